@@ -1,0 +1,147 @@
+"""How many weights each layer keeps: exact totals, never a layer without a weight.
+
+A budget divides round((1 − sparsity) · N) live weights among the prunable tensors in proportion to
+a weight per tensor, by Sainte-Laguë apportionment: at least one each, at most all, ties in tensor
+order. The total is exact, and a layer's share never falls when the total rises, which a phase that
+only grows relies on.
+
+N counts the original network, so a network that shares tensors divides the same total among fewer.
+"""
+
+import heapq
+from abc import abstractmethod
+from fractions import Fraction
+
+import torch
+
+from dstbench.errors import UserError, require
+from dstbench.masks import random_subset
+from dstbench.part import Part, State
+from dstbench.registry import register
+
+
+def live_total(sparsity: float, dense_numel: int) -> int:
+    """round((1 − sparsity) · dense_numel), exact in the digits that `sparsity` is written with."""
+    return round((1 - Fraction(repr(sparsity))) * dense_numel)
+
+
+def apportion(total: int, weights: list[int], caps: list[int]) -> list[int]:
+    """Divide `total` seats in proportion to `weights`: Sainte-Laguë, 1 ≤ seats_i ≤ caps_i.
+
+    Seat a+1 of a tensor has priority weight/(2a+1); seats go by priority, ties to the first
+    tensor. Raises ValueError when `total` is below len(weights) or above sum(caps).
+    """
+    if not len(weights) <= total <= sum(caps):
+        raise ValueError(f"{total} seats for {len(weights)} tensors of {sum(caps)} elements")
+
+    def seats_at(scale: float) -> list[int]:
+        return [
+            min(max(int(w * scale + 0.5), 1), c) for w, c in zip(weights, caps, strict=True)
+        ]  # every seat of priority above 1/(2·scale)
+
+    low, high = 0.0, 1.0
+    while sum(seats_at(high)) < total:
+        low, high = high, 2 * high
+    for _ in range(80):  # the largest scale that hands out too few, to the last bit
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(seats_at(middle)) < total else (low, middle)
+    # A margin below it, so that rounding hands out no seat early; the rest goes seat by seat.
+    seats = seats_at(low * (1 - 1e-9))
+    heap = [
+        (Fraction(2 * s + 1, w), i)
+        for i, (s, w, c) in enumerate(zip(seats, weights, caps, strict=True))
+        if s < c
+    ]
+    heapq.heapify(heap)
+    for _ in range(total - sum(seats)):
+        _, i = heapq.heappop(heap)
+        seats[i] += 1
+        if seats[i] < caps[i]:
+            heapq.heappush(heap, (Fraction(2 * seats[i] + 1, weights[i]), i))
+    return seats
+
+
+class Budget(Part):
+    """Chooses random masks with exact counts; subclasses say what a tensor's share is.
+
+    sparsity: fraction removed of the original network's prunable weights, in [0, 1).
+    """
+
+    def __init__(self, sparsity: float):
+        require(
+            0 <= sparsity < 1, self, "sparsity", sparsity,
+            "a fraction in [0, 1), such as 0.999 for 99.9 %",
+        )  # fmt: skip
+        self.sparsity = sparsity
+
+    @property
+    def budget(self) -> "Budget":
+        return self
+
+    @abstractmethod
+    def share(self, shape: torch.Size) -> int:
+        """A tensor's relative claim on live weights, a positive integer."""
+
+    def live_counts(self, state: State, sparsity: float) -> dict[str, int]:
+        """Name → live weights of every prunable tensor at `sparsity`; exact in total.
+
+        Raises UserError when not every tensor can keep one weight, or when the unique tensors of
+        a sharing network cannot hold the total.
+        """
+        tensors = state.masks.parameters
+        total = live_total(sparsity, state.dense_numel)
+        caps = [p.numel() for p in tensors.values()]
+        if total < len(caps):
+            highest = 1 - len(caps) / state.dense_numel
+            raise UserError(
+                f"sparsity {sparsity} leaves {total} weights for {len(caps)} layers, and each "
+                f"needs one. The highest sparsity this network can have is {highest:.6f} "
+                "(SynFlow, which may empty layers, can go higher).",
+                f"{type(self).__name__}.sparsity",
+            )
+        if total > sum(caps):
+            raise UserError(
+                f"sparsity {sparsity} asks for {total} live weights, but the network, with shared "
+                f"tensors counted once, stores {sum(caps)}. "
+                f"Ask for at least {1 - sum(caps) / state.dense_numel:.6f}.",
+                f"{type(self).__name__}.sparsity",
+            )
+        shares = [self.share(p.shape) for p in tensors.values()]
+        return dict(zip(tensors, apportion(total, shares, caps), strict=True))
+
+    def init_masks(self, state: State) -> None:
+        for name, count in self.live_counts(state, self.sparsity).items():
+            parameter = state.masks.parameters[name]
+            index = random_subset(parameter.numel(), count, state.rng)
+            state.set_live_(name, index.to(parameter.device))
+
+
+@register("parts")
+class ERK(Budget):
+    """Erdős–Rényi-kernel: live_l ∝ the sum of the tensor's dimensions (out + in + kh + kw).
+
+    A tensor that would exceed its size is dense, and the rest is divided among the others.
+    Source: Evci et al. 2020, section 3; as ITOP's ERK initialisation has it.
+    """
+
+    def share(self, shape: torch.Size) -> int:
+        return sum(shape)
+
+
+@register("parts")
+class EPL(Budget):
+    """Equal per layer: every tensor keeps the same number of weights, as far as it has them.
+
+    Source: Price & Tanner 2021, the published code's default for DCTpS.
+    """
+
+    def share(self, shape: torch.Size) -> int:
+        return 1
+
+
+@register("parts")
+class Uniform(Budget):
+    """Every tensor has the same sparsity: live_l ∝ its number of elements."""
+
+    def share(self, shape: torch.Size) -> int:
+        return shape.numel()

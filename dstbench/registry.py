@@ -1,0 +1,58 @@
+"""Names that gin files may use, each with its class.
+
+    @register("parts")
+    class RigL(DropGrow): ...
+
+makes `@RigL()` and `RigL.drop_fraction = ...` valid gin. A name is taken once.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import gin
+
+from dstbench.errors import UserError, did_you_mean
+
+GROUPS = ("run", "parts", "models", "optimizers", "schedules", "pipelines")
+
+T = TypeVar("T", bound=type)
+_classes: dict[str, tuple[str, type]] = {}
+
+
+def register(group: str) -> Callable[[T], T]:
+    """Register the decorated class under its own name.
+
+    Raises UserError when the name is taken by another class, or the group does not exist.
+    """
+    if group not in GROUPS:
+        raise UserError(f"no group {group!r} to register in.{did_you_mean(group, GROUPS)}")
+
+    def decorate(cls: T) -> T:
+        name = cls.__name__
+        if name in _classes:
+            taken = _classes[name][1]
+            raise UserError(
+                f"{name} is registered twice: in {taken.__module__} and in {cls.__module__}. "
+                "Give one of them another name."
+            )
+        gin.register(cls, module="dstbench")
+        _classes[name] = (group, cls)
+        return cls
+
+    return decorate
+
+
+def lookup(name: str) -> type:
+    """The class registered under `name`. Raises UserError, with the nearest name, if none is."""
+    if name not in _classes:
+        raise UserError(f"nothing is registered as {name!r}.{did_you_mean(name, _classes)}")
+    return _classes[name][1]
+
+
+def is_registered(name: str) -> bool:
+    return name in _classes
+
+
+def names(group: str) -> list[str]:
+    """The registered names of one group, sorted."""
+    return sorted(name for name, (g, _) in _classes.items() if g == group)
