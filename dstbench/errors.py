@@ -17,6 +17,7 @@ class UserError(Exception):
 
     def __init__(self, message: str, binding: str | None = None):
         super().__init__(message)
+        self.message = message
         self.binding = binding
 
 

@@ -121,7 +121,11 @@ def largest(scores: Tensor, k: int, rng: torch.Generator) -> Tensor:
     if k == 0:
         return torch.empty(0, dtype=torch.int64, device=scores.device)
     scores = scores.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-    boundary = scores.topk(k, sorted=False).values.min()
+    n = len(scores)
+    if 2 * k <= n:
+        boundary = scores.topk(k, sorted=False).values.min()
+    else:  # the same value, counted from the other end
+        boundary = scores.topk(n - k + 1, largest=False, sorted=False).values.max()
     above = (scores > boundary).nonzero().view(-1)
     tied = (scores == boundary).nonzero().view(-1)
     return torch.cat([above, _pick(tied, k - len(above), rng)])

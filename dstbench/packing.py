@@ -41,14 +41,17 @@ def _memory_order(index: Tensor, like: Tensor) -> Tensor:
     return result
 
 
+def _kept_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Name → tensor of what is stored: each parameter once, and buffers that are not rebuilt."""
+    kept = model.state_dict(keep_vars=True)
+    buffers = {name: buffer for name, buffer in model.named_buffers() if name in kept}
+    return {**dict(model.named_parameters()), **buffers}
+
+
 def pack_network(model: nn.Module, masks: Masks) -> Packed:
     """Copy a masked network to the CPU, dead weights left out."""
-    kept = model.state_dict(keep_vars=True)  # leaves out buffers that are rebuilt, not stored
-    tensors = {n: p for n, p in model.named_parameters()} | {
-        n: b for n, b in model.named_buffers() if n in kept
-    }
     live, rest = {}, {}
-    for name, tensor in tensors.items():
+    for name, tensor in _kept_tensors(model).items():
         if name in masks:
             index = masks.index(name)
             rows, order = _row_order(index, tensor).sort()
@@ -63,16 +66,17 @@ def pack_network(model: nn.Module, masks: Masks) -> Packed:
 def load_network_(model: nn.Module, masks: Masks, packed: Packed) -> None:
     """Write a packed network into `model` and `masks`, in place, so that sharing survives.
 
-    Raises KeyError when the packed network is of another structure.
+    What the packed network has beyond the model (parts that only served training) is passed over.
+    Raises KeyError when it lacks a tensor that the model has.
     """
-    tensors: dict[str, Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for name, (rows, values) in packed["live"].items():
-        tensor = tensors[name]
-        index = _memory_order(rows.to(tensor.device, torch.int64), tensor)
-        flat(tensor).zero_()[index] = values.to(tensor.device)
-        masks.write_(name, index)
-    for name, value in packed["rest"].items():
-        tensors[name].copy_(value)
+    for name, tensor in _kept_tensors(model).items():
+        if name in packed["live"]:
+            rows, values = packed["live"][name]
+            index = _memory_order(rows.to(tensor.device, torch.int64), tensor)
+            flat(tensor).zero_()[index] = values.to(tensor.device)
+            masks.write_(name, index)
+        else:
+            tensor.copy_(packed["rest"][name])
 
 
 def pack_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Any]:

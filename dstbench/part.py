@@ -17,7 +17,7 @@ from dstbench.registry import register
 
 if TYPE_CHECKING:
     from dstbench.budget import Budget
-    from dstbench.optim import Optimizer
+    from dstbench.optim import Optimizer, OptimizerSettings
 
 
 class State:
@@ -25,21 +25,30 @@ class State:
 
     model: the network; dead weights are zeros in it.
     masks: which of its weights are live.
-    dense_numel: prunable weights of the original network, before any part changed it; the
-        denominator of sparsity.
-    optimizer: None until the parts' surgery is done.
+    dense_numel: prunable weights of the original network, the one given here, before any part
+        changes it; the denominator of sparsity.
+    image_shape: (channels, height, width) of its input.
+    optimizer: None until the masks are there.
     budget: how live weights are divided among layers, if a part does (structure, not state).
     rng: the CPU generator of everything the parts draw.
     step, total_steps: optimizer steps, done and planned.
-    memory: named tensors that parts and the loop keep (accumulators, ever-live masks).
+    memory: named tensors that parts and the loop keep (accumulators; per masked tensor, which
+        positions were ever live: `ever_live/<name>`).
     curves: one dict a finished epoch.
     best: the best network by validation so far, packed, with its epoch and accuracy.
     """
 
-    def __init__(self, model: nn.Module, dense_numel: int, seed: int, total_steps: int):
+    def __init__(
+        self,
+        model: nn.Module,
+        image_shape: tuple[int, int, int],
+        seed: int,
+        total_steps: int,
+    ):
         self.model = model
         self.masks = Masks(model)
-        self.dense_numel = dense_numel
+        self.dense_numel = sum(p.numel() for p in self.masks.parameters.values())
+        self.image_shape = image_shape
         self.optimizer: Optimizer | None = None
         self.budget: Budget | None = None
         self.rng = torch.Generator().manual_seed(seed)
@@ -77,6 +86,8 @@ class State:
             before = torch.arange(len(weights), device=weights.device)
             self.masks.write_(name, index)
             weights.mul_(flat(self.masks[name]))
+            self.memory[f"ever_live/{name}"] = torch.zeros_like(weights, dtype=torch.bool)
+        self.memory[f"ever_live/{name}"].index_fill_(0, index, True)
         if self.optimizer is not None:
             self.optimizer.mask_moved(name, before)
 
@@ -95,19 +106,21 @@ class State:
             "best": self.best,
         }
 
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue from a checkpoint: the model must be built and operated on already."""
+    def load_state_dict(self, saved: dict[str, Any], optimizer: "OptimizerSettings") -> None:
+        """Continue from a checkpoint: the model is built and operated on, nothing else is.
+
+        The optimizer is built here, because it needs the masks.
+        """
         self.step = saved["step"]
         self.total_steps = saved["total_steps"]
         load_network_(self.model, self.masks, saved["network"])
-        if self.optimizer is not None:
-            self.optimizer.load_state_dict(saved["optimizer"])
+        self.optimizer = optimizer.build(self.model, self.masks)
+        self.optimizer.load_state_dict(saved["optimizer"])
         self.rng.set_state(saved["rng"])
         torch.set_rng_state(saved["torch_rng"])
         if saved["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
-        device = next(self.model.parameters()).device
-        self.memory = load_tensors(saved["memory"], device)
+        self.memory = load_tensors(saved["memory"], next(self.model.parameters()).device)
         self.curves = saved["curves"]
         self.best = saved["best"]
 

@@ -13,6 +13,9 @@ import gin
 
 from dstbench.errors import UserError, did_you_mean
 
+# What a run tells a model's constructor about its data; gin does not set these.
+SUPPLIED = ("num_classes", "in_channels", "image_size")
+
 GROUPS = ("run", "parts", "models", "optimizers", "schedules", "pipelines")
 
 T = TypeVar("T", bound=type)

@@ -1,0 +1,101 @@
+"""`dstbench run`: one run, started, gone on with, or shown."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import torch
+
+from dstbench.assemble import Choices, assemble
+from dstbench.config import Resolved
+from dstbench.errors import UserError
+from dstbench.place import Place, choose_device, default_precision
+from dstbench.progress import Reporter, summary
+from dstbench.run import Run
+from dstbench.rundir import RECORD, RunDirectory
+from dstbench.session import Session
+from dstbench.stop import Interrupted, Stop
+from dstbench.tracking import Mirror
+
+DONE = ("finished", "diverged")
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.threads is not None:
+        if args.threads < 1:
+            raise UserError(f"--threads {args.threads}: must be at least 1.")
+        torch.set_num_threads(args.threads)
+    device = choose_device(args.device)
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # the same seed is to give the same run
+    data_root, dataset = _split_dataset(args.dataset, args.data_root)
+    axes = {
+        "sparsity": args.sparsity, "seed": args.seed, "dataset": dataset, "model": args.model,
+        "protocol": args.protocol,
+    }  # fmt: skip
+    choices = Choices(
+        files=tuple(args.files),
+        recipe=args.recipe,
+        axes=tuple((name, value) for name, value in axes.items() if value is not None),
+        sets=tuple(args.sets),
+        plugins=tuple(args.plugins),
+    )
+    run, resolved = assemble(choices, default_precision(device))
+    place = Place(
+        runs=args.runs,
+        data_root=data_root,
+        cache=args.cache,
+        device=device,
+        tracking=args.tracking,
+        checkpoint_seconds=args.checkpoint_seconds,
+        fresh=args.fresh,
+        command=("dstbench", *sys.argv[1:]),
+    )
+    report = Reporter(quiet=args.quiet)
+    return carry_out(run, resolved, place, report)
+
+
+def carry_out(run: Run, resolved: Resolved, place: Place, report: Reporter) -> int:
+    """Bring the run to its end, from wherever it stands, and show what it came to."""
+    folder = RunDirectory(place.runs / run_name(run, resolved))
+    with folder.locked(), Stop() as stop:
+        if place.fresh:
+            folder.clear()
+        record = folder.record()
+        if record is not None and record["status"] in DONE:
+            report.note("This run is done already; --fresh starts it over.")
+            print(summary(record, str(folder.path / RECORD), f"dstbench sync {folder.path}"))
+            return 0 if record["status"] == "finished" else 1
+        session = Session(run, resolved, place, folder, report)
+        mirror = Mirror(folder.path, place.tracking)
+        try:
+            record = session.go(stop)
+        except Interrupted as error:
+            mirror.finish(timeout_s=5)
+            report.note(f"Stopped by {error}; everything is saved. The same command goes on.")
+            return error.exit_code
+        print(summary(record, str(folder.path / RECORD), mirror.finish(timeout_s=60)))
+        return 0 if record["status"] == "finished" else 1
+
+
+def run_name(run: Run, resolved: Resolved) -> str:
+    """Folder name of a run: what a person looks for, then what makes it unique."""
+    words = (
+        run.method.name, run.dataset, run.model.__name__, f"s{run.method.sparsity:g}",
+        f"seed{run.seed}", resolved.sha256[:8],
+    )  # fmt: skip
+    return "-".join(re.sub(r"[^a-z0-9._]+", "_", word.lower()) for word in words)
+
+
+def _split_dataset(dataset: str | None, data_root: Path | None) -> tuple[Path | None, str | None]:
+    """A dataset given as a folder is an id (its name) and a data root (the folder around it)."""
+    if dataset is None or ("/" not in dataset and not Path(dataset).is_dir()):
+        return data_root, dataset
+    folder = Path(dataset)
+    if not folder.is_dir():
+        raise UserError(
+            f"--dataset {dataset}: no such folder. Give a dataset's id (`dstbench list datasets`) "
+            "or an existing folder of images or parquet files."
+        )
+    return folder.resolve().parent, folder.resolve().name

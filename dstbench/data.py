@@ -1,0 +1,122 @@
+"""Where images come from: the datasets a run can name, loaded, listed, fetched.
+
+A dataset's id is `digits` (embedded), `cifar10` or `cifar100` (the original files), or the name of
+a folder under the data root that holds an image folder or parquet files. Nothing is downloaded
+unless `fetch` is called; decoded pixels are kept in the cache folder.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from dstbench import cache as disk
+from dstbench import cifar, imagefolder, parquet
+from dstbench.errors import UserError, did_you_mean
+from dstbench.images import Dataset, Images, Source, fingerprint
+
+__all__ = ["Dataset", "Images", "fetch", "load", "names"]
+
+DIGITS = "digits"
+KINDS = {"parquet files": parquet, "an image folder": imagefolder}
+LAYOUTS = (
+    "an image folder (train/<class>/*.png|jpg|jpeg and test/ or val/ likewise) or parquet files "
+    "(train*.parquet and test*.parquet or validation*.parquet)"
+)
+
+
+def root_of(data_root: Path | None) -> Path:
+    """The folder that holds datasets: the argument, else DSTBENCH_DATA, else ./data."""
+    return Path(data_root or os.environ.get("DSTBENCH_DATA") or "data")
+
+
+def cache_of(cache: Path | None) -> Path:
+    """The folder of decoded datasets: the argument, else DSTBENCH_CACHE, else the XDG cache's."""
+    if cache or os.environ.get("DSTBENCH_CACHE"):
+        return Path(cache or os.environ["DSTBENCH_CACHE"])
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "dstbench"
+
+
+def load(name: str, data_root: Path | None = None, cache: Path | None = None) -> Dataset:
+    """The dataset called `name`, decoded now or read from the cache.
+
+    Raises UserError for an unknown id, and for data that is missing, corrupt, empty, half
+    downloaded or of several sizes; the message names the file.
+    """
+    if name == DIGITS:
+        return _digits()
+    root = root_of(data_root)
+    try:
+        source = cifar.find(name, root) if name in cifar.ORIGINALS else _source_in(root, name)
+        return disk.through(source, name, cache_of(cache))
+    except OSError as error:
+        raise UserError(f"{name}: {error.filename or root}: {error.strerror}.") from None
+
+
+def names(data_root: Path | None) -> dict[str, str]:
+    """Dataset id → its state in one line. Looks for files, and reads none of them."""
+    root = root_of(data_root)
+    states = {DIGITS: "embedded: 1,797 handwritten digits of 8×8 pixels (scikit-learn)"}
+    states |= {name: cifar.state(name, root) for name in cifar.ORIGINALS}
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        kind = _kind_of(folder)
+        if kind is not None and folder.name not in states:
+            states[folder.name] = f"found: {kind} at {folder.absolute()}"
+    return states
+
+
+def fetch(name: str, data_root: Path | None) -> Path:
+    """Download the original files of `cifar10` or `cifar100`; return the folder that holds them.
+
+    Files that are there and intact are left alone. Raises UserError for any other id, and for a
+    download that fails, which leaves nothing behind.
+    """
+    if name in cifar.ORIGINALS:
+        return cifar.fetch(name, root_of(data_root))
+    if name == DIGITS:
+        raise UserError("digits is embedded in scikit-learn: there is nothing to fetch.")
+    raise UserError(
+        f"{name!r} cannot be fetched.{did_you_mean(name, cifar.ORIGINALS)} Any other dataset is "
+        f"put in {root_of(data_root).absolute() / name} by hand, as {LAYOUTS}."
+    )
+
+
+def _kind_of(folder: Path) -> str | None:
+    """What lies in the folder, one of KINDS, or None for neither."""
+    return next((kind for kind, layout in KINDS.items() if layout.recognises(folder)), None)
+
+
+def _source_in(root: Path, name: str) -> Source:
+    """The dataset in the folder `name` of root."""
+    folder = root.absolute() / name
+    if name in ("", "..") or Path(name).name != name or not folder.is_dir():
+        raise UserError(
+            f"no dataset {name!r}: {root.absolute()} has no folder of that name."
+            f"{did_you_mean(name, names(root))} A dataset of your own is a folder with "
+            f"{LAYOUTS}; the folder it stands in is given by --data-root or DSTBENCH_DATA."
+        )
+    kind = _kind_of(folder)
+    if kind is None:
+        holds = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
+        raise UserError(f"{folder}: holds {holds}; wanted is {LAYOUTS}.")
+    return KINDS[kind].find(folder)
+
+
+def _digits() -> Dataset:
+    """scikit-learn's 8×8 digits: 1,438 for training, 359 for testing.
+
+    # assumed: the data come without a split, so test is the first fifth of one fixed shuffle
+    # (not stratified), the same for every run and every protocol.
+    """
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    pixels = (15 * source.images).astype(np.uint8)[..., None]  # ink is 0 … 16 in the source
+    labels = source.target.astype(np.int64)
+    order = np.random.default_rng(0).permutation(len(labels))
+    testing, training = order[: len(order) // 5], order[len(order) // 5 :]
+    train = Images(pixels[training], labels[training])
+    test = Images(pixels[testing], labels[testing])
+    classes = tuple(str(c) for c in source.target_names)
+    return Dataset(DIGITS, train, test, classes, fingerprint(train, test, classes))

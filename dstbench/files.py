@@ -1,0 +1,88 @@
+"""Files that are whole or not there, and folders that one process holds at a time.
+
+Standard library only. What the operating system refuses (a full disk, a read-only folder) becomes
+one clear message.
+"""
+
+import fcntl
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dstbench.errors import UserError
+
+_POLL_S = 0.05
+
+
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
+    """Write `data` to `path`: after a crash at any moment the file is the old one or the new one.
+
+    A temporary file in the same folder is written, flushed to the disk and renamed; the rename is
+    flushed too. Several processes may write the same path; the last one wins.
+
+    Raises UserError, with `path` as it was and no temporary file left, when that fails.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            _unlink_if_possible(temporary)
+            raise
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}). Make room or get permission "
+            "there, or choose another folder."
+        ) from None
+    _sync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete temporary files of writers that were killed.
+
+    Only for who holds the folder alone: it cannot tell a dead writer from a slow one.
+    """
+    for leftover in folder.glob(".*.tmp"):
+        _unlink_if_possible(leftover)
+
+
+@contextmanager
+def held(path: Path, wait_s: float) -> Iterator[None]:
+    """Hold the lock file `path`, created if need be; it is let go however the process ends.
+
+    Raises TimeoutError when another process still holds it after `wait_s` seconds, and OSError
+    when the file cannot be opened.
+    """
+    with path.open("a") as file:
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(f"{path}: another process holds it") from None
+                time.sleep(_POLL_S)
+        yield
+
+
+def _sync_folder(folder: Path) -> None:
+    # Not every file system can do this. Without it a power cut may bring the old file back, whole.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _unlink_if_possible(path: Path) -> None:
+    with suppress(OSError):  # the error that led here says more
+        path.unlink(missing_ok=True)

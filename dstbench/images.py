@@ -1,0 +1,61 @@
+"""Labelled images in memory, and the fingerprint of what a dataset holds. Needs numpy only."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of one size with their labels.
+
+    pixels: uint8 (n, H, W, C), C = 1 (grey) or 3 (RGB); may be a read-only memory map.
+    labels: int64 (n,), positions in the dataset's `classes`.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, which: slice | np.ndarray) -> "Images":
+        return Images(self.pixels[which], self.labels[which])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test images, the names of their classes, and the sha256 of all of it.
+
+    name: the dataset's id. sha256: see `fingerprint`.
+    """
+
+    name: str
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset's content was found, not decoded yet.
+
+    key: changes whenever the content does. decode: (train, test, classes); raises UserError.
+    """
+
+    key: str
+    decode: Callable[[], tuple[Images, Images, tuple[str, ...]]]
+
+
+def fingerprint(train: Images, test: Images, classes: tuple[str, ...]) -> str:
+    """sha256 (hex) of class names, shapes, labels and decoded pixels."""
+    digest = hashlib.sha256(json.dumps(classes).encode())
+    for images in (train, test):
+        digest.update(repr(images.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(images.labels, dtype="<i8").data)
+        digest.update(np.ascontiguousarray(images.pixels).data)
+    return digest.hexdigest()

@@ -1,0 +1,96 @@
+"""A run directory in MLflow's terms: tags, params and metrics, under names that MLflow accepts.
+
+Pure functions; MLflow itself is not needed.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+HASH, ATTEMPT = "dstbench.config_sha256", "dstbench.attempt"
+EPOCH = "epoch"  # the metric that travels last: where it is, its whole epoch is
+
+_TAGS = ("method", "dataset", "model", "recipe", "protocol", "precision", "seed", "status")
+_RESULTS = ("sparsity", "accuracy", "cost", "health")
+_NAME_LENGTH = 250  # MLflow's limit
+
+
+class Row(NamedTuple):
+    """One metric value. time: milliseconds since 1970."""
+
+    name: str
+    value: float
+    time: int
+    step: int
+
+
+def tags(record: Mapping[str, Any]) -> dict[str, str]:
+    """What runs are searched by."""
+    return {
+        **{key: str(record[key]) for key in _TAGS},
+        "sparsity": str(record["sparsity"]["asked"]),
+        "error": record["error"] or "",
+        HASH: record["config"]["sha256"],
+        ATTEMPT: record["provenance"]["attempt"],
+    }
+
+
+def params(config: str) -> dict[str, str]:
+    """Every line `A.b = value` of a gin text as a param `A.b`."""
+    pairs = (line.split(" = ", 1) for line in config.splitlines() if " = " in line)
+    return {allowed(name): value for name, value in pairs}
+
+
+def epoch_rows(line: Mapping[str, Any]) -> list[Row]:
+    """A line of the curves: numbers by name, those of layers as name/layer, `epoch` last."""
+    when, step = milliseconds(line["time"]), int(line[EPOCH])
+    figures = _numbers({name: v for name, v in line.items() if name not in ("time", EPOCH)})
+    return [*(Row(name, value, when, step) for name, value in figures),
+            Row(EPOCH, float(step), when, step)]  # fmt: skip
+
+
+def result_rows(record: Mapping[str, Any]) -> list[Row]:
+    """The figures of a finished record as section/name; what it holds by layer stays in it."""
+    when = milliseconds(record["provenance"]["ended"])
+    flat = {
+        section: {name: v for name, v in record[section].items() if not isinstance(v, Mapping)}
+        for section in _RESULTS
+    }
+    return [Row(name, value, when, 0) for name, value in _numbers(flat)]
+
+
+def batches(epochs: Iterable[list[Row]], limit: int) -> Iterator[list[Row]]:
+    """All rows, at most `limit` at a time; an epoch is cut only if it alone has more."""
+    batch: list[Row] = []
+    for rows in epochs:
+        if batch and len(batch) + len(rows) > limit:
+            yield batch
+            batch = []
+        batch = batch + rows
+        while len(batch) > limit:
+            yield batch[:limit]
+            batch = batch[limit:]
+    if batch:
+        yield batch
+
+
+def allowed(name: str) -> str:
+    """The name with what MLflow refuses replaced: odd characters, empty and dotted path parts."""
+    parts = re.sub(r"[^\w./ -]", "_", name).split("/")
+    kept = ("_" if part in (".", "..") else part for part in parts if part)
+    return "/".join(kept)[:_NAME_LENGTH].rstrip("/") or "_"
+
+
+def milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def _numbers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """(allowed path, number) of every finite number in nested dicts; all else is passed over."""
+    for name, value in tree.items():
+        path = f"{prefix}/{name}" if prefix else name
+        if isinstance(value, Mapping):
+            yield from _numbers(value, path)
+        elif isinstance(value, int | float) and math.isfinite(value):
+            yield allowed(path), float(value)

@@ -1,0 +1,61 @@
+"""Where shipped files are: methods and recipes, in a checkout or in an installed wheel.
+
+A name on the command line is looked up as given, then beside the installed package, then in the
+checkout that holds the package. A wheel carries `methods/` and `gin/` inside the package; in a
+checkout they stand beside it.
+"""
+
+from pathlib import Path
+
+from dstbench.errors import UserError, did_you_mean
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def checkout() -> Path | None:
+    """The checkout that holds the package, or None when it is installed."""
+    root = PACKAGE.parent
+    return root if (root / "pyproject.toml").is_file() and (root / "methods").is_dir() else None
+
+
+def roots() -> list[Path]:
+    """Folders that hold `methods/` and `gin/`, nearest first."""
+    return [PACKAGE] + ([root] if (root := checkout()) else [])
+
+
+def shipped(folder: str, ending: str = ".gin") -> dict[str, Path]:
+    """Name (without ending) → path of every shipped file in `folder`, sorted."""
+    found: dict[str, Path] = {}
+    for root in roots():
+        for path in sorted((root / folder).glob(f"*{ending}")):
+            if path.name != "__init__.py":
+                found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
+
+
+def find_gin(name: str) -> Path:
+    """The gin file that `name` means. Raises UserError, with the nearest file, when none does."""
+    for candidate in (Path(name), *(root / name for root in roots())):
+        if candidate.is_file():
+            return candidate
+    known = [f"methods/{path.name}" for path in shipped("methods").values()]
+    kind = "is a folder" if Path(name).is_dir() else "no such file"
+    raise UserError(f"{name}: {kind}.{did_you_mean(name, known)}")
+
+
+def find_recipe(name: str) -> Path:
+    """The recipe called `name`, or the gin file of that path."""
+    recipes = shipped("gin/recipes")
+    if name in recipes:
+        return recipes[name]
+    if Path(name).is_file():
+        return Path(name)
+    raise UserError(f"no recipe {name!r}.{did_you_mean(name, recipes)}")
+
+
+def find_include(name: str, including: Path) -> Path | None:
+    """The file an `include` statement means: beside the including file, then among the shipped."""
+    for root in (including.parent, *(root / "gin" for root in roots())):
+        if (root / name).is_file():
+            return root / name
+    return None

@@ -1,0 +1,22 @@
+"""RigL: grow where the dense gradient is largest. Evci et al. 2020, "Rigging the Lottery: Making
+All Tickets Winners", algorithm 1."""
+
+from torch import Tensor
+
+from dstbench.dropgrow import DropGrow
+from dstbench.masks import flat
+from dstbench.part import State
+from dstbench.registry import register
+
+
+@register("parts")
+class RigL(DropGrow):
+    """Drops the smallest magnitudes and grows the largest gradients of the last batch.
+
+    The gradient is the one of the step just made, taken before it, as ITOP does; the optimizer
+    step is made as well (the original replaces it by the update).
+    """
+
+    def grow_score(self, state: State, name: str) -> Tensor | None:
+        gradient = state.masks.parameters[name].grad
+        return None if gradient is None else flat(gradient).abs()

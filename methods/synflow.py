@@ -1,0 +1,108 @@
+"""SynFlow: prune before training what carries the least synaptic flow. Tanaka et al. 2020,
+"Pruning neural networks without any data by iteratively conserving synaptic flow", algorithm 1."""
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+
+from dstbench.budget import live_total
+from dstbench.errors import UserError, require
+from dstbench.masks import flat, largest
+from dstbench.part import Part, State
+from dstbench.prunable import prunable
+from dstbench.registry import register
+
+
+@register("parts")
+class SynFlow(Part):
+    """Chooses the masks: the surviving weights of the highest score |θ · ∂R/∂θ|, over all layers.
+
+    R is the sum of the logits for an input of ones, with every tensor replaced by its absolute
+    value, in eval mode; data gives nothing but its shape. Scored `rounds` times with exponentially
+    falling counts, in float64: in float32 R overflows on ResNet-34 already. Weights keep their
+    values. Residual networks may end with empty layers: the paper's theorem does not cover them.
+
+    sparsity: fraction removed of the original network's prunable weights, in [0, 1).
+    rounds: times to score and prune.
+    """
+
+    def __init__(self, sparsity: float, rounds: int = 100):
+        require(
+            0 <= sparsity < 1, self, "sparsity", sparsity,
+            "a fraction in [0, 1), such as 0.999 for 99.9 %",
+        )  # fmt: skip
+        require(rounds >= 1, self, "rounds", rounds, "at least 1")
+        self.sparsity, self.rounds = sparsity, rounds
+
+    def init_masks(self, state: State) -> None:
+        target = live_total(self.sparsity, state.dense_numel)
+        require(target >= 1, self, "sparsity", self.sparsity, "low enough to keep one weight")
+        flow = Flow(state.model, state.image_shape)
+        total = sum(p.numel() for p in state.masks.parameters.values())
+        for keep in kept_per_round(target, total, self.rounds):
+            scores = flow.scores()
+            if not torch.isfinite(scores).all() or not scores.any():
+                raise UserError(
+                    "SynFlow's scores are all zero or not finite on this model, so they rank "
+                    "nothing. It needs a network that is linear once its weights are positive "
+                    "(convolution, linear, batch norm, ReLU, pooling); choose another method."
+                )
+            flow.prune_(largest(-scores, len(scores) - keep, state.rng))
+        for name, index in zip(state.masks.parameters, flow.survivors, strict=True):
+            state.set_live_(name, index.to(state.masks.parameters[name].device))
+
+
+def kept_per_round(target: int, total: int, rounds: int) -> list[int]:
+    """Weights left after each round: total − ⌊(1 − ρ^(i/rounds)) · total⌋, and `target` at last."""
+    density = target / total
+    kept = [total - math.floor((1 - density ** (i / rounds)) * total) for i in range(1, rounds)]
+    return [*(max(k, target) for k in kept), target]
+
+
+class Flow:
+    """A float64 copy of a network, all positive, that scores its weights and loses them.
+
+    The network itself is only read.
+
+    survivors: for each prunable tensor, sorted positions along its memory of what is left.
+    """
+
+    def __init__(self, model: nn.Module, image_shape: tuple[int, int, int]):
+        self.model = copy.deepcopy(model).cpu().double().eval()
+        with torch.no_grad():
+            for tensor in [*self.model.parameters(), *self.model.buffers()]:
+                tensor.abs_()
+        self.weights = list(prunable(self.model).values())
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+        for weight in self.weights:
+            weight.requires_grad_(True)
+        self.survivors = [torch.arange(weight.numel()) for weight in self.weights]
+        self.ones = torch.ones(1, *image_shape, dtype=torch.float64)
+
+    def scores(self) -> Tensor:
+        """|θ · ∂R/∂θ| of every survivor, float64, tensor after tensor."""
+        total = self.model(self.ones).sum()
+        gradients = torch.autograd.grad(total, self.weights, allow_unused=True)
+        scores: list[Tensor] = []
+        for weight, gradient, at in zip(self.weights, gradients, self.survivors, strict=True):
+            if gradient is None:
+                scores.append(torch.zeros(len(at), dtype=torch.float64))
+                continue
+            if gradient.stride() != weight.stride():
+                gradient = torch.empty_like(weight).copy_(gradient)
+            score = flat(weight).index_select(0, at)
+            scores.append(score.mul_(flat(gradient).index_select(0, at)).abs_())
+        return torch.cat(scores)
+
+    @torch.no_grad()
+    def prune_(self, lost: Tensor) -> None:
+        """Zero the weights at these positions of `scores()`; they survive no longer."""
+        sizes = [len(at) for at in self.survivors]
+        stays = torch.ones(sum(sizes), dtype=torch.bool)
+        stays[lost] = False
+        for i, stay in enumerate(stays.split(sizes)):
+            flat(self.weights[i]).index_fill_(0, self.survivors[i][~stay], 0.0)
+            self.survivors[i] = self.survivors[i][stay]

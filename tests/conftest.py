@@ -1,0 +1,54 @@
+"""Shared by all tests: one thread, a moderate hypothesis profile, and two things to prune.
+
+The fixtures are functions of no state, so hypothesis may share them between examples.
+"""
+
+import pytest
+import torch
+from hypothesis import settings
+from torch import nn
+
+from dstbench.part import State
+
+torch.set_num_threads(1)
+settings.register_profile("dstbench", deadline=None, max_examples=50)
+settings.load_profile("dstbench")
+
+
+@pytest.fixture(scope="session")
+def eight():
+    """Builds a State of one tensor of eight weights, `weight`, of which `live` are live."""
+
+    def build(weights=range(1, 9), live=range(8), seed=0, total_steps=100):
+        model = nn.Linear(8, 1, bias=False)
+        with torch.no_grad():
+            model.weight.copy_(torch.tensor([[float(w) for w in weights]]))
+        state = State(model, (1, 1, 8), seed, total_steps)
+        state.set_live_("weight", torch.tensor(list(live), dtype=torch.int64))
+        return state
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def small_net():
+    """Builds a small network of every prunable kind: 3×8×8 images → 5 logits."""
+
+    def build(seed=0, memory_format=torch.channels_last, dtype=torch.float32):
+        torch.manual_seed(seed)
+        model = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.Conv2d(16, 16, 1, bias=False),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(16, 5),
+        )
+        return model.to(dtype=dtype, memory_format=memory_format)
+
+    return build
