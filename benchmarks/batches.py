@@ -1,23 +1,24 @@
 """Augmented batches: images a second, against torchvision's PIL transforms in two loader workers.
 
-    python benchmarks/batches.py [--images 10000] [--rounds 5] [--threads 2]
-
 Both give the same thing from the same CIFAR-sized images: reflection padding by 4, a random crop of
-32×32, a random flip, normalisation, batches of 128. Epochs are timed alternately, the ratio is that
-of the medians. The loader's workers live on between epochs, and starting them is not counted.
+32×32, a random flip, normalisation, batches of 128. The loader's workers live on between epochs, so
+starting them is not counted. Prints the ratio; wanted: at least 12.
+
+    python benchmarks/batches.py [--images 10000] [--repeats 5] [--threads 2]
 """
 
 import argparse
+import itertools
+import os
 import platform
-import statistics
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import PIL
 import torch
 import torchvision
 from PIL import Image
+from timing import interleaved, machine
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
@@ -52,64 +53,47 @@ class PILImages(TorchDataset):
         return self.transform(image), int(self.images.labels[i])
 
 
-def seconds(batches: Iterable[tuple[Tensor, Tensor]], expected: int) -> float:
-    """Time to go through one epoch of `expected` images."""
-    began = time.perf_counter()
+def consume(batches: Iterable[tuple[Tensor, Tensor]], expected: int) -> None:
+    """Go through one epoch of `expected` images."""
     seen = sum(len(y) for _, y in batches)
-    elapsed = time.perf_counter() - began
     assert seen == expected
-    return elapsed
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2, help="of this process")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    # threads of a small operation wait for each other, so a busy machine distorts this a lot
+    print(f"{machine()}, load average {os.getloadavg()[0]:.1f}")
+    print(
+        f"torchvision {torchvision.__version__}, Pillow {PIL.__version__}, "
+        f"Python {platform.python_version()}, {WORKERS} loader workers"
+    )
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (args.images, 32, 32, 3), dtype=np.uint8)
     images = Images(pixels, rng.integers(0, 10, args.images))
     pipeline = Pipeline(pad=4, flip=True, mean=MEAN, std=STD).fitted(images)
-    ours = Batches(images, pipeline, BATCH, 0, "cpu")
-    theirs = DataLoader(
+    batches = Batches(images, pipeline, BATCH, 0, "cpu")
+    loader = DataLoader(
         PILImages(images), BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True
     )
+    epochs = itertools.count()
 
-    def epoch(number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        steps = ours.steps_per_epoch
-        return (ours.at(step) for step in range(number * steps, (number + 1) * steps))
+    def ours() -> None:
+        first = next(epochs) * batches.steps_per_epoch
+        steps = range(first, first + batches.steps_per_epoch)
+        consume((batches.at(step) for step in steps), args.images)
 
-    seconds(theirs, args.images)  # starts the workers
-    seconds(epoch(0), args.images)
-    times: dict[str, list[float]] = {"dstbench": [], "torchvision": []}
-    for round_ in range(1, args.rounds + 1):
-        times["torchvision"].append(seconds(theirs, args.images))
-        times["dstbench"].append(seconds(epoch(round_), args.images))
-    median = {name: statistics.median(values) for name, values in times.items()}
-
+    seconds = interleaved(args.repeats, ours=ours, loader=lambda: consume(loader, args.images))
     print(
-        f"{platform.machine()} {processor()}; torch {torch.__version__}, "
-        f"torchvision {torchvision.__version__}, Pillow {PIL.__version__}, "
-        f"Python {platform.python_version()}; {torch.get_num_threads()} threads, "
-        f"{WORKERS} loader workers"
+        f"Batches: ours {args.images / seconds['ours']:,.0f} images/s, torchvision's loader "
+        f"{args.images / seconds['loader']:,.0f} images/s, "
+        f"{seconds['loader'] / seconds['ours']:.1f} times faster"
     )
-    for name, value in median.items():
-        spread = f"{min(times[name]):.3f} … {max(times[name]):.3f}"
-        print(f"{name:12} {args.images / value:10,.0f} images/s  ({spread} s an epoch)")
-    print(f"ratio        {median['torchvision'] / median['dstbench']:.1f}× (goal: at least 12×)")
-
-
-def processor() -> str:
-    """The processor's name where the system tells it."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if "model name" in line]
-    except OSError:
-        names = []
-    return f"{names[0]} ×{len(names)}" if names else platform.processor()
 
 
 if __name__ == "__main__":

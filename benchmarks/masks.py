@@ -70,13 +70,13 @@ def main() -> None:
         )
 
     state = sparse_state(args.sparsity)  # the dense steps above moved dead weights
-    rigl = RigL(drop_fraction=0.3, update_interval=1)
+    rigl = RigL(update_interval=1)
     expected = update_by_sorting(state, 0.3)
-    rigl.update(state)
+    rigl.update(state, 0.3)
     same = all(torch.equal(expected[n], state.masks.index(n)) for n in state.masks)
     seconds = interleaved(
         max(3, args.repeats // 3),
-        ours=lambda: rigl.update(state),
+        ours=lambda: rigl.update(state, 0.3),
         sorts=lambda: update_by_sorting(state, 0.3),
     )
     print(

@@ -1,6 +1,6 @@
 """How soon the command line answers, as whole processes. Wanted: help 0.2 s, list 0.5 s.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 import statistics

@@ -1,6 +1,6 @@
 """SynFlow's 100 rounds on ResNet-34 at 99.95 %. Wanted: at most 30 s on two cores.
 
-    python benchmarks/synflow.py [--model ResNet34] [--sparsity 0.9995]
+python benchmarks/synflow.py [--model ResNet34] [--sparsity 0.9995]
 """
 
 import argparse

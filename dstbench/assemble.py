@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dstbench import builtin, plugins
+from dstbench import builtin
+from dstbench.config import plugins
 from dstbench.config import Config, Resolved
 from dstbench.errors import UserError
-from dstbench.ginfile import Reference
+from dstbench.config.ginfile import Reference
 from dstbench.registry import lookup
 from dstbench.run import Run
-from dstbench.shipped import find_gin, find_recipe
+from dstbench.config.shipped import find_gin, find_recipe
 
 DEFAULT_RECIPE = "digits"
 
@@ -58,8 +59,11 @@ def configure(choices: Choices, precision: str) -> Config:
         recipe = find_recipe(choices.recipe or DEFAULT_RECIPE)
         config.add_file(recipe, speaks_to_all=True)
         config.add_text(f"Run.recipe = {recipe.stem!r}", "--recipe")
+    config.set_macro("precision", precision, "this machine's default", default=True)
     for name in further:
+        config.end_stage()
         config.add_file(find_gin(name))
+    config.end_stage()
     for name, value in choices.axes:
         if name == "model":
             value = _model_reference(value)
@@ -68,7 +72,6 @@ def configure(choices: Choices, precision: str) -> Config:
         if "=" not in text:
             raise UserError(f"--set {text!r}: expected NAME=VALUE, such as RigL.drop_fraction=0.3.")
         config.add_text(text, f"--set {text!r}")
-    config.set_macro("precision", precision, "this machine's default", default=True)
     return config
 
 

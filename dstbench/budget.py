@@ -9,7 +9,7 @@ N counts the original network, so a network that shares tensors divides the same
 """
 
 import heapq
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from fractions import Fraction
 
 import torch
@@ -61,7 +61,7 @@ def apportion(total: int, weights: list[int], caps: list[int]) -> list[int]:
     return seats
 
 
-class Budget(Part):
+class Budget(Part, ABC):
     """Chooses random masks with exact counts; subclasses say what a tensor's share is.
 
     sparsity: fraction removed of the original network's prunable weights, in [0, 1).

@@ -141,7 +141,7 @@ def fetch(name: str, root: Path) -> Path:
         return folder
     import torchvision
 
-    created = not root.exists()
+    created = [place for place in (root, *root.parents) if not place.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".fetching-") as temporary:
@@ -151,9 +151,9 @@ def fetch(name: str, root: Path) -> Path:
             for file in original.files:
                 os.replace(Path(temporary) / original.folder / file, folder / file)
     except (OSError, RuntimeError, HTTPException, UserError) as error:
-        if created:
-            with contextlib.suppress(OSError):
-                root.rmdir()
+        with contextlib.suppress(OSError):
+            for place in created:
+                place.rmdir()
         raise UserError(
             f"{name} could not be fetched into {root.absolute()}: {error}. Check the network and "
             f"the free space, or copy {original.folder} there from a machine that has it."

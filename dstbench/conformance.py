@@ -22,7 +22,7 @@ from dstbench.errors import UserError
 from dstbench.masks import Masks
 from dstbench.part import State
 from dstbench.run import Run
-from dstbench.shipped import shipped
+from dstbench.config.shipped import shipped
 from dstbench.train import autocast_for, train
 
 EPOCHS, BATCH, IMAGES, CLASSES, SIZE = 10, 16, 64, 4, 8

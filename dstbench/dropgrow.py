@@ -2,7 +2,7 @@
 
 At an update, each layer on its own:
 
-    swap = min(⌈drop_fraction · live⌉, live − 1)
+    swap = min(⌈drop_fraction · live⌉, min(live, target) − 1)
     drop = swap + max(0, live − target)       the smallest magnitudes among the live
     grow = swap + max(0, target − live)       the best growth scores among the rest
 
@@ -13,7 +13,7 @@ Sources: Evci et al. 2020, algorithm 1; ITOP's update, with its inexact counts m
 """
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
@@ -24,14 +24,13 @@ from dstbench.part import Part, State
 from dstbench.schedules import Schedule, value_at
 
 
-class DropGrow(Part):
+class DropGrow(Part, ABC):
     """Moves the masks that another part initialised; `grow_score` makes a method of it.
 
     drop_fraction: share of a layer's live weights that an update swaps, in [0, 1]; a schedule.
     updates_per_run: updates that a run of any length makes, evenly spaced.
     update_interval: optimizer steps between updates; where given, it is what counts.
     update_until: progress after which masks stay, in (0, 1].
-    target: the sparsity to be at, a schedule; None holds every layer at the count it has.
 
     Source of the settings: ITOP (Liu et al. 2021) where the gin files say so.
     """
@@ -44,7 +43,6 @@ class DropGrow(Part):
         updates_per_run: int | None = None,
         update_interval: int | None = None,
         update_until: float = 1.0,
-        target: Schedule | None = None,
     ):
         if not callable(drop_fraction):
             require(
@@ -74,7 +72,6 @@ class DropGrow(Part):
         self.updates_per_run = updates_per_run
         self.update_interval = update_interval
         self.update_until = update_until
-        self.target = target
 
     @abstractmethod
     def grow_score(self, state: State, name: str) -> Tensor | None:
@@ -83,53 +80,53 @@ class DropGrow(Part):
         The free positions of the highest scores grow, ties at random. None: all are alike.
         """
 
-    def interval(self, total_steps: int) -> int:
-        """Optimizer steps between two updates."""
-        return self.update_interval or max(1, total_steps // (self.updates_per_run or 1))
-
     def is_due(self, step: int, total_steps: int) -> bool:
         """Whether an update follows optimizer step `step` (1 … total_steps).
 
         Never after the last one: what it grew would end the run untrained.
         """
-        return (
-            step % self.interval(total_steps) == 0
-            and step < total_steps
-            and step <= self.update_until * total_steps
-        )
+        if step >= total_steps or step > round(self.update_until * total_steps, 6):
+            return False
+        if self.update_interval is not None:
+            return step % self.update_interval == 0
+        assert self.updates_per_run is not None
+        updates = step * self.updates_per_run // total_steps
+        return updates > (step - 1) * self.updates_per_run // total_steps
 
     def check(self, total_steps: int) -> None:
-        interval = self.interval(total_steps)
-        if not self.is_due(interval, total_steps):
+        if not any(self.is_due(step, total_steps) for step in range(1, total_steps)):
             name = type(self).__name__
+            when = (
+                f"every {self.update_interval} of them"
+                if self.update_interval is not None
+                else f"{self.updates_per_run} times"
+            )
             raise UserError(
                 f"{name} would never update its masks: a run of {total_steps} optimizer steps, "
-                f"updates every {interval} until {self.update_until:.0%} of it. Lower "
+                f"updates {when}, until {self.update_until:.0%} of it. Lower "
                 f"{name}.update_interval, or set it to None for {name}.updates_per_run.",
                 f"{name}.update_interval",
             )
 
     def after_step(self, state: State) -> None:
         if self.is_due(state.step, state.total_steps):
-            self.update(state)
+            self.update(state, value_at(self.drop_fraction, state.progress))
 
-    def update(self, state: State) -> None:
-        """Drop and grow once, in every masked tensor."""
-        fraction = value_at(self.drop_fraction, state.progress)
-        targets = self.targets(state)
+    def update(
+        self, state: State, drop_fraction: float, targets: dict[str, int] | None = None
+    ) -> None:
+        """Drop and grow once, in every masked tensor.
+
+        targets: tensor name → live weights after the update; None holds every tensor's count.
+        """
         for name in state.masks:
-            self._update_tensor(state, name, fraction, targets[name])
-
-    def targets(self, state: State) -> dict[str, int]:
-        """Name → live weights that each tensor has after this update."""
-        if self.target is None:
-            return state.masks.counts()
-        assert state.budget is not None
-        return state.budget.live_counts(state, self.target(state.progress))
+            target = state.masks.live(name) if targets is None else targets[name]
+            self._update_tensor(state, name, drop_fraction, target)
 
     def _update_tensor(self, state: State, name: str, fraction: float, target: int) -> None:
         live = state.masks.live(name)
-        swap = max(0, min(math.ceil(fraction * live), live - 1))
+        asked = math.ceil(fraction * live * (1 - 1e-12))  # 0.07 · 100 is 7, whatever floats say
+        swap = max(0, min(asked, min(live, target) - 1))
         drop = swap + max(0, live - target)
         grow = swap + max(0, target - live)
         if drop == grow == 0:

@@ -23,7 +23,6 @@ from dstbench.paths import live_path_share
 
 _CHUNK = 128  # images a pass: memory as in training; in eval mode images do not see each other
 
-
 Autocast = Callable[[], AbstractContextManager[Any]]
 
 

@@ -48,7 +48,7 @@ class Masks(Mapping[str, Tensor]):
         return self._mask[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._mask)
+        return (name for name in self.parameters if name in self._mask)  # in the model's order
 
     def __len__(self) -> int:
         return len(self._mask)
@@ -87,7 +87,7 @@ class Masks(Mapping[str, Tensor]):
     def apply_(self) -> None:
         """Zero every dead weight."""
         for name, mask in self._mask.items():
-            self.parameters[name].mul_(mask)
+            self.parameters[name].masked_fill_(~mask, 0.0)  # also where it is not finite
 
 
 # --- exact choices ----------------------------------------------------------------------------

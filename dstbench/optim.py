@@ -8,6 +8,7 @@ zero because nothing ever writes them. Dense gradients are read, never changed.
 The update rules are those of torch.optim.SGD and torch.optim.Adam (L2 added to the gradient).
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dstbench.errors import require
+from dstbench.errors import UserError, require
 from dstbench.masks import Masks, flat
 from dstbench.registry import register
 
@@ -54,37 +55,40 @@ class LiveOptimizer(Optimizer):
 
     def __init__(self, model: nn.Module, masks: Masks, rest: type, settings: dict[str, Any]):
         self.masks = masks
+        self.names = [name for name in masks if masks.parameters[name].requires_grad]
+        self.params = [masks.parameters[name] for name in self.names]
         masked = {id(masks.parameters[name]) for name in masks}
         others = [p for p in model.parameters() if id(p) not in masked and p.requires_grad]
         self.rest = rest(others, lr=0.0, fused=True, **settings) if others else None
-        self.params = [masks.parameters[name] for name in masks]
         self.vectors: dict[str, Tensor] = {}  # slot, "value" and "grad" → one long vector
         self._layout()
 
     def _layout(self, old: dict[str, dict[str, Tensor]] | None = None) -> None:
         """Lay the vectors out for the present masks, filled from per-tensor state where given."""
-        counts = [self.masks.live(name) for name in self.masks]
+        counts = [self.masks.live(name) for name in self.names]
         for vector in ("value", "grad", *self.slots):
             reference = self.params[0] if self.params else torch.empty(0)
             self.vectors[vector] = reference.new_zeros(sum(counts))
         self.segments = {k: list(v.split(counts)) for k, v in self.vectors.items()}
         for slot in self.slots:
-            for segment, name in zip(self.segments[slot], self.masks, strict=True):
+            for segment, name in zip(self.segments[slot], self.names, strict=True):
                 if old is not None:
                     segment.copy_(old[slot][name])
 
     def _per_tensor(self) -> dict[str, dict[str, Tensor]]:
         """Slot → tensor name → its state vector, in the order of the tensor's live positions."""
         return {
-            slot: dict(zip(self.masks, self.segments[slot], strict=True)) for slot in self.slots
+            slot: dict(zip(self.names, self.segments[slot], strict=True)) for slot in self.slots
         }
 
     @torch.no_grad()
     def mask_moved(self, name: str, before: Tensor) -> None:
+        if name not in self.names:
+            return
         now = self.masks.index(name)
         state = self._per_tensor()
-        place = torch.searchsorted(before, now).clamp_(max=max(len(before) - 1, 0))
-        survived = before[place] == now
+        survived = torch.isin(now, before, assume_unique=True)
+        place = torch.searchsorted(before, now)
         for slot in self.slots:
             moved = now.new_zeros(len(now), dtype=state[slot][name].dtype)
             moved[survived] = state[slot][name][place[survived]]
@@ -105,14 +109,22 @@ class LiveOptimizer(Optimizer):
             self.rest.step()
         if not self.params:
             return
-        indices = [self.masks.index(name) for name in self.masks]
-        values, grads = self.segments["value"], self.segments["grad"]
-        for parameter, index, value, grad in zip(self.params, indices, values, grads, strict=True):
-            torch.index_select(flat(parameter), 0, index, out=value)
-            torch.index_select(flat(_gradient(parameter)), 0, index, out=grad)
+        idle = []  # tensors without a gradient stay as they are, as in torch's optimizers
+        indices = [self.masks.index(name) for name in self.names]
+        for i, (parameter, index) in enumerate(zip(self.params, indices, strict=True)):
+            torch.index_select(flat(parameter), 0, index, out=self.segments["value"][i])
+            if parameter.grad is None:
+                idle.append((i, [self.segments[slot][i].clone() for slot in self.slots]))
+                continue
+            gradient = flat(_like(parameter.grad, parameter))
+            torch.index_select(gradient, 0, index, out=self.segments["grad"][i])
         self.advance(lr)
-        for parameter, index, value in zip(self.params, indices, values, strict=True):
-            flat(parameter).index_copy_(0, index, value)
+        for i, kept in idle:
+            for slot, vector in zip(self.slots, kept, strict=True):
+                self.segments[slot][i].copy_(vector)
+        for i, (parameter, index) in enumerate(zip(self.params, indices, strict=True)):
+            if parameter.grad is not None:
+                flat(parameter).index_copy_(0, index, self.segments["value"][i])
 
     @abstractmethod
     def advance(self, lr: float) -> None:
@@ -123,24 +135,21 @@ class LiveOptimizer(Optimizer):
             slot: {name: vector.cpu().clone() for name, vector in state.items()}
             for slot, state in self._per_tensor().items()
         }
-        return {"slots": slots, "rest": self.rest.state_dict() if self.rest else {}}
+        rest = copy.deepcopy(self.rest.state_dict()) if self.rest else {}
+        return {"slots": slots, "rest": rest}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue; the masks must be loaded already."""
-        self.params = [self.masks.parameters[name] for name in self.masks]
         self._layout(saved["slots"])
         if self.rest is not None:
-            self.rest.load_state_dict(saved["rest"])
+            self.rest.load_state_dict(copy.deepcopy(saved["rest"]))
 
 
-def _gradient(parameter: Tensor) -> Tensor:
-    """The parameter's dense gradient, in the parameter's own memory layout; zeros if it has none."""
-    grad = parameter.grad
-    if grad is None:
-        return torch.zeros_like(parameter)
-    if grad.stride() != parameter.stride():
-        return torch.empty_like(parameter).copy_(grad)
-    return grad
+def _like(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """The gradient in the parameter's own memory layout."""
+    if gradient.stride() != parameter.stride():
+        return torch.empty_like(parameter).copy_(gradient)
+    return gradient
 
 
 class LiveSGD(LiveOptimizer):
@@ -222,7 +231,7 @@ class MaskedOptimizer(Optimizer):
         parameter, mask = self.masks.parameters[name], self.masks[name]
         for value in self.inner.state.get(parameter, {}).values():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
-                value.mul_(mask)
+                value.masked_fill_(~mask, 0.0)
 
     @torch.no_grad()
     def mask_moved(self, name: str, before: Tensor) -> None:
@@ -232,10 +241,10 @@ class MaskedOptimizer(Optimizer):
         self.inner.zero_grad(set_to_none=True)
 
     def state_dict(self) -> dict[str, Any]:
-        return self.inner.state_dict()
+        return copy.deepcopy(self.inner.state_dict())
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        self.inner.load_state_dict(saved)
+        self.inner.load_state_dict(copy.deepcopy(saved))
 
 
 # --- settings, as gin configures them -----------------------------------------------------------
@@ -292,7 +301,10 @@ class Adam(OptimizerSettings):
         weight_decay: float = 0.0,
     ):
         require(lr > 0, self, "lr", lr, "positive")
-        require(all(0 <= b < 1 for b in betas), self, "betas", betas, "two numbers in [0, 1)")
+        require(
+            len(betas) == 2 and all(0 <= b < 1 for b in betas), self, "betas", betas,
+            "two numbers in [0, 1)",
+        )  # fmt: skip
         require(weight_decay >= 0, self, "weight_decay", weight_decay, "zero or more")
         self.lr, self.betas, self.eps, self.weight_decay = lr, tuple(betas), eps, weight_decay
 
@@ -309,11 +321,19 @@ class TorchOptimizer(OptimizerSettings):
 
     def __init__(self, name: str, lr: float, options: dict[str, Any] | None = None):
         classes = {n for n in vars(torch.optim) if isinstance(getattr(torch.optim, n), type)}
+        # an abstract class, one that wants to call the model itself, one for sparse gradients
+        classes -= {"Optimizer", "LBFGS", "SparseAdam"}
         require(name in classes, self, "name", name, f"one of {', '.join(sorted(classes))}")
         require(lr > 0, self, "lr", lr, "positive")
         self.name, self.lr, self.options = name, lr, options or {}
 
     def build(self, model: nn.Module, masks: Masks) -> Optimizer:
         trainable: Iterable[Tensor] = [p for p in model.parameters() if p.requires_grad]
-        inner = getattr(torch.optim, self.name)(trainable, lr=self.lr, **self.options)
+        try:
+            inner = getattr(torch.optim, self.name)(trainable, lr=self.lr, **self.options)
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"torch.optim.{self.name} refuses its options {self.options}: {error}",
+                "TorchOptimizer.options",
+            ) from None
         return MaskedOptimizer(inner, masks)

@@ -96,7 +96,7 @@ def load_tensors(packed: Mapping[str, Any], device: torch.device | str) -> dict[
     tensors: dict[str, Tensor] = {}
     for name, value in packed.items():
         if isinstance(value, Tensor):
-            tensors[name] = value.to(device)
+            tensors[name] = value.to(device, copy=True)
         else:
             bits, shape = value
             count = int(np.prod(shape, dtype=np.int64))

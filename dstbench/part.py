@@ -85,7 +85,7 @@ class State:
         else:
             before = torch.arange(len(weights), device=weights.device)
             self.masks.write_(name, index)
-            weights.mul_(flat(self.masks[name]))
+            weights.masked_fill_(~flat(self.masks[name]), 0.0)
             self.memory[f"ever_live/{name}"] = torch.zeros_like(weights, dtype=torch.bool)
         self.memory[f"ever_live/{name}"].index_fill_(0, index, True)
         if self.optimizer is not None:

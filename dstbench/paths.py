@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dstbench.cost import kept_rng, shadow
@@ -30,6 +29,8 @@ _ACTIVATIONS = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU,
     nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardtanh, nn.Tanh, nn.Softsign,
 )  # fmt: skip
+
+_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 # Operations whose result and gradient are sums of non-negative terms when their inputs are.
 _EXACT = {
@@ -72,26 +73,17 @@ def live_path_share(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]
     path. A network without live weights has share 0.
     """
     try:
-        with kept_rng(next(model.parameters())):
-            scores = _scores(model, masks, input_shape)
+        with kept_rng(next(model.parameters())), torch.enable_grad():
+            on_path = _on_path(model, masks, input_shape)
     except _Inexact as inexact:
         return PathShare(None, None, str(inexact))
-    except (
-        RuntimeError,
-        TypeError,
-    ) as error:  # such as a forward pass that insists on its own precision
+    except (RuntimeError, TypeError) as error:  # such as a network that insists on its precision
         return PathShare(None, None, f"its copy in float64 cannot run: {error}")
-    on_path = {
-        name: 0 if score is None else int(score.count_nonzero()) for name, score in scores.items()
-    }
     return PathShare(sum(on_path.values()) / max(1, masks.total()), on_path, None)
 
 
-def _scores(
-    model: nn.Module, masks: Masks, input_shape: tuple[int, ...]
-) -> dict[str, Tensor | None]:
-    """Tensor name → a score that is zero for just the weights on no path; None for a tensor
-    that the logits do not depend on."""
+def _on_path(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]) -> dict[str, int]:
+    """Tensor name → live weights on a path. Raises _Inexact where that cannot be told."""
     twin = _path_network(model, masks)
     weights = prunable(twin)  # before activations with weights of their own are taken out
     _let_pass_(twin)
@@ -108,7 +100,7 @@ def _scores(
         raise _Inexact("the network adds a constant that is no bias")
     gradients = torch.autograd.grad(logits.sum(), list(weights.values()), allow_unused=True)
     return {
-        name: None if gradient is None else gradient * weight
+        name: 0 if gradient is None else int((gradient * weight).count_nonzero())
         for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
     }
 
@@ -136,12 +128,15 @@ def _path_network(model: nn.Module, masks: Masks) -> nn.Module:
 def _let_pass_(network: nn.Module) -> None:
     """Replace what passes channels on by something that does so linearly."""
     for parent in list(network.modules()):
-        for name, child in parent.named_children():
-            setattr(parent, name, _linear_like(child))
+        for name, child in parent._modules.items():  # named_children leaves out repetitions
+            if child is not None:
+                setattr(parent, name, _linear_like(child))
 
 
 def _linear_like(module: nn.Module) -> nn.Module:
-    if isinstance(module, (*_ACTIVATIONS, _BatchNorm)) or getattr(module, "is_activation", False):
+    if isinstance(module, (*_ACTIVATIONS, *_NORMALISATIONS)):
+        return nn.Identity()
+    if getattr(module, "is_activation", False):  # it says that it passes each channel on
         return nn.Identity()
     # The gradient of a maximum goes to one of several equal inputs; that of a mean to all.
     for dim in (1, 2, 3):

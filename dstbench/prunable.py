@@ -18,10 +18,11 @@ _ATTENTION = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight
 
 
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Name → parameter, in the model's own order, each tensor once (under its first name)."""
+    """Name → parameter, in the model's own order, each tensor once, under the name that
+    `named_parameters` gives it."""
+    names = {id(p): name for name, p in model.named_parameters()}
     found: dict[str, nn.Parameter] = {}
-    seen: set[int] = set()
-    for path, module in model.named_modules():
+    for module in model.modules():
         if isinstance(module, _WEIGHTED):
             wanted: tuple[str, ...] = ("weight",)
         elif isinstance(module, nn.MultiheadAttention):
@@ -30,9 +31,8 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
             continue
         for attribute in wanted:
             weight = getattr(module, attribute, None)
-            if isinstance(weight, nn.Parameter) and id(weight) not in seen:
-                seen.add(id(weight))
-                found[f"{path}.{attribute}" if path else attribute] = weight
+            if isinstance(weight, nn.Parameter):
+                found[names[id(weight)]] = weight
     return found
 
 

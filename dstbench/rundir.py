@@ -20,7 +20,7 @@ import torch
 
 from dstbench import checkpoint
 from dstbench.errors import UserError
-from dstbench.files import write_atomic
+from dstbench.files import remove_leftovers, write_atomic
 from dstbench.record import read as read_record
 from dstbench.record import write as write_record
 
@@ -57,6 +57,7 @@ class RunDirectory:
                 raise UserError(
                     f"{self.path}: another process (pid {holder}) is working on this run."
                 ) from None
+            remove_leftovers(self.path)
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()

@@ -35,7 +35,7 @@ def resnet50():
         return state_of(ResNet50(10))
 
 
-# --- the total ----------------------------------------------------------------------------------
+# --- the total ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_live_total_of_any_number_a_schedule_may_give(sparsity, dense):
     assert live_total(np.float64(sparsity), dense) == live_total(sparsity, dense)
 
 
-# --- apportionment ----------------------------------------------------------------------------------
+# --- apportionment --------------------------------------------------------------------------------
 
 
 def seat_by_seat(total, weights, caps):
@@ -134,7 +134,7 @@ def test_apportion_refuses_what_does_not_fit(total):
         apportion(total, [1, 1, 1], [4, 4, 4])
 
 
-# --- budgets on networks ----------------------------------------------------------------------------
+# --- budgets on networks --------------------------------------------------------------------------
 
 
 def saturated(state, sparsity):
@@ -206,7 +206,7 @@ def test_uniform_gives_every_tensor_the_same_sparsity(resnet34):
         assert abs(counts[name] - 0.01 * parameter.numel()) <= 1
 
 
-# --- the first masks --------------------------------------------------------------------------------
+# --- the first masks ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("budget", [ERK, EPL, Uniform])
@@ -245,7 +245,7 @@ def test_masks_depend_on_the_seed_alone(small_net):
     assert not all(map(torch.equal, one, masks(2)))
 
 
-# --- refusals ---------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sparsity", [1.0, -0.1, 99.9, float("nan")])

@@ -3,7 +3,7 @@
 import pytest
 
 from dstbench.conformance import CHECKS, OPTIMIZERS, Trial, run_checks
-from dstbench.shipped import shipped
+from dstbench.config.shipped import shipped
 
 METHODS = [str(path) for path in shipped("methods").values()]
 

@@ -40,7 +40,7 @@ def update(state, scores, fraction, target=None):
     return before, set(state.masks.index("weight").tolist())
 
 
-# --- the truth table --------------------------------------------------------------------------------
+# --- the truth table ------------------------------------------------------------------------------
 
 FALLING = [8, -7, 6, -5, 4, -3, 2, -1]  # magnitudes fall with the position, signs alternate
 RISES = [1, 2, 3, 4, 5, 6, 7, 8]
@@ -114,7 +114,7 @@ def test_the_swap_is_the_ceiling_of_the_product_not_of_its_rounding_error(fracti
     assert len(before - after) == swap
 
 
-# --- invariants -------------------------------------------------------------------------------------
+# --- invariants -----------------------------------------------------------------------------------
 
 
 @st.composite
@@ -250,7 +250,7 @@ def test_ties_fall_on_free_positions_of_every_kind(eight):
     assert grown == set(range(8))
 
 
-# --- on a network -----------------------------------------------------------------------------------
+# --- on a network ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_the_growth_score_must_be_written():
         DropGrow(updates_per_run=3)
 
 
-# --- when -------------------------------------------------------------------------------------------
+# --- when -----------------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.floats(0.01, 1))
@@ -387,7 +387,7 @@ def test_the_drop_fraction_follows_its_schedule(eight):
     assert seen == [3, 2, 1]
 
 
-# --- refusals ---------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

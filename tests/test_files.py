@@ -44,7 +44,7 @@ def test_what_the_system_refuses_is_said_and_undone(tmp_path, monkeypatch, numbe
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, step, refuse)
-    with pytest.raises(UserError, match="record.json: cannot be written") as error:
+    with pytest.raises(UserError, match=r"record\.json: cannot be written") as error:
         write_atomic(path, b"new")
     assert os.strerror(number) in error.value.message
     assert path.read_bytes() == b"old"
@@ -52,7 +52,7 @@ def test_what_the_system_refuses_is_said_and_undone(tmp_path, monkeypatch, numbe
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(UserError, match="gone/record.json: cannot be written"):
+    with pytest.raises(UserError, match=r"gone/record\.json: cannot be written"):
         write_atomic(tmp_path / "gone" / "record.json", b"x")
 
 

@@ -6,17 +6,18 @@ import sys
 
 import pytest
 
-from dstbench.shipped import PACKAGE, shipped
+from dstbench.config.shipped import PACKAGE, shipped
 
 # From the ground up. A module may import from its own floor and from those below.
 FLOORS = [
     ["errors", "__init__"],
-    ["registry", "files", "prunable", "shipped"],
-    ["masks", "schedules", "record", "ginfile", "plugins"],
-    ["packing", "typecheck", "tracking", "mirror", "catalogue"],
-    ["part", "config", "cost"],
-    ["budget", "optim", "dropgrow", "models", "data", "paths", "decode", "cache"],
-    ["batches", "protocol", "health", "checkpoint", "place", "progress", "stop"],
+    ["registry", "files", "prunable"],
+    ["masks", "schedules", "provenance", "images"],
+    ["record", "packing", "cost", "config", "cifar", "decode", "cache"],
+    ["tracking", "part", "imagefolder", "parquet"],
+    ["budget", "optim", "dropgrow", "models", "paths", "encoded"],
+    ["data", "pipeline", "health"],
+    ["batches", "protocol", "checkpoint", "place", "progress", "stop"],
     ["train", "run", "rundir"],
     ["builtin", "session"],
     ["assemble"],

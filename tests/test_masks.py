@@ -39,7 +39,7 @@ def sorted_best(scores, k, allowed=None):
     return set(order[:k].tolist())
 
 
-# --- flat -------------------------------------------------------------------------------------
+# --- flat -----------------------------------------------------------------------------------------
 
 
 @given(st.data())
@@ -80,7 +80,7 @@ def test_writing_through_flat_reaches_a_parameter_that_needs_gradients():
     assert parameter.tolist() == [[1, 5], [1, 1]]
 
 
-# --- Masks --------------------------------------------------------------------------------------
+# --- Masks ----------------------------------------------------------------------------------------
 
 
 class Tied(nn.Module):
@@ -220,7 +220,7 @@ def test_largest_ranks_nan_last_and_keeps_the_count():
     assert len(chosen(largest(torch.full((6,), nan), 3, generator()))) == 3
 
 
-# --- largest_free -----------------------------------------------------------------------------------
+# --- largest_free ---------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 80), st.data())

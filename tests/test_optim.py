@@ -1,7 +1,7 @@
 """Optimizers: torch's own rules on live weights, and nothing at all on dead ones.
 
-LiveSGD and LiveAdam are held against torch's fused optimizers with masked gradients. SGD agrees with
-it bit for bit; Adam, whose terms are ordered differently, up to rounding.
+LiveSGD and LiveAdam are held against torch's fused optimizers with masked gradients. SGD agrees
+with them bit for bit; Adam, whose terms are ordered differently, up to rounding.
 """
 
 import copy
@@ -91,7 +91,7 @@ def dead_state_is_zero(state):
     return True
 
 
-# --- the same as torch ------------------------------------------------------------------------------
+# --- the same as torch ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
@@ -187,7 +187,7 @@ def test_a_shared_tensor_steps_once():
     torch.testing.assert_close(weight, (before - 0.5 * weight.grad) * state.masks["one.weight"])
 
 
-# --- dead is dead -----------------------------------------------------------------------------------
+# --- dead is dead ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ANY_TORCH)
@@ -252,7 +252,7 @@ def test_a_gradient_in_another_memory_layout_is_read_right():
     torch.testing.assert_close(model.weight, (before - gradient) * state.masks["weight"])
 
 
-# --- after a mask has moved -------------------------------------------------------------------------
+# --- after a mask has moved -----------------------------------------------------------------------
 
 
 SLOTTED = {"SGD": SGD(0.1), "Adam": Adam(0.1)}
@@ -345,7 +345,7 @@ def test_a_regrown_weights_first_adam_step_is_about_three_rates(eight):
     assert -state.model.weight[0, 3].item() / 1e-3 == pytest.approx(0.1 / 0.001**0.5, rel=0.02)
 
 
-# --- saving -----------------------------------------------------------------------------------------
+# --- saving ---------------------------------------------------------------------------------------
 
 
 EVERY = {**SLOTTED, "AdamW": TorchOptimizer("AdamW", 0.01)}
@@ -382,7 +382,7 @@ def test_state_is_as_small_as_what_lives(small_net):
     assert all(sum(map(len, v.values())) == state.masks.total() for v in saved.values())
 
 
-# --- refusals ---------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

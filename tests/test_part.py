@@ -1,4 +1,4 @@
-"""State, Part, Method: what moving a mask does, what a checkpoint holds, which methods are refused."""
+"""State, Part, Method: what moves with a mask, what a checkpoint holds, what is refused."""
 
 import copy
 import io
@@ -73,7 +73,7 @@ def assert_same(one, other, path=""):
         assert one == other, path
 
 
-# --- moving a mask ----------------------------------------------------------------------------------
+# --- moving a mask --------------------------------------------------------------------------------
 
 
 def test_a_first_mask_zeroes_what_it_does_not_keep(eight):
@@ -125,7 +125,7 @@ def test_progress_and_sparsity_are_measured(small_net):
     assert state.progress == 0.25
 
 
-# --- the checkpoint ---------------------------------------------------------------------------------
+# --- the checkpoint -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -231,7 +231,7 @@ def test_a_dense_run_has_a_checkpoint_too(small_net):
     assert all(map(torch.equal, state.model.parameters(), other.model.parameters()))
 
 
-# --- Method -----------------------------------------------------------------------------------------
+# --- Method ---------------------------------------------------------------------------------------
 
 HOOKS = ["surgery", "init_masks", "before_step", "after_backward", "after_step", "finish"]
 
@@ -301,12 +301,6 @@ def test_what_is_no_part(part):
     with pytest.raises(UserError, match="which is no part") as error:
         Method("m", [part])
     assert error.value.binding == "Method.parts"
-
-
-def test_a_method_may_hold_one_whose_masks_another_part_chooses():
-    """A Method is itself a Part, so a list of movers can be given a name and used again."""
-    method = Method("outer", [ERK(0.5), Method("movers", [Churn(), Churn()])])
-    assert method.initialises_masks
 
 
 def test_parts_keep_no_state(small_net):

@@ -87,6 +87,12 @@ def test_a_maximum_passes_all_its_inputs_on(pool):
     assert live_path_share(model, masked(model, _0=[0, 8]), (1, 2, 2)).share == 1.0
 
 
+def test_a_module_may_stand_in_several_places():
+    pool, norm = nn.MaxPool2d(2), nn.BatchNorm2d(1)
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), norm, pool, nn.Conv2d(1, 1, 1), norm, pool)
+    assert live_path_share(model, Masks(model), (1, 4, 4)).share == 1.0
+
+
 def test_a_shared_weight_counts_if_any_use_does():
     first, second = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
     second.weight = first.weight

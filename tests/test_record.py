@@ -35,7 +35,7 @@ def test_numbers_survive_exactly(tmp_path_factory, figures):
     run = ExampleRun(tmp_path_factory.getbasetemp() / "figures")
     run.record["health"] = figures
     run.status("running")
-    assert records.read(run.folder / "record.json")["health"] == figures
+    assert repr(records.read(run.folder / "record.json")["health"]) == repr(figures)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), np.float32("nan")])

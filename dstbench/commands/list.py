@@ -7,8 +7,9 @@ import json
 from rich.console import Console
 from rich.table import Table
 
-from dstbench import catalogue, data
-from dstbench.catalogue import Entry
+from dstbench import data
+from dstbench.config import catalogue
+from dstbench.config.catalogue import Entry
 from dstbench.cli import LISTS
 
 

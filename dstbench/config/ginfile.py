@@ -15,7 +15,7 @@ from typing import Any
 from gin import config_parser
 
 from dstbench.errors import UserError
-from dstbench.shipped import find_include
+from dstbench.config.shipped import find_include
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def _statements(text: str, source: str, path: Path | None) -> Iterator[Binding]:
         statements = list(config_parser.ConfigParser(text, _Delegate()))
     except SyntaxError as error:
         line, content = error.lineno or 1, (error.text or "").strip()
-        raise UserError(f"{at(line)}: {error.msg} In: {content}") from None
+        told = _unclosed(text, at) or f"{at(line)}: {error.msg} In: {content}"
+        raise UserError(told) from None
     except (tokenize.TokenError, IndentationError) as error:
         raise UserError(_unclosed(text, at) or f"{source}: {error}") from None
     for statement in statements:

@@ -12,6 +12,7 @@ running it is running the same thing again.
 import hashlib
 import inspect
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ import gin
 
 from dstbench import registry
 from dstbench.errors import UserError, did_you_mean
-from dstbench.ginfile import Binding, Macro, Reference, read_file, read_text
-from dstbench.typecheck import fits, hints, spell
+from dstbench.config.ginfile import Binding, Macro, Reference, read_file, read_text
+from dstbench.config.typecheck import fits, hints, spell
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Config:
 
     def __init__(self) -> None:
         self._bindings: dict[tuple[str, str, str], Binding] = {}
-        self._must_be_used: set[tuple[str, str, str]] = set()
-        self._used: set[tuple[str, str, str]] = set()
+        self._must_be_used: list[Binding] = []
+        self._used: set[int] = set()  # id of every binding that some stage used
 
     def add_file(self, path: Path, speaks_to_all: bool = False) -> None:
         """Add a gin file. One that speaks to all methods, as recipes do, may set what this run
@@ -62,9 +63,18 @@ class Config:
         for binding in bindings:
             if binding.parameter:
                 self._check_name(binding)
-            key = (binding.scope, binding.target, binding.parameter)
-            self._bindings[key] = binding
-            (self._must_be_used.discard if speaks_to_all else self._must_be_used.add)(key)
+            self._bindings[binding.scope, binding.target, binding.parameter] = binding
+            if not speaks_to_all:
+                self._must_be_used.append(binding)
+
+    def end_stage(self) -> None:
+        """Note what is used as things stand.
+
+        A binding may come out of use when something later overrides its user, as a method file's
+        schedule does under --set; it is dead only if no stage ever used it.
+        """
+        with suppress(UserError):  # the final resolving says what is wrong
+            self._walk(Reference("Run", "", True), "", "", set(), set())
 
     def _check_name(self, binding: Binding) -> None:
         parameters = _parameters(self._lookup(binding.target, binding.where))
@@ -90,12 +100,11 @@ class Config:
 
         Dead bindings are refused here, because only here it is known what the run reaches.
         """
-        self._used = set()
         lines: set[str] = set()
         imports: set[str] = set()
         self._walk(Reference("Run", "", True), "", "the command line", lines, imports)
-        for key, binding in self._bindings.items():
-            if key in self._must_be_used and key not in self._used:
+        for binding in self._must_be_used:
+            if id(binding) not in self._used:
                 self._refuse_unused(binding)
         text = "".join(f"{line}\n" for line in [*sorted(imports), *sorted(lines)])
         return Resolved(text, hashlib.sha256(text.encode()).hexdigest())
@@ -144,7 +153,7 @@ class Config:
             key = ("/".join(parts[:depth]), target, parameter)
             if key in self._bindings:
                 found = self._bindings[key]
-                self._used.add(key)
+                self._used.add(id(found))
         return found
 
     def _expand(self, value: Any, where: str, inside: tuple[str, ...] = ()) -> Any:
@@ -158,7 +167,7 @@ class Config:
                 )
             if value.name in inside:
                 raise UserError(f"{binding.where}: %{value.name} is defined by itself.")
-            self._used.add(("", value.name, ""))
+            self._used.add(id(binding))
             return self._expand(binding.value, binding.where, (*inside, value.name))
         if isinstance(value, list | tuple):
             return type(value)(self._expand(v, where, inside) for v in value)

@@ -18,9 +18,7 @@ from pathlib import Path
 
 from dstbench.errors import UserError
 from dstbench.provenance import without_password
-from dstbench.store import OFF, check, open_store, reason, resolve
-
-__all__ = ["Mirror", "Outcome", "check", "sync"]
+from dstbench.tracking.store import OFF, open_store, probe, reason, resolve
 
 _ABSENT = "MLflow is not installed"
 
@@ -47,7 +45,7 @@ class Mirror:
         try:
             with (folder / "mirror.log").open("ab") as log:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "dstbench.watch", str(folder)],
+                    [sys.executable, "-m", "dstbench.tracking.watch", str(folder)],
                     # Not an argument: an address may hold a password, and `ps` shows arguments.
                     env={**os.environ, "MLFLOW_TRACKING_URI": resolved},
                     stdin=subprocess.PIPE,
@@ -100,7 +98,7 @@ def sync(folders: Sequence[Path], uri: str | None = None) -> list[Outcome]:
         raise UserError("Tracking is off, so there is no store to send to. Name one: --tracking.")
     if importlib.util.find_spec("mlflow") is None:
         raise UserError(f"{_ABSENT}: pip install mlflow")
-    from dstbench.mirror import mirror
+    from dstbench.tracking.mirror import mirror
 
     try:
         store = open_store(uri)
@@ -117,3 +115,11 @@ def sync(folders: Sequence[Path], uri: str | None = None) -> list[Outcome]:
         line = sent if done.epochs or done.artifacts else "nothing was missing"
         outcomes.append(Outcome(folder, f"{line}; {done.place}", True))
     return outcomes
+
+
+def check(uri: str | None) -> tuple[bool, str]:
+    """Whether the store can be used, and a line about it; takes seconds at most."""
+    try:
+        return True, probe(uri)
+    except UserError as error:
+        return False, f"{error.message} Runs go on without it; `dstbench sync` replays them."

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dstbench import rows
+from dstbench.tracking import rows
 from dstbench.files import held, write_atomic
 from dstbench.record import read
-from dstbench.store import Store
+from dstbench.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun

@@ -1,6 +1,8 @@
 """A run directory as a run leaves it, for tests of what happens to it afterwards."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from dstbench import record as records
@@ -56,3 +58,20 @@ class ExampleRun:
         if status != "running":
             self.record["provenance"]["ended"] = STARTED + 1000
         records.write(self.folder / "record.json", self.record)
+
+
+EPOCH_ROWS = 6  # metrics of an epoch above: step, val_loss, one odd, two layers, epoch
+RESULT_ROWS = 10  # numbers of a finished record: sparsity 2, accuracy 5 and a flag, macs, collapsed
+
+
+def rows_in(database: Path, run_id: str) -> int:
+    """Metric rows that an SQLite store holds of a run, counted past MLflow."""
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        query = "SELECT count(*) FROM metrics WHERE run_uuid = ?"
+        return connection.execute(query, (run_id,)).fetchone()[0]
+
+
+def runs_in(database: Path) -> list[str]:
+    """Ids of the runs that an SQLite store holds."""
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        return [run_id for (run_id,) in connection.execute("SELECT run_uuid FROM runs")]

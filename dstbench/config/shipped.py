@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dstbench.errors import UserError, did_you_mean
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def checkout() -> Path | None:

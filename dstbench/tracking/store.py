@@ -70,7 +70,7 @@ def open_store(uri: str, experiment: str = EXPERIMENT) -> Store:
     Raises UserError for one that cannot be used, TimeoutError when another process does not get
     done with creating it, and whatever MLflow does.
     """
-    check(uri)
+    probe(uri)
     _settle_mlflow()
     import mlflow.tracking  # noqa: F401  (takes seconds: nobody is to wait for it below)
 
@@ -82,7 +82,7 @@ def open_store(uri: str, experiment: str = EXPERIMENT) -> Store:
         return _open(uri, experiment, (database.parent / "mlartifacts").as_uri())
 
 
-def check(uri: str | None) -> str:
+def probe(uri: str | None) -> str:
     """A line about the store, in seconds and without MLflow.
 
     A server must answer, whatever it says; an SQLite file must be readable, if it is there. Raises

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstbench import rows
+from dstbench.tracking import rows
 
 
 def test_an_epoch():

@@ -1,6 +1,6 @@
 """The mirror's own process: follows one run directory into MLflow until the run ends.
 
-    python -m dstbench.watch RUN_DIR        (the store: $MLFLOW_TRACKING_URI)
+    python -m dstbench.tracking.watch RUN_DIR        (the store: $MLFLOW_TRACKING_URI)
 
 Its standard input is a pipe from the training process, which ends when that process finishes or
 dies. Exit code 0: the store lacks nothing.
@@ -14,8 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-from dstbench.mirror import CURVES, RECORD, mirror
-from dstbench.store import Store, check, open_store, reason, resolve
+from dstbench.tracking.mirror import CURVES, RECORD, mirror
+from dstbench.tracking.store import Store, open_store, probe, reason, resolve
 
 _LOOK_S = 0.5  # between two looks at the run directory
 _PAUSE_S = 5.0  # after a pass
@@ -40,9 +40,9 @@ class Watch:
         while not run_ended.wait(_LOOK_S):
             if time.monotonic() >= self.next_pass:
                 self.catch_up()
-        known_bad = self.failures > 0
-        # A store that answered until now may be busy for a moment; a dead one is not asked twice.
-        return self.catch_up() or (not known_bad and self.catch_up())
+        answered = self.failures == 0 and self.mirrored != ()
+        # What answered until now may be busy for a moment; what is dead is not waited for twice.
+        return self.catch_up() or (answered and self.catch_up())
 
     def catch_up(self) -> bool:
         """One pass, if anything is new. Nothing that goes wrong in it may end this process."""
@@ -50,7 +50,7 @@ class Watch:
         if found == self.mirrored:
             return True
         try:
-            check(self.uri)
+            probe(self.uri)
             self.store = self.store or open_store(self.uri)
             done = mirror(self.folder, self.store)
         except Exception as error:
@@ -66,15 +66,21 @@ class Watch:
 
     def _stamp(self) -> tuple[int, ...]:
         """Changes when the run directory does; empty while there is no record."""
-        try:
-            return tuple((self.folder / name).stat().st_mtime_ns for name in (RECORD, CURVES))
-        except FileNotFoundError:
-            return ()
+        record, curves = (_modified(self.folder / name) for name in (RECORD, CURVES))
+        return (record, curves) if record else ()
 
     def _say(self, what: str) -> None:
         if what != self.said:
             print(time.strftime("%Y-%m-%d %H:%M:%S"), what, flush=True)
             self.said = what
+
+
+def _modified(path: Path) -> int:
+    """When a file was written, in ns; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def heed_run(ended: threading.Event) -> None:
@@ -87,7 +93,7 @@ def heed_run(ended: threading.Event) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="dstbench.watch")
+    parser = argparse.ArgumentParser(prog="dstbench.tracking.watch")
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     # What stops the run must not stop the mirror before it has seen the run's end.

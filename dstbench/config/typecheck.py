@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from dstbench import registry
-from dstbench.ginfile import Reference
+from dstbench.config.ginfile import Reference
 
 _NUMBERS = {float: (int, float), int: (int,)}
 
@@ -57,7 +57,7 @@ def fits(value: Any, hint: Any) -> bool:
 def _reference_fits(reference: Reference, wanted: Any, inner: tuple[Any, ...]) -> bool:
     cls = registry.lookup(reference.name)
     if wanted is collections.abc.Callable:
-        return not reference.evaluate or callable(getattr(cls, "__call__", None))  # noqa: B004
+        return reference.evaluate and callable(getattr(cls, "__call__", None))  # noqa: B004
     if wanted is type:
         return not reference.evaluate and issubclass(cls, inner[0])
     return reference.evaluate and isinstance(wanted, type) and issubclass(cls, wanted)

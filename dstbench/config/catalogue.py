@@ -2,11 +2,12 @@
 
 import ast
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from dstbench.plugins import installed
-from dstbench.shipped import PACKAGE, shipped
+from dstbench.config.plugins import installed
+from dstbench.config.shipped import PACKAGE, shipped
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _registers(decorator: ast.expr, group: str) -> bool:
 
 def _first_sentence(doc: str) -> str:
     paragraph = " ".join(doc.split("\n\n")[0].split())
-    return paragraph.split(". ")[0].rstrip(".")
+    return re.split(r"\.\s+(?=[A-Z])", paragraph)[0].rstrip(".")
 
 
 def _first_comment(path: Path) -> str:

@@ -1,0 +1,42 @@
+"""SET: drops by magnitude, grows by chance alone."""
+
+from collections import Counter
+
+import torch
+from dstbench.methods.set import SET
+from scipy.stats import chisquare
+
+from dstbench.registry import lookup
+
+
+def test_it_is_registered():
+    assert lookup("SET") is SET and SET.moves_masks
+
+
+def test_it_drops_the_smallest_magnitudes_whatever_their_sign(eight):
+    for seed in range(20):
+        state = eight([5, -1, 3, -4, 0, 0, 0, 0], live=range(4), seed=seed)
+        SET(drop_fraction=0.5, updates_per_run=2).update(state)
+        live = set(state.masks.index("weight").tolist())
+        assert {0, 3} <= live and len(live) == 4
+
+
+def test_every_free_position_is_as_likely_to_grow_the_dropped_ones_too(eight):
+    grown = Counter()
+    for seed in range(1200):
+        state = eight([5, 1, 4, 3, 0, 0, 0, 0], live=range(4), seed=seed)
+        SET(drop_fraction=0.25, updates_per_run=2).update(state)
+        grown.update(set(state.masks.index("weight").tolist()) - {0, 2, 3})
+    assert set(grown) == {1, 4, 5, 6, 7} and sum(grown.values()) == 1200
+    assert chisquare(list(grown.values())).pvalue > 1e-6
+
+
+def test_gradients_do_not_matter(eight):
+    def live(gradient):
+        state = eight([5, 1, 4, 3, 0, 0, 0, 0], live=range(4), seed=1)
+        state.model.weight.grad = gradient
+        SET(drop_fraction=0.5, updates_per_run=2).update(state)
+        return state.masks.index("weight").tolist()
+
+    nan = torch.full((1, 8), torch.nan)
+    assert live(None) == live(nan) == live(torch.arange(8.0).view(1, 8))

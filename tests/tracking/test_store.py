@@ -1,0 +1,84 @@
+"""Which store is meant, whether it answers, and what is said when it does not."""
+
+import sqlite3
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from dstbench.errors import UserError
+from dstbench.tracking.store import Store, open_store, probe, reason, resolve
+
+
+def test_the_default_store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert resolve(None) == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert resolve(None) == "http://host:5000"
+    assert resolve("off") == "off"
+
+
+def test_an_sqlite_path_does_not_depend_on_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    absolute = resolve("sqlite:///a b/x.db?timeout=3")
+    assert absolute == f"sqlite:///{tmp_path}/a b/x.db?timeout=3"
+    monkeypatch.chdir("/")
+    assert resolve(absolute) == absolute
+
+
+@pytest.mark.parametrize("code", [200, 401, 404])
+def test_a_server_that_answers(code):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(code)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        line = probe(f"http://me:secret@127.0.0.1:{server.server_port}")
+    assert "answers" in line and "secret" not in line
+
+
+def test_a_server_that_does_not():
+    with pytest.raises(UserError, match=r"http://127\.0\.0\.1:9 cannot be used: .*refused"):
+        probe("http://127.0.0.1:9")
+    with pytest.raises(UserError, match="cannot be used"):
+        open_store("http://127.0.0.1:9")
+
+
+def test_sqlite_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("dstbench.tracking.store._CHECK_S", 0.1)
+    path = tmp_path / "mlflow.db"
+    assert "does not exist yet" in probe(f"sqlite:///{path}")
+    assert not path.exists()
+    path.touch()
+    assert probe(f"sqlite:///{path}") == f"sqlite:///{path}"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UserError, match="database is locked"):
+            probe(f"sqlite:///{path}")
+    path.write_bytes(b"something else entirely" * 100)
+    with pytest.raises(UserError, match="not a database"):
+        probe(f"sqlite:///{path}")
+
+
+def test_other_stores_and_none():
+    assert probe("off") == "tracking is off"
+    assert "not checked" in probe("databricks")
+
+
+def test_where_a_run_is():
+    server = Store(None, "https://me:secret@host:5000/", "7")
+    assert server.place_of("abc") == "https://***@host:5000/#/experiments/7/runs/abc"
+    assert Store(None, "sqlite:////a/b.db", "7").place_of("abc") == "run abc in sqlite:////a/b.db"
+
+
+def test_reasons_are_one_line_without_passwords():
+    assert reason(ValueError("at http://a:b@c/\nand more")) == "ValueError: at http://***@c/"
+    assert reason(UserError("plain")) == "plain"
+    assert reason(ValueError()) == "ValueError: "
