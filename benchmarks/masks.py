@@ -10,6 +10,7 @@ fused SGD alone, an update at least 40 times faster than full sorts, with the ve
 import argparse
 
 import torch
+from timing import interleaved, machine
 from torch import Tensor
 
 from dstbench.budget import ERK
@@ -18,7 +19,6 @@ from dstbench.methods.rigl import RigL
 from dstbench.models import ResNet34
 from dstbench.optim import SGD, Adam
 from dstbench.part import State
-from timing import interleaved, machine
 
 
 def sparse_state(sparsity: float) -> State:

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Callable
 
 import torch
+from timing import interleaved, machine
 from torch.nn.functional import cross_entropy
 
 from dstbench import models
@@ -19,7 +20,6 @@ from dstbench.optim import SGD
 from dstbench.part import State
 from dstbench.place import default_precision
 from dstbench.train import autocast_for
-from timing import interleaved, machine
 
 
 def default_step(name: str, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:

@@ -7,11 +7,11 @@ import argparse
 import time
 
 import torch
+from timing import machine
 
 from dstbench import models
 from dstbench.methods.synflow import SynFlow
 from dstbench.part import State
-from timing import machine
 
 
 def main() -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from dstbench import builtin
-from dstbench.config import plugins
-from dstbench.config import Config, Resolved
-from dstbench.errors import UserError
+from dstbench.config import Config, Resolved, plugins
 from dstbench.config.ginfile import Reference
+from dstbench.config.shipped import find_gin, find_recipe
+from dstbench.errors import UserError
 from dstbench.registry import lookup
 from dstbench.run import Run
-from dstbench.config.shipped import find_gin, find_recipe
 
 DEFAULT_RECIPE = "digits"
 

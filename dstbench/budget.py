@@ -9,6 +9,7 @@ N counts the original network, so a network that shares tensors divides the same
 """
 
 import heapq
+import math
 from abc import ABC, abstractmethod
 from fractions import Fraction
 
@@ -22,7 +23,7 @@ from dstbench.registry import register
 
 def live_total(sparsity: float, dense_numel: int) -> int:
     """round((1 − sparsity) · dense_numel), exact in the digits that `sparsity` is written with."""
-    return round((1 - Fraction(repr(sparsity))) * dense_numel)
+    return round((1 - Fraction(repr(float(sparsity)))) * dense_numel)
 
 
 def apportion(total: int, weights: list[int], caps: list[int]) -> list[int]:
@@ -92,18 +93,19 @@ class Budget(Part, ABC):
         total = live_total(sparsity, state.dense_numel)
         caps = [p.numel() for p in tensors.values()]
         if total < len(caps):
-            highest = 1 - len(caps) / state.dense_numel
+            highest = math.floor((1 - len(caps) / state.dense_numel) * 1e9) / 1e9
             raise UserError(
                 f"sparsity {sparsity} leaves {total} weights for {len(caps)} layers, and each "
-                f"needs one. The highest sparsity this network can have is {highest:.6f} "
+                f"needs one. The highest sparsity this network can have is {highest:.9f} "
                 "(SynFlow, which may empty layers, can go higher).",
                 f"{type(self).__name__}.sparsity",
             )
         if total > sum(caps):
+            lowest = math.ceil((1 - sum(caps) / state.dense_numel) * 1e9) / 1e9
             raise UserError(
                 f"sparsity {sparsity} asks for {total} live weights, but the network, with shared "
                 f"tensors counted once, stores {sum(caps)}. "
-                f"Ask for at least {1 - sum(caps) / state.dense_numel:.6f}.",
+                f"Ask for at least {lowest:.9f}.",
                 f"{type(self).__name__}.sparsity",
             )
         shares = [self.share(p.shape) for p in tensors.values()]

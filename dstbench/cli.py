@@ -114,7 +114,7 @@ def _say_runs(command: argparse.ArgumentParser) -> None:
 
 def _say_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data-root", type=Path, metavar="DIR",
-                         help="folder of datasets (default: $DSTBENCH_DATA, then data)")  # fmt: skip
+                         help="folder of datasets (default: $DSTBENCH_DATA, or data)")  # fmt: skip
     command.add_argument("--cache", type=Path, metavar="DIR",
                          help="folder of decoded data (default: $DSTBENCH_CACHE, then the "
                               "user's cache folder)")  # fmt: skip
@@ -128,7 +128,7 @@ def _say_tracking(command: argparse.ArgumentParser) -> None:
 
 def _say_plugin(command: argparse.ArgumentParser) -> None:
     command.add_argument("--plugin", action="append", type=Path, default=[], dest="plugins",
-                         metavar="FILE.py", help="a Python file that registers methods")  # fmt: skip
+                         metavar="FILE.py", help="a file that registers methods or models")  # fmt: skip
 
 
 def _number(text: str) -> float:

@@ -17,12 +17,12 @@ from torch import Tensor
 from dstbench.assemble import Choices, assemble
 from dstbench.batches import Batches
 from dstbench.budget import live_total
+from dstbench.config.shipped import shipped
 from dstbench.data import Images
 from dstbench.errors import UserError
 from dstbench.masks import Masks
 from dstbench.part import State
 from dstbench.run import Run
-from dstbench.config.shipped import shipped
 from dstbench.train import autocast_for, train
 
 EPOCHS, BATCH, IMAGES, CLASSES, SIZE = 10, 16, 64, 4, 8

@@ -32,6 +32,16 @@ def flat(tensor: Tensor) -> Tensor:
     return tensor.detach().as_strided((tensor.numel(),), (1,))
 
 
+def gradient_of(parameter: Tensor) -> Tensor | None:
+    """The dense gradient along the parameter's own memory, (numel,); None if there is none."""
+    gradient = parameter.grad
+    if gradient is None:
+        return None
+    if gradient.stride() != parameter.stride():
+        gradient = torch.empty_like(parameter).copy_(gradient)
+    return flat(gradient)
+
+
 class Masks(Mapping[str, Tensor]):
     """Parameter name → boolean mask, of the shape and memory layout of its parameter.
 

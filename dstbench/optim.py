@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.errors import UserError, require
-from dstbench.masks import Masks, flat
+from dstbench.masks import Masks, flat, gradient_of
 from dstbench.registry import register
 
 
@@ -113,10 +113,10 @@ class LiveOptimizer(Optimizer):
         indices = [self.masks.index(name) for name in self.names]
         for i, (parameter, index) in enumerate(zip(self.params, indices, strict=True)):
             torch.index_select(flat(parameter), 0, index, out=self.segments["value"][i])
-            if parameter.grad is None:
+            gradient = gradient_of(parameter)
+            if gradient is None:
                 idle.append((i, [self.segments[slot][i].clone() for slot in self.slots]))
                 continue
-            gradient = flat(_like(parameter.grad, parameter))
             torch.index_select(gradient, 0, index, out=self.segments["grad"][i])
         self.advance(lr)
         for i, kept in idle:
@@ -143,13 +143,6 @@ class LiveOptimizer(Optimizer):
         self._layout(saved["slots"])
         if self.rest is not None:
             self.rest.load_state_dict(copy.deepcopy(saved["rest"]))
-
-
-def _like(gradient: Tensor, parameter: Tensor) -> Tensor:
-    """The gradient in the parameter's own memory layout."""
-    if gradient.stride() != parameter.stride():
-        return torch.empty_like(parameter).copy_(gradient)
-    return gradient
 
 
 class LiveSGD(LiveOptimizer):

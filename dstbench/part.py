@@ -102,8 +102,8 @@ class State:
             "torch_rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "memory": pack_tensors(self.memory),
-            "curves": self.curves,
-            "best": self.best,
+            "curves": list(self.curves),  # finished lines and a packed network never change
+            "best": dict(self.best),
         }
 
     def load_state_dict(self, saved: dict[str, Any], optimizer: "OptimizerSettings") -> None:
@@ -121,8 +121,8 @@ class State:
         if saved["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
         self.memory = load_tensors(saved["memory"], next(self.model.parameters()).device)
-        self.curves = saved["curves"]
-        self.best = saved["best"]
+        self.curves = list(saved["curves"])
+        self.best = dict(saved["best"])
 
 
 class Part:
@@ -207,7 +207,7 @@ class Method(Part):
             )
 
         self.sparsity = max((p.sparsity for p in self.parts), default=0.0)
-        self.moves_masks = bool(moving) and not choosing
+        self.moves_masks = bool(moving)
 
     @property
     def initialises_masks(self) -> bool:

@@ -1,10 +1,10 @@
 """A run's own folder: the truth about it, whatever a tracking store says.
 
-    record.json                  the record, always whole
-    run.gin                      the resolved configuration; running it runs the same thing again
-    curves.jsonl                 one line a finished epoch, as far as a checkpoint covers it
-    network.pt, best.pt          the sparse networks, once the run is done
-    checkpoint.0.pt, .1.pt       while it is not
+record.json                  the record, always whole
+run.gin                      the resolved configuration; running it runs the same thing again
+curves.jsonl                 one line a finished epoch, as far as a checkpoint covers it
+network.pt, best.pt          the sparse networks, once the run is done
+checkpoint.0.pt, .1.pt       while it is not
 """
 
 import fcntl

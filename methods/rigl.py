@@ -4,7 +4,7 @@ All Tickets Winners", algorithm 1."""
 from torch import Tensor
 
 from dstbench.dropgrow import DropGrow
-from dstbench.masks import flat
+from dstbench.masks import gradient_of
 from dstbench.part import State
 from dstbench.registry import register
 
@@ -18,5 +18,5 @@ class RigL(DropGrow):
     """
 
     def grow_score(self, state: State, name: str) -> Tensor | None:
-        gradient = state.masks.parameters[name].grad
-        return None if gradient is None else flat(gradient).abs()
+        gradient = gradient_of(state.masks.parameters[name])
+        return None if gradient is None else gradient.abs()

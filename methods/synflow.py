@@ -39,16 +39,15 @@ class SynFlow(Part):
     def init_masks(self, state: State) -> None:
         target = live_total(self.sparsity, state.dense_numel)
         require(target >= 1, self, "sparsity", self.sparsity, "low enough to keep one weight")
-        flow = Flow(state.model, state.image_shape)
         total = sum(p.numel() for p in state.masks.parameters.values())
+        require(
+            target <= total, self, "sparsity", self.sparsity,
+            f"so high that {total} stored weights suffice (shared ones counted once)",
+        )  # fmt: skip
+        flow = Flow(state.model, state.image_shape)
+        flow.refuse_vanishing()
         for keep in kept_per_round(target, total, self.rounds):
-            scores = flow.scores()
-            if not torch.isfinite(scores).all() or not scores.any():
-                raise UserError(
-                    "SynFlow's scores are all zero or not finite on this model, so they rank "
-                    "nothing. It needs a network that is linear once its weights are positive "
-                    "(convolution, linear, batch norm, ReLU, pooling); choose another method."
-                )
+            scores = flow.scores()  # all zero once pruning has cut the network: chance decides
             flow.prune_(largest(-scores, len(scores) - keep, state.rng))
         for name, index in zip(state.masks.parameters, flow.survivors, strict=True):
             state.set_live_(name, index.to(state.masks.parameters[name].device))
@@ -73,7 +72,8 @@ class Flow:
         self.model = copy.deepcopy(model).cpu().double().eval()
         with torch.no_grad():
             for tensor in [*self.model.parameters(), *self.model.buffers()]:
-                tensor.abs_()
+                if tensor.dtype != torch.bool:
+                    tensor.abs_()
         self.weights = list(prunable(self.model).values())
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)
@@ -81,6 +81,18 @@ class Flow:
             weight.requires_grad_(True)
         self.survivors = [torch.arange(weight.numel()) for weight in self.weights]
         self.ones = torch.ones(1, *image_shape, dtype=torch.float64)
+
+    def refuse_vanishing(self) -> None:
+        """Raise UserError unless the scores, before any pruning, are more than rounding noise."""
+        scores = self.scores()
+        with torch.no_grad():
+            size = self.model(self.ones).abs().sum()
+        if not torch.isfinite(scores).all() or not scores.sum() > 1e-9 * size:
+            raise UserError(
+                "SynFlow's scores vanish or are not finite on this model, so they rank nothing. It "
+                "needs a network that is linear once its weights are positive (convolution, linear, "
+                "batch norm, ReLU, pooling); choose another method."
+            )
 
     def scores(self) -> Tensor:
         """|θ · ∂R/∂θ| of every survivor, float64, tensor after tensor."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dstbench.conformance import CHECKS, OPTIMIZERS, Trial, run_checks
 from dstbench.config.shipped import shipped
+from dstbench.conformance import CHECKS, OPTIMIZERS, Trial, run_checks
 
 METHODS = [str(path) for path in shipped("methods").values()]
 

@@ -89,9 +89,9 @@ class Twice(nn.Module):
 def test_a_shared_tensor_costs_at_every_use_and_is_stored_once():
     model = Twice()
     masks = Masks(model)
-    masks.write_("conv.weight", torch.tensor([0, 1, 2, 3, 4]))
+    masks.write_("weight", torch.tensor([0, 1, 2, 3, 4]))
     counted = cost(model, masks, (2, 4, 4))
-    layer = by_name(counted)["conv.weight"]
+    layer = by_name(counted)["weight"]
     assert (layer["uses"], layer["positions"]) == (2, 16 + 4)
     assert (counted["macs"], counted["dense_macs"]) == (5 * 20, 36 * 20)
     assert (counted["live_weights"], counted["stored_weights"]) == (5, 36)

@@ -1,8 +1,8 @@
 """The registry: a name is taken once, and a wrong one is answered with the nearest."""
 
+import gin
 import pytest
 
-import gin
 from dstbench import registry
 from dstbench.errors import UserError
 from dstbench.registry import GROUPS, is_registered, lookup, names, register

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from dstbench import data
+from dstbench.cli import LISTS
 from dstbench.config import catalogue
 from dstbench.config.catalogue import Entry
-from dstbench.cli import LISTS
 
 
 def main(args: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ CLASS = '''"""{name}: what it does, in a sentence. Source: paper, section, equat
 from torch import Tensor
 
 from dstbench.dropgrow import DropGrow
-from dstbench.masks import flat
+from dstbench.masks import gradient_of
 from dstbench.part import State
 from dstbench.registry import register
 
@@ -24,8 +24,8 @@ class {name}(DropGrow):
 
     def grow_score(self, state: State, name: str) -> Tensor | None:
         """Score of every position of one tensor, (numel,), non-negative; the highest grow."""
-        gradient = state.masks.parameters[name].grad
-        return None if gradient is None else flat(gradient).abs()
+        gradient = gradient_of(state.masks.parameters[name])
+        return None if gradient is None else gradient.abs()
 '''
 
 GIN = """# {name}: what it does, in a sentence. Source of every number beside it.

@@ -20,9 +20,9 @@ from typing import Any
 import gin
 
 from dstbench import registry
-from dstbench.errors import UserError, did_you_mean
 from dstbench.config.ginfile import Binding, Macro, Reference, read_file, read_text
 from dstbench.config.typecheck import fits, hints, spell
+from dstbench.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ class Config:
         imports: set[str] = set()
         self._walk(Reference("Run", "", True), "", "the command line", lines, imports)
         for binding in self._must_be_used:
-            if id(binding) not in self._used:
+            key = (binding.scope, binding.target, binding.parameter)
+            if self._bindings[key] is binding and id(binding) not in self._used:
                 self._refuse_unused(binding)
         text = "".join(f"{line}\n" for line in [*sorted(imports), *sorted(lines)])
         return Resolved(text, hashlib.sha256(text.encode()).hexdigest())

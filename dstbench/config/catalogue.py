@@ -21,9 +21,7 @@ class Entry:
 
 def gin_files(folder: str) -> list[Entry]:
     """The shipped gin files of a folder, each with its first comment."""
-    return [
-        Entry(name, _first_comment(path), str(path)) for name, path in shipped(folder).items()
-    ]
+    return [Entry(name, _first_comment(path), str(path)) for name, path in shipped(folder).items()]
 
 
 def classes(group: str, plugins: list[Path]) -> list[Entry]:

@@ -14,8 +14,8 @@ from typing import Any
 
 from gin import config_parser
 
-from dstbench.errors import UserError
 from dstbench.config.shipped import find_include
+from dstbench.errors import UserError
 
 
 @dataclass(frozen=True)

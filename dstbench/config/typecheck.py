@@ -80,4 +80,6 @@ def spell(hint: Any) -> str:
              type(None): "None"}  # fmt: skip
     if hint in words:
         return words[hint]
-    return f"a reference to a {hint.__name__}, with brackets" if isinstance(hint, type) else str(hint)
+    return (
+        f"a reference to a {hint.__name__}, with brackets" if isinstance(hint, type) else str(hint)
+    )

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dstbench.tracking import rows
 from dstbench.files import held, write_atomic
 from dstbench.record import read
+from dstbench.tracking import rows
 from dstbench.tracking.store import Store
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from dstbench.methods.rigl import RigL
 from torch import nn
 
 from dstbench.budget import ERK
 from dstbench.masks import flat
+from dstbench.methods.rigl import RigL
 from dstbench.optim import SGD, Adam, TorchOptimizer
 from dstbench.part import State
 from dstbench.registry import lookup
@@ -27,7 +27,7 @@ def test_it_is_registered():
 def test_it_grows_the_largest_gradients_among_the_free(eight, gradient, live):
     state = eight([5, -1, 3, -4, 0, 0, 0, 0], live=range(4))
     state.model.weight.grad = torch.tensor([gradient], dtype=torch.float32)
-    RigL(drop_fraction=0.5, updates_per_run=2).update(state)
+    RigL(updates_per_run=2).update(state, 0.5)
     assert set(state.masks.index("weight").tolist()) == live
 
 
@@ -39,7 +39,7 @@ def test_without_a_signal_it_grows_by_chance_among_the_free(eight, gradient):
         state = eight([5, -1, 3, -4, 0, 0, 0, 0], live=range(4), seed=seed)
         if gradient is not None:
             state.model.weight.grad = torch.full((1, 8), gradient)
-        RigL(drop_fraction=0.5, updates_per_run=2).update(state)
+        RigL(updates_per_run=2).update(state, 0.5)
         live = set(state.masks.index("weight").tolist())
         assert {0, 3} <= live and len(live) == 4
         grown |= live - {0, 3}
@@ -75,5 +75,5 @@ def test_a_gradient_in_another_memory_layout_is_read_right():
     gradient = torch.zeros(4, 4, 3, 3)
     gradient[1, 2, 0, 1] = 1.0
     model.weight.grad = gradient
-    RigL(drop_fraction=0.2, updates_per_run=2).update(state)
+    RigL(updates_per_run=2).update(state, 0.2)
     assert state.masks["weight"][1, 2, 0, 1]

@@ -3,9 +3,9 @@
 from collections import Counter
 
 import torch
-from dstbench.methods.set import SET
 from scipy.stats import chisquare
 
+from dstbench.methods.set import SET
 from dstbench.registry import lookup
 
 
@@ -16,7 +16,7 @@ def test_it_is_registered():
 def test_it_drops_the_smallest_magnitudes_whatever_their_sign(eight):
     for seed in range(20):
         state = eight([5, -1, 3, -4, 0, 0, 0, 0], live=range(4), seed=seed)
-        SET(drop_fraction=0.5, updates_per_run=2).update(state)
+        SET(updates_per_run=2).update(state, 0.5)
         live = set(state.masks.index("weight").tolist())
         assert {0, 3} <= live and len(live) == 4
 
@@ -25,7 +25,7 @@ def test_every_free_position_is_as_likely_to_grow_the_dropped_ones_too(eight):
     grown = Counter()
     for seed in range(1200):
         state = eight([5, 1, 4, 3, 0, 0, 0, 0], live=range(4), seed=seed)
-        SET(drop_fraction=0.25, updates_per_run=2).update(state)
+        SET(updates_per_run=2).update(state, 0.25)
         grown.update(set(state.masks.index("weight").tolist()) - {0, 2, 3})
     assert set(grown) == {1, 4, 5, 6, 7} and sum(grown.values()) == 1200
     assert chisquare(list(grown.values())).pvalue > 1e-6
@@ -35,7 +35,7 @@ def test_gradients_do_not_matter(eight):
     def live(gradient):
         state = eight([5, 1, 4, 3, 0, 0, 0, 0], live=range(4), seed=1)
         state.model.weight.grad = gradient
-        SET(drop_fraction=0.5, updates_per_run=2).update(state)
+        SET(updates_per_run=2).update(state, 0.5)
         return state.masks.index("weight").tolist()
 
     nan = torch.full((1, 8), torch.nan)

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from example_run import CONFIG, EPOCH_ROWS, RESULT_ROWS, STARTED, ExampleRun, rows_in, runs_in
 
-from dstbench.tracking import mirror as mirroring
 from dstbench.errors import UserError
+from dstbench.tracking import mirror as mirroring
 from dstbench.tracking.mirror import mirror
 from dstbench.tracking.store import Store, open_store
 

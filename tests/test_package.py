@@ -1,0 +1,56 @@
+"""What users install works: a wheel in an empty folder, with methods and recipes inside it."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dstbench.config.shipped import checkout
+
+pytest.importorskip("hatchling")
+ROOT = checkout()
+pytestmark = pytest.mark.skipif(ROOT is None, reason="needs the checkout that it packages")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel built by way of a source distribution."""
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
+    subprocess.run([*build, "-t", "sdist"], cwd=ROOT, check=True, capture_output=True)
+    (sdist,) = folder.glob("*.tar.gz")
+    subprocess.run(["tar", "xzf", str(sdist), "-C", str(folder)], check=True)
+    source = folder / sdist.name.removesuffix(".tar.gz")
+    subprocess.run([*build, "-t", "wheel"], cwd=source, check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_a_wheel_runs_a_method_from_an_empty_folder(wheel, tmp_path):
+    site, work = tmp_path / "site", tmp_path / "work"
+    work.mkdir()
+    zipfile.ZipFile(wheel).extractall(site)  # what installing does; torch is shared
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    command = [
+        sys.executable, "-m", "dstbench", "run", "methods/rigl.gin", "--tracking", "off",
+        "--set", "Run.epochs=1", "--set", "ResNet20.width=4", "--threads", "1",
+        "--sparsity", "0.5",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "test accuracy" in done.stdout
+    where = "import dstbench, dstbench.methods.rigl as m; print(dstbench.__file__, m.__file__)"
+    shown = subprocess.run(
+        [sys.executable, "-c", where], cwd=work, env=environment, capture_output=True, text=True
+    )
+    assert all(Path(path).is_relative_to(site) for path in shown.stdout.split())
+
+
+def test_a_wheel_holds_what_it_needs_and_no_tests(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"dstbench/methods/rigl.gin", "dstbench/gin/recipes/digits.gin"} <= names
+    assert not [name for name in names if name.startswith(("tests", "gin/", "methods/"))]
+    assert any(name.endswith("licenses/LICENSE") for name in names)
