@@ -66,7 +66,7 @@ def save(folder: Path, payload: dict[str, Any]) -> None:
 
 def load(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The newest sound checkpoint, or None, and a sentence about each damaged one passed over."""
-    complaints = []
+    complaints: list[str] = []
     for path in sorted((folder / name for name in FILES), key=_generation, reverse=True):
         if not path.exists():
             continue

@@ -1,4 +1,4 @@
-"""What every method must keep to, whatever it does: the suite that any gin file can be held against.
+"""What every method must keep to, whatever it does: a suite to hold any gin file against.
 
 Each check trains a small network on generated images for a few steps, in fp32 on the CPU, and
 asserts one promise of the suite. Nothing here knows a method by name.
@@ -7,6 +7,7 @@ asserts one promise of the suite. Nothing here knows a method by name.
 import copy
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,10 +101,8 @@ def advance(
 
     device = torch.device("cpu")
     autocast = autocast_for("fp32", device)
-    try:
+    with suppress(_Enough):
         train(state, run.method, batches, run.rate_at, autocast, lambda state: None, after_step)
-    except _Enough:
-        pass
 
 
 def _nothing(state: State) -> None:

@@ -299,7 +299,8 @@ class Adam(OptimizerSettings):
             "two numbers in [0, 1)",
         )  # fmt: skip
         require(weight_decay >= 0, self, "weight_decay", weight_decay, "zero or more")
-        self.lr, self.betas, self.eps, self.weight_decay = lr, tuple(betas), eps, weight_decay
+        self.lr, self.betas = lr, (betas[0], betas[1])
+        self.eps, self.weight_decay = eps, weight_decay
 
     def build(self, model: nn.Module, masks: Masks) -> Optimizer:
         return LiveAdam(model, masks, self.betas, self.eps, self.weight_decay)

@@ -89,9 +89,9 @@ class Flow:
             size = self.model(self.ones).abs().sum()
         if not torch.isfinite(scores).all() or not scores.sum() > 1e-9 * size:
             raise UserError(
-                "SynFlow's scores vanish or are not finite on this model, so they rank nothing. It "
-                "needs a network that is linear once its weights are positive (convolution, linear, "
-                "batch norm, ReLU, pooling); choose another method."
+                "SynFlow's scores vanish or are not finite on this model, so they rank nothing. "
+                "It needs a network that is linear once its weights are positive (convolution, "
+                "linear, batch norm, ReLU, pooling); choose another method."
             )
 
     def scores(self) -> Tensor:

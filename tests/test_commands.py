@@ -132,7 +132,10 @@ class PluginMLP(nn.Sequential):
 
     def __init__(self, num_classes, image_size, hidden=32):
         super().__init__(
-            nn.Flatten(), nn.Linear(image_size**2, hidden), nn.ReLU(), nn.Linear(hidden, num_classes)
+            nn.Flatten(),
+            nn.Linear(image_size**2, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, num_classes),
         )
 '''
     )

@@ -1,4 +1,4 @@
-"""Every shipped method keeps what every method must keep; and the suite notices one that does not."""
+"""Every shipped method keeps what every method must; the suite notices one that does not."""
 
 import pytest
 

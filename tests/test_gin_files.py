@@ -13,7 +13,7 @@ RECIPES = shipped("gin/recipes")
 
 
 @pytest.mark.parametrize(
-    ("method", "recipe"), itertools.product(METHODS, RECIPES), ids=lambda name: name
+    ("method", "recipe"), list(itertools.product(METHODS, RECIPES)), ids=lambda name: name
 )
 def test_every_method_resolves_with_every_recipe(method, recipe):
     choices = Choices((str(METHODS[method]),), recipe)

@@ -29,7 +29,7 @@ def test_killed_at_random_moments(tmp_path, whole):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_polite_signal_saves_first_and_marks_the_run(tmp_path, whole, number):
-    expected, seconds = whole
+    expected, _ = whole
     process = killing.start(tmp_path)
     for line in process.stderr:  # wait until it trains
         if "epoch" in line:

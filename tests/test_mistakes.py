@@ -1,4 +1,4 @@
-"""Every mistake on the command line ends as one clear message and exit code 2, with nothing written.
+"""Every mistake on the command line ends as one clear message, exit code 2, nothing written.
 
 The messages are asserted by what a user needs of them: what was given, what is allowed, where.
 """

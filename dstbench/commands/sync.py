@@ -2,16 +2,16 @@
 
 import argparse
 
-from dstbench import tracking
 from dstbench.errors import UserError
-from dstbench.rundir import RECORD
+from dstbench.tracking import sync
+from dstbench.tracking.mirror import RECORD
 
 
 def main(args: argparse.Namespace) -> int:
     folders = args.directories or sorted(p.parent for p in args.runs.glob(f"*/{RECORD}"))
     if not folders:
         raise UserError(f"no run below {args.runs}. Name run folders, or their parent with --runs.")
-    outcomes = tracking.sync(folders, args.tracking)
+    outcomes = sync(folders, args.tracking)
     for outcome in outcomes:
         print(f"{outcome.folder}: {outcome.line}")
     return 0 if all(outcome.complete for outcome in outcomes) else 1

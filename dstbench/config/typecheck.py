@@ -9,6 +9,13 @@ from typing import Any
 from dstbench import registry
 from dstbench.config.ginfile import Reference
 
+_WORDS = {
+    float: "a number",
+    int: "a whole number",
+    str: "a text in quotes",
+    bool: "True or False",
+    type(None): "None",
+}
 _NUMBERS = {float: (int, float), int: (int,)}
 
 
@@ -76,10 +83,8 @@ def spell(hint: Any) -> str:
         return f"{len(inner)} values ({', '.join(spell(i) for i in inner)})"
     if origin in (list, tuple, collections.abc.Sequence):
         return f"a list of which each is {spell(inner[0])}" if inner else "a list"
-    words = {float: "a number", int: "a whole number", str: "a text in quotes", bool: "True or False",
-             type(None): "None"}  # fmt: skip
-    if hint in words:
-        return words[hint]
-    return (
-        f"a reference to a {hint.__name__}, with brackets" if isinstance(hint, type) else str(hint)
-    )
+    if hint in _WORDS:
+        return _WORDS[hint]
+    if isinstance(hint, type):
+        return f"a reference to a {hint.__name__}, with brackets"
+    return str(hint)

@@ -89,6 +89,9 @@ def test_it_leaves_some_time_after_the_run_whatever_it_waits_for():
 
 
 def test_it_needs_no_torch():
-    code = "import dstbench.tracking.watch, sys; print([m for m in ('torch', 'gin') if m in sys.modules])"
+    code = (
+        "import dstbench.tracking.watch, sys; "
+        "print([m for m in ('torch', 'gin') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
