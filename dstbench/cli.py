@@ -127,8 +127,11 @@ def _say_tracking(command: argparse.ArgumentParser) -> None:
 
 
 def _say_plugin(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--plugin", action="append", type=Path, default=[], dest="plugins",
-                         metavar="FILE.py", help="a file that registers methods or models")  # fmt: skip
+    help = "a Python file that registers methods or models"
+    command.add_argument(
+        "--plugin", action="append", type=Path, default=[], dest="plugins", metavar="FILE.py",
+        help=help,
+    )  # fmt: skip
 
 
 def _number(text: str) -> float:
