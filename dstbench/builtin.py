@@ -4,6 +4,6 @@ Importing this module registers the suite's own classes. Methods are not among t
 imports the method it is about.
 """
 
-from dstbench import batches, budget, models, optim, part, run, schedules
+from dstbench import batches, budget, clip, models, optim, part, run, schedules
 
-__all__ = ["batches", "budget", "models", "optim", "part", "run", "schedules"]
+__all__ = ["batches", "budget", "clip", "models", "optim", "part", "run", "schedules"]

@@ -22,11 +22,12 @@ from dstbench.config.shipped import shipped
 from dstbench.data import Images
 from dstbench.errors import UserError
 from dstbench.masks import Masks
-from dstbench.part import State
+from dstbench.part import Part, State
 from dstbench.run import Run
 from dstbench.train import autocast_for, train
 
 EPOCHS, BATCH, IMAGES, CLASSES, SIZE = 10, 16, 64, 4, 8
+INTERVAL = 3  # optimizer steps, for methods that give theirs in steps
 OPTIMIZERS = {
     "SGD": "Run.optimizer = @SGD()",
     "Adam": "Run.optimizer = @Adam()",
@@ -51,7 +52,21 @@ class Trial:
         self.file, self.plugins = file, plugins
 
     def run(self, optimizer: str = "SGD") -> Run:
-        sets = (OPTIMIZERS[optimizer], f"Run.epochs = {EPOCHS}", f"Run.batch_size = {BATCH}")
+        """The run of a check, with intervals that let masks move within its few steps."""
+        sets = tuple(
+            f"{type(part).__name__}.update_interval = {INTERVAL}"
+            for part in _parts(self._run(optimizer, ()).method)
+            if getattr(part, "update_interval", None) is not None
+        )
+        return self._run(optimizer, sets)
+
+    def _run(self, optimizer: str, intervals: tuple[str, ...]) -> Run:
+        sets = (
+            OPTIMIZERS[optimizer],
+            f"Run.epochs = {EPOCHS}",
+            f"Run.batch_size = {BATCH}",
+            *intervals,
+        )
         recipe = str(shipped("gin")["conformance"])  # sets the sparsity, for whoever uses it
         return assemble(Choices((self.file,), recipe, (), sets, self.plugins), "fp32")[0]
 
@@ -83,6 +98,15 @@ class Trial:
         run.method.surgery(state)
         state.masks = Masks(state.model)
         return run, batches, state
+
+
+def _parts(part: Part) -> Iterator[Part]:
+    """The part and all parts within it."""
+    yield part
+    for value in vars(part).values():
+        for inner in value if isinstance(value, tuple) else (value,):
+            if isinstance(inner, Part):
+                yield from _parts(inner)
 
 
 class _Enough(Exception):

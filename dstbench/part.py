@@ -5,7 +5,7 @@ changes during a run lives in one State, and the State is the checkpoint.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -132,10 +132,14 @@ class Part:
 
     sparsity: the sparsity that the finished network is to have, where this part decides it.
     moves_masks: whether this part moves masks that another part has initialised.
+    needs_budget: whether it asks another part how live weights divide among layers.
+    conflicts: class name → why this part cannot stand beside a part of that class.
     """
 
     sparsity: float = 0.0
     moves_masks: bool = False
+    needs_budget: bool = False
+    conflicts: ClassVar[dict[str, str]] = {}
 
     @property
     def initialises_masks(self) -> bool:
@@ -206,6 +210,18 @@ class Method(Part):
                 "Method.parts",
             )
 
+        if any(p.needs_budget for p in self.parts) and self.budget is None:
+            needing = next(type(p).__name__ for p in self.parts if p.needs_budget)
+            raise UserError(
+                f"{name}: {needing} needs a part that divides live weights among layers. "
+                "Put ERK (or EPL, or Uniform) before it.",
+                "Method.parts",
+            )
+        for part in self.parts:
+            for other in self.parts:
+                if reason := part.conflicts.get(type(other).__name__):
+                    pair = f"{type(part).__name__} and {type(other).__name__}"
+                    raise UserError(f"{name}: {pair} cannot go together: {reason}.", "Method.parts")
         self.sparsity = max((p.sparsity for p in self.parts), default=0.0)
         self.moves_masks = bool(moving)
 

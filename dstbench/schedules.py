@@ -20,12 +20,17 @@ def value_at(schedule: Schedule | float, progress: float) -> float:
 
 @register("schedules")
 class Cosine:
-    """Falls (or rises) from `start` to `end` along half a cosine: end + (start−end)·½(1+cos πp)."""
+    """Falls (or rises) from `start` to `end` along half a cosine: end + (start−end)·½(1+cos πp).
 
-    def __init__(self, start: float, end: float = 0.0):
-        self.start, self.end = start, end
+    until: progress at which it is at `end`, and from where it stays there.
+    """
+
+    def __init__(self, start: float, end: float = 0.0, until: float = 1.0):
+        require(0 < until <= 1, self, "until", until, "a progress in (0, 1]")
+        self.start, self.end, self.until = start, end, until
 
     def __call__(self, progress: float) -> float:
+        progress = min(progress / self.until, 1.0)
         return self.end + (self.start - self.end) * 0.5 * (1 + math.cos(math.pi * progress))
 
 

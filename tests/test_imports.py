@@ -15,7 +15,7 @@ FLOORS = [
     ["masks", "schedules", "provenance", "images"],
     ["record", "packing", "cost", "config", "cifar", "decode", "cache"],
     ["tracking", "part", "imagefolder", "parquet"],
-    ["budget", "optim", "dropgrow", "models", "paths", "encoded"],
+    ["budget", "optim", "dropgrow", "models", "paths", "encoded", "clip", "surgery"],
     ["data", "pipeline", "health"],
     ["batches", "protocol", "checkpoint", "place", "progress", "stop"],
     ["train", "run", "rundir"],

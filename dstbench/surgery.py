@@ -1,0 +1,34 @@
+"""Replacing modules of a network: what several parts need when they operate on one."""
+
+from typing import Any
+
+from torch import nn
+
+
+def places_of(model: nn.Module, *kinds: type[nn.Module]) -> list[tuple[nn.Module, str, str]]:
+    """(parent, name in the parent, full name) of every module of exactly one of the kinds.
+
+    A module that stands in several places is listed at each.
+    """
+    return [
+        (parent, name, f"{path}.{name}" if path else name)
+        for path, parent in model.named_modules()
+        for name, child in parent.named_children()
+        if type(child) in kinds
+    ]
+
+
+def convolution_settings(conv: nn.Conv2d) -> dict[str, Any]:
+    """Constructor arguments for a convolution of the same kind, its tensors left unallocated."""
+    return {
+        "in_channels": conv.in_channels,
+        "out_channels": conv.out_channels,
+        "kernel_size": conv.kernel_size,
+        "stride": conv.stride,
+        "padding": conv.padding,
+        "dilation": conv.dilation,
+        "groups": conv.groups,
+        "padding_mode": conv.padding_mode,
+        "bias": False,
+        "device": "meta",
+    }

@@ -1,0 +1,113 @@
+"""DCTpS: every layer is a fixed dense cosine transform plus sparse weights. Price & Tanner 2021,
+"Dense for the Price of Sparse"."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dstbench.errors import UserError
+from dstbench.part import Part, State
+from dstbench.registry import register
+from dstbench.surgery import convolution_settings, places_of
+
+
+def dct_offset(outputs: int, inputs: int) -> Tensor:
+    """The transform as a matrix (inputs, outputs), float32: the first rows and columns of the
+    orthonormal DCT-II of size max(inputs, outputs).
+
+    B[i, j] = c_j cos(π(2i+1)j / 2N), c_0 = √(1/N), else √(2/N). Columns are orthonormal where
+    inputs ≥ outputs, rows where inputs ≤ outputs.
+    """
+    n = max(inputs, outputs)
+    i = torch.arange(inputs, dtype=torch.float64)[:, None]
+    j = torch.arange(outputs, dtype=torch.float64)[None, :]
+    matrix = torch.cos(math.pi * (2 * i + 1) * j / (2 * n)) * math.sqrt(2 / n)
+    matrix[:, 0] = math.sqrt(1 / n)
+    return matrix.float()
+
+
+class _WithOffset(nn.Module):
+    """What the two kinds of layer share: W starts at zero, α at 1, F is rebuilt and never stored.
+
+    The layer's function is x ↦ α · F(x) + W(x), which is linear, so that training runs it as one
+    layer with the weight αF + W. The patch order of F is row, column, channel, channel fastest.
+    """
+
+    weight: nn.Parameter
+    offset: Tensor
+
+    def take(self, layer: nn.Conv2d | nn.Linear) -> None:
+        """Take over the layer's tensors, the weight at zero."""
+        self.weight, self.bias = layer.weight, layer.bias
+        with torch.no_grad():
+            self.weight.zero_()
+        self.alpha = nn.Parameter(self.weight.new_ones(()))
+        outputs = self.weight.shape[0]
+        matrix = dct_offset(outputs, self.weight[0].numel()).t()  # (outputs, inputs)
+        if self.weight.dim() == 4:
+            _, channels, rows, columns = self.weight.shape
+            matrix = matrix.reshape(outputs, rows, columns, channels).permute(0, 3, 1, 2)
+        offset = torch.empty_like(self.weight, requires_grad=False).copy_(matrix)
+        self.register_buffer("offset", offset, persistent=False)
+
+    def merged(self) -> Tensor:
+        """αF + W: the one dense weight that does the same."""
+        return self.weight + self.alpha * self.offset
+
+    def offset_macs(self, positions: int) -> float:
+        """Multiplications of a fast transform of q = max(outputs, inputs): ½ q log₂ q a position.
+
+        The ½ is a fit to the paper's Table 2; its text says only O(q log q).
+        """
+        q = max(self.weight.shape[0], self.weight[0].numel())
+        return 0.5 * q * math.log2(q) * positions
+
+
+class DCTConv2d(_WithOffset, nn.Conv2d):
+    """A convolution with a cosine offset, in place of `layer`."""
+
+    def __init__(self, layer: nn.Conv2d):
+        nn.Conv2d.__init__(self, **convolution_settings(layer))
+        self.take(layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.merged(), self.bias)
+
+
+class DCTLinear(_WithOffset, nn.Linear):
+    """A linear layer with a cosine offset, in place of `layer`."""
+
+    def __init__(self, layer: nn.Linear):
+        nn.Linear.__init__(self, layer.in_features, layer.out_features, bias=False, device="meta")
+        self.take(layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.merged(), self.bias)
+
+
+@register("parts")
+class DCTpS(Part):
+    """Replaces every convolution and linear layer by one with a cosine offset.
+
+    The sparse weights W start at zero; the scale α of the offset is trained, the offset F is not.
+    Neither counts as a weight. Sources: Price & Tanner 2021 and its public code.
+
+    Raises UserError for a model with no such layer, and together with weight sharing.
+    """
+
+    conflicts: ClassVar[dict[str, str]] = {
+        "WeightSharing": "the offset is of the size of each layer, and the paper leaves weight "
+        'sharing out here "to prevent conflicts with the DCT matrices" (section 4)'
+    }
+
+    def surgery(self, state: State) -> None:
+        places = places_of(state.model, nn.Conv2d, nn.Linear)
+        if not places:
+            raise UserError("DCTpS finds no convolution or linear layer in this model.")
+        for parent, name, _ in places:
+            layer = getattr(parent, name)
+            kind = DCTLinear if isinstance(layer, nn.Linear) else DCTConv2d
+            setattr(parent, name, kind(layer))

@@ -1,0 +1,93 @@
+"""Weight sharing: later blocks of a stage use the convolutions of an earlier one. EAST paper,
+section 3.2."""
+
+import torch
+from torch import Tensor, nn
+
+from dstbench.errors import UserError, require
+from dstbench.part import Part, State
+from dstbench.registry import register
+from dstbench.surgery import convolution_settings
+
+
+class SharedConv2d(nn.Conv2d):
+    """Another layer's convolution, the very same tensor, times a learnable scale of its own.
+
+    Train-mode batch norm directly after it makes the scale nearly void: its sign matters, and its
+    size against the norm's epsilon.
+    """
+
+    def __init__(self, owner: nn.Conv2d, scale: Tensor):
+        super().__init__(**convolution_settings(owner))
+        self.weight = owner.weight
+        self.scale = nn.Parameter(scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.weight * self.scale, None)
+
+
+@register("parts")
+class WeightSharing(Part):
+    """Blocks after the `owner`-th of each stage use that block's convolutions and masks.
+
+    owner: R of the paper, counted from 1; at least 2, because a stage's first block changes the
+        shape. A stage of at most R blocks shares nothing.
+
+    A stage is any nn.Sequential of blocks of one class that hold convolutions. Later blocks keep
+    their own normalisation, activations and shortcuts. Sparsity still counts the original network,
+    so the same number of live weights falls on fewer tensors. R = 2 gives the 13.9 M stored weights
+    of the paper's Table 2.
+    """
+
+    def __init__(self, owner: int = 2):
+        require(owner >= 2, self, "owner", owner, "at least 2: a first block changes the shape")
+        self.owner = owner
+
+    def surgery(self, state: State) -> None:
+        stages = {
+            name: module
+            for name, module in state.model.named_modules()
+            if isinstance(module, nn.Sequential) and _is_stage(module)
+        }
+        if not stages:
+            raise UserError(
+                "WeightSharing finds no stage in this model: it shares within an nn.Sequential of "
+                "blocks of one class, as the suite's ResNets have them. Leave WeightSharing out."
+            )
+        for name, stage in stages.items():
+            owner, followers = stage[self.owner - 1 : self.owner], stage[self.owner :]
+            for i, block in enumerate(followers):
+                _share(owner[0], block, state, f"{name}.{self.owner + i}")
+
+
+def _is_stage(module: nn.Sequential) -> bool:
+    kinds = {type(block) for block in module}
+    return (
+        len(kinds) == 1
+        and not issubclass(kinds.pop(), nn.Sequential | nn.Conv2d)
+        and all(_convolutions(block) for block in module)
+    )
+
+
+def _convolutions(block: nn.Module) -> dict[str, nn.Conv2d]:
+    """A block's own convolutions by name; those of its shortcut lie deeper and are not shared."""
+    return {name: child for name, child in block.named_children() if isinstance(child, nn.Conv2d)}
+
+
+def _share(owner: nn.Module, block: nn.Module, state: State, place: str) -> None:
+    owned = _convolutions(owner)
+    for name, conv in _convolutions(block).items():
+        source = owned.get(name)
+        if source is None or source.weight.shape != conv.weight.shape or (
+            source.stride, source.groups, source.dilation
+        ) != (conv.stride, conv.groups, conv.dilation):  # fmt: skip
+            found = "none" if source is None else f"{list(source.weight.shape)}"
+            raise UserError(
+                f"WeightSharing: {place}.{name} of shape {list(conv.weight.shape)} cannot share: "
+                f"the owning block has {found} of that name and kind. Choose another "
+                "WeightSharing.owner, or leave WeightSharing out.",
+                "WeightSharing.owner",
+            )
+        # assumed: drawn from U(0, 1), as the authors' code does; the paper does not say
+        scale = torch.rand((), generator=state.rng)
+        setattr(block, name, SharedConv2d(source, scale))
