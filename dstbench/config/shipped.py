@@ -48,8 +48,9 @@ def find_recipe(name: str) -> Path:
     recipes = shipped("gin/recipes")
     if name in recipes:
         return recipes[name]
-    if Path(name).is_file():
-        return Path(name)
+    for candidate in (Path(name), *(root / name for root in roots())):
+        if candidate.is_file():
+            return candidate
     raise UserError(f"no recipe {name!r}.{did_you_mean(name, recipes)}")
 
 
