@@ -33,7 +33,7 @@ def provenance(
 ) -> dict[str, Any]:
     """Provenance of a run that begins, or goes on.
 
-    command: what was typed; passwords in URLs are left out. device: name of the accelerator, or
+    command: what was typed; passwords in URLs and folders of absolute paths are left out. device: name of the accelerator, or
     'cpu'. dataset_sha256: of the decoded images. sessions: how many times the run was started.
     before: the provenance in its record so far, empty for a fresh start. From it come `started`
     and `attempt`, the name of this attempt at the run: starting afresh gives another one.
@@ -47,7 +47,7 @@ def provenance(
         "threads": threads,
         "commit": commit,
         "dirty": dirty,
-        "command": [without_password(word) for word in command],
+        "command": [without_folder(without_password(word)) for word in command],
         "started": before.get("started") or time.time(),
         "ended": None,
         "train_seconds": None,
@@ -103,6 +103,14 @@ def checkout(root: Path) -> tuple[str | None, bool | None]:
 def without_password(text: str) -> str:
     """The text with `user:password@` in a URL replaced by `***@`."""
     return re.sub(r"://[^/@\s]*@", "://***@", text)
+
+
+def without_folder(word: str) -> str:
+    """An absolute path as `…/name`: where someone keeps things is no part of a published record."""
+    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    if not value.startswith(("/", "~")):
+        return word
+    return f"{option}{equals}…/{Path(value).name}"
 
 
 def _output(command: Sequence[str]) -> str | None:

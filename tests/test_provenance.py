@@ -87,3 +87,17 @@ def test_passwords_stay_out():
     found = example(command=["dstbench", "--tracking", "https://me:secret@host:5000/a@b"])
     assert found["command"][-1] == "https://***@host:5000/a@b"
     assert source.without_password("http://127.0.0.1:1/a@b") == "http://127.0.0.1:1/a@b"
+
+
+@pytest.mark.parametrize(
+    "typed, kept",
+    [
+        ("/home/me/secret/runs", "…/runs"),
+        ("--runs=/home/me/runs", "--runs=…/runs"),
+        ("methods/rigl.gin", "methods/rigl.gin"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("RigL.drop_fraction=0.3", "RigL.drop_fraction=0.3"),
+    ],
+)
+def test_a_command_does_not_tell_where_its_files_lie(typed, kept):
+    assert source.without_folder(typed) == kept
