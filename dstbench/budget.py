@@ -124,10 +124,34 @@ class ERK(Budget):
 
     A tensor that would exceed its size is dense, and the rest is divided among the others.
     Source: Evci et al. 2020, section 3; as ITOP's ERK initialisation has it.
+
+    floor: share of the network's density that every tensor has at least, in (0, 1]; what that takes
+        is spent on top of the budget and never paid back, so the measured sparsity is lower than
+        the one asked for. None, the default, keeps to the budget. The public EAST code has floors
+        of 0.6 and 0.7; this is here to show what they do.
     """
+
+    def __init__(self, sparsity: float, floor: float | None = None):
+        super().__init__(sparsity)
+        require(
+            floor is None or 0 < floor <= 1, self, "floor", floor,
+            "a share of the density in (0, 1], or None for none",
+        )  # fmt: skip
+        self.floor = floor
 
     def share(self, shape: torch.Size) -> int:
         return sum(shape)
+
+    def live_counts(self, state: State, sparsity: float) -> dict[str, int]:
+        """As every budget's, exact in total; with a floor, that and what the floor adds."""
+        counts = super().live_counts(state, sparsity)
+        if self.floor is None:
+            return counts
+        sizes = {name: p.numel() for name, p in state.masks.parameters.items()}
+        # Sharing leaves the same weights to fewer tensors: their density, not the original's.
+        kept = (1 - Fraction(repr(float(sparsity)))) * state.dense_numel
+        least = Fraction(repr(float(self.floor))) * kept / sum(sizes.values())
+        return {n: max(c, min(math.ceil(least * sizes[n]), sizes[n])) for n, c in counts.items()}
 
 
 @register("parts")

@@ -42,6 +42,16 @@ def parser() -> argparse.ArgumentParser:
                      help="time between checkpoints (default: 60)")  # fmt: skip
     run.add_argument("--quiet", action="store_true", help="only the summary, no progress")
 
+    cost = commands.add_parser("cost", help="what a method's network costs, without training",
+                               description=(
+        "Count what the finished network of a run costs: multiply-accumulates, weights, bytes. "
+        "Neither trains nor reads images; takes the same choices as run."))  # fmt: skip
+    _say_what(cost)
+    cost.add_argument("--image", metavar="C,H,W", help="shape of an image, if it is not known")
+    cost.add_argument("--classes", type=_whole, metavar="N", help="classes, if it is not known")
+    cost.add_argument("--layers", action="store_true", help="every layer as well")
+    cost.add_argument("--json", action="store_true", help="as JSON, layers included")
+
     lister = commands.add_parser("list", help="what there is: methods, parts, recipes, …")
     lister.add_argument("what", nargs="?", choices=LISTS, help="one kind only (default: all)")
     lister.add_argument("--json", action="store_true", help="as JSON")

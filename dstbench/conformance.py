@@ -21,9 +21,9 @@ from dstbench.budget import live_total
 from dstbench.config.shipped import shipped
 from dstbench.data import Images
 from dstbench.errors import UserError
-from dstbench.masks import Masks
 from dstbench.part import Part, State
 from dstbench.run import Run
+from dstbench.session import new_state
 from dstbench.train import autocast_for, train
 
 EPOCHS, BATCH, IMAGES, CLASSES, SIZE = 10, 16, 64, 4, 8
@@ -91,12 +91,9 @@ class Trial:
         chosen = np.arange(IMAGES)
         pipeline = run.pipeline.fitted(images, chosen)
         batches = Batches(images, pipeline, BATCH, run.seed, torch.device("cpu"), chosen)
-        model = run.build_model(CLASSES, (3, SIZE, SIZE))
-        state = State(model, (3, SIZE, SIZE), run.seed, EPOCHS * batches.steps_per_epoch)
-        run.method.check(state.total_steps)
-        state.budget = run.method.budget
-        run.method.surgery(state)
-        state.masks = Masks(state.model)
+        total_steps = EPOCHS * batches.steps_per_epoch
+        run.method.check(total_steps)
+        state = new_state(run, CLASSES, (3, SIZE, SIZE), total_steps, torch.device("cpu"))
         return run, batches, state
 
 

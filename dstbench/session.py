@@ -7,6 +7,7 @@ curves out, the record at every turn, signals between two steps.
 import math
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -36,6 +37,29 @@ from dstbench.train import (
 
 HEALTH_IMAGES = 512  # fixed batch of training images that health is measured on
 EVALUATION_BATCH = 512  # images; the size of no consequence but memory and speed
+
+
+def new_state(
+    run: Run,
+    num_classes: int,
+    image_shape: tuple[int, int, int],
+    total_steps: int,
+    device: torch.device,
+) -> State:
+    """A run's State as it is before its first masks: the network built, operated on, on `device`.
+
+    On the device "meta" the network has shapes and no values; what a method adds to it may have.
+    """
+    by_shape = device.type == "meta"
+    with device if by_shape else nullcontext():
+        model = run.build_model(num_classes, image_shape)
+    state = State(model, image_shape, run.seed, total_steps)
+    state.budget = run.method.budget
+    run.method.surgery(state)
+    if not by_shape:  # moving to "meta" would part tensors that layers share
+        state.model = state.model.to(device)
+    state.masks = Masks(state.model)  # surgery may have replaced what they refer to
+    return state
 
 
 class Session:
@@ -101,13 +125,8 @@ class Session:
         """The State to go on from: the newest sound checkpoint, or a new one."""
         images = self.dataset.train.pixels
         shape = (images.shape[3], images.shape[1], images.shape[2])
-        run = self.run
-        model = run.build_model(len(self.dataset.classes), shape)
-        state = State(model, shape, run.seed, self.total_steps)
-        state.budget = run.method.budget
-        run.method.surgery(state)
-        model = state.model.to(self.place.device)
-        state.masks = Masks(model)  # surgery may have replaced what they refer to
+        run, classes = self.run, len(self.dataset.classes)
+        state = new_state(run, classes, shape, self.total_steps, self.place.device)
         saved, complaints = checkpoint.load(self.folder.path)
         for complaint in complaints:
             self.report.note(complaint)
@@ -116,7 +135,7 @@ class Session:
             if complaints:
                 self.report.note("No sound checkpoint is left: starting over.")
             run.method.init_masks(state)
-            state.optimizer = run.optimizer.build(model, state.masks)
+            state.optimizer = run.optimizer.build(state.model, state.masks)
         else:
             self.seconds_before, self.sessions = saved["seconds"], saved["sessions"] + 1
             state.load_state_dict(saved["state"], run.optimizer)
