@@ -222,6 +222,11 @@ class Method(Part):
                 if reason := part.conflicts.get(type(other).__name__):
                     pair = f"{type(part).__name__} and {type(other).__name__}"
                     raise UserError(f"{name}: {pair} cannot go together: {reason}.", "Method.parts")
+        deciding = [p for p in self.parts if p.initialises_masks or p.needs_budget]
+        asked = {type(p).__name__: p.sparsity for p in deciding}
+        if len(set(asked.values())) > 1:
+            told = " and ".join(f"{part}.sparsity = {s}" for part, s in asked.items())
+            raise UserError(f"{name}: {told}. Give them the same sparsity.", "Method.parts")
         self.sparsity = max((p.sparsity for p in self.parts), default=0.0)
         self.moves_masks = bool(moving)
 

@@ -33,8 +33,9 @@ def provenance(
 ) -> dict[str, Any]:
     """Provenance of a run that begins, or goes on.
 
-    command: what was typed; passwords in URLs and folders of absolute paths are left out. device: name of the accelerator, or
-    'cpu'. dataset_sha256: of the decoded images. sessions: how many times the run was started.
+    command: what was typed; passwords in URLs and folders of absolute paths are left out.
+    device: name of the accelerator, or 'cpu'. dataset_sha256: of the decoded images.
+    sessions: how many times the run was started.
     before: the provenance in its record so far, empty for a fresh start. From it come `started`
     and `attempt`, the name of this attempt at the run: starting afresh gives another one.
     """

@@ -10,12 +10,12 @@ def places_of(model: nn.Module, *kinds: type[nn.Module]) -> list[tuple[nn.Module
 
     A module that stands in several places is listed at each.
     """
-    return [
-        (parent, name, f"{path}.{name}" if path else name)
-        for path, parent in model.named_modules()
-        for name, child in parent.named_children()
-        if type(child) in kinds
-    ]
+    found = []
+    for place, module in model.named_modules(remove_duplicate=False):
+        if type(module) in kinds and place:
+            parent, _, name = place.rpartition(".")
+            found.append((model.get_submodule(parent), name, place))
+    return found
 
 
 def convolution_settings(conv: nn.Conv2d) -> dict[str, Any]:

@@ -84,11 +84,19 @@ class Cyclic(Part):
 
     def check(self, total_steps: int) -> None:
         end = self.settled_at(total_steps)
-        if not any(self.is_due(step, total_steps) for step in range(1, end)):
+        if self.lowest < self.sparsity and not any(
+            self.is_due(step, total_steps) and self.sparsity_at(step, total_steps) < self.sparsity
+            for step in range(1, end)
+        ):
+            when = (
+                f"every {self.update_interval} of them"
+                if self.update_interval is not None
+                else f"{self.updates_per_cycle} times a cycle"
+            )
             raise UserError(
-                f"Cyclic would never change the sparsity: its cycles last {end} optimizer steps, "
-                f"with an update every {self.update_interval}. Lower Cyclic.update_interval, or "
-                "set it to None for Cyclic.updates_per_cycle.",
+                f"Cyclic would never change the sparsity: its {self.cycles} cycles last {end} "
+                f"optimizer steps, with updates {when}. Lower Cyclic.update_interval, raise "
+                "Cyclic.until, or train longer.",
                 "Cyclic.update_interval",
             )
         if not any(self.mover.is_due(step, total_steps) for step in range(end + 1, total_steps)):
@@ -98,6 +106,11 @@ class Cyclic(Part):
                 f"of {total_steps}. Lower {name}.update_interval or Cyclic.until.",
                 f"{name}.update_interval",
             )
+
+    def before_step(self, state: State) -> None:
+        if state.step == 0:  # better refused now than in the middle of the first cycle
+            assert state.budget is not None
+            state.budget.live_counts(state, self.lowest)
 
     def after_step(self, state: State) -> None:
         step, total = state.step, state.total_steps

@@ -130,7 +130,7 @@ def _channels(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, 
             )
         shapes[place] = x.shape
 
-    for place, module in twin.named_modules():
+    for place, module in twin.named_modules(remove_duplicate=False):
         if isinstance(module, nn.ReLU):
             module.register_forward_pre_hook(lambda _, args, place=place: note(place, args[0]))
     with torch.no_grad():

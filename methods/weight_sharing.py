@@ -17,13 +17,14 @@ class SharedConv2d(nn.Conv2d):
     size against the norm's epsilon.
     """
 
-    def __init__(self, owner: nn.Conv2d, scale: Tensor):
+    def __init__(self, owner: nn.Conv2d, replaced: nn.Conv2d, scale: Tensor):
         super().__init__(**convolution_settings(owner))
         self.weight = owner.weight
+        self.bias = replaced.bias
         self.scale = nn.Parameter(scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, self.weight * self.scale, None)
+        return self._conv_forward(x, self.weight * self.scale, self.bias)
 
 
 @register("parts")
@@ -74,13 +75,18 @@ def _convolutions(block: nn.Module) -> dict[str, nn.Conv2d]:
     return {name: child for name, child in block.named_children() if isinstance(child, nn.Conv2d)}
 
 
+def _kind(conv: nn.Conv2d) -> tuple[object, ...]:
+    """What two convolutions must have in common to use one tensor alike."""
+    return (
+        conv.weight.shape, conv.stride, conv.padding, conv.padding_mode, conv.dilation, conv.groups
+    )  # fmt: skip
+
+
 def _share(owner: nn.Module, block: nn.Module, state: State, place: str) -> None:
     owned = _convolutions(owner)
     for name, conv in _convolutions(block).items():
         source = owned.get(name)
-        if source is None or source.weight.shape != conv.weight.shape or (
-            source.stride, source.groups, source.dilation
-        ) != (conv.stride, conv.groups, conv.dilation):  # fmt: skip
+        if source is None or _kind(source) != _kind(conv):
             found = "none" if source is None else f"{list(source.weight.shape)}"
             raise UserError(
                 f"WeightSharing: {place}.{name} of shape {list(conv.weight.shape)} cannot share: "
@@ -90,4 +96,4 @@ def _share(owner: nn.Module, block: nn.Module, state: State, place: str) -> None
             )
         # assumed: drawn from U(0, 1), as the authors' code does; the paper does not say
         scale = torch.rand((), generator=state.rng)
-        setattr(block, name, SharedConv2d(source, scale))
+        setattr(block, name, SharedConv2d(source, conv, scale))

@@ -1,0 +1,278 @@
+"""Cyclic sparsity: what the cycle asks for at every step, and what the masks then are."""
+
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import go, resumed, started, through_a_file, tiny_resnet
+
+from dstbench.budget import EPL, ERK
+from dstbench.errors import UserError
+from dstbench.masks import flat
+from dstbench.methods.cyclic import Cyclic
+from dstbench.methods.dctps import DCTpS
+from dstbench.methods.rigl import RigL
+from dstbench.methods.set import SET
+from dstbench.methods.synflow import SynFlow
+from dstbench.methods.weight_sharing import WeightSharing
+from dstbench.part import Method
+from dstbench.registry import lookup
+
+
+def cyclic(mover=None, sparsity=0.9, **settings):
+    return Cyclic(mover or RigL(update_interval=1), sparsity, **settings)
+
+
+def test_it_is_registered():
+    assert lookup("Cyclic") is Cyclic and Cyclic.moves_masks and Cyclic.needs_budget
+
+
+# --- the schedule ---------------------------------------------------------------------------------
+
+HALF = 0.5**0.5
+
+
+@pytest.mark.parametrize(
+    "shape, quarters",
+    [
+        # share of the way to the lowest sparsity at eighths of a cycle
+        ("cosine", [0, (1 - HALF) / 2, 1 / 2, (1 + HALF) / 2, 1, (1 + HALF) / 2, 1 / 2,
+                    (1 - HALF) / 2]),
+        ("triangular", [0, 1 / 4, 1 / 2, 3 / 4, 1, 3 / 4, 1 / 2, 1 / 4]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("cycles", [1, 2, 3])
+def test_the_truth_table(shape, quarters, cycles):
+    """Cycles end at step 48 · cycles of a run twice as long."""
+    part = cyclic(sparsity=0.9, lowest=0.6, cycles=cycles, until=0.5, shape=shape)
+    total = 96 * cycles
+    for cycle in range(cycles):
+        for eighth, share in enumerate(quarters):
+            step = 48 * cycle + 6 * eighth
+            assert part.sparsity_at(step, total) == pytest.approx(0.9 - 0.3 * share, abs=1e-12)
+    for step in range(48 * cycles, total + 1):
+        assert part.sparsity_at(step, total) == 0.9
+    for cycle in range(cycles):
+        assert part.sparsity_at(48 * cycle, total) == 0.9  # exactly
+
+
+def test_the_lowest_is_three_times_the_weights():
+    assert cyclic(sparsity=0.99).lowest == pytest.approx(0.97)
+    assert cyclic(sparsity=0.5).lowest == 0.0
+    part = cyclic(sparsity=0.999, until=0.5, cycles=1)
+    assert part.sparsity_at(25, 100) == pytest.approx(0.997)
+
+
+@given(
+    st.floats(0.01, 0.9999),
+    st.floats(0, 1),
+    st.integers(1, 5),
+    st.floats(0.01, 0.99),
+    st.sampled_from(["cosine", "triangular"]),
+    st.integers(2, 3000),
+)
+def test_it_stays_between_lowest_and_highest(sparsity, share, cycles, until, shape, total):
+    part = cyclic(sparsity=sparsity, lowest=share * sparsity, cycles=cycles, until=until,
+                  shape=shape)  # fmt: skip
+    end = part.settled_at(total)
+    assert end == math.ceil(round(until * total, 6)) and end >= until * total - 1e-5
+    assert part.sparsity_at(0, total) == sparsity
+    for step in range(0, total + 1, max(1, total // 97)):
+        asked = part.sparsity_at(step, total)
+        assert part.lowest - 1e-12 <= asked <= sparsity
+        if step >= end:
+            assert asked == sparsity
+            assert part.is_due(step, total) == (step == end)
+
+
+@given(st.integers(1, 4), st.integers(2, 18), st.integers(100, 4000))
+def test_updates_are_spread_evenly_over_the_cycles(cycles, each, total):
+    part = cyclic(cycles=cycles, until=0.5, updates_per_cycle=each)
+    end = part.settled_at(total)
+    due = [step for step in range(1, total + 1) if part.is_due(step, total)]
+    assert len(due) == min(end, cycles * each) and due[-1] == end
+    gaps = [b - a for a, b in zip([0, *due], due, strict=False)]
+    assert max(gaps) - min(gaps) <= 1
+
+
+def test_an_interval_in_steps_counts_where_it_is_given():
+    part = cyclic(until=0.5, update_interval=7)
+    assert [s for s in range(1, 101) if part.is_due(s, 100)] == [7, 14, 21, 28, 35, 42, 49, 50]
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings, says",
+    [
+        ({"lowest": 0.95}, r"Cyclic.lowest = 0.95: must be in \[0, 0.9\]"),
+        ({"lowest": -0.1}, "Cyclic.lowest"),
+        ({"cycles": 0}, "Cyclic.cycles"),
+        ({"until": 0.0}, "Cyclic.until"),
+        ({"until": 1.0}, "Cyclic.until"),
+        ({"shape": "square"}, "Cyclic.shape = 'square': must be 'cosine' or 'triangular'"),
+        ({"updates_per_cycle": 1}, "Cyclic.updates_per_cycle"),
+        ({"update_interval": 0}, "Cyclic.update_interval"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, says):
+    with pytest.raises(UserError, match=says):
+        cyclic(**settings)
+
+
+@pytest.mark.parametrize(
+    "part, says",
+    [
+        (cyclic(update_interval=1000), "Cyclic would never change the sparsity"),
+        (cyclic(RigL(update_interval=100)), "RigL would never update its masks after the cycles"),
+        (cyclic(SET(update_interval=1, update_until=0.3)), "SET would never update"),
+        (cyclic(SET(updates_per_run=2), until=0.5), "SET would never update"),
+    ],
+)
+def test_a_run_in_which_it_would_do_nothing_is_refused(part, says):
+    with pytest.raises(UserError, match=says):
+        part.check(100)
+    cyclic().check(100)
+
+
+def test_updates_that_fall_on_the_cycles_ends_only_are_refused():
+    """At those steps the sparsity is the highest, so it would never change."""
+    with pytest.raises(UserError, match="never change the sparsity"):
+        cyclic(until=0.4, cycles=2, update_interval=20).check(100)
+
+
+def test_a_refusal_names_what_was_set():
+    with pytest.raises(UserError) as refused:
+        cyclic(until=0.001).check(100)
+    assert "None" not in refused.value.message.split("Lower")[0]
+
+
+def test_it_needs_a_budget_and_not_a_second_chooser():
+    with pytest.raises(UserError, match="no part initialises them"):
+        Method("X", [cyclic()])
+    with pytest.raises(UserError, match="Put ERK"):
+        Method("X", [SynFlow(sparsity=0.9), cyclic()])
+
+
+def test_a_sparsity_that_is_not_the_budgets_is_refused():
+    """The run would start at one and end at another."""
+    with pytest.raises(UserError, match=r"Cyclic.sparsity|ERK.sparsity"):
+        method, _ = started(tiny_resnet(), [ERK(0.8), cyclic(sparsity=0.9)], 40)
+        method.check(40)
+
+
+def test_a_lowest_that_shared_tensors_cannot_hold_is_refused_before_training():
+    """A lowest of 0.1 asks for 90 % of the original weights; sharing stores about half."""
+    net = tiny_resnet(depths=(4,))
+    parts = [WeightSharing(2), ERK(0.8), cyclic(sparsity=0.8, lowest=0.1)]
+    with pytest.raises(UserError, match="stores"):
+        method, state = started(net, parts, 40)
+        method.before_step(state)
+
+
+# --- masks ----------------------------------------------------------------------------------------
+
+
+def live_sets(state):
+    return {name: set(state.masks.index(name).tolist()) for name in state.masks}
+
+
+def total_at(part, state):
+    sparsity = Fraction(repr(part.sparsity_at(state.step, state.total_steps)))
+    return round((1 - sparsity) * state.dense_numel)
+
+
+@pytest.mark.parametrize("shape", ["cosine", "triangular"])
+@pytest.mark.parametrize("mover", [RigL, SET])
+@pytest.mark.parametrize("before, budget", [([], ERK), ([WeightSharing(2)], ERK), ([DCTpS()], EPL)])
+def test_a_phase_only_adds_or_only_removes(shape, mover, before, budget):
+    part = cyclic(mover(update_interval=1), until=0.5, updates_per_cycle=9, shape=shape)
+    method, state = started(tiny_resnet(), [*before, budget(0.9), part], 40)
+    history = {0: live_sets(state)}
+    totals = {0: state.masks.total()}
+
+    def each(state):
+        history[state.step], totals[state.step] = live_sets(state), state.masks.total()
+        if part.is_due(state.step, 40):
+            assert state.masks.total() == total_at(part, state)
+        elif state.step <= 20:
+            assert history[state.step] == history[state.step - 1]
+        for name, counts in state.budget.live_counts(state, state.sparsity).items():
+            assert state.masks.live(name) == counts
+
+    go(method, state, each=each)
+    for step in range(1, 21):
+        grows = (step - 1) % 10 < 5
+        for name, live in history[step].items():
+            earlier = history[step - 1][name]
+            assert earlier <= live if grows else live <= earlier, (step, name)
+    assert max(totals.values()) > 2.5 * totals[0]
+    assert {totals[step] for step in range(20, 41)} == {totals[0]}
+
+
+def test_at_its_end_it_prunes_to_the_budget_whatever_was_before():
+    """The last regular update leaves the network denser."""
+    part = cyclic(RigL(update_interval=100), until=0.5, update_interval=9)
+    part.mover.update_interval = 30
+    method, state = started(tiny_resnet(), [ERK(0.9), part], 40)
+    asked, totals = state.masks.total(), {}
+    go(method, state, each=lambda s: totals.__setitem__(s.step, s.masks.total()))
+    assert totals[18] > asked and totals[19] > asked
+    assert totals[20] == asked == totals[40]
+
+
+def test_pruning_keeps_the_largest_and_growing_the_largest_gradients():
+    part = cyclic(until=0.5, cycles=1, updates_per_cycle=10)
+    method, state = started(tiny_resnet(), [ERK(0.9), part], 40)
+    before = live_sets(state)
+
+    def each(state):
+        nonlocal before
+        now = live_sets(state)
+        for name, live in now.items():
+            weights = flat(state.masks.parameters[name])
+            score = flat(state.masks.parameters[name].grad).abs()
+            grown, lost = sorted(live - before[name]), before[name] - live
+            if grown:
+                ungrown = sorted(set(range(len(weights))) - live)
+                assert not weights[grown].any()
+                assert not ungrown or score[grown].min() >= score[ungrown].max()
+            assert not lost or not weights[sorted(lost)].any()
+        before = now
+
+    go(method, state, until=20, each=each)
+
+
+def test_the_mover_takes_over_after_the_end_and_not_before():
+    calls = []
+
+    class Spy(SET):
+        def after_step(self, state):
+            calls.append(state.step)
+            super().after_step(state)
+
+    part = cyclic(Spy(update_interval=1), until=0.5)
+    method, state = started(tiny_resnet(), [ERK(0.9), part], 20)
+    live = {}
+    go(method, state, each=lambda s: live.__setitem__(s.step, live_sets(s)))
+    assert calls == list(range(11, 21))
+    assert all(live[step] != live[step - 1] for step in range(11, 20))
+    assert part.settled_at(20) == 10 == method.settled_at(20)
+
+
+@pytest.mark.parametrize("at", [4, 10, 13])
+def test_resuming_within_a_cycle_is_exact(at):
+    def parts():
+        return [ERK(0.9), cyclic(SET(update_interval=1), until=0.5)]
+
+    method, state = started(tiny_resnet(), parts(), 20)
+    files = []
+    go(method, state, each=lambda s: files.append(through_a_file(s)) if s.step == at else None)
+    again, other = resumed(tiny_resnet(seed=3), parts(), files[0], 20)
+    go(again, other)
+    assert live_sets(state) == live_sets(other)
+    for name, value in state.model.state_dict().items():
+        assert (value == other.model.state_dict()[name]).all()

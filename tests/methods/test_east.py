@@ -1,0 +1,143 @@
+"""EAST and every other row of its tables: the parts that the gin files build."""
+
+import pytest
+from tiny import go, started, tiny_resnet
+
+from dstbench.assemble import Choices, assemble
+from dstbench.budget import EPL, ERK
+from dstbench.clip import GradientClip
+from dstbench.config.shipped import shipped
+from dstbench.errors import UserError
+from dstbench.methods.cyclic import Cyclic
+from dstbench.methods.dctps import DCTpS
+from dstbench.methods.dyrelu import DyReLUPhasing
+from dstbench.methods.east import EAST
+from dstbench.methods.rigl import RigL
+from dstbench.methods.set import SET
+from dstbench.methods.weight_sharing import WeightSharing
+from dstbench.part import Method
+from dstbench.registry import lookup
+
+ROWS = {
+    "dense": ("Dense", []),
+    "static": ("Static", [ERK]),
+    "set": ("SET", [ERK, SET]),
+    "rigl": ("RigL", [ERK, RigL]),
+    "east": ("EAST", [WeightSharing, DyReLUPhasing, ERK, Cyclic, GradientClip]),
+    "set_east": ("SET+EAST", [WeightSharing, DyReLUPhasing, ERK, Cyclic, GradientClip]),
+    "east_no_cycle": (
+        "EAST w/o cycle", [WeightSharing, DyReLUPhasing, ERK, RigL, GradientClip],
+    ),
+    "rigl_dyrelu": ("RigL w/ DyReLU", [DyReLUPhasing, ERK, RigL]),
+    "rigl_ws": ("RigL w/ WS", [WeightSharing, ERK, RigL]),
+    "rigl_cyclic": ("RigL cyclic", [ERK, Cyclic]),
+    "dctps": ("DCTpS", [DCTpS, EPL]),
+    "dctps_rigl": ("DCTpS+RigL", [DCTpS, EPL, RigL]),
+    "dctps_rigl_east": ("DCTpS+RigL+EAST", [DCTpS, DyReLUPhasing, EPL, Cyclic, GradientClip]),
+}  # fmt: skip
+MOVERS = {"east": RigL, "set_east": SET, "rigl_cyclic": RigL, "dctps_rigl_east": RigL}
+
+
+def built(name, recipe=None, sparsity=0.95, sets=()):
+    axes = () if name == "dense" else (("sparsity", sparsity),)
+    choices = Choices((str(shipped("methods")[name]),), recipe, axes, sets)
+    return assemble(choices, "fp32")[0].method
+
+
+def part(method, kind):
+    return next(p for p in method.parts if isinstance(p, kind))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_is_its_list_of_parts(name):
+    method = built(name)
+    assert method.name == ROWS[name][0]
+    assert [type(p) for p in method.parts] == ROWS[name][1]
+    if name in MOVERS:
+        assert type(part(method, Cyclic).mover) is MOVERS[name]
+        assert part(method, Cyclic).sparsity == 0.95
+    assert method.sparsity == (0.0 if name == "dense" else 0.95)
+
+
+@pytest.mark.parametrize("name", [n for n in ROWS if n not in ("dense", "static")])
+@pytest.mark.parametrize("recipe", [n for n in shipped("gin/recipes") if n.startswith("cifar10_")])
+def test_a_row_runs_with_the_papers_recipes(name, recipe):
+    """Its parts find something to do in the recipe's number of steps, or say why not."""
+    steps = 250 * 352
+    built(name, recipe).check(steps)
+
+
+def test_the_papers_settings():
+    method = built("east", "cifar10_resnet34", 0.999)
+    cycle, phase = part(method, Cyclic), part(method, DyReLUPhasing)
+    assert part(method, WeightSharing).owner == 2
+    assert (phase.start, phase.end, phase.reduction, phase.blend) == (0.25, 0.495, 4, "outputs")
+    assert (cycle.cycles, cycle.until, cycle.shape) == (2, 0.4, "cosine")
+    assert cycle.lowest == pytest.approx(0.997) and cycle.update_interval == 1000
+    assert cycle.mover.update_interval == 4000
+    assert [cycle.mover.drop_fraction(p) for p in (0.0, 1.0)] == pytest.approx([0.5, 0.005])
+    clip = part(method, GradientClip)
+    assert (clip.norm, clip.over) == (1.0, "dense")
+
+
+def test_dctps_has_its_own():
+    method = built("dctps_rigl", "cifar10_dct")
+    mover = part(method, RigL)
+    assert (mover.update_interval, mover.update_until) == (100, 0.75)
+    assert [mover.drop_fraction(p) for p in (0, 0.75, 1)] == pytest.approx([0.3, 0, 0])
+
+
+def test_baselines_do_not_clip():
+    for name in ("set", "rigl", "rigl_ws", "rigl_dyrelu", "rigl_cyclic", "static", "dense"):
+        assert not any(isinstance(p, GradientClip) for p in built(name).parts)
+
+
+@pytest.mark.parametrize("name", ["east", "set_east"])
+def test_clipping_can_be_left_out_and_changed(name):
+    assert not any(
+        isinstance(p, GradientClip) for p in built(name, sets=("EAST.clip = None",)).parts
+    )
+    changed = part(built(name, sets=("GradientClip.over = 'live'",)), GradientClip)
+    assert changed.over == "live"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["GradientClip.over = 'some'", "DyReLUPhasing.blend = 'x'", "Cyclic.shape = 'square'"]
+)
+def test_a_choice_that_does_not_exist_is_refused(wrong):
+    with pytest.raises(UserError, match=wrong.split(" ")[0].replace(".", r"\.")):
+        built("east", sets=(wrong,))
+
+
+def test_one_sparsity_reaches_every_part():
+    method = built("east", sparsity=0.97)
+    assert {part(method, ERK).sparsity, part(method, Cyclic).sparsity, method.sparsity} == {0.97}
+
+
+def test_it_is_a_method_of_its_parts():
+    assert lookup("EAST") is EAST and issubclass(EAST, Method)
+    sharing, activation, budget = WeightSharing(2), DyReLUPhasing(), ERK(0.8)
+    topology = Cyclic(RigL(update_interval=2), 0.8, lowest=0.6)
+    method = EAST(sharing, activation, budget, topology)
+    assert method.parts == (sharing, activation, budget, topology) and method.name == "EAST"
+    assert method.budget is budget and method.moves_masks and method.initialises_masks
+    assert method.settled_at(1000) == 495  # DyReLU ends after the cycles
+
+
+def test_an_offset_in_place_of_a_trick_is_refused():
+    with pytest.raises(UserError, match="prevent conflicts"):
+        Method("X", [DCTpS(), *built("east").parts])
+
+
+@pytest.mark.parametrize("name", ["east", "set_east", "east_no_cycle"])
+def test_it_ends_sparse_plain_and_shared(name):
+    steps = 40
+    method = built(name, sparsity=0.9, sets=())
+    method, state = started(tiny_resnet(depths=(1, 4)), method.parts, steps)
+    asked, live = state.masks.total(), {}
+    go(method, state, each=lambda s: live.__setitem__(s.step, s.masks.total()))
+    method.finish(state)
+    assert {live[step] for step in range(16, steps + 1)} == {asked}
+    assert (max(live.values()) > 2 * asked) == (name != "east_no_cycle")
+    kinds = {type(m).__name__ for m in state.model.modules()}
+    assert "DyReLU" not in kinds and "SharedConv2d" in kinds and "ReLU" in kinds
