@@ -77,6 +77,13 @@ def parser() -> argparse.ArgumentParser:
     _say_runs(sync)
     _say_tracking(sync)
 
+    plot = commands.add_parser("plot", help="figures of runs, as PNG and SVG")
+    plot.add_argument("directories", nargs="*", type=Path, metavar="RUN",
+                      help="run folders (default: all below --runs)")  # fmt: skip
+    plot.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR",
+                      help="folder for the figures (default: figures)")  # fmt: skip
+    _say_runs(plot)
+
     new = commands.add_parser("new", help="scaffold a method: class, gin file, test")
     new.add_argument("name", metavar="NAME", help="name of its class, such as MyMethod")
     new.add_argument("--into", type=Path, default=Path("."), metavar="DIR",

@@ -7,8 +7,8 @@ the products inside attention are not counted. FLOPs = 2 × MACs. What is counte
 call of a function with one tensor: a tensor that several layers share costs MACs at each of them,
 and storage once.
 
-A module may say two things about its cost: `offset_macs(positions)`, what the fixed transform beside
-its `weight` costs; and `training_only = True`, that it is no part of the network that is deployed.
+A module may say two things about its cost: `offset_macs(positions)`, what the fixed transform
+beside its `weight` costs; and `training_only = True`, that it is no part of the deployed network.
 
 Output positions come from one forward pass of a copy without values; the model is never touched.
 """
@@ -195,7 +195,9 @@ def cost(
     of_tensor: dict[str, list[Use]] = {name: [] for name in masks.parameters}
     for use in uses(model, input_shape):
         of_tensor[use.name].append(use)
-    transforms = {id(m.weight): m for m in model.modules() if hasattr(m, "offset_macs")}
+    transforms: dict[int, Any] = {
+        id(module.weight): module for module in model.modules() if hasattr(module, "offset_macs")
+    }
     layers: list[dict[str, Any]] = []
     for name, weight in masks.parameters.items():
         size, places = weight.numel(), of_tensor[name]
@@ -268,13 +270,13 @@ def deployed_bytes(model: nn.Module, masks: Masks) -> int:
 
     A masked tensor: every live value, and its position in the fewest of 1, 2, 4 or 8 bytes that
     number the tensor's elements; or all of its elements, where that is less. A parameter without a
-    mask, and a buffer that a checkpoint keeps: its elements. Each tensor once, in its own precision.
+    mask, and a buffer that a checkpoint keeps: all elements. Each tensor once, in its precision.
     Left out are what is there for training only, batch norm's counters of batches, and what is
     rebuilt rather than stored, as the cosine transforms of DCTpS are.
     """
     left = _training_only(model)
     stored = model.state_dict(keep_vars=True)
-    tensors = dict(model.named_parameters())
+    tensors: dict[str, Tensor] = dict(model.named_parameters())
     tensors |= {name: b for name, b in model.named_buffers() if name in stored}
     total = 0
     for name, tensor in tensors.items():

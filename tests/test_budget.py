@@ -1,5 +1,6 @@
 """Layer budgets: totals to the last weight, Sainte-Laguë to the letter, and ERK as published."""
 
+import math
 from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
@@ -294,3 +295,58 @@ def test_sharing_divides_the_original_total_among_fewer():
     with pytest.raises(UserError, match="stores 49") as error:
         ERK(0.4).live_counts(state, 0.4)
     assert "59 live weights" in error.value.message
+
+
+# --- a floor that overspends ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("net", "floor", "overspent"),
+    [
+        ("resnet34", 0.6, 2.8),
+        ("resnet34", 0.7, 8.5),
+        ("resnet50", 0.6, 15.2),
+        ("resnet50", 0.7, 20.1),
+    ],
+)
+def test_a_floor_overspends_the_budget(net, floor, overspent, request):
+    """Percent more live weights than 99.99 % leaves."""
+    state = request.getfixturevalue(net)
+    plain = ERK(0.9999).live_counts(state, 0.9999)
+    spent = ERK(0.9999, floor).live_counts(state, 0.9999)
+    assert round(100 * (sum(spent.values()) / sum(plain.values()) - 1), 1) == overspent
+    for name, parameter in state.masks.parameters.items():
+        least = Fraction(repr(floor)) * Fraction("0.0001") * parameter.numel()
+        assert spent[name] == max(plain[name], math.ceil(least))
+
+
+def test_the_measured_sparsity_says_what_a_floor_spent(small_net):
+    state = state_of(small_net())
+    ERK(0.95, floor=1.0).init_masks(state)
+    assert state.masks.total() > live_total(0.95, state.dense_numel)
+    assert state.sparsity == 1 - state.masks.total() / state.dense_numel < 0.95
+
+
+@given(st.floats(0, 0.9999), st.floats(0, 0.9999), st.floats(0.01, 1))
+def test_a_floor_keeps_phases_monotone_and_layers_within_their_size(resnet34, one, other, floor):
+    sparse, dense = max(one, other), min(one, other)
+    part = ERK(0, floor)
+    few, many = (part.live_counts(resnet34, s) for s in (sparse, dense))
+    for name, parameter in resnet34.masks.parameters.items():
+        assert 1 <= few[name] <= many[name] <= parameter.numel()
+
+
+def test_a_floor_is_a_share_of_the_density_that_sharing_leaves():
+    state = state_of(Shared())
+    state.model.two.weight = state.model.one.weight
+    state.masks = type(state.masks)(state.model)
+    # 98 weights were, 49 are: 0.1 of the former is 0.2 of the latter, as the budget has it anyway.
+    assert ERK(0.9, floor=1.0).live_counts(state, 0.9) == {"one.weight": 10}
+    assert ERK(0.5, floor=1.0).live_counts(state, 0.5) == {"one.weight": 49}
+
+
+@pytest.mark.parametrize("floor", [0.0, -0.1, 1.5])
+def test_a_floor_out_of_range(floor):
+    with pytest.raises(UserError, match=r"ERK\.floor = .*must be a share") as error:
+        ERK(0.9, floor)
+    assert error.value.binding == "ERK.floor"

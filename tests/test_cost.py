@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from dstbench.budget import ERK
-from dstbench.cost import Use, cost, uses
+from dstbench.cost import Use, cost, deployed_bytes, training_only_parameters, uses
 from dstbench.masks import Masks
+from dstbench.methods.dctps import DCTpS
+from dstbench.methods.dyrelu import DyReLUPhasing
 from dstbench.models import ResNet20, ResNet50
 from dstbench.part import State
 
@@ -36,17 +39,20 @@ def test_a_small_network_by_hand():
         "dense_macs": 18 * 16 + 36 + 12,
         "flops": 2 * (3 * 16 + 36 + 12),
         "dense_flops": 2 * (18 * 16 + 36 + 12),
+        "offset_macs": 0,
         "live_weights": 3 + 36 + 12,
         "stored_weights": 18 + 36 + 12,
         "prunable_weights": 100,
         "apparent_weights": 3 + 36 + 12,
+        "training_only_parameters": 0,
+        "deployed_bytes": 3 * (4 + 1) + 4 * (36 + 12) + 4 * (2 + 4 + 3),
         "layers": counted["layers"],
         "left_out": {"0.bias": 2, "2.bias": 4, "4.bias": 3},
         "unused": [],
     }
     assert counted["layers"][0] == {
         "name": "0.weight", "shape": [2, 1, 3, 3], "live": 3, "size": 18, "uses": 1,
-        "positions": 16, "macs": 48, "dense_macs": 288,
+        "positions": 16, "macs": 48, "offset_macs": 0, "dense_macs": 288,
     }  # fmt: skip
     assert json.loads(json.dumps(counted)) == counted
     assert cost(model, masks, (1, 4, 4))["prunable_weights"] == 66
@@ -208,3 +214,79 @@ def test_the_model_is_untouched(model):
     assert [m.training for m in model.modules()] == modes
     assert not fired and handle.id in model._forward_hooks
     assert all(p.grad is None and p.device.type == "cpu" for p in model.parameters())
+
+
+# --- what parts add -------------------------------------------------------------------------------
+
+
+def operated(part, model, shape):
+    state = State(model, shape, seed=0, total_steps=1)
+    part.surgery(state)
+    state.masks = Masks(state.model)
+    return state
+
+
+def test_a_fixed_transform_costs_at_every_position_on_top_of_the_weights():
+    model = nn.Sequential(
+        nn.Conv2d(2, 8, 3, padding=1, bias=False),  # q = max(8, 2·9) = 18 at 16 positions
+        nn.Flatten(),
+        nn.Linear(128, 4, bias=False),  # q = 128 at 1 position
+    )
+    state = operated(DCTpS(), model, (2, 4, 4))
+    state.set_live_("0.weight", torch.tensor([3, 5]))
+    counted = cost(state.model, state.masks, (2, 4, 4))
+    conv, linear = counted["layers"]
+    assert conv["offset_macs"] == round(0.5 * 18 * math.log2(18) * 16) == 600
+    assert linear["offset_macs"] == 64 * 7
+    assert conv["macs"] == 2 * 16 + 600 and conv["dense_macs"] == 144 * 16
+    assert counted["offset_macs"] == 600 + 448
+    assert counted["macs"] == 2 * 16 + 512 + 600 + 448
+    assert counted["flops"] == 2 * counted["macs"]
+    assert counted["dense_macs"] == 144 * 16 + 512
+    # Weights of both, and a scale each; the transforms are rebuilt.
+    assert counted["deployed_bytes"] == 2 * (4 + 1) + 4 * 512 + 2 * 4
+
+
+def test_what_is_for_training_only_is_counted_apart_and_not_deployed():
+    plain = ResNet20(10, width=4)
+    without = cost(plain, Masks(plain), (3, 8, 8))
+    part = DyReLUPhasing(reduction=4)
+    state = operated(part, plain, (3, 8, 8))
+    sites = [4] * 7 + [8] * 6 + [16] * 6  # channels of every ReLU
+    expected = sum(
+        c * (c // 4) + c // 4 + (c // 4) * 4 * c + 4 * c for c in sites
+    )  # squeeze and excite, both with bias
+    counted = cost(state.model, state.masks, (3, 8, 8))
+    assert training_only_parameters(state.model) == expected
+    assert counted["training_only_parameters"] == expected
+    for key in ("macs", "dense_macs", "live_weights", "stored_weights", "deployed_bytes"):
+        assert counted[key] == without[key]
+    part.finish(state)
+    assert cost(state.model, Masks(state.model), (3, 8, 8)) == without
+
+
+@pytest.mark.parametrize(("size", "index"), [(256, 1), (257, 2), (65_536, 2), (65_537, 4)])
+def test_a_position_takes_the_fewest_bytes_that_number_the_elements(size, index):
+    model = nn.Linear(size, 1, bias=False)
+    masks = Masks(model)
+    masks.write_("weight", torch.tensor([0, 1, size - 1]))
+    assert deployed_bytes(model, masks) == 3 * (4 + index)
+
+
+def test_a_tensor_is_deployed_whole_where_that_takes_less():
+    model = nn.Linear(100, 1, bias=False)
+    masks = Masks(model)
+    masks.write_("weight", torch.arange(79))
+    assert deployed_bytes(model, masks) == 79 * 5
+    masks.write_("weight", torch.arange(81))
+    assert deployed_bytes(model, masks) == 400
+
+
+def test_batch_norm_is_deployed_without_its_counter():
+    model = nn.BatchNorm2d(6)
+    assert deployed_bytes(model, Masks(model)) == 4 * 4 * 6
+
+
+def test_shared_tensors_are_deployed_once():
+    model = Twice()
+    assert deployed_bytes(model, Masks(model)) == 4 * (36 + 1)

@@ -17,7 +17,7 @@ FLOORS = [
     ["tracking", "part", "imagefolder", "parquet"],
     ["budget", "optim", "dropgrow", "models", "paths", "encoded", "clip", "surgery"],
     ["data", "pipeline", "health"],
-    ["batches", "protocol", "checkpoint", "place", "progress", "stop"],
+    ["batches", "protocol", "checkpoint", "place", "progress", "stop", "figures"],
     ["train", "run", "rundir"],
     ["builtin", "session"],
     ["assemble"],

@@ -174,3 +174,31 @@ def test_other_commands(refused, argv, expected):
     message = refused(*argv)
     for part in expected:
         assert part in message
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ([], ["FILE.gin"]),
+        (["methods/rigle.gin"], ["no such file", "methods/rigl.gin"]),
+        ([RIGL, "--sparsity", "1.0"], ["1.0", "[0, 1)"]),
+        ([RIGL, "--sparsity", "0.99999"], ["0.99999", "highest sparsity"]),
+        ([RIGL, "--set", "ERK.floor=1.5"], ["ERK.floor = 1.5", "(0, 1]", "--set"]),
+        (["methods/dense.gin", "--sparsity", "0.9"], ["sparsity", "nothing in this run uses"]),
+        ([RIGL, "--dataset", "mine"], ["'mine'", "cifar10", "--image C,H,W", "--classes N"]),
+        ([RIGL, "--dataset", "mine", "--image", "3,8,8"], ["--classes N"]),
+        ([RIGL, "--dataset", "mine", "--classes", "4"], ["--image C,H,W"]),
+        ([RIGL, "--image", "3,8"], ["--image 3,8", "channels, height and width"]),
+        ([RIGL, "--image", "3,8,0"], ["--image 3,8,0"]),
+        ([RIGL, "--image", "3,8,x"], ["--image 3,8,x"]),
+        ([RIGL, "--image", ""], ["--image", "channels, height and width"]),
+        ([RIGL, "--classes", "0"], ["--classes 0", "at least 1"]),
+        ([RIGL, "--classes", "few"], ["few", "not a whole number"]),
+        ([RIGL, "--model", "ResNet21"], ["ResNet21", "Did you mean 'ResNet20'"]),
+        ([RIGL, "--recipe", "digit"], ["no recipe 'digit'", "Did you mean 'digits'"]),
+    ],
+)  # fmt: skip
+def test_cost(refused, argv, expected):
+    message = refused("cost", *argv)
+    for part in expected:
+        assert part in message
