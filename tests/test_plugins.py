@@ -1,0 +1,65 @@
+"""Methods from elsewhere: an installed package brings them through its entry points."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+METHOD = '''
+from dstbench.dropgrow import DropGrow
+from dstbench.registry import register
+
+
+@register("parts")
+class Foreign(DropGrow):
+    """Grows at random, from another package."""
+
+    def grow_score(self, state, name):
+        return None
+'''
+GIN = """
+Run.method = @Method()
+Method.name = 'Foreign'
+Method.parts = [@ERK(), @Foreign()]
+ERK.sparsity = %sparsity
+Foreign.updates_per_run = 4
+"""
+
+
+@pytest.fixture
+def package(tmp_path):
+    """An installed package that brings a method: (environment, folder to work in)."""
+    site, work = tmp_path / "site", tmp_path / "work"
+    info = site / "foreign-1.0.dist-info"
+    info.mkdir(parents=True)
+    work.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[dstbench.methods]\nforeign = foreign_methods\n")
+    (site / "foreign_methods.py").write_text(METHOD)
+    (work / "foreign.gin").write_text(GIN)
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path}, site, work
+
+
+def dstbench(package, *argv):
+    environment, _, work = package
+    command = [sys.executable, "-m", "dstbench", *argv]
+    return subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
+
+
+def test_its_methods_are_listed_and_run(package):
+    assert "Foreign" in dstbench(package, "list", "parts").stdout
+    done = dstbench(
+        package, "run", "foreign.gin", "--tracking", "off", "--set", "Run.epochs=2",
+        "--set", "ResNet20.width=4", "--sparsity", "0.5", "--threads", "1",
+    )  # fmt: skip
+    assert done.returncode == 0 and "Foreign" in done.stdout, done.stderr
+
+
+def test_one_that_cannot_be_imported_is_named(package):
+    _, site, _ = package
+    (site / "foreign_methods.py").write_text("import no_such_module")
+    done = dstbench(package, "run", "foreign.gin", "--tracking", "off")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "package foreign" in done.stderr and "no_such_module" in done.stderr
