@@ -183,6 +183,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except UserError as error:
         print(f"dstbench: {error.message}", file=sys.stderr)
         code = 2
+    except KeyboardInterrupt:
+        print("dstbench: interrupted", file=sys.stderr)
+        code = 130
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0

@@ -80,21 +80,26 @@ class DropGrow(Part, ABC):
         The free positions of the highest scores grow, ties at random. None: all are alike.
         """
 
-    def is_due(self, step: int, total_steps: int) -> bool:
-        """Whether an update follows optimizer step `step` (1 … total_steps).
+    def next_update(self, after: int, total_steps: int) -> int | None:
+        """The first optimizer step beyond step `after` that an update follows; None if none does.
 
-        Never after the last one: what it grew would end the run untrained.
+        Never the last one: what it grew would end the run untrained.
         """
-        if step >= total_steps or step > round(self.update_until * total_steps, 6):
-            return False
         if self.update_interval is not None:
-            return step % self.update_interval == 0
-        assert self.updates_per_run is not None
-        updates = step * self.updates_per_run // total_steps
-        return updates > (step - 1) * self.updates_per_run // total_steps
+            step = (after // self.update_interval + 1) * self.update_interval
+        else:
+            assert self.updates_per_run is not None
+            done = after * self.updates_per_run // total_steps
+            step = -(-(done + 1) * total_steps // self.updates_per_run)
+        last = min(total_steps - 1, round(self.update_until * total_steps, 6))
+        return step if step <= last else None
+
+    def is_due(self, step: int, total_steps: int) -> bool:
+        """Whether an update follows optimizer step `step` (1 … total_steps)."""
+        return self.next_update(step - 1, total_steps) == step
 
     def check(self, total_steps: int) -> None:
-        if not any(self.is_due(step, total_steps) for step in range(1, total_steps)):
+        if self.next_update(0, total_steps) is None:
             name = type(self).__name__
             when = (
                 f"every {self.update_interval} of them"

@@ -16,7 +16,7 @@ from torch import Tensor
 from dstbench import checkpoint, data, health, record
 from dstbench.batches import Batches, plain
 from dstbench.config import Resolved
-from dstbench.cost import cost
+from dstbench.cost import cost, training_only_parameters
 from dstbench.masks import Masks
 from dstbench.packing import load_network_, pack_network
 from dstbench.part import State
@@ -83,12 +83,12 @@ class Session:
         run.method.check(self.total_steps)
         self.settled = run.method.settled_at(self.total_steps)
 
-    def go(self, stop: Stop) -> dict[str, Any]:
+    def go(self) -> dict[str, Any]:
         """Train what is left and return the finished (or diverged) record.
 
-        Raises Interrupted after a signal, with everything saved.
+        Raises Interrupted after a signal, with everything saved. Before the first step there is
+        nothing to save, and a signal acts at once.
         """
-        self.stop = stop
         state = self.build_state()
         self.record = self.describe(state)
         self.folder.write_record(self.record)
@@ -97,18 +97,20 @@ class Session:
         self.last_save, self.save_seconds = time.monotonic(), 0.0
         self.epoch_began = time.monotonic()
         self.report.start(state.step, state.total_steps)
+        self.stop = Stop()
         try:
-            train(
-                state, self.run.method, self.batches, self.run.rate_at, self.autocast,
-                self.after_epoch, self.after_step,
-            )  # fmt: skip
-            refuse_divergence(state)
-            self.save(state)
-            self.finish(state)
+            with self.stop:
+                train(
+                    state, self.run.method, self.batches, self.run.rate_at, self.autocast,
+                    self.after_epoch, self.after_step,
+                )  # fmt: skip
+                refuse_divergence(state)
+                self.save(state)
+                self.finish(state)
         except Diverged as error:
             self.record |= {"status": "diverged", "error": str(error)}
         except BaseException as error:
-            interrupted = stop.received is not None
+            interrupted = self.stop.received is not None
             self.record["status"] = "interrupted" if interrupted else "failed"
             self.record["error"] = None if interrupted else f"{type(error).__name__}: {error}"
             raise
@@ -244,10 +246,12 @@ class Session:
     def finish(self, state: State) -> None:
         """Measure the final network and the best one on the test images, and write both."""
         run, best = self.run, state.best
+        training_only = training_only_parameters(state.model)  # gone in the next line
         run.method.finish(state)
         state.masks.parameters = Masks(state.model).parameters
         test_final, _ = evaluate(state.model, self.plain(self.dataset.test), self.autocast)
         counted = cost(state.model, state.masks, state.image_shape, state.dense_numel)
+        counted["training_only_parameters"] = training_only
         last = health.measure(state, *self.health_batch(), self.autocast)
         measured = state.sparsity
         self.write_network(FINAL, state)

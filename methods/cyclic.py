@@ -2,6 +2,7 @@
 section 3.3 and Algorithm 1, lines 7–19."""
 
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 from dstbench.dropgrow import DropGrow
@@ -82,12 +83,21 @@ class Cyclic(Part):
         updates = self.cycles * self.updates_per_cycle
         return step * updates // end > (step - 1) * updates // end
 
+    def _steps(self, end: int) -> Iterator[int]:
+        """The steps before `end` at which the cycle updates."""
+        if self.update_interval is not None:
+            yield from range(self.update_interval, end, self.update_interval)
+        else:
+            updates = self.cycles * self.updates_per_cycle
+            yield from (-(-k * end // updates) for k in range(1, updates))
+
     def check(self, total_steps: int) -> None:
         end = self.settled_at(total_steps)
-        if self.lowest < self.sparsity and not any(
-            self.is_due(step, total_steps) and self.sparsity_at(step, total_steps) < self.sparsity
-            for step in range(1, end)
-        ):
+        swings = any(
+            step < end and self.sparsity_at(step, total_steps) < self.sparsity
+            for step in self._steps(end)
+        )
+        if self.lowest < self.sparsity and not swings:
             when = (
                 f"every {self.update_interval} of them"
                 if self.update_interval is not None
@@ -99,7 +109,7 @@ class Cyclic(Part):
                 "Cyclic.until, or train longer.",
                 "Cyclic.update_interval",
             )
-        if not any(self.mover.is_due(step, total_steps) for step in range(end + 1, total_steps)):
+        if self.mover.next_update(end, total_steps) is None:
             name = type(self.mover).__name__
             raise UserError(
                 f"{name} would never update its masks after the cycles, which end at step {end} "

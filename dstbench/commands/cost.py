@@ -14,8 +14,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dstbench.assemble import Choices, assemble
+from dstbench.assemble import assemble
 from dstbench.budget import live_total
+from dstbench.commands.choices import choices_from
 from dstbench.cost import cost, training_only_parameters
 from dstbench.errors import UserError
 from dstbench.masks import Masks
@@ -34,17 +35,7 @@ KNOWN: dict[str, tuple[Shape, int]] = {
 
 
 def main(args: argparse.Namespace) -> int:
-    axes = {
-        "sparsity": args.sparsity, "seed": args.seed, "dataset": args.dataset, "model": args.model,
-        "protocol": args.protocol,
-    }  # fmt: skip
-    choices = Choices(
-        files=tuple(args.files),
-        recipe=args.recipe,
-        axes=tuple((name, value) for name, value in axes.items() if value is not None),
-        sets=tuple(args.sets),
-        plugins=tuple(args.plugins),
-    )
+    choices, _ = choices_from(args)
     run, _ = assemble(choices, "fp32")
     shape, classes = image_and_classes(run.dataset, args.image, args.classes)
     counted = count(run, shape, classes)

@@ -3,11 +3,11 @@
 import argparse
 import re
 import sys
-from pathlib import Path
 
 import torch
 
-from dstbench.assemble import Choices, assemble
+from dstbench.assemble import assemble
+from dstbench.commands.choices import choices_from
 from dstbench.config import Resolved
 from dstbench.errors import UserError
 from dstbench.place import Place, choose_device, default_precision
@@ -15,7 +15,7 @@ from dstbench.progress import Reporter, summary
 from dstbench.run import Run
 from dstbench.rundir import RECORD, RunDirectory
 from dstbench.session import Session
-from dstbench.stop import Interrupted, Stop
+from dstbench.stop import Interrupted
 from dstbench.tracking import Mirror
 
 DONE = ("finished", "diverged")
@@ -29,18 +29,7 @@ def main(args: argparse.Namespace) -> int:
     device = choose_device(args.device)
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True  # the same seed is to give the same run
-    data_root, dataset = _split_dataset(args.dataset, args.data_root)
-    axes = {
-        "sparsity": args.sparsity, "seed": args.seed, "dataset": dataset, "model": args.model,
-        "protocol": args.protocol,
-    }  # fmt: skip
-    choices = Choices(
-        files=tuple(args.files),
-        recipe=args.recipe,
-        axes=tuple((name, value) for name, value in axes.items() if value is not None),
-        sets=tuple(args.sets),
-        plugins=tuple(args.plugins),
-    )
+    choices, data_root = choices_from(args)
     run, resolved = assemble(choices, default_precision(device))
     place = Place(
         runs=args.runs,
@@ -59,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
 def carry_out(run: Run, resolved: Resolved, place: Place, report: Reporter) -> int:
     """Bring the run to its end, from wherever it stands, and show what it came to."""
     folder = RunDirectory(place.runs / run_name(run, resolved))
-    with folder.locked(), Stop() as stop:
+    with folder.locked():
         if place.fresh:
             folder.clear()
         record = folder.record()
@@ -70,7 +59,7 @@ def carry_out(run: Run, resolved: Resolved, place: Place, report: Reporter) -> i
         session = Session(run, resolved, place, folder, report)
         mirror = Mirror(folder.path, place.tracking)
         try:
-            record = session.go(stop)
+            record = session.go()
         except Interrupted as error:
             mirror.finish(timeout_s=5)
             report.note(f"Stopped by {error}; everything is saved. The same command goes on.")
@@ -86,16 +75,3 @@ def run_name(run: Run, resolved: Resolved) -> str:
         f"seed{run.seed}", resolved.sha256[:8],
     )  # fmt: skip
     return "-".join(re.sub(r"[^a-z0-9._]+", "_", word.lower()) for word in words)
-
-
-def _split_dataset(dataset: str | None, data_root: Path | None) -> tuple[Path | None, str | None]:
-    """A dataset given as a folder is an id (its name) and a data root (the folder around it)."""
-    if dataset is None or ("/" not in dataset and not Path(dataset).is_dir()):
-        return data_root, dataset
-    folder = Path(dataset)
-    if not folder.is_dir():
-        raise UserError(
-            f"--dataset {dataset}: no such folder. Give a dataset's id (`dstbench list datasets`) "
-            "or an existing folder of images or parquet files."
-        )
-    return folder.resolve().parent, folder.resolve().name
