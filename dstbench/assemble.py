@@ -12,8 +12,8 @@ from dstbench import builtin
 from dstbench.config import Config, Resolved, plugins
 from dstbench.config.ginfile import Reference
 from dstbench.config.shipped import find_gin, find_recipe
-from dstbench.errors import UserError
-from dstbench.registry import lookup
+from dstbench.errors import UserError, did_you_mean
+from dstbench.registry import names
 from dstbench.run import Run
 
 DEFAULT_RECIPE = "digits"
@@ -75,8 +75,7 @@ def configure(choices: Choices, precision: str) -> Config:
 
 
 def _model_reference(name: str) -> Reference:
-    try:
-        lookup(name)
-    except UserError as error:
-        raise UserError(f"--model {name}: {error.message}") from None
+    models = names("models")
+    if name not in models:
+        raise UserError(f"--model {name}: no such model.{did_you_mean(name, models)}")
     return Reference(name, "", evaluate=False)

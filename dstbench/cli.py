@@ -5,6 +5,7 @@ Only argparse is imported here; a command's own file is imported when it is call
 
 import argparse
 import importlib
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -153,9 +154,12 @@ def _say_plugin(command: argparse.ArgumentParser) -> None:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
+    return value
 
 
 def _positive(text: str) -> float:
@@ -174,6 +178,9 @@ def _whole(text: str) -> int:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command. Exit codes: 0 done, 1 the run or check failed, 2 a mistake in the input."""
     args = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows ?
     # OpenMP threads that wait spin for long, which on a busy machine slows small networks tenfold.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     module: Any = importlib.import_module(f"dstbench.commands.{args.command}")

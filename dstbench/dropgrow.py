@@ -28,7 +28,8 @@ class DropGrow(Part, ABC):
     """Moves the masks that another part initialised; `grow_score` makes a method of it.
 
     drop_fraction: share of a layer's live weights that an update swaps, in [0, 1]; a schedule.
-    updates_per_run: updates that a run of any length makes, evenly spaced.
+    updates_per_run: updates that a run of any length makes, evenly spaced, less the one that falls
+        on its end.
     update_interval: optimizer steps between updates; where given, it is what counts.
     update_until: progress after which masks stay, in (0, 1].
 
@@ -99,6 +100,12 @@ class DropGrow(Part, ABC):
         return self.next_update(step - 1, total_steps) == step
 
     def check(self, total_steps: int) -> None:
+        for percent in range(101):
+            share = value_at(self.drop_fraction, percent / 100)
+            require(
+                0 <= share <= 1, self, "drop_fraction", share,
+                f"a share in [0, 1] throughout the run; its schedule leaves it at {percent} %",
+            )  # fmt: skip
         if self.next_update(0, total_steps) is None:
             name = type(self).__name__
             when = (

@@ -114,7 +114,10 @@ def draw(runs: list[RunData], into: Path) -> list[Path]:
         from matplotlib.figure import Figure
     except ImportError:
         raise UserError("drawing needs matplotlib: pip install 'dstbench[plots]'") from None
-    into.mkdir(parents=True, exist_ok=True)
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {into}: cannot be made ({error.strerror}).") from None
     written = []
     for name, one in FIGURES.items():
         together = name == "accuracy_over_sparsity"

@@ -299,6 +299,7 @@ class Adam(OptimizerSettings):
             "two numbers in [0, 1)",
         )  # fmt: skip
         require(weight_decay >= 0, self, "weight_decay", weight_decay, "zero or more")
+        require(eps > 0, self, "eps", eps, "positive")
         self.lr, self.betas = lr, (betas[0], betas[1])
         self.eps, self.weight_decay = eps, weight_decay
 
@@ -325,7 +326,7 @@ class TorchOptimizer(OptimizerSettings):
         trainable: Iterable[Tensor] = [p for p in model.parameters() if p.requires_grad]
         try:
             inner = getattr(torch.optim, self.name)(trainable, lr=self.lr, **self.options)
-        except (TypeError, ValueError) as error:
+        except Exception as error:
             raise UserError(
                 f"torch.optim.{self.name} refuses its options {self.options}: {error}",
                 "TorchOptimizer.options",

@@ -4,6 +4,7 @@ A method is a list of parts, and a Method is itself a Part. Parts hold settings;
 changes during a run lives in one State, and the State is the checkpoint.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,10 +49,17 @@ class State:
         self.model = model
         self.masks = Masks(model)
         self.dense_numel = sum(p.numel() for p in self.masks.parameters.values())
+        if not self.dense_numel:
+            raise UserError(
+                f"{type(model).__name__} has no prunable weight: no convolution, linear layer or "
+                "attention module. There is nothing to make sparse."
+            )
         self.image_shape = image_shape
         self.optimizer: Optimizer | None = None
         self.budget: Budget | None = None
-        self.rng = torch.Generator().manual_seed(seed)
+        # A stream of its own: the weights are drawn from the seed itself.
+        digest = hashlib.blake2b(f"parts, seed {seed}".encode(), digest_size=8).digest()
+        self.rng = torch.Generator().manual_seed(int.from_bytes(digest, "little"))
         self.step = 0
         self.total_steps = total_steps
         self.memory: dict[str, Tensor] = {}
@@ -203,6 +211,11 @@ class Method(Part):
                 "Method.parts",
             )
         moving = [type(p).__name__ for p in self.parts if p.moves_masks]
+        if len(moving) > 1:
+            raise UserError(
+                f"{name}: {' and '.join(moving)} both move the masks. Keep one of them.",
+                "Method.parts",
+            )
         if moving and not choosing:
             raise UserError(
                 f"{name}: {moving[0]} moves masks, but no part initialises them. "

@@ -69,7 +69,8 @@ class Pipeline:
         mean, std = self.mean, self.std
         if mean is None or std is None:
             measured = moments(images, indices)
-            mean, std = mean or measured[0], std or measured[1]
+            mean = measured[0] if mean is None else mean
+            std = measured[1] if std is None else std
         for name, value in (("mean", mean), ("std", std)):
             require(
                 len(value) == channels, self, name, value,

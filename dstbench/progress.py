@@ -1,11 +1,20 @@
 """What a person sees while a run goes on, and the summary at its end."""
 
+import os
 import sys
 import time
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class _Console(Console):
+    """Goes on in silence when its reader leaves, as `head` does: a run is worth more."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        self.file = open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
 
 
 class Reporter:
@@ -16,7 +25,7 @@ class Reporter:
     """
 
     def __init__(self, console: Console | None = None, quiet: bool = False):
-        self.console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.console = console or _Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self.quiet = quiet
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -101,10 +110,12 @@ def summary_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "MACs",
             f"{_count(cost['macs'])} of {_count(cost['dense_macs'])} dense "
-            f"({cost['macs'] / cost['dense_macs']:.4f}×)",
+            f"({cost['macs'] / max(cost['dense_macs'], 1):.4f}×)",
         ),
         ("weights", f"{cost['live_weights']:,} live of {cost['prunable_weights']:,}"),
     ]
+    if accuracy["selected_on_test"]:
+        rows.append(("selected on test", "yes: the best epoch was chosen on the test images"))
     if record["health"]["collapsed"]:
         rows.append(("collapsed", "yes: the network answers no better than chance"))
     return rows

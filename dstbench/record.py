@@ -15,7 +15,7 @@ from dstbench.errors import UserError
 from dstbench.files import write_atomic
 from dstbench.provenance import provenance
 
-__all__ = ["SCHEMA", "STATUSES", "new", "provenance", "read", "write"]
+__all__ = ["SCHEMA", "STATUSES", "new", "plain", "provenance", "read", "write"]
 
 SCHEMA = 1
 STATUSES = ("running", "interrupted", "finished", "diverged", "failed")
@@ -77,7 +77,7 @@ def write(path: Path, record: Mapping[str, Any]) -> None:
 
     Raises UserError when the file cannot be written, TypeError for what JSON does not have.
     """
-    text = json.dumps(_plain(record), indent=1, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(plain(record), indent=1, allow_nan=False, ensure_ascii=False)
     write_atomic(path, f"{text}\n".encode())
 
 
@@ -132,16 +132,16 @@ def _complaint(record: Any) -> str | None:
     return None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value as JSON has it: no NaN or infinity, no NumPy or torch scalars."""
     if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if not isinstance(value, int | str | None) and hasattr(value, "item"):
-        return _plain(value.item())
+        return plain(value.item())
     return value
 
 

@@ -52,8 +52,8 @@ class Run:
     ):
         require(epochs >= 1, self, "epochs", epochs, "at least 1")
         require(batch_size >= 1, self, "batch_size", batch_size, "at least 1")
-        require(seed >= 0, self, "seed", seed, "zero or more")
-        require(split_seed >= 0, self, "split_seed", split_seed, "zero or more")
+        require(0 <= seed < 2**63, self, "seed", seed, "zero or more, below 2⁶³")
+        require(0 <= split_seed < 2**63, self, "split_seed", split_seed, "zero or more, below 2⁶³")
         require(
             train_images is None or train_images >= 1, self, "train_images", train_images,
             "at least 1, or None for all",

@@ -21,6 +21,7 @@ import torch
 from dstbench import checkpoint
 from dstbench.errors import UserError
 from dstbench.files import remove_leftovers, write_atomic
+from dstbench.record import plain
 from dstbench.record import read as read_record
 from dstbench.record import write as write_record
 
@@ -72,7 +73,12 @@ class RunDirectory:
     def record(self) -> dict[str, Any] | None:
         """The record, or None when there is none yet."""
         path = self.path / RECORD
-        return read_record(path) if path.exists() else None
+        try:
+            return read_record(path) if path.exists() else None
+        except UserError as error:
+            raise UserError(
+                f"{error.message} Delete that file: the checkpoints beside it are used without it."
+            ) from None
 
     def write_record(self, record: dict[str, Any]) -> None:
         write_record(self.path / RECORD, record)
@@ -81,7 +87,7 @@ class RunDirectory:
         write_atomic(self.path / CONFIG, text.encode())
 
     def write_curves(self, curves: list[dict[str, Any]]) -> None:
-        lines = "".join(json.dumps(line, allow_nan=False) + "\n" for line in curves)
+        lines = "".join(json.dumps(plain(line), allow_nan=False) + "\n" for line in curves)
         write_atomic(self.path / CURVES, lines.encode())
 
     def write_network(self, name: str, payload: dict[str, Any]) -> None:

@@ -66,13 +66,19 @@ class Session:
     """The one run in progress. `go` is all there is to call."""
 
     def __init__(
-        self, run: Run, resolved: Resolved, place: Place, folder: RunDirectory, report: Reporter
+        self,
+        run: Run,
+        resolved: Resolved,
+        place: Place,
+        folder: RunDirectory,
+        dataset: data.Dataset,
+        report: Reporter,
     ):
         self.run, self.resolved, self.place = run, resolved, place
         self.folder, self.report = folder, report
         self.started = time.time()
         self.autocast = autocast_for(run.precision, place.device)
-        self.dataset = data.load(run.dataset, place.data_root, place.cache)
+        self.dataset = dataset
         self.split = split(self.dataset, PROTOCOLS[run.protocol], run.split_seed, run.train_images)
         self.pipeline = run.pipeline.fitted(self.dataset.train, self.split.train)
         self.batches = Batches(
@@ -109,6 +115,7 @@ class Session:
                 self.finish(state)
         except Diverged as error:
             self.record |= {"status": "diverged", "error": str(error)}
+            self.folder.write_curves(state.curves)  # no checkpoint will, and they show why
         except BaseException as error:
             interrupted = self.stop.received is not None
             self.record["status"] = "interrupted" if interrupted else "failed"

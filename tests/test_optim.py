@@ -116,7 +116,7 @@ def test_live_steps_are_torch_steps_with_masked_gradients(small_net, name, dtype
     for own, other in zip(state.model.parameters(), twin.parameters(), strict=True):
         if name.startswith("SGD") and platform.machine() == "x86_64":  # seen with AVX2 and -512
             assert torch.equal(own, other)
-        tolerance = 1e-12 if dtype == torch.float64 else 2e-5
+        tolerance = 1e-12 if dtype == torch.float64 else 1e-4  # Adam divides by tiny roots
         torch.testing.assert_close(own, other, rtol=tolerance, atol=tolerance)
     slots = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq"}
     for slot, vectors in state.optimizer.state_dict()["slots"].items():

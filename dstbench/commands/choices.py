@@ -6,6 +6,8 @@ from pathlib import Path
 from dstbench.assemble import Choices
 from dstbench.errors import UserError
 
+RESERVED = ("digits", "cifar10", "cifar100", "imagenet")
+
 
 def choices_from(args: argparse.Namespace) -> tuple[Choices, Path | None]:
     """The choices, and the data root.
@@ -15,14 +17,21 @@ def choices_from(args: argparse.Namespace) -> tuple[Choices, Path | None]:
     """
     data_root = getattr(args, "data_root", None)  # a command that reads no data has none
     dataset = args.dataset
-    if dataset is not None and ("/" in dataset or Path(dataset).is_dir()):
-        folder = Path(dataset).resolve()
-        if not folder.is_dir():
+    if dataset is not None and ("/" in dataset or dataset in ("", ".", "..")):
+        folder = Path(dataset).absolute()
+        if not dataset or not folder.is_dir():
             raise UserError(
                 f"--dataset {dataset}: no such folder. Give a dataset's id (`dstbench list "
                 "datasets`) or an existing folder of images or parquet files."
             )
+        if data_root is not None:
+            raise UserError(f"--dataset {dataset} is a folder, so leave --data-root out.")
         data_root, dataset = folder.parent, folder.name
+        if dataset in RESERVED:
+            raise UserError(
+                f"--dataset: the id {dataset!r} belongs to a dataset of the suite. Give your "
+                "folder another name, so that results never mix."
+            )
     axes = {
         "sparsity": args.sparsity, "seed": args.seed, "dataset": dataset, "model": args.model,
         "protocol": args.protocol,

@@ -157,7 +157,7 @@ def total_table(figures: dict[str, Any]) -> Table:
         table.add_column(column, justify="right", min_width=10)
 
     def row(label: str, finished: int, dense: int | None, text: Callable[[int], str]) -> None:
-        share = "" if dense is None else f"{100 * finished / dense:.4f} %"
+        share = "" if not dense else f"{100 * finished / dense:.4f} %"
         table.add_row(label, text(finished), "" if dense is None else text(dense), share)
 
     macs, offset, prunable = figures["macs"], figures["offset_macs"], figures["prunable_weights"]

@@ -5,8 +5,10 @@ import keyword
 import re
 from pathlib import Path
 
+from dstbench.config import catalogue
 from dstbench.errors import UserError
 from dstbench.files import write_atomic
+from dstbench.registry import GROUPS
 
 CLASS = '''"""{name}: what it does, in a sentence. Source: paper, section, equation."""
 
@@ -64,7 +66,15 @@ def test_conforms():
 
 def main(args: argparse.Namespace) -> int:
     name: str = args.name
-    if not name.isidentifier() or keyword.iskeyword(name) or not name[0].isupper():
+    taken = {entry.name for group in GROUPS for entry in catalogue.classes(group, [])}
+    if name in taken | {"Part", "DropGrow", "Budget", "State"}:
+        raise UserError(f"{name} is a class of the suite already. Choose another name.")
+    if (
+        not name.isascii()
+        or not name.isidentifier()
+        or keyword.iskeyword(name)
+        or not name[0].isupper()
+    ):
         raise UserError(
             f"{name!r} cannot name a class: letters, digits and underscores, with a capital first, "
             "such as MyMethod."

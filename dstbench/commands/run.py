@@ -6,6 +6,7 @@ import sys
 
 import torch
 
+from dstbench import data
 from dstbench.assemble import assemble
 from dstbench.commands.choices import choices_from
 from dstbench.config import Resolved
@@ -16,15 +17,15 @@ from dstbench.run import Run
 from dstbench.rundir import RECORD, RunDirectory
 from dstbench.session import Session
 from dstbench.stop import Interrupted
-from dstbench.tracking import Mirror
+from dstbench.tracking import Mirror, mirrored_to
 
 DONE = ("finished", "diverged")
 
 
 def main(args: argparse.Namespace) -> int:
     if args.threads is not None:
-        if args.threads < 1:
-            raise UserError(f"--threads {args.threads}: must be at least 1.")
+        if not 1 <= args.threads <= 4096:
+            raise UserError(f"--threads {args.threads}: must be at least 1 and at most 4096.")
         torch.set_num_threads(args.threads)
     device = choose_device(args.device)
     if device.type == "cuda":
@@ -49,14 +50,20 @@ def carry_out(run: Run, resolved: Resolved, place: Place, report: Reporter) -> i
     """Bring the run to its end, from wherever it stands, and show what it came to."""
     folder = RunDirectory(place.runs / run_name(run, resolved))
     with folder.locked():
-        if place.fresh:
-            folder.clear()
-        record = folder.record()
+        dataset = data.load(run.dataset, place.data_root, place.cache)
+        record = None if place.fresh else folder.record()
+        if record is not None and record["provenance"]["dataset_sha256"] != dataset.sha256:
+            raise UserError(
+                f"{folder.path} holds results on other images than {dataset.name} has now. Give "
+                "your data another name, or start over with --fresh."
+            )
         if record is not None and record["status"] in DONE:
             report.note("This run is done already; --fresh starts it over.")
-            print(summary(record, str(folder.path / RECORD), f"dstbench sync {folder.path}"))
+            print(summary(record, str(folder.path / RECORD), mirrored_to(folder.path)))
             return 0 if record["status"] == "finished" else 1
-        session = Session(run, resolved, place, folder, report)
+        session = Session(run, resolved, place, folder, dataset, report)
+        if place.fresh:  # not before the new run is known to be possible
+            folder.clear()
         mirror = Mirror(folder.path, place.tracking)
         try:
             record = session.go()
@@ -64,7 +71,7 @@ def carry_out(run: Run, resolved: Resolved, place: Place, report: Reporter) -> i
             mirror.finish(timeout_s=5)
             report.note(f"Stopped by {error}; everything is saved. The same command goes on.")
             return error.exit_code
-        print(summary(record, str(folder.path / RECORD), mirror.finish(timeout_s=60)))
+        print(summary(record, str(folder.path / RECORD), mirror.finish(timeout_s=30)))
         return 0 if record["status"] == "finished" else 1
 
 

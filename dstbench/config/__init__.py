@@ -120,11 +120,20 @@ class Config:
         raise UserError(f"{binding.where}: {what}. Remove it, or use what it configures.")
 
     def _walk(
-        self, ref: Reference, scope: str, where: str, lines: set[str], imports: set[str]
+        self,
+        ref: Reference,
+        scope: str,
+        where: str,
+        lines: set[str],
+        imports: set[str],
+        inside: tuple[tuple[str, str], ...] = (),
     ) -> None:
         """Collect the canonical line of every parameter that `ref` reaches, and what to import."""
         cls = self._lookup(ref.name, where)
-        if cls.__module__.startswith("dstbench.methods."):
+        if (ref.scope or scope, ref.name) in inside:
+            raise UserError(f"{where}: {ref.name} is configured to hold itself.")
+        inside = (*inside, (ref.scope or scope, ref.name))
+        if not cls.__module__.startswith("dstbench_plugin_") and not _is_builtin(cls):
             imports.add(f"import {cls.__module__}")
         scope = ref.scope or scope
         prefix = f"{scope}/{ref.name}" if scope else ref.name
@@ -144,7 +153,7 @@ class Config:
                 continue  # a class passed on as it is: whoever calls it supplies this one
             lines.add(f"{prefix}.{name} = {_literal(value)}")
             for inner in _references(value):
-                self._walk(inner, scope, where, lines, imports)
+                self._walk(inner, scope, where, lines, imports, inside)
 
     def _find(self, scope: str, target: str, parameter: str) -> Binding | None:
         """The binding in the innermost scope, as gin chooses it."""
@@ -216,6 +225,12 @@ def _parameters(cls: type) -> dict[str, inspect.Parameter]:
     except ValueError:  # a class without a constructor of its own
         return {}
     return {n: p for n, p in signature.parameters.items() if p.kind in kinds}
+
+
+def _is_builtin(cls: type) -> bool:
+    """Whether the suite itself registers the class, so that no file need import it."""
+    module = cls.__module__
+    return module.startswith("dstbench.") and not module.startswith("dstbench.methods.")
 
 
 def _references(value: Any) -> Iterator[Reference]:

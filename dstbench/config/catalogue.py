@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dstbench.config.plugins import installed
 from dstbench.config.shipped import PACKAGE, shipped
+from dstbench.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,11 @@ def classes(group: str, plugins: list[Path]) -> list[Entry]:
 def _registered(path: Path, group: str) -> list[Entry]:
     """Classes that the file decorates with `@register("<group>")`."""
     found = []
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    try:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+    except (OSError, UnicodeDecodeError, SyntaxError) as error:
+        raise UserError(f"{path}: cannot be read as Python ({error}).") from None
+    for node in body:
         if not isinstance(node, ast.ClassDef):
             continue
         for decorator in node.decorator_list:

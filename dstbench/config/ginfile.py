@@ -125,10 +125,12 @@ def _statements(text: str, source: str, path: Path | None) -> Iterator[Binding]:
 def _import(module: str, where: str) -> None:
     try:
         importlib.import_module(module)
-    except ImportError as error:
+    except UserError:
+        raise
+    except Exception as error:
         raise UserError(
-            f"{where}: import {module} failed: {error}. A method of your own is loaded with "
-            "--plugin FILE.py instead."
+            f"{where}: import {module} failed: {type(error).__name__}: {error}. A method of your "
+            "own is loaded with --plugin FILE.py instead."
         ) from None
 
 

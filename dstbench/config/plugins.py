@@ -4,6 +4,7 @@ Either registers its classes with `dstbench.registry.register` when it is import
 the module in its entry points, group `dstbench.methods`.
 """
 
+import hashlib
 import importlib.util
 import sys
 import traceback
@@ -39,7 +40,9 @@ def load_file(path: Path) -> None:
     """Import a Python file, once. Raises UserError with the line when it fails."""
     if not path.is_file():
         raise UserError(f"--plugin {path}: no such file.")
-    name = f"dstbench_plugin_{path.stem}"
+    # Two files of one name are two plugins.
+    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    name = f"dstbench_plugin_{path.stem}_{place}"
     if name in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(name, path)
@@ -49,7 +52,7 @@ def load_file(path: Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         if isinstance(error, UserError):
             raise UserError(f"{path}: {error.message}") from None
@@ -57,7 +60,7 @@ def load_file(path: Path) -> None:
         raise UserError(f"{path}:{line}: {type(error).__name__}: {error}") from None
 
 
-def _line_in(path: Path, error: Exception) -> int:
+def _line_in(path: Path, error: BaseException) -> int:
     """The last line of the file that was running when the error came."""
     frames = traceback.extract_tb(error.__traceback__)
     return next((f.lineno or 0 for f in reversed(frames) if f.filename == str(path)), 0)

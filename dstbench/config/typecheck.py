@@ -1,6 +1,7 @@
 """Does a gin value fit a constructor's annotation? Gin itself never asks."""
 
 import collections.abc
+import math
 import types
 import typing
 from functools import cache
@@ -43,7 +44,8 @@ def fits(value: Any, hint: Any) -> bool:
     if isinstance(value, Reference):
         return _reference_fits(value, origin or hint, inner)
     if hint in _NUMBERS:
-        return isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
+        is_number = isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
     if hint in (None, type(None)):
         return value is None
     if origin is tuple and inner and inner[-1] is not Ellipsis:

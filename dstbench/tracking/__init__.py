@@ -79,6 +79,13 @@ class Mirror:
         return f"not mirrored yet; later: dstbench sync {shlex.quote(str(self.folder))}{store}"
 
 
+def mirrored_to(folder: Path) -> str:
+    """Where a run directory was mirrored to, as far as is known."""
+    with suppress(OSError, ValueError, KeyError):
+        return json.loads((folder / "mlflow.json").read_bytes())["place"]
+    return f"not mirrored; to do so: dstbench sync {shlex.quote(str(folder))}"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What `sync` came to for one run directory; complete: the store lacks nothing of it now."""

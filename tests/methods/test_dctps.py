@@ -235,7 +235,7 @@ def test_channels_last_changes_nothing_but_the_layout():
 
 def test_a_model_without_such_layers_is_refused():
     with pytest.raises(UserError, match="finds no convolution or linear layer"):
-        operated(nn.Sequential(nn.Flatten(), nn.LayerNorm(48)), [DCTpS()])
+        operated(nn.Sequential(nn.Flatten(2), nn.Conv1d(3, 4, 1)), [DCTpS()])
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [1, 0, 2]])
