@@ -144,7 +144,7 @@ class DropGrow(Part, ABC):
         if drop == grow == 0:
             return
         index = state.masks.index(name)
-        taken = flat(state.masks[name]).clone()
+        taken = flat(state.masks[name])  # the mask itself: set_live_ writes it anew
         magnitude = flat(state.masks.parameters[name])[index].abs()
         kept = index[largest(magnitude, live - drop, state.rng)]
         taken.index_fill_(0, index, False).index_fill_(0, kept, True)
