@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from timing import interleaved, machine
+from timing import interleaved, machine, training_step
 from torch.nn.functional import cross_entropy
 
 from dstbench import models
@@ -32,15 +32,7 @@ def default_step(name: str, x: torch.Tensor, y: torch.Tensor) -> Callable[[], No
     autocast = autocast_for(default_precision(device), device)
     x = x.contiguous(memory_format=torch.channels_last)
 
-    def step() -> None:
-        with autocast():
-            logits = model(x)
-        loss = cross_entropy(logits.float(), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step(0.01)
-
-    return step
+    return training_step(model, optimizer, autocast, x, y)
 
 
 def eager_step(name: str, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:

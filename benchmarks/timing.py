@@ -8,6 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from dstbench.optim import Optimizer
+from dstbench.train import Autocast
 
 
 def interleaved(repeats: int, **candidates: Callable[[], object]) -> dict[str, float]:
@@ -21,6 +26,22 @@ def interleaved(repeats: int, **candidates: Callable[[], object]) -> dict[str, f
             candidate()
             seconds[name].append(time.perf_counter() - began)
     return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def training_step(
+    model: nn.Module, optimizer: Optimizer, autocast: Autocast, x: Tensor, y: Tensor
+) -> Callable[[], None]:
+    """The suite's training step, forward to optimizer, without an update of the masks."""
+
+    def step() -> None:
+        with autocast():
+            logits = model(x)
+        loss = cross_entropy(logits.float(), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step(0.01)
+
+    return step
 
 
 def machine() -> str:

@@ -11,8 +11,7 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from timing import interleaved, machine
-from torch.nn.functional import cross_entropy
+from timing import interleaved, machine, training_step
 
 from dstbench.budget import ERK
 from dstbench.masks import Masks
@@ -44,15 +43,7 @@ def step_of(parts: list[Part], width: int, beta: float, x: torch.Tensor) -> Call
         if isinstance(module, DyReLU):
             module.set_beta(beta)
 
-    def step() -> None:
-        with autocast():
-            logits = model(x)
-        loss = cross_entropy(logits.float(), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step(0.01)
-
-    return step
+    return training_step(model, optimizer, autocast, x, y)
 
 
 def main() -> None:

@@ -8,11 +8,25 @@ import torch
 from hypothesis import settings
 from torch import nn
 
+from dstbench.cli import main
 from dstbench.part import State
 
 torch.set_num_threads(1)
 settings.register_profile("dstbench", deadline=None, max_examples=50)
 settings.load_profile("dstbench")
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a command in this process: (exit code, stdout, stderr)."""
+
+    def run(*argv):
+        with pytest.raises(SystemExit) as exit:
+            main([*argv])
+        output = capsys.readouterr()
+        return exit.value.code, output.out, output.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

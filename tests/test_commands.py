@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from dstbench import record
-from dstbench.cli import main
 
 
 @pytest.fixture(autouse=True)
@@ -16,19 +15,6 @@ def empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DSTBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path
-
-
-@pytest.fixture
-def call(capsys):
-    """Run a command in this process: (exit code, stdout, stderr)."""
-
-    def run(*argv):
-        with pytest.raises(SystemExit) as exit:
-            main([*argv])
-        output = capsys.readouterr()
-        return exit.value.code, output.out, output.err
-
-    return run
 
 
 QUICK = ("--set", "Run.epochs=2", "--set", "ResNet20.width=4", "--sparsity", "0.5")

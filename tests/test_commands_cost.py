@@ -6,7 +6,6 @@ import pytest
 
 from dstbench import data
 from dstbench.assemble import Choices, assemble
-from dstbench.cli import main
 from dstbench.commands import cost as command
 from dstbench.config.shipped import shipped
 from dstbench.record import read
@@ -17,19 +16,6 @@ def no_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DSTBENCH_DATA", str(tmp_path / "absent"))
     return tmp_path
-
-
-@pytest.fixture
-def call(capsys):
-    """Run a command in this process: (exit code, stdout, stderr)."""
-
-    def run(*argv):
-        with pytest.raises(SystemExit) as exit:
-            main([*argv])
-        output = capsys.readouterr()
-        return exit.value.code, output.out, output.err
-
-    return run
 
 
 @pytest.fixture

@@ -69,9 +69,8 @@ class Mirror:
             complete = self.process.wait(timeout_s) == 0
         except subprocess.TimeoutExpired:
             complete = False
-        if complete:
-            with suppress(OSError, ValueError, KeyError):
-                return json.loads((self.folder / "mlflow.json").read_bytes())["place"]
+        if complete and (place := _known_place(self.folder)):
+            return place
         return f"{self._later()} (why: {self.folder / 'mirror.log'})"
 
     def _later(self) -> str:
@@ -81,9 +80,15 @@ class Mirror:
 
 def mirrored_to(folder: Path) -> str:
     """Where a run directory was mirrored to, as far as is known."""
+    later = f"not mirrored; to do so: dstbench sync {shlex.quote(str(folder))}"
+    return _known_place(folder) or later
+
+
+def _known_place(folder: Path) -> str | None:
+    """The place in the store that the last pass noted, if one did."""
     with suppress(OSError, ValueError, KeyError):
         return json.loads((folder / "mlflow.json").read_bytes())["place"]
-    return f"not mirrored; to do so: dstbench sync {shlex.quote(str(folder))}"
+    return None
 
 
 @dataclass(frozen=True)
