@@ -10,7 +10,7 @@ from dstbench.config.shipped import PACKAGE, shipped
 
 # From the ground up. A module may import from its own floor and from those below.
 FLOORS = [
-    ["errors", "__init__"],
+    ["errors", "options", "__init__"],
     ["registry", "files", "prunable"],
     ["masks", "schedules", "provenance", "images"],
     ["record", "packing", "cost", "config", "cifar", "decode", "cache"],
