@@ -12,6 +12,7 @@ projection shortcuts, classifier without bias).
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -86,11 +87,11 @@ class Bottleneck(nn.Module):
 Stem = Callable[[int, int], nn.Module]
 
 
-def cifar_stem(in_channels: int, width: int) -> nn.Module:
-    """Keeps the size of a small image: (B, in_channels, H, W) → (B, width, H, W)."""
+def cifar_stem(in_channels: int, width: int, stride: int = 1) -> nn.Module:
+    """Keeps the size of a small image: (B, in_channels, H, W) → (B, width, H/stride, W/stride)."""
     return nn.Sequential(
         OrderedDict(
-            conv1=_conv(in_channels, width, 3),
+            conv1=_conv(in_channels, width, 3, stride),
             bn1=nn.BatchNorm2d(width),
             act1=_relu(),
         )
@@ -160,6 +161,21 @@ class ResNet34(ResNet):
 
     def __init__(self, num_classes: int, in_channels: int = 3, width: int = 64):
         super().__init__(BasicBlock, (3, 4, 6, 3), num_classes, in_channels, width)
+
+
+@register("models")
+class SmallResNet34(ResNet):
+    """ResNet-34 for small machines: narrow, and its stem halves the image's sides.
+
+    With the default width it has 333,016 prunable weights for ten classes, in the same 37 tensors
+    as ResNet34, and a 250th of its MACs.
+
+    num_classes: logits. in_channels: of the images. width: channels of the first stage.
+    """
+
+    def __init__(self, num_classes: int, in_channels: int = 3, width: int = 8):
+        stem = partial(cifar_stem, stride=2)
+        super().__init__(BasicBlock, (3, 4, 6, 3), num_classes, in_channels, width, stem)
 
 
 @register("models")

@@ -7,11 +7,11 @@ from torch import nn
 from dstbench.cost import cost
 from dstbench.errors import UserError
 from dstbench.masks import Masks
-from dstbench.models import ImageNetResNet50, ResNet20, ResNet34, ResNet50
+from dstbench.models import ImageNetResNet50, ResNet20, ResNet34, ResNet50, SmallResNet34
 from dstbench.prunable import left_out, prunable
 from dstbench.registry import names
 
-ALL = [ResNet20, ResNet34, ResNet50, ImageNetResNet50]
+ALL = [ResNet20, ResNet34, ResNet50, SmallResNet34, ImageNetResNet50]
 
 
 def without_values(net, *args, **kwargs) -> nn.Module:
@@ -27,6 +27,7 @@ def without_values(net, *args, **kwargs) -> nn.Module:
         (ResNet50, 10, 54, 23_467_712, 49, "1297.83"),
         (ResNet50, 100, 54, 23_652_032, 49, "1298.01"),
         (ResNet20, 10, 22, 270_896, 19, "40.81"),
+        (SmallResNet34, 10, 37, 333_016, 33, "4.58"),
     ],
 )
 def test_the_table_of_the_papers(net, classes, tensors, weights, relus, million_macs):

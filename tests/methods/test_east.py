@@ -23,14 +23,15 @@ ROWS = {
     "static": ("Static", [ERK]),
     "set": ("SET", [ERK, SET]),
     "rigl": ("RigL", [ERK, RigL]),
+    "rigl_clip": ("RigL w/ clip", [ERK, RigL, GradientClip]),
     "east": ("EAST", [WeightSharing, DyReLUPhasing, ERK, Cyclic, GradientClip]),
     "set_east": ("SET+EAST", [WeightSharing, DyReLUPhasing, ERK, Cyclic, GradientClip]),
     "east_no_cycle": (
         "EAST w/o cycle", [WeightSharing, DyReLUPhasing, ERK, RigL, GradientClip],
     ),
-    "rigl_dyrelu": ("RigL w/ DyReLU", [DyReLUPhasing, ERK, RigL]),
-    "rigl_ws": ("RigL w/ WS", [WeightSharing, ERK, RigL]),
-    "rigl_cyclic": ("RigL cyclic", [ERK, Cyclic]),
+    "rigl_dyrelu": ("RigL w/ DyReLU", [DyReLUPhasing, ERK, RigL, GradientClip]),
+    "rigl_ws": ("RigL w/ WS", [WeightSharing, ERK, RigL, GradientClip]),
+    "rigl_cyclic": ("RigL cyclic", [ERK, Cyclic, GradientClip]),
     "dctps": ("DCTpS", [DCTpS, EPL]),
     "dctps_rigl": ("DCTpS+RigL", [DCTpS, EPL, RigL]),
     "dctps_rigl_east": ("DCTpS+RigL+EAST", [DCTpS, DyReLUPhasing, EPL, Cyclic, GradientClip]),
@@ -88,8 +89,15 @@ def test_dctps_has_its_own():
 
 
 def test_baselines_do_not_clip():
-    for name in ("set", "rigl", "rigl_ws", "rigl_dyrelu", "rigl_cyclic", "static", "dense"):
+    for name in ("set", "rigl", "dctps_rigl", "static", "dense", "synflow"):
         assert not any(isinstance(p, GradientClip) for p in built(name).parts)
+
+
+def test_a_trick_alone_differs_from_rigl_with_clipping_by_that_trick():
+    alone = {"rigl_ws": WeightSharing, "rigl_dyrelu": DyReLUPhasing}
+    for name, trick in alone.items():
+        assert set(ROWS[name][1]) - set(ROWS["rigl_clip"][1]) == {trick}
+        assert set(ROWS["rigl_clip"][1]) <= set(ROWS[name][1])
 
 
 @pytest.mark.parametrize("name", ["east", "set_east"])
