@@ -19,11 +19,7 @@ from dstbench.errors import UserError, require
 from dstbench.masks import random_subset
 from dstbench.part import Part, State
 from dstbench.registry import register
-
-
-def live_total(sparsity: float, dense_numel: int) -> int:
-    """round((1 − sparsity) · dense_numel), exact in the digits that `sparsity` is written with."""
-    return round((1 - Fraction(repr(float(sparsity)))) * dense_numel)
+from dstbench.sparsity import live_total
 
 
 def apportion(total: int, weights: list[int], caps: list[int]) -> list[int]:
@@ -128,7 +124,9 @@ class ERK(Budget):
     floor: share of the network's density that every tensor has at least, in (0, 1]; what that takes
         is spent on top of the budget and never paid back, so the measured sparsity is lower than
         the one asked for. None, the default, keeps to the budget. The public EAST code has floors
-        of 0.6 and 0.7; this is here to show what they do.
+        of 0.6 and 0.7; this is here to show what they do. At 99.99 % they spend 5 % and 11 % too
+        much of a ResNet-34 that shares weights (3 % and 8 % of one that does not), 15 % and 19 %
+        (15 % and 20 %) of a ResNet-50.
     """
 
     def __init__(self, sparsity: float, floor: float | None = None):

@@ -16,7 +16,7 @@ from dstbench.errors import UserError, did_you_mean
 # What a run tells a model's constructor about its data; gin does not set these.
 SUPPLIED = ("num_classes", "in_channels", "image_size")
 
-GROUPS = ("run", "parts", "models", "optimizers", "schedules", "pipelines")
+GROUPS = ("run", "parts", "models", "optimizers", "schedules", "pipelines", "tables")
 
 T = TypeVar("T", bound=type)
 _classes: dict[str, tuple[str, type]] = {}
@@ -50,10 +50,6 @@ def lookup(name: str) -> type:
     if name not in _classes:
         raise UserError(f"nothing is registered as {name!r}.{did_you_mean(name, _classes)}")
     return _classes[name][1]
-
-
-def is_registered(name: str) -> bool:
-    return name in _classes
 
 
 def names(group: str) -> list[str]:

@@ -2,6 +2,7 @@
 "Dense for the Price of Sparse"."""
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -57,6 +58,18 @@ class _WithOffset(nn.Module):
         """αF + W: the one dense weight that does the same."""
         return self.weight + self.alpha * self.offset
 
+    def forms(self) -> dict[str, Callable[[], nn.Module]]:
+        """How a trained layer can be run otherwise: name → what makes such a layer, of copies.
+
+        two-branch: α · F(x) + W(x) as two dense layers, as the EAST paper times it. merged: one
+        plain layer with the weight αF + W.
+        """
+        assert isinstance(self, DCTConv2d | DCTLinear)
+        return {
+            "two-branch": lambda: TwoBranches(self),
+            "merged": lambda: _plain(self, self.merged(), self.bias),
+        }
+
     def offset_macs(self, positions: int) -> float:
         """Multiplications of a fast transform of q = max(outputs, inputs): ½ q log₂ q a position.
 
@@ -86,6 +99,33 @@ class DCTLinear(_WithOffset, nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.merged(), self.bias)
+
+
+class TwoBranches(nn.Module):
+    """A trained layer as two: x ↦ α · F(x) + W(x)."""
+
+    alpha: Tensor
+
+    def __init__(self, layer: DCTConv2d | DCTLinear):
+        super().__init__()
+        self.offset = _plain(layer, layer.offset, None)
+        self.sparse = _plain(layer, layer.weight, layer.bias)
+        self.register_buffer("alpha", layer.alpha.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.sparse(x), self.alpha, self.offset(x))
+
+
+def _plain(layer: DCTConv2d | DCTLinear, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    """A plain layer of the settings of `layer`, with copies of these tensors."""
+    made: nn.Conv2d | nn.Linear
+    if isinstance(layer, nn.Linear):
+        made = nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
+    else:
+        made = nn.Conv2d(**convolution_settings(layer))
+    made.weight = nn.Parameter(weight.detach().clone())
+    made.register_parameter("bias", None if bias is None else nn.Parameter(bias.detach().clone()))
+    return made
 
 
 @register("parts")

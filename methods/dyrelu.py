@@ -2,19 +2,65 @@
 section 3.1 and Algorithm 1, lines 3–6; DyReLU-B of Chen et al. 2020, "Dynamic ReLU"."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from dstbench.cost import shadow
 from dstbench.errors import UserError, require
 from dstbench.part import Part, State
 from dstbench.registry import register
+from dstbench.shadow import shadow
 from dstbench.surgery import places_of
 
 Blend = Literal["outputs", "coefficients"]
+
+
+class _Dynamic(torch.autograd.Function):
+    """β · max(a₁x + b₁, a₂x + b₂) + (1 − β) · relu(x), with a gradient in few passes and buffers.
+
+    x: (B, C, H, W). a₁, a₂, b₁, b₂: (B, C, 1, 1). β: (), or None for 1. Where both terms of the
+    maximum are equal, the gradient goes to the second.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, a1: Tensor, a2: Tensor, b1: Tensor, b2: Tensor, beta: Tensor | None
+    ) -> Tensor:
+        first, second = torch.addcmul(b1, a1, x), torch.addcmul(b2, a2, x)
+        y = torch.maximum(first, second)
+        ctx.save_for_backward(x, a1, a2, first.sub_(second), beta)
+        return y if beta is None else torch.clamp_min(x, 0, out=second).lerp_(y, beta)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, a1, a2, lead, beta = ctx.saved_tensors
+        first = _where_positive(grad, lead)
+        buffer = first * x
+        grad_a1, grad_b1 = _over_pixels(buffer), _over_pixels(first)
+        torch.mul(grad, x, out=buffer)
+        grad_a2, grad_b2 = _over_pixels(buffer) - grad_a1, _over_pixels(grad) - grad_b1
+        grads = [grad_a1, grad_a2, grad_b1, grad_b2]
+        if beta is not None:
+            a1, a2, grads = beta * a1, beta * a2, [beta * g for g in grads]
+        grad_x = torch.mul(grad, a2, out=buffer).addcmul_(first, a1 - a2)
+        if beta is not None:
+            grad_x.addcmul_(_where_positive(grad, x, out=first), 1 - beta)
+        return grad_x, *grads, None
+
+
+def _where_positive(values: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
+    """The values where x > 0, else zero: much faster than `torch.where`."""
+    threshold = torch.ops.aten.threshold_backward
+    return threshold(values, x, 0) if out is None else threshold(values, x, 0, grad_input=out)
+
+
+def _over_pixels(values: Tensor) -> Tensor:
+    """Sums of (B, C, H, W) → (B, C, 1, 1)."""
+    return values.sum(dim=(2, 3), keepdim=True)
 
 
 class DyReLU(nn.Module):
@@ -25,15 +71,16 @@ class DyReLU(nn.Module):
     `beta` blends it with ReLU: 1 is DyReLU alone, 0 is ReLU alone, and then nothing else is
     computed. The weights are no nn.Linear, so that they are never taken for prunable.
 
-    channels: C. Input and output (B, C, H, W).
+    channels: C. Input and output (B, C, H, W). inplace: whether ReLU alone may overwrite its input.
     """
 
     is_activation = True
     training_only = True  # its parameters are no part of the network that is deployed
     beta: Tensor
 
-    def __init__(self, channels: int, reduction: int, blend: Blend):
+    def __init__(self, channels: int, reduction: int, blend: Blend, inplace: bool = False):
         super().__init__()
+        self.inplace = inplace
         self.channels, self.blend, self.phase = channels, blend, "dynamic"
         hidden = max(1, channels // reduction)
         squeeze, excite = nn.Linear(channels, hidden), nn.Linear(hidden, 4 * channels)
@@ -48,7 +95,8 @@ class DyReLU(nn.Module):
 
     def coefficients(self, x: Tensor) -> Tensor:
         """(a₁, a₂, b₁, b₂): (4, B, C, 1, 1)."""
-        mean = x.mean(dim=(2, 3))  # (B, C)
+        # Not x.mean: that would write its gradient out, pixel by pixel.
+        mean = x.sum(dim=(2, 3)) / (x.shape[2] * x.shape[3])  # (B, C)
         hidden = F.relu(F.linear(mean, self.squeeze_weight, self.squeeze_bias))
         raw = F.linear(hidden, self.excite_weight, self.excite_bias).float()  # (B, 4C)
         theta = 2 * torch.sigmoid(raw) - 1
@@ -57,16 +105,16 @@ class DyReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.phase == "plain":
-            return F.relu(x)
+            return F.relu(x, inplace=self.inplace)
         a1, a2, b1, b2 = self.coefficients(x)
         if self.phase == "blended" and self.blend == "coefficients":
             a1, a2 = self.beta * a1 + (1 - self.beta), self.beta * a2
             b1, b2 = self.beta * b1, self.beta * b2
         a1, a2, b1, b2 = (c.to(x.dtype) for c in (a1, a2, b1, b2))
-        dynamic = torch.maximum(a1 * x + b1, a2 * x + b2)
-        if self.phase == "blended" and self.blend == "outputs":
-            return torch.lerp(F.relu(x), dynamic, self.beta.to(x.dtype))
-        return dynamic
+        beta = (
+            self.beta.to(x.dtype) if self.phase == "blended" and self.blend == "outputs" else None
+        )
+        return _Dynamic.apply(x, a1, a2, b1, b2, beta)
 
 
 @register("parts")
@@ -104,7 +152,9 @@ class DyReLUPhasing(Part):
         channels = _channels(state.model, state.image_shape)
         for parent, name, place in places_of(state.model, nn.ReLU):
             if place in channels:  # one that is never called has nothing to say
-                setattr(parent, name, DyReLU(channels[place], self.reduction, self.blend))
+                inplace = getattr(parent, name).inplace
+                dynamic = DyReLU(channels[place], self.reduction, self.blend, inplace)
+                setattr(parent, name, dynamic)
 
     def before_step(self, state: State) -> None:
         beta = self.beta(state.step, state.total_steps)
@@ -114,7 +164,7 @@ class DyReLUPhasing(Part):
 
     def finish(self, state: State) -> None:
         for parent, name, _ in places_of(state.model, DyReLU):
-            setattr(parent, name, nn.ReLU())
+            setattr(parent, name, nn.ReLU(getattr(parent, name).inplace))
 
 
 def _channels(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, int]:

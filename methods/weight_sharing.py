@@ -1,6 +1,8 @@
 """Weight sharing: later blocks of a stage use the convolutions of an earlier one. EAST paper,
 section 3.2."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +27,16 @@ class SharedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._conv_forward(x, self.weight * self.scale, self.bias)
+
+    def forms(self) -> dict[str, Callable[[], nn.Module]]:
+        """How a trained layer can be run otherwise: merged, with a scaled weight of its own."""
+        return {"merged": self._merged}
+
+    def _merged(self) -> nn.Conv2d:
+        layer = nn.Conv2d(**convolution_settings(self))
+        layer.weight = nn.Parameter((self.weight * self.scale).detach())
+        layer.bias = None if self.bias is None else nn.Parameter(self.bias.detach().clone())
+        return layer
 
 
 @register("parts")

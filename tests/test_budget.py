@@ -15,7 +15,8 @@ from torch import nn
 
 from dstbench.budget import EPL, ERK, Uniform, apportion, live_total
 from dstbench.errors import UserError
-from dstbench.masks import flat
+from dstbench.masks import Masks, flat
+from dstbench.methods.weight_sharing import WeightSharing
 from dstbench.models import ResNet34, ResNet50
 from dstbench.part import State
 
@@ -318,6 +319,20 @@ def test_a_floor_overspends_the_budget(net, floor, overspent, request):
     for name, parameter in state.masks.parameters.items():
         least = Fraction(repr(floor)) * Fraction("0.0001") * parameter.numel()
         assert spent[name] == max(plain[name], math.ceil(least))
+
+
+@pytest.mark.parametrize(
+    ("model", "floor", "overspent"),
+    [(ResNet34, 0.6, 4.8), (ResNet34, 0.7, 11.1), (ResNet50, 0.6, 14.8), (ResNet50, 0.7, 19.1)],
+)
+def test_what_a_floor_overspends_of_a_network_that_shares(model, floor, overspent):
+    """The network that the public EAST code has, and the percentages found for its floors."""
+    with torch.device("meta"):
+        state = state_of(model(10))
+        WeightSharing().surgery(state)
+    state.masks = Masks(state.model)
+    spent = sum(ERK(0.9999, floor).live_counts(state, 0.9999).values())
+    assert round(100 * (spent / live_total(0.9999, state.dense_numel) - 1), 1) == overspent
 
 
 def test_the_measured_sparsity_says_what_a_floor_spent(small_net):

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from dstbench import record
+from dstbench.commands import new
+from dstbench.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +83,48 @@ def test_doctor(call):
     _, out, _ = call("doctor")
     for words in ("torch", "device", "dataset digits", "dataset cifar10", "fetch", "MLflow store"):
         assert words in out
+
+
+@pytest.mark.parametrize("runs", ["file", "file/below", "/proc/below"])
+def test_doctor_says_where_runs_cannot_be_written(call, empty_folder, runs):
+    (empty_folder / "file").touch()
+    code, out, _ = call("doctor", "--runs", runs, "--tracking", "off")
+    assert code == 1 and f"{runs} cannot be written" in out
+
+
+def test_doctor_on_an_address_of_no_store(call):
+    code, out, _ = call("doctor", "--tracking", "foo://x")
+    assert code == 1 and "'foo://x' is not a store" in " ".join(out.split())
+    assert call("doctor", "--tracking", "OFF")[0] == 0
+
+
+def test_sync_of_what_is_no_run(call, empty_folder):
+    (empty_folder / "empty").mkdir()
+    code, out, _ = call("sync", "empty", "absent")
+    assert code == 1 and "empty: not sent: holds no record.json" in out
+    assert "absent: not sent: no such folder" in out and not list(
+        (empty_folder / "empty").iterdir()
+    )
+
+
+@pytest.mark.parametrize("name", ["ERK", "Tensor", "myMethod", "Naïve", "A" * 81, ""])
+def test_new_refuses_what_cannot_be_a_class_here(call, empty_folder, name):
+    code, _, err = call("new", name)
+    assert code == 2 and err.startswith("dstbench: ") and not list(empty_folder.iterdir())
+
+
+def test_new_writes_all_or_nothing(call, empty_folder, monkeypatch):
+    written = []
+
+    def full_after_one(path, data):
+        if written:
+            raise UserError(f"{path}: cannot be written (No space left on device).")
+        written.append(path)
+        path.write_bytes(data)
+
+    monkeypatch.setattr(new, "write_atomic", full_after_one)
+    code, _, err = call("new", "Another")
+    assert code == 2 and "No space left" in err and not list(empty_folder.iterdir())
 
 
 def test_data_prepare(call):

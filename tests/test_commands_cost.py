@@ -3,10 +3,10 @@
 import json
 
 import pytest
+import torch
 
-from dstbench import data
+from dstbench import costing, data
 from dstbench.assemble import Choices, assemble
-from dstbench.commands import cost as command
 from dstbench.config.shipped import shipped
 from dstbench.record import read
 
@@ -83,17 +83,27 @@ def test_dyrelu_of_resnet50_has_more_parameters_than_the_network(figures):
     assert found["left_out"] == plain["left_out"]
 
 
+def test_the_figures_without_a_console(figures, capsys):
+    choices = Choices(("methods/rigl.gin",), "cifar10_resnet50", (("sparsity", 0.9995),))
+    assert costing.figures(choices) == figures(
+        "methods/rigl.gin", *RESNET50, "--sparsity", "0.9995"
+    )
+    silent = costing.figures(Choices(("methods/synflow.gin",), axes=(("sparsity", 0.5),)))
+    assert silent["method"] == "SynFlow"
+    assert capsys.readouterr() == ("", "")
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", shipped("methods"))
-def test_every_method_from_shapes_costs_what_its_network_costs(method, capsys, monkeypatch):
+def test_every_method_from_shapes_costs_what_its_network_costs(method):
     """Counted with and without values."""
     run, _ = assemble(Choices((f"methods/{method}.gin",)), "fp32")
-    counted = command.count(run, (1, 8, 8), 10)
-    needs_values = method == "synflow"
-    assert ("from shapes alone" in capsys.readouterr().err) == needs_values
-    assert counted == command._count(run, (1, 8, 8), 10, command.torch.device("cpu"))
+    notes = []
+    counted = costing.count(run, (1, 8, 8), 10, notes.append)
+    assert ["from shapes alone" in note for note in notes] == [True] * (method == "synflow")
+    assert counted == costing.count_on(torch.device("cpu"), run, (1, 8, 8), 10)
 
 
 def test_it_is_what_the_record_of_the_run_says(call, figures, no_data):
@@ -113,7 +123,8 @@ def test_it_is_what_the_record_of_the_run_says(call, figures, no_data):
 def test_the_known_shape_of_digits_is_that_of_its_images():
     digits = data.load("digits")
     height, width, channels = digits.train.pixels.shape[1:]
-    assert command.KNOWN["digits"] == ((channels, height, width), len(digits.classes))
+    assert data.KNOWN["digits"] == ((channels, height, width), len(digits.classes))
+    assert set(data.KNOWN) > {"digits", *data.cifar.ORIGINALS}
 
 
 def test_imagenet_is_known(figures):
@@ -181,4 +192,4 @@ def test_what_no_counted_function_uses_is_named(call, no_data):
     code, out, err = call("cost", "methods/static.gin", *argv)
     assert code == 0 and "Not counted" in out and "idle.weight" in out
     code, out, err = call("cost", "methods/static.gin", *argv, "--image", "3,9,9")
-    assert code == 2 and "IdleNet on images of 3×9×9" in err
+    assert code == 2 and "IdleNet fails on images of 3×9×9" in err

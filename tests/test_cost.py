@@ -11,12 +11,13 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from dstbench.budget import ERK
-from dstbench.cost import Use, cost, deployed_bytes, training_only_parameters, uses
+from dstbench.cost import cost, deployed_bytes, training_only_parameters
 from dstbench.masks import Masks
 from dstbench.methods.dctps import DCTpS
 from dstbench.methods.dyrelu import DyReLUPhasing
 from dstbench.models import ResNet20, ResNet50
 from dstbench.part import State
+from dstbench.uses import Use, uses
 
 
 def by_name(counted: dict) -> dict:

@@ -10,18 +10,20 @@ from dstbench.config.shipped import PACKAGE, shipped
 
 # From the ground up. A module may import from its own floor and from those below.
 FLOORS = [
-    ["errors", "options", "__init__"],
+    ["errors", "options", "naming", "sparsity", "__init__"],
     ["registry", "files", "prunable"],
-    ["masks", "schedules", "provenance", "images"],
-    ["record", "packing", "cost", "config", "cifar", "decode", "cache"],
-    ["tracking", "part", "imagefolder", "parquet"],
-    ["budget", "optim", "dropgrow", "models", "paths", "encoded", "clip", "surgery"],
+    ["masks", "schedules", "provenance", "images", "history", "portions"],
+    ["record", "packing", "shadow", "uses", "cost", "stepping"],
+    ["config", "cifar", "decode", "encoded", "cache"],
+    ["tracking", "outline", "part", "imagefolder", "parquet"],
+    ["grid", "budget", "optim", "dropgrow", "models", "paths", "clip", "surgery", "distributed"],
     ["data", "pipeline", "health"],
-    ["batches", "protocol", "checkpoint", "place", "progress", "stop", "figures"],
+    ["batches", "streamed", "protocol", "checkpoint", "place", "progress", "stop",
+     "figures"],
     ["train", "run", "rundir"],
-    ["builtin", "session"],
+    ["builtin", "tryout", "beginning", "follower", "feed", "session", "launch"],
     ["assemble"],
-    ["conformance"],
+    ["conformance", "costing", "deploy", "finished", "leaderboard", "measure", "sweep"],
     ["cli", "commands"],
     ["__main__"],
 ]

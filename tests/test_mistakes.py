@@ -91,6 +91,8 @@ METHOD = (
         ([RIGL, "--set", "Run.seed=%sead"], ["%sead is not defined", "Did you mean 'seed'"]),
         (["methods/dense.gin", "--sparsity", "0.9"], ["sparsity", "nothing in this run uses"]),
         ([RIGL, "--plugin", "absent.py"], ["absent.py", "no such file"]),
+        ([RIGL, "--plugin", "."], ["--plugin .", "is a folder"]),
+        ([""], ["''", "no such file"]),
         ([RIGL, "--device", "abacus"], ["abacus", "auto, cpu or cuda"]),
         ([RIGL, "--threads", "0"], ["--threads 0"]),
         ([RIGL, "--checkpoint-seconds", "0"], ["not positive"]),
@@ -125,6 +127,22 @@ def test_gin_file(refused, empty_folder, text, expected):
     message = refused("run", gin(empty_folder, text))
     for part in expected:
         assert part in message
+
+
+def test_a_shipped_method_is_included_by_the_name_it_is_run_by(refused, empty_folder):
+    text = "include 'methods/rigl.gin'\nRigL.updates_per_run = 1\n"
+    assert "mine.gin:2" in refused("run", gin(empty_folder, text))
+
+
+def test_files_that_include_each_other(refused, empty_folder):
+    gin(empty_folder, "include 'b.gin'\n", "a.gin")
+    gin(empty_folder, "seed = 1\ninclude 'c.gin'\n", "b.gin")
+    gin(empty_folder, "include 'b.gin'\n", "c.gin")
+    message = refused("run", "a.gin")
+    assert message == (
+        "dstbench: c.gin:1: files include each other in a circle: b.gin → c.gin → b.gin. "
+        "Cut it somewhere.\n"
+    )
 
 
 def test_a_folder_for_a_file(refused, empty_folder):

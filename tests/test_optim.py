@@ -17,8 +17,9 @@ from torch import nn
 from dstbench.budget import ERK
 from dstbench.errors import UserError
 from dstbench.masks import flat
-from dstbench.optim import SGD, Adam, LiveOptimizer, MaskedOptimizer, TorchOptimizer
+from dstbench.optim import SGD, Adam, TorchOptimizer
 from dstbench.part import State
+from dstbench.stepping import LiveOptimizer, MaskedOptimizer
 
 STEPS = 6
 SETTINGS = {

@@ -109,6 +109,13 @@ def test_evaluation_counts_each_image_once_and_leaves_the_mode():
     x = torch.tensor([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0]])
     y = torch.tensor([0, 1, 1])
     model.train()
-    accuracy, loss = evaluate(model, [(x[:2], y[:2]), (x[2:], y[2:])], autocast_for("fp32", CPU))
-    assert accuracy == pytest.approx(100 * 2 / 3) and model.training
-    assert loss == pytest.approx(nn.functional.cross_entropy(x, y).item())
+    scores = evaluate(model, [(x[:2], y[:2]), (x[2:], y[2:])], autocast_for("fp32", CPU))
+    assert scores.accuracy == pytest.approx(100 * 2 / 3) and model.training
+    assert scores.loss == pytest.approx(nn.functional.cross_entropy(x, y).item())
+    assert scores.top5 is None
+
+
+def test_top_5_is_counted_where_there_are_more_than_ten_classes():
+    x = torch.arange(12.0).expand(12, 12)  # class 11 ranks first, class 7 fifth, for every image
+    scores = evaluate(nn.Identity(), [(x, torch.arange(12))], autocast_for("fp32", CPU))
+    assert scores.accuracy == pytest.approx(100 / 12) and scores.top5 == pytest.approx(500 / 12)

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from dstbench.assemble import Choices
+from dstbench.data import KNOWN
 from dstbench.errors import UserError
-
-RESERVED = ("digits", "cifar10", "cifar100", "imagenet")
 
 
 def choices_from(args: argparse.Namespace) -> tuple[Choices, Path | None]:
@@ -27,7 +26,7 @@ def choices_from(args: argparse.Namespace) -> tuple[Choices, Path | None]:
         if data_root is not None:
             raise UserError(f"--dataset {dataset} is a folder, so leave --data-root out.")
         data_root, dataset = folder.parent, folder.name
-        if dataset in RESERVED:
+        if dataset in KNOWN:
             raise UserError(
                 f"--dataset: the id {dataset!r} belongs to a dataset of the suite. Give your "
                 "folder another name, so that results never mix."

@@ -1,127 +1,29 @@
-"""`dstbench cost`: what the finished network of a run costs, counted without training.
-
-Nothing is read but gin files. Layer budgets need shapes only, so the network is built without
-values; a method that looks at the weights to choose its masks, as SynFlow does, gets real ones.
-"""
+"""`dstbench cost`: what the finished network of a run costs, counted without training."""
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from dstbench.assemble import assemble
 from dstbench.budget import live_total
 from dstbench.commands.choices import choices_from
-from dstbench.cost import cost, training_only_parameters
-from dstbench.errors import UserError
-from dstbench.masks import Masks
-from dstbench.run import Run
-from dstbench.session import new_state
-
-Shape = tuple[int, int, int]
-
-# (channels, height, width) and classes of datasets that always have the same.
-KNOWN: dict[str, tuple[Shape, int]] = {
-    "digits": ((1, 8, 8), 10),
-    "cifar10": ((3, 32, 32), 10),
-    "cifar100": ((3, 32, 32), 100),
-    "imagenet": ((3, 224, 224), 1000),
-}
+from dstbench.costing import figures, shape_from, times
+from dstbench.sparsity import percent
 
 
 def main(args: argparse.Namespace) -> int:
     choices, _ = choices_from(args)
-    run, _ = assemble(choices, "fp32")
-    shape, classes = image_and_classes(run.dataset, args.image, args.classes)
-    counted = count(run, shape, classes)
-    figures = {
-        "method": run.method.name,
-        "model": run.model.__name__,
-        "dataset": run.dataset,
-        "recipe": run.recipe,
-        "seed": run.seed,
-        "image_shape": list(shape),
-        "classes": classes,
-        "sparsity": {
-            "asked": run.method.sparsity,
-            "measured": 1 - counted["live_weights"] / counted["prunable_weights"],
-        },
-        **counted,
-    }
+    image = None if args.image is None else shape_from(args.image)
+    counted = figures(choices, image, args.classes, lambda note: print(note, file=sys.stderr))
     if args.json:
-        print(json.dumps(figures, indent=2))
+        print(json.dumps(counted, indent=2))
     else:
-        show(figures, args.layers)
+        show(counted, args.layers)
     return 0
-
-
-# --- counting -------------------------------------------------------------------------------------
-
-
-def image_and_classes(dataset: str, image: str | None, classes: int | None) -> tuple[Shape, int]:
-    """Shape of an image and number of classes: as given, else as known of the dataset.
-
-    image: "C,H,W". Raises UserError when one is neither given nor known, or given wrongly.
-    """
-    known = KNOWN.get(dataset)
-    if known is None and (image is None or classes is None):
-        raise UserError(
-            f"dataset {dataset!r}: no images are read here, and the shape and classes are known "
-            f"of {', '.join(KNOWN)} only. Give --image C,H,W and --classes N."
-        )
-    if classes is not None and classes < 1:
-        raise UserError(f"--classes {classes}: must be at least 1.")
-    return (
-        known[0] if image is None and known else _shape(image or ""),
-        known[1] if classes is None and known else classes or 0,
-    )
-
-
-def _shape(image: str) -> Shape:
-    sizes = image.split(",")
-    if len(sizes) != 3 or not all(s.strip().isdecimal() and int(s) >= 1 for s in sizes):
-        raise UserError(
-            f"--image {image}: expected channels, height and width, such as --image 3,64,64."
-        )
-    channels, height, width = map(int, sizes)
-    return channels, height, width
-
-
-def count(run: Run, shape: Shape, classes: int) -> dict[str, Any]:
-    """The cost of the run's finished network for one image, as `dstbench.cost.cost` gives it."""
-    try:
-        return _count(run, shape, classes, torch.device("meta"))
-    except (RuntimeError, TypeError):  # what tensors without values raise when asked for them
-        print(
-            f"{run.method.name} cannot be counted from shapes alone: building the network and "
-            "choosing its masks as a run would.",
-            file=sys.stderr,
-        )
-    try:
-        return _count(run, shape, classes, torch.device("cpu"))
-    except RuntimeError as error:
-        raise UserError(
-            f"{run.model.__name__} on images of {_times(shape)}: {error}. "
-            "Choose another --model, --dataset or --image."
-        ) from error
-
-
-def _count(run: Run, shape: Shape, classes: int, device: torch.device) -> dict[str, Any]:
-    state = new_state(run, classes, shape, 1, device)
-    run.method.init_masks(state)
-    training_only = training_only_parameters(state.model)
-    run.method.finish(state)
-    state.masks.parameters = Masks(state.model).parameters
-    counted = cost(state.model, state.masks, shape, state.dense_numel)
-    return counted | {"training_only_parameters": training_only}
-
-
-# --- showing --------------------------------------------------------------------------------------
 
 
 def show(figures: dict[str, Any], layers: bool) -> None:
@@ -130,7 +32,7 @@ def show(figures: dict[str, Any], layers: bool) -> None:
     if layers:
         console.print(layer_table(figures))
         console.print()
-    shape = _times(figures["image_shape"])
+    shape = times(figures["image_shape"])
     console.print(
         f"{figures['method']} · {figures['model']} · {figures['dataset']} ({shape}, "
         f"{figures['classes']} classes) · recipe {figures['recipe']}",
@@ -181,7 +83,7 @@ def layer_table(figures: dict[str, Any]) -> Table:
     offset = bool(figures["offset_macs"])
     layers = figures["layers"]
     columns = [
-        ("shape", None, lambda layer: _times(layer["shape"])),
+        ("shape", None, lambda layer: times(layer["shape"])),
         ("uses", None, lambda layer: _whole(layer["uses"])),
         ("positions", None, lambda layer: _whole(layer["positions"])),
         ("live", figures["live_weights"], lambda layer: _whole(layer["live"])),
@@ -202,16 +104,12 @@ def layer_table(figures: dict[str, Any]) -> Table:
 
 def _sparsity(figures: dict[str, Any]) -> str:
     asked, measured = figures["sparsity"]["asked"], figures["sparsity"]["measured"]
-    text = f"sparsity asked {_percent(asked)} · measured {_percent(measured)}"
+    text = f"sparsity asked {percent(asked)} · measured {percent(measured)}"
     budget = live_total(asked, figures["prunable_weights"])
     if figures["live_weights"] != budget:
         spent = figures["live_weights"] / budget - 1
         text += f" · off budget: {100 * spent:+.1f} % live weights"
     return text
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.5f}".rstrip("0").rstrip(".") + " %"
 
 
 def _millions(number: int) -> str:
@@ -220,7 +118,3 @@ def _millions(number: int) -> str:
 
 def _whole(number: int) -> str:
     return f"{number:,}"
-
-
-def _times(sizes: Sequence[int]) -> str:
-    return "×".join(map(str, sizes))

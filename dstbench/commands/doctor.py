@@ -2,8 +2,8 @@
 
 import argparse
 import importlib.metadata
-import os
 import platform
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -62,9 +62,12 @@ def _folders(args: argparse.Namespace) -> list[Row]:
     nearest = args.runs.absolute()
     while not nearest.exists():
         nearest = nearest.parent
-    writable = os.access(nearest, os.W_OK)
-    text = str(args.runs) if writable else f"{args.runs} cannot be written: choose one with --runs"
-    return [("runs", writable, text)]
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return [("runs", True, str(args.runs))]
+    except OSError as error:
+        text = f"{args.runs} cannot be written ({error.strerror}): choose one with --runs"
+        return [("runs", False, text)]
 
 
 def _data(args: argparse.Namespace) -> list[Row]:

@@ -10,6 +10,8 @@ from dstbench.errors import UserError
 from dstbench.files import write_atomic
 from dstbench.registry import GROUPS
 
+LONGEST = 80  # characters of a name, so that file names are not too long
+
 CLASS = '''"""{name}: what it does, in a sentence. Source: paper, section, equation."""
 
 from torch import Tensor
@@ -67,17 +69,18 @@ def test_conforms():
 def main(args: argparse.Namespace) -> int:
     name: str = args.name
     taken = {entry.name for group in GROUPS for entry in catalogue.classes(group, [])}
-    if name in taken | {"Part", "DropGrow", "Budget", "State"}:
+    if name in taken | {"Part", "DropGrow", "Budget", "State", "Tensor"}:
         raise UserError(f"{name} is a class of the suite already. Choose another name.")
     if (
         not name.isascii()
         or not name.isidentifier()
         or keyword.iskeyword(name)
         or not name[0].isupper()
+        or len(name) > LONGEST
     ):
         raise UserError(
             f"{name!r} cannot name a class: letters, digits and underscores, with a capital first, "
-            "such as MyMethod."
+            f"{LONGEST} at the most, such as MyMethod."
         )
     stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     folder: Path = args.into
@@ -87,8 +90,7 @@ def main(args: argparse.Namespace) -> int:
     for file in files:
         if (folder / file).exists():
             raise UserError(f"{folder / file} exists already. Choose another name or folder.")
-    for file, text in files.items():
-        write_atomic(folder / file, text.format(name=name, stem=stem).encode())
+    _write_all({folder / file: text.format(name=name, stem=stem) for file, text in files.items()})
     gin, plugin = folder / f"{stem}.gin", folder / f"{stem}.py"
     print(
         f"Wrote {plugin} (the method), {gin} (its settings) and {folder / f'test_{stem}.py'}.\n"
@@ -96,3 +98,14 @@ def main(args: argparse.Namespace) -> int:
         f"      dstbench run {gin} --plugin {plugin}"
     )
     return 0
+
+
+def _write_all(texts: dict[Path, str]) -> None:
+    """Write all the files or, where one cannot be written, none."""
+    try:
+        for path, text in texts.items():
+            write_atomic(path, text.encode())
+    except UserError:
+        for path in texts:
+            path.unlink(missing_ok=True)
+        raise

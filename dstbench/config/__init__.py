@@ -1,4 +1,4 @@
-"""Gin text → one run: bindings collected, checked, resolved, and given an identity.
+"""Gin text → one run, or one table of runs: bindings collected, checked, resolved, identified.
 
 Gin parses the files and builds the objects. In between, this file does what gin leaves open: every
 error names file and line, unknown names come with the nearest known one, types are checked against
@@ -27,16 +27,20 @@ from dstbench.errors import UserError, did_you_mean
 
 @dataclass(frozen=True)
 class Resolved:
-    """A run's canonical gin text and its identity."""
+    """The canonical gin text of a run (or of a table of runs) and its identity."""
 
     text: str
     sha256: str
 
 
 class Config:
-    """Bindings in the order they were given; for the same parameter, the later one wins."""
+    """Bindings in the order they were given; for the same parameter, the later one wins.
 
-    def __init__(self) -> None:
+    root: name of the class that everything is reached from.
+    """
+
+    def __init__(self, root: str = "Run") -> None:
+        self.root = root
         self._bindings: dict[tuple[str, str, str], Binding] = {}
         self._must_be_used: list[Binding] = []
         self._used: set[int] = set()  # id of every binding that some stage used
@@ -74,7 +78,7 @@ class Config:
         schedule does under --set; it is dead only if no stage ever used it.
         """
         with suppress(UserError):  # the final resolving says what is wrong
-            self._walk(Reference("Run", "", True), "", "", set(), set())
+            self._walk(Reference(self.root, "", True), "", "", set(), set())
 
     def _check_name(self, binding: Binding) -> None:
         parameters = _parameters(self._lookup(binding.target, binding.where))
@@ -96,13 +100,14 @@ class Config:
     # --- resolving ------------------------------------------------------------------------------
 
     def resolve(self) -> Resolved:
-        """Follow every reference from Run. Raises UserError for whatever is wrong, with its place.
+        """Follow every reference from the root.
 
+        Raises UserError for whatever is wrong, with its place.
         Dead bindings are refused here, because only here it is known what the run reaches.
         """
         lines: set[str] = set()
         imports: set[str] = set()
-        self._walk(Reference("Run", "", True), "", "the command line", lines, imports)
+        self._walk(Reference(self.root, "", True), "", "the command line", lines, imports)
         for binding in self._must_be_used:
             key = (binding.scope, binding.target, binding.parameter)
             if self._bindings[key] is binding and id(binding) not in self._used:
@@ -111,12 +116,13 @@ class Config:
         return Resolved(text, hashlib.sha256(text.encode()).hexdigest())
 
     def _refuse_unused(self, binding: Binding) -> None:
+        whole = self.root.lower()
         if binding.parameter:
-            what = f"{binding} is set, but this run has no {binding.target}"
+            what = f"{binding} is set, but this {whole} has no {binding.target}"
             if binding.scope:
                 what += f" in a scope {binding.scope!r}"
         else:
-            what = f"{binding.target} = {binding.value!r}: nothing in this run uses %{binding}"
+            what = f"{binding.target} = {binding.value!r}: nothing in this {whole} uses %{binding}"
         raise UserError(f"{binding.where}: {what}. Remove it, or use what it configures.")
 
     def _walk(
@@ -197,24 +203,25 @@ class Config:
     # --- building -------------------------------------------------------------------------------
 
     def build(self, resolved: Resolved) -> Any:
-        """The Run that the resolved text describes, built by gin."""
+        """The Run (or other root) that the resolved text describes, built by gin."""
         gin.clear_config()
         try:
             gin.parse_config(resolved.text)
-            return gin.get_configurable("dstbench.Run")()
+            return gin.get_configurable(f"dstbench.{self.root}")()
         except UserError as error:
             raise self.located(error) from None
 
     def located(self, error: UserError) -> UserError:
         """The error with the place of the binding it is about, if it names one that was set."""
-        target, _, parameter = (error.binding or "").partition(".")
-        for (_, t, p), binding in self._bindings.items():
-            if (t, p) == (target, parameter):
-                origin = binding
-                while isinstance(origin.value, Macro):  # point at the number, not at its use
-                    origin = self._bindings[("", origin.value.name, "")]
-                return UserError(f"{origin.where}: {error.message}")
-        return UserError(error.message)
+        scope, _, name = (error.binding or "").rpartition("/")
+        target, _, parameter = name.partition(".")
+        found = [b for (_, t, p), b in self._bindings.items() if (t, p) == (target, parameter)]
+        if not found:
+            return UserError(error.message)
+        origin = next((binding for binding in found if binding.scope == scope), found[0])
+        while isinstance(origin.value, Macro):  # point at the number, not at its use
+            origin = self._bindings[("", origin.value.name, "")]
+        return UserError(f"{origin.where}: {error.message}")
 
 
 def _parameters(cls: type) -> dict[str, inspect.Parameter]:

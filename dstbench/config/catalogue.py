@@ -41,7 +41,9 @@ def _registered(path: Path, group: str) -> list[Entry]:
     found = []
     try:
         body = ast.parse(path.read_text(encoding="utf-8")).body
-    except (OSError, UnicodeDecodeError, SyntaxError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (ValueError, SyntaxError) as error:  # not UTF-8, not Python
         raise UserError(f"{path}: cannot be read as Python ({error}).") from None
     for node in body:
         if not isinstance(node, ast.ClassDef):

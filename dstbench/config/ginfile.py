@@ -66,26 +66,31 @@ class _Delegate(config_parser.ParserDelegate):
         return Macro(macro_name)
 
 
-def read_file(path: Path) -> Iterator[Binding]:
+def read_file(path: Path, including: tuple[Path, ...] = ()) -> Iterator[Binding]:
     """The bindings of a gin file, those of its includes in their place; imports are carried out.
 
-    Raises UserError, with file and line, for what cannot be read.
+    including: the files that lead here, each by an include in the one before it.
+
+    Raises UserError, with file and line, for what cannot be read, and for files that include each
+    other in a circle.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}).") from None
-    yield from _statements(text, str(path), path)
+    yield from _statements(text, str(path), (*including, path))
 
 
 def read_text(text: str, where: str) -> list[Binding]:
     """The bindings of a text from elsewhere, such as the command line; `where` names it."""
-    return list(_statements(text, where, None))
+    return list(_statements(text, where, ()))
 
 
-def _statements(text: str, source: str, path: Path | None) -> Iterator[Binding]:
+def _statements(text: str, source: str, files: tuple[Path, ...]) -> Iterator[Binding]:
+    """The bindings of a text that stands in the last of `files`, or in none."""
+
     def at(line: int) -> str:
-        return f"{source}:{line}" if path else source
+        return f"{source}:{line}" if files else source
 
     try:
         # Every statement is read before the first is acted on: a syntax error leaves nothing done.
@@ -111,15 +116,25 @@ def _statements(text: str, source: str, path: Path | None) -> Iterator[Binding]:
                 _import(statement.module, at(statement.location.line_num))
             case config_parser.IncludeStatement():
                 where = at(statement.location.line_num)
-                included = find_include(statement.filename, path or Path("."))
-                if included is None:
-                    raise UserError(
-                        f"{where}: includes {statement.filename!r}, which is neither beside this "
-                        "file nor among the shipped ones."
-                    )
-                if path and included.resolve() == path.resolve():
-                    raise UserError(f"{where}: the file includes itself.")
-                yield from read_file(included)
+                included = _included(statement.filename, files, where)
+                yield from read_file(included, files)
+
+
+def _included(name: str, files: tuple[Path, ...], where: str) -> Path:
+    """The file that an include in the last of `files` means; no earlier one of them."""
+    included = find_include(name, files[-1] if files else Path("."))
+    if included is None:
+        raise UserError(
+            f"{where}: includes {name!r}, which is neither beside this file nor among the "
+            "shipped ones."
+        )
+    first = next((i for i, f in enumerate(files) if f.resolve() == included.resolve()), None)
+    if first is None:
+        return included
+    if first == len(files) - 1:
+        raise UserError(f"{where}: the file includes itself.")
+    chain = " → ".join(str(file) for file in (*files[first:], included))
+    raise UserError(f"{where}: files include each other in a circle: {chain}. Cut it somewhere.")
 
 
 def _import(module: str, where: str) -> None:

@@ -39,7 +39,8 @@ def load_installed() -> None:
 def load_file(path: Path) -> None:
     """Import a Python file, once. Raises UserError with the line when it fails."""
     if not path.is_file():
-        raise UserError(f"--plugin {path}: no such file.")
+        kind = "is a folder; name a file in it" if path.is_dir() else "no such file"
+        raise UserError(f"--plugin {path}: {kind}.")
     # Two files of one name are two plugins.
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"dstbench_plugin_{path.stem}_{place}"

@@ -39,8 +39,8 @@ def find_gin(name: str) -> Path:
         if candidate.is_file():
             return candidate
     known = [f"methods/{path.name}" for path in shipped("methods").values()]
-    kind = "is a folder" if Path(name).is_dir() else "no such file"
-    raise UserError(f"{name}: {kind}.{did_you_mean(name, known)}")
+    kind = "is a folder" if name and Path(name).is_dir() else "no such file"
+    raise UserError(f"{name or repr(name)}: {kind}.{did_you_mean(name, known)}")
 
 
 def find_recipe(name: str) -> Path:
@@ -55,8 +55,9 @@ def find_recipe(name: str) -> Path:
 
 
 def find_include(name: str, including: Path) -> Path | None:
-    """The file an `include` statement means: beside the including file, then among the shipped."""
-    for root in (including.parent, *(root / "gin" for root in roots())):
+    """The file an `include` statement means: beside the including file, then among the shipped,
+    where `methods/rigl.gin` is found as on the command line."""
+    for root in (including.parent, *(root / "gin" for root in roots()), *roots()):
         if (root / name).is_file():
             return root / name
     return None

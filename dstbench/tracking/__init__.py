@@ -21,6 +21,12 @@ from dstbench.provenance import without_password
 from dstbench.tracking.store import OFF, open_store, probe, reason, resolve
 
 _ABSENT = "MLflow is not installed"
+# The folder that a run is started in may hold a random.py: -P keeps it off the import path. Where
+# that folder is a checkout that nobody installed, the package is found by its own place.
+_WATCH = (
+    "import runpy, sys; root = sys.argv.pop(1); root in sys.path or sys.path.insert(0, root); "
+    "runpy.run_module('dstbench.tracking.watch', run_name='__main__', alter_sys=True)"
+)
 
 
 class Mirror:
@@ -35,7 +41,11 @@ class Mirror:
     def __init__(self, folder: Path, uri: str | None = None):
         self.folder, self.given = folder, uri
         self.idle: str | None = None  # why nothing is mirrored
-        resolved = resolve(uri)
+        try:
+            resolved = resolve(uri)
+        except UserError as error:
+            self.idle = f"not mirrored: {error.message}"
+            return
         if resolved == OFF:
             self.idle = OFF
         elif importlib.util.find_spec("mlflow") is None:
@@ -44,8 +54,9 @@ class Mirror:
             return
         try:
             with (folder / "mirror.log").open("ab") as log:
+                root = Path(__file__).parents[2]
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "dstbench.tracking.watch", str(folder)],
+                    [sys.executable, "-P", "-c", _WATCH, str(root), str(folder)],
                     # Not an argument: an address may hold a password, and `ps` shows arguments.
                     env={**os.environ, "MLFLOW_TRACKING_URI": resolved},
                     stdin=subprocess.PIPE,
@@ -110,7 +121,7 @@ def sync(folders: Sequence[Path], uri: str | None = None) -> list[Outcome]:
         raise UserError("Tracking is off, so there is no store to send to. Name one: --tracking.")
     if importlib.util.find_spec("mlflow") is None:
         raise UserError(f"{_ABSENT}: pip install mlflow")
-    from dstbench.tracking.mirror import mirror
+    from dstbench.tracking.mirror import RECORD, mirror
 
     try:
         store = open_store(uri)
@@ -118,6 +129,10 @@ def sync(folders: Sequence[Path], uri: str | None = None) -> list[Outcome]:
         return [Outcome(folder, f"not sent: {reason(error)}", False) for folder in folders]
     outcomes = []
     for folder in folders:
+        if not (folder / RECORD).is_file():
+            what = f"holds no {RECORD}" if folder.is_dir() else "no such folder"
+            outcomes.append(Outcome(folder, f"not sent: {what}", False))
+            continue
         try:
             done = mirror(folder, store)
         except Exception as error:
@@ -131,6 +146,10 @@ def sync(folders: Sequence[Path], uri: str | None = None) -> list[Outcome]:
 
 def check(uri: str | None) -> tuple[bool, str]:
     """Whether the store can be used, and a line about it; takes seconds at most."""
+    try:
+        uri = resolve(uri)
+    except UserError as error:
+        return False, error.message
     try:
         return True, probe(uri)
     except UserError as error:

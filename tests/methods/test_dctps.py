@@ -137,6 +137,53 @@ def test_two_branches_are_the_merged_layer(layer):
     torch.testing.assert_close(made(x), layer(x))
 
 
+@given(
+    groups=st.sampled_from([1, 2, 3]),
+    outputs=st.integers(1, 5),
+    channels=st.integers(1, 4),
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    dilation=st.integers(1, 2),
+    bias=st.booleans(),
+    last=st.booleans(),
+    alpha=st.floats(-2, 2),
+    seed=st.integers(0, 99),
+)
+def test_every_form_of_a_convolution_is_the_trained_one(
+    groups, outputs, channels, kernel, stride, padding, dilation, bias, last, alpha, seed
+):
+    torch.manual_seed(seed)
+    layer = nn.Conv2d(
+        groups * channels, groups * outputs, kernel, stride, padding, dilation, groups, bias
+    )
+    made = DCTConv2d(layer.to(memory_format=torch.channels_last) if last else layer)
+    same_in_every_form(made, torch.randn(2, groups * channels, 7, 6), alpha)
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.booleans(), st.floats(-2, 2), st.integers(0, 99))
+def test_every_form_of_a_linear_layer_is_the_trained_one(outputs, inputs, bias, alpha, seed):
+    torch.manual_seed(seed)
+    made = DCTLinear(nn.Linear(inputs, outputs, bias))
+    same_in_every_form(made, torch.randn(3, inputs), alpha)
+
+
+def same_in_every_form(made, x, alpha):
+    with torch.no_grad():
+        made.alpha.fill_(alpha)
+        made.weight.copy_(torch.randn_like(made.weight))
+    expected = made(x)
+    forms = {name: make() for name, make in made.forms().items()}
+    assert forms.keys() == {"two-branch", "merged"}
+    assert type(forms["merged"]) in (nn.Conv2d, nn.Linear)
+    assert type(forms["two-branch"].offset) is type(forms["merged"])
+    for form in forms.values():
+        torch.testing.assert_close(form(x), expected, rtol=1e-4, atol=1e-5)
+        for parameter in form.parameters():
+            parameter.detach().zero_()  # copies: the trained layer keeps its own
+    assert torch.equal(made(x), expected)
+
+
 def test_a_layer_keeps_its_tensors_and_starts_at_the_offset():
     layer = nn.Conv2d(3, 8, 3)
     weight, bias = layer.weight, layer.bias

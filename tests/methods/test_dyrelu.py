@@ -14,7 +14,7 @@ from dstbench.budget import ERK
 from dstbench.cost import cost
 from dstbench.errors import UserError
 from dstbench.masks import Masks
-from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing
+from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing, _Dynamic
 from dstbench.methods.rigl import RigL
 from dstbench.models import ResNet34, ResNet50
 from dstbench.optim import SGD, Adam, TorchOptimizer
@@ -132,6 +132,50 @@ def test_blended_coefficients_are_the_formula_between():
     a1, a2, b1, b2 = (beta * c + (1 - beta) * r
                       for c, r in zip((a1, a2, b1, b2), relu, strict=True))  # fmt: skip
     torch.testing.assert_close(module(x), torch.maximum(a1 * x + b1, a2 * x + b2))
+
+
+@given(
+    st.integers(1, 4),
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.sampled_from([None, 0.3, 0.9]),
+    st.booleans(),
+    st.integers(0, 999),
+)
+def test_its_own_gradient_is_that_of_the_formula(batch, channels, size, beta, last, seed):
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randn(batch, channels, size, 3, generator=rng, dtype=torch.float64)
+    if last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    given_ = [x, *torch.randn(4, batch, channels, 1, 1, generator=rng, dtype=torch.float64)]
+    blend = None if beta is None else torch.tensor(beta, dtype=torch.float64)
+    weights = torch.randn(x.shape, generator=rng, dtype=torch.float64)
+
+    def formula(x, a1, a2, b1, b2):
+        dynamic = torch.maximum(a1 * x + b1, a2 * x + b2)
+        return dynamic if beta is None else beta * dynamic + (1 - beta) * x.relu()
+
+    results = []
+    for function in (lambda *inputs: _Dynamic.apply(*inputs, blend), formula):
+        inputs = [t.clone().requires_grad_() for t in given_]
+        y = function(*inputs)
+        (y * weights).sum().backward()
+        results.append([y, *(t.grad for t in inputs)])
+    for own, expected in zip(*results, strict=True):
+        torch.testing.assert_close(own, expected)
+
+
+def test_relu_alone_overwrites_its_input_where_the_replaced_one_did():
+    for inplace in (True, False):
+        net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace), nn.AdaptiveAvgPool2d(1),
+                            nn.Flatten(), nn.Linear(4, 3))  # fmt: skip
+        method, state = operated(net, [DyReLUPhasing()])
+        state.model[1].set_beta(0.0)
+        x = torch.full((1, 4, 2, 2), -1.0)
+        state.model[1](x)
+        assert bool((x == 0).all()) == inplace
+        method.finish(state)
+        assert type(state.model[1]) is nn.ReLU and state.model[1].inplace == inplace
 
 
 @pytest.mark.parametrize("blend", ["outputs", "coefficients"])

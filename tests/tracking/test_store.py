@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from dstbench.errors import UserError
-from dstbench.tracking.store import Store, open_store, probe, reason, resolve
+from dstbench.tracking.store import Store, database_of, open_store, probe, reason, resolve
 
 
 def test_the_default_store(tmp_path, monkeypatch):
@@ -67,9 +67,47 @@ def test_sqlite_files(tmp_path, monkeypatch):
         probe(f"sqlite:///{path}")
 
 
-def test_other_stores_and_none():
-    assert probe("off") == "tracking is off"
-    assert "not checked" in probe("databricks")
+@pytest.mark.parametrize("off", ["off", "OFF", "Off"])
+def test_none(off):
+    assert resolve(off) == "off"
+    assert probe(off) == "tracking is off"
+
+
+@pytest.mark.parametrize("uri", ["databricks", "databricks://me", "postgresql+psycopg://h/db"])
+def test_stores_that_only_mlflow_can_ask(uri):
+    assert probe(uri) == f"{uri} (not checked)"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["ftp://me:secret@host/", "mlruns", "/tmp/mlruns", "file:///a", "http", "sqlite://"],
+)
+def test_what_is_no_store_is_refused(uri):
+    with pytest.raises(UserError, match=r"is not a store.*sqlite:///FILE\.db.*http://") as error:
+        probe(uri)
+    assert "secret" not in error.value.message
+
+
+ODD = "what? #1 100%25 %"
+
+
+@pytest.mark.parametrize("given", [None, "sqlite:///mlflow.db"])
+def test_a_folder_with_the_signs_of_an_address_in_its_name(tmp_path, monkeypatch, given):
+    (tmp_path / ODD).mkdir()
+    monkeypatch.chdir(tmp_path / ODD)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    uri = resolve(given)
+    assert database_of(uri) == tmp_path / ODD / "mlflow.db" and resolve(uri) == uri
+    assert "does not exist yet" in probe(uri)
+    store = open_store(uri)
+    run_id = store.client.create_run(store.experiment_id).info.run_id
+    (tmp_path / "notes").write_text("kept")
+    store.client.log_artifact(run_id, str(tmp_path / "notes"))
+    assert [file.path for file in store.client.list_artifacts(run_id)] == ["notes"]
+    assert probe(uri) == store.shown == uri
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [ODD]
+    names = {path.name for path in (tmp_path / ODD).iterdir()}
+    assert names == {"mlflow.db", "mlflow.db.lock", "mlartifacts"}
 
 
 def test_where_a_run_is():

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 import pytest
 from example_run import EPOCH_ROWS, RESULT_ROWS, ExampleRun, rows_in
 
+from dstbench.config.shipped import PACKAGE
 from dstbench.errors import UserError
 from dstbench.tracking import Mirror, check, sync
 
@@ -213,6 +214,37 @@ def test_without_a_store_or_mlflow_runs_go_on(run, monkeypatch):
     assert Mirror(run.folder, None).finish(1) == "off (MLflow is not installed)"
     with pytest.raises(UserError, match="pip install mlflow"):
         sync([run.folder], None)
+
+
+@pytest.mark.parametrize("name", ["random", "logging", "runpy", "dstbench", "mlflow"])
+def test_a_file_beside_the_run_takes_no_library_s_name(run, database, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong file was imported')")
+    run.status("finished")
+    line = Mirror(run.folder, f"sqlite:///{database}").finish(PATIENCE_S)
+    assert line == f"run {id_of(database, run)} in sqlite:///{database}"
+
+
+def test_a_checkout_that_is_not_installed_mirrors_itself(run, tmp_path):
+    root = tmp_path / "checkout"
+    shutil.copytree(PACKAGE, root / "dstbench", ignore=shutil.ignore_patterns("__pycache__"))
+    with (root / "dstbench" / "tracking" / "watch.py").open("r+") as file:
+        text = file.read()
+        file.seek(0)
+        file.write(f"print('the copy')\n{text}")
+    code = (
+        "import pathlib; from dstbench.tracking import Mirror; "
+        f"Mirror(pathlib.Path({str(run.folder)!r}), 'http://127.0.0.1:9').finish({PATIENCE_S})"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+    assert (run.folder / "mirror.log").read_text().startswith("the copy\n")
+
+
+def test_an_address_of_no_store_does_not_stop_a_run(run):
+    line = Mirror(run.folder, "ftp://host").finish(1)
+    assert line.startswith("not mirrored: 'ftp://host' is not a store")
+    fine, said = check("ftp://host")
+    assert not fine and "is not a store" in said
 
 
 def test_a_mirror_that_cannot_be_started_says_so(tmp_path):

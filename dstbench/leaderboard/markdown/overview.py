@@ -1,0 +1,122 @@
+"""The leaderboard's README: what is ahead where, what else there is, and what was refused."""
+
+from collections.abc import Iterator
+
+from dstbench.leaderboard import figures
+from dstbench.leaderboard.cells import Block, Board, Comparison, shown
+from dstbench.leaderboard.markdown.accuracy import footnotes, headings, sections
+from dstbench.leaderboard.markdown.cost import speeds
+from dstbench.leaderboard.markdown.text import RENDERED, document, escape, link, table
+
+PAGE = "index.html"
+
+
+def render(board: Board) -> str:
+    """The file README.md of the leaderboard's folder."""
+    return document(
+        "# Leaderboard",
+        f"{RENDERED} Runs that count: {len(board.results)}. The same as a page: "
+        f"{link(PAGE, PAGE)}.",
+        _tables(board),
+        *_ahead(board),
+        *_others(board),
+        *speeds(board.measurements),
+        *_figures(board),
+        *_refused(board),
+        *_hidden(board),
+    )
+
+
+def _tables(board: Board) -> str:
+    lines = []
+    for one in board.tables:
+        runs = sum(len(cell.results) for block in one.blocks for cell in block.cells.values())
+        state = f" (runs: {runs})" if one.blocks else ""
+        lines.append(f"- {link(escape(one.name), f'{one.name}.md')}: {escape(one.title)}{state}")
+    return "\n".join(lines)
+
+
+def _ahead(board: Board) -> list[str]:
+    """Every column in which two cells can be compared."""
+    rows = [
+        row
+        for where, block in [
+            *((escape(t.name), block) for t in board.tables for block in t.blocks),
+            *(("others", block) for block in board.others),
+        ]
+        for row in _compared(where, block)
+    ]
+    if not rows:
+        return ["## What is ahead", "Nowhere are there two results that can be compared yet."]
+    header = ["where", "", "best", "second", "by", "really?"]
+    return [
+        "## What is ahead",
+        table(header, rows),
+        "By: percentage points between the means. Really: by Welch's t-test at 5 %, with Holm's "
+        "correction over the table.",
+    ]
+
+
+def _compared(where: str, block: Block) -> Iterator[list[str]]:
+    for column, heading in zip(block.columns, headings(block), strict=True):
+        comparison = block.comparisons.get(column)
+        if comparison is None:
+            continue
+        first, second = (
+            block.cell(method, column) for method in (comparison.first, comparison.second)
+        )
+        assert first.mean is not None and second.mean is not None
+        yield [
+            f"{where}: {escape(block.title)}" if block.title else where,
+            heading,
+            f"{escape(comparison.first)} {shown(first.mean)}",
+            f"{escape(comparison.second)} {shown(second.mean)}",
+            f"{first.mean - second.mean:.2f}",
+            _claim(comparison, min(first.n, second.n)),
+        ]
+
+
+def _claim(comparison: Comparison, seeds: int) -> str:
+    if comparison.adjusted is None:
+        return "not tested: one seed" if seeds < 2 else "not tested: no variance"
+    p = f"p = {comparison.adjusted:.2g}"
+    return f"yes, {p}" if comparison.significant else f"not shown, {p}"
+
+
+def _others(board: Board) -> list[str]:
+    if not board.others:
+        return []
+    parts = ["## Results beyond the tables", "Each section is a table of its own."]
+    for block in board.others:
+        parts += sections(block, level=3)
+    return [*parts, footnotes(board.others)]
+
+
+def _figures(board: Board) -> list[str]:
+    lines = []
+    for setting, plots in figures.sets(board).items():
+        files = ", ".join(
+            link(escape(plot.title), f"figures/{setting.slug}/{plot.name}.png") for plot in plots
+        )
+        lines.append(f"- {escape(' · '.join(setting))}: {files}")
+    return ["## Figures", "\n".join(lines)] if lines else []
+
+
+def _refused(board: Board) -> list[str]:
+    if not board.refused:
+        return []
+    lines = []
+    for one in board.refused:
+        names = ", ".join(link(escape(name), f"records/{name}.json") for name in one.names)
+        lines.append(f"- {names}: {escape(one.reason)}")
+    return ["## Refused records", "\n".join(lines)]
+
+
+def _hidden(board: Board) -> list[str]:
+    if not board.hidden:
+        return []
+    names = ", ".join(link(escape(result.name), result.link) for result in board.hidden)
+    return [
+        "## Left out",
+        "Their best epoch was chosen on test images (`--selected-on-test` shows them): " + names,
+    ]

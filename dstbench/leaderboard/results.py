@@ -1,0 +1,150 @@
+"""Record files → results in cells; what contradicts itself or another is refused, by name.
+
+Two configurations under one cell, or one configuration on two sets of images, are never averaged,
+and none of them is preferred: all are refused until one has a name of its own. The same holds for
+two different results of one configuration and seed. Copies of one result count once.
+"""
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dstbench import record as records
+from dstbench.errors import UserError
+from dstbench.leaderboard.audit import untrue
+from dstbench.leaderboard.cells import Column, Key, Refused, Result
+from dstbench.sparsity import percent
+
+_SEED = re.compile(r"^Run\.seed = .*\n?", re.MULTILINE)
+_NAMED = 4  # differences that a message spells out
+
+
+def read(folder: Path) -> tuple[list[Result], list[Refused]]:
+    """The results in a folder of records, each true in itself, and the records that are not."""
+    results, refused = [], []
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.name):
+        try:
+            record = records.read(path)
+        except UserError as error:
+            refused.append(Refused((path.stem,), error.message.removeprefix(f"{path}: ")))
+            continue
+        wrong = list(untrue(record))
+        if wrong:
+            refused.append(Refused((path.stem,), "; ".join(wrong) + "."))
+        else:
+            results.append(reduce(record, path.stem))
+    return results, refused
+
+
+def reduce(record: Mapping[str, Any], name: str) -> Result:
+    """The result in a record that `untrue` finds nothing in. name: of its file, without ending."""
+    accuracy, cost, provenance = record["accuracy"], record["cost"], record["provenance"]
+    column = Column(
+        record["dataset"], record["model"], record["recipe"], record["protocol"],
+        record["precision"], float(record["sparsity"]["asked"]),
+    )  # fmt: skip
+    diverged = record["status"] == "diverged"
+    shown = accuracy.get("shown")
+    return Result(
+        name=name,
+        key=Key(record["method"], column),
+        seed=record["seed"],
+        diverged=diverged,
+        accuracy=None if diverged else accuracy[shown],
+        top5=accuracy.get(f"{shown}_top5"),
+        collapsed=not diverged and record["health"]["collapsed"],
+        selected_on_test=accuracy.get("selected_on_test", False),
+        live=cost.get("live_weights"),
+        prunable=cost.get("prunable_weights"),
+        measured=record["sparsity"]["measured"],
+        effective=record["sparsity"]["effective"],
+        macs=cost.get("macs"),
+        dense_macs=cost.get("dense_macs"),
+        configuration=_SEED.sub("", record["config"]["text"]) + _plugins(provenance),
+        images=provenance.get("dataset_sha256"),
+        sha256=record["config"]["sha256"],
+        commit=provenance["commit"],
+        device=provenance["device"],
+        train_seconds=provenance.get("train_seconds"),
+        command=_words(provenance["command"]),
+    )
+
+
+def _plugins(provenance: Mapping[str, Any]) -> str:
+    """A line for every file of code that the run brought along: it is part of what was run."""
+    plugins = provenance.get("plugins") or {}
+    return "".join(f"plugin {name} = {sha256}\n" for name, sha256 in sorted(plugins.items()))
+
+
+def _words(command: Any) -> tuple[str, ...]:
+    return tuple(map(str, command)) if isinstance(command, list) else (str(command),)
+
+
+def cells(results: Iterable[Result]) -> tuple[dict[Key, tuple[Result, ...]], list[Refused]]:
+    """Results by cell, each cell's by seed, and those that contradict one another."""
+    groups: dict[Key, list[Result]] = defaultdict(list)
+    for result in sorted(results, key=lambda r: (r.key, r.seed, r.name)):
+        groups[result.key].append(result)
+    filled, refused = {}, []
+    for key, group in groups.items():
+        if difference := _difference(group):
+            names = tuple(sorted(r.name for r in group))
+            refused.append(Refused(names, _two_configurations(key, difference)))
+            continue
+        kept, contradictions = _one_a_seed(group)
+        refused += contradictions
+        if kept:
+            filled[key] = tuple(kept)
+    return filled, refused
+
+
+def _difference(group: list[Result]) -> str | None:
+    """In what the configurations or images of one cell differ, if they do."""
+    texts = sorted({r.configuration for r in group})
+    if len(texts) > 1:
+        lines: list[set[str]] = [set(text.splitlines()) for text in texts]
+        shared = lines[0].intersection(*lines[1:])
+        names = sorted({line.partition(" = ")[0] for own in lines for line in own - shared})
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return ", ".join(names[:_NAMED]) + more or "the order of their lines"
+    return "their images" if len({r.images for r in group}) > 1 else None
+
+
+def _two_configurations(key: Key, difference: str) -> str:
+    column = key.column
+    cell = " · ".join([key.method, column.dataset, column.model, column.recipe, column.protocol,
+                       column.precision, percent(column.sparsity)])  # fmt: skip
+    return (
+        f"are different things under one name, {cell}: they differ in {difference}. What differs "
+        "is never averaged; run one of them again under another Method.name or Run.recipe (or, for "
+        "images, under another name of the dataset)."
+    )
+
+
+def _one_a_seed(group: list[Result]) -> tuple[list[Result], list[Refused]]:
+    """One result a seed, of a group of one configuration."""
+    by_seed: dict[int, list[Result]] = defaultdict(list)
+    for result in group:
+        by_seed[result.seed].append(result)
+    kept, refused = [], []
+    for seed, same in by_seed.items():
+        if len(same) == 1 or len({_without_origin(r) for r in same}) == 1:
+            kept.append(same[0])
+        else:
+            refused.append(
+                Refused(
+                    tuple(r.name for r in same),
+                    f"are the same configuration and seed, {seed}, with different results. None is "
+                    "preferred; keep the one that was run first, and delete the others.",
+                )
+            )
+    return kept, refused
+
+
+def _without_origin(result: Result) -> Result:
+    """What two copies of one result share, however they came about."""
+    origin: dict[str, Any] = {"commit": None, "device": None, "train_seconds": None, "command": ()}
+    return dataclasses.replace(result, name="", **origin)

@@ -1,0 +1,51 @@
+"""What a session tells and keeps: collapse, other circumstances, a checkpoint of other code."""
+
+import json
+import signal
+import subprocess
+from types import SimpleNamespace
+
+import killing
+import pytest
+
+from dstbench.beginning import load_
+from dstbench.errors import UserError
+from dstbench.models import ResNet20
+from dstbench.optim import SGD
+from dstbench.part import State
+
+
+def test_a_network_that_learns_nothing_is_noticed_once(tmp_path, call):
+    code, _, errors = call(
+        "run", "methods/rigl.gin", "--set", "Run.epochs=4", "--set", "ResNet20.width=4", "--set",
+        "SGD.lr=1e-12", "--device", "cpu", "--tracking", "off", "--runs", str(tmp_path),
+    )  # fmt: skip
+    assert code == 0 and errors.count("Two epochs in a row no better than chance") == 1
+
+
+def test_other_circumstances_are_told_and_kept(tmp_path):
+    process = killing.start(tmp_path)
+    for line in process.stderr:  # wait until it trains
+        if "epoch" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)  # says nothing new
+    _, errors = process.communicate()
+    assert process.returncode == 143 and "everything is saved" in errors
+    command = [*killing.COMMAND, "--threads", "2", "--runs", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "threads 1 → 2" in done.stderr
+    (record,) = tmp_path.glob("*/record.json")
+    history = json.loads(record.read_text())["provenance"]["history"]
+    assert [session["threads"] for session in history] == [1, 2]
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    states = []
+    for width in (4, 8):
+        state = State(ResNet20(num_classes=3, width=width), (3, 8, 8), 0, 10)
+        state.optimizer = SGD().build(state.model, state.masks)
+        states.append(state)
+    run = SimpleNamespace(optimizer=SGD(), method=SimpleNamespace(name="Mine"), model=ResNet20)
+    with pytest.raises(UserError, match=r"Mine and ResNet20 are now.*--fresh"):
+        load_(states[1], states[0].state_dict(), run, tmp_path)
