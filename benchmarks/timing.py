@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dstbench.optim import Optimizer
+from dstbench.stepping import Optimizer
 from dstbench.train import Autocast
 
 

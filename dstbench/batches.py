@@ -16,8 +16,9 @@ from torch import Tensor
 from dstbench.errors import UserError
 from dstbench.images import Images
 from dstbench.pipeline import Fitted, Normaliser, Pipeline
+from dstbench.portions import Portions, Share, whole
 
-__all__ = ["Batches", "Pipeline", "plain"]
+__all__ = ["Batches", "Pipeline", "generator", "plain"]
 
 WORDS = {1: torch.uint8, 4: torch.int32, 8: torch.int64}  # bytes, one a channel → word
 CHUNK = 1024  # images packed at a time
@@ -28,7 +29,7 @@ class Batches:
 
     images: what to draw from, with at most 8 channels. pipeline: of `Pipeline.fitted`.
     batch_size: of every batch but an epoch's last, which holds what is left.
-    indices: int64 positions of the images to use, None for all.
+    indices: int64 positions of the images to use, None for all. share: see `Portions`.
 
     Every epoch is a new random order of all images, each once. Device memory: (H+2·pad)·(W+2·pad)
     words an image, a word being 1, 4 or 8 bytes for 1, up to 4, up to 8 channels.
@@ -42,10 +43,12 @@ class Batches:
         seed: int,
         device: torch.device | str,
         indices: np.ndarray | None = None,
+        share: Share = whole,
     ):
         indices = np.arange(len(images)) if indices is None else indices
-        self.pipeline, self.batch_size, self.seed = pipeline, batch_size, seed
-        self.device, self.count = torch.device(device), len(indices)
+        self.portions = Portions(len(indices), batch_size, share)
+        self.pipeline, self.seed, self.count = pipeline, seed, len(indices)
+        self.device = torch.device(device)
         self.labels = torch.from_numpy(images.labels[indices]).to(self.device)
         _, height, width, self.channels = images.pixels.shape
         padded = _pack(images, indices, pipeline, self.device)
@@ -61,16 +64,15 @@ class Batches:
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-self.count // self.batch_size)
+        return self.portions.steps_per_epoch
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch that optimizer step `step` (from 0) trains on.
+        """This process's share of the batch that optimizer step `step` (from 0) trains on.
 
         Returns float32 (B, C, H, W) in channels_last, normalised, and int64 (B,) labels, both new
         tensors on the device. Does not wait for the device.
         """
-        epoch, number = divmod(step, self.steps_per_epoch)
-        here = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        epoch, here = self.portions.of(step)
         order, corners, mirrored = self._plan(epoch)[:, here]
         words = self._windows.index_select(0, corners)  # (B, H, W)
         if self.pipeline.flip:

@@ -55,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--checkpoint-seconds", type=positive, default=60.0, metavar="S",
                      help="time between checkpoints (default: 60)")
     run.add_argument("--quiet", action="store_true", help="only the summary, no progress")
+    run.add_argument("--sync-batch-norm", action="store_true",
+                     help="under torchrun: batch norm over the whole batch (GPUs)")
 
     cost = commands.add_parser("cost", help="what a method's network costs, without training",
                                description=(
@@ -152,6 +154,9 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--worst-case", metavar="MODEL",
                          help="instead of a run: MODEL with every live weight on a path")
     measure.add_argument("--sparsity", type=number, metavar="S", help="of the worst case")
+    measure.add_argument("--image", metavar="C,H,W", help="of the worst case (default: 3,32,32)")
+    measure.add_argument("--classes", type=whole, metavar="N",
+                         help="of the worst case (default: 10)")
     measure.add_argument("--batch", default="1,2,64", metavar="N,N,…",
                          help="batch sizes (default: 1,2,64)")
     measure.add_argument("--repeats", type=whole, default=100, metavar="N",
@@ -169,6 +174,8 @@ def parser() -> argparse.ArgumentParser:
                         help="folder for the files (default: deployed/ in the run's folder)")
     deploy.add_argument("--best", action="store_true",
                         help="the epoch that validated best instead of the last")
+    deploy.add_argument("--dense", action="store_true",
+                        help="only the dense network, as ONNX; for DCTpS, which is one")
     say_runs(deploy)
     say_tracking(deploy)
     say_plugin(deploy)

@@ -7,17 +7,35 @@ unless `fetch` is called; decoded pixels are kept in the cache folder.
 
 import os
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dstbench import cache as disk
 from dstbench import cifar, imagefolder, parquet
+from dstbench.encoded import EncodedImages
 from dstbench.errors import UserError, did_you_mean
 from dstbench.images import Dataset, Images, Source, fingerprint
 
-__all__ = ["Dataset", "Images", "fetch", "load", "names"]
+__all__ = ["KNOWN", "Dataset", "Images", "Known", "fetch", "load", "names"]
 
 DIGITS = "digits"
+
+
+class Known(NamedTuple):
+    """What is known of a dataset without reading it. image: (channels, height, width)."""
+
+    image: tuple[int, int, int]
+    classes: int
+
+
+# The ids whose images always have one shape; no folder of other images may take one of them.
+KNOWN = {
+    DIGITS: Known((1, 8, 8), 10),
+    "cifar10": Known((3, 32, 32), 10),
+    "cifar100": Known((3, 32, 32), 100),
+    "imagenet": Known((3, 224, 224), 1000),
+}
 KINDS = {"parquet files": parquet, "an image folder": imagefolder}
 LAYOUTS = (
     "an image folder (train/<class>/*.png|jpg|jpeg and test/ or val/ likewise) or parquet files "
@@ -54,6 +72,28 @@ def load(name: str, data_root: Path | None = None, cache: Path | None = None) ->
         raise UserError(f"{name}: {error.filename or root}: {error.strerror}.") from None
 
 
+def load_encoded(
+    name: str, data_root: Path | None = None, cache: Path | None = None
+) -> Dataset[EncodedImages]:
+    """The dataset called `name`, nothing of it decoded; its images may be of any size.
+
+    Raises UserError for what is missing, corrupt or empty as far as names, sizes and labels tell,
+    and for a dataset that is neither an image folder nor parquet files.
+    """
+    if name == DIGITS or name in cifar.ORIGINALS:
+        raise UserError(
+            f"{name} has no encoded images to crop from. Use Run.pipeline = @Pipeline(), or a "
+            f"dataset that is {LAYOUTS}."
+        )
+    root = root_of(data_root)
+    try:
+        found = _layout_in(root, name).find_encoded(root.absolute() / name)
+        train, test = found.images(cache_of(cache))
+    except OSError as error:
+        raise UserError(f"{name}: {error.filename or root}: {error.strerror}.") from None
+    return Dataset(name, train, test, found.classes, found.sha256)
+
+
 def names(data_root: Path | None) -> dict[str, str]:
     """Dataset id → its state in one line. Looks for files, and reads none of them."""
     root = root_of(data_root)
@@ -88,7 +128,12 @@ def _kind_of(folder: Path) -> str | None:
 
 
 def _source_in(root: Path, name: str) -> Source:
-    """The dataset in the folder `name` of root."""
+    """The dataset in the folder `name` of root, to be decoded."""
+    return _layout_in(root, name).find(root.absolute() / name)
+
+
+def _layout_in(root: Path, name: str) -> Any:
+    """The layout, one of KINDS, of the dataset in the folder `name` of root."""
     folder = root.absolute() / name
     if name in ("", "..") or Path(name).name != name or not folder.is_dir():
         raise UserError(
@@ -100,7 +145,7 @@ def _source_in(root: Path, name: str) -> Source:
     if kind is None:
         holds = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
         raise UserError(f"{folder}: holds {holds}; wanted is {LAYOUTS}.")
-    return KINDS[kind].find(folder)
+    return KINDS[kind]
 
 
 def _digits() -> Dataset:

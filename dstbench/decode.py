@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dstbench.errors import UserError
 from dstbench.images import Images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 CHUNK = 256  # images a thread takes at a time
 SMALL = 64 * 64  # pixels: up to here Pillow's threads wait for the interpreter more than they work
@@ -65,7 +69,8 @@ def _decode_into(shape: tuple[int, ...], images: Sequence[Encoded]) -> np.ndarra
                 raise UserError(
                     f"{images[i].where} is {w}×{h} pixels (width × height), but "
                     f"{images[0].where} is {w0}×{h0}. All images of a dataset must have one size: "
-                    "resize them first."
+                    "resize them first, or train with a pipeline that crops images of any size, "
+                    "such as --set 'Run.pipeline=@ImageNetPipeline()'."
                 )
             if image.shape[2] > shape[2]:
                 raise _NeedsColour
@@ -116,6 +121,17 @@ def _progress(done: Iterable[int], total: int) -> Iterator[int]:
 
 def _pixels(image: Encoded) -> np.ndarray:
     """uint8 (H, W, 1 or 3) of one image."""
+    pixels = np.asarray(_picture(image, lambda mode: "L" if mode in GREY_MODES else "RGB"))
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def colour(image: Encoded) -> "Picture":
+    """One image of whatever size and mode in red, green and blue. Raises UserError as `decode`."""
+    return _picture(image, lambda mode: "RGB")
+
+
+def _picture(image: Encoded, mode_for: Callable[[str], str]) -> "Picture":
+    """The decoded image in the mode that `mode_for` says for its own."""
     from PIL import Image
 
     try:
@@ -131,9 +147,9 @@ def _pixels(image: Encoded) -> np.ndarray:
                     f"{image.where} has more than 8 bits a channel (mode {opened.mode}). "
                     "Convert the images to 8 bits first."
                 )
-            wanted = "L" if opened.mode in GREY_MODES else "RGB"
-            same = opened.mode == wanted
-            pixels = np.asarray(opened if same else opened.convert(wanted))
+            wanted = mode_for(opened.mode)
+            opened.load()
+            return opened if opened.mode == wanted else opened.convert(wanted)
     except UserError:
         raise
     except Exception as error:  # each of Pillow's formats fails in a way of its own
@@ -142,4 +158,3 @@ def _pixels(image: Encoded) -> np.ndarray:
             f"{image.where} cannot be decoded: {reason} ({len(content):,} bytes). It is corrupt or "
             "half downloaded; replace it."
         ) from None
-    return pixels if pixels.ndim == 3 else pixels[..., None]

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dstbench.cost import kept_rng
 from dstbench.part import State
 from dstbench.paths import live_path_share
+from dstbench.shadow import kept_rng
 
 _CHUNK = 128  # images a pass: memory as in training; in eval mode images do not see each other
 

@@ -1,16 +1,20 @@
 """Image folders: X/train/<class>/*.png|jpg|jpeg, and X/test/<class>/… or X/val/<class>/… ."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 
-from dstbench.decode import Encoded, Split, decode_both
+from dstbench.decode import Encoded, decode_both
+from dstbench.encoded import EncodedImages, EncodedSource, Files
 from dstbench.errors import UserError
 from dstbench.images import Source
 
 ENDINGS = (".jpeg", ".jpg", ".png")
 TEST_FOLDERS = ("test", "val")
+
+Found = tuple[list[Path], np.ndarray]  # the files of a split, and their int64 labels
 
 
 def recognises(folder: Path) -> bool:
@@ -23,6 +27,39 @@ def find(folder: Path) -> Source:
     Its key hashes paths, sizes and modification times: reading every file costs nearly as much as
     decoding it. Raises UserError, naming the folder, for what is missing, empty or of no class.
     """
+    (train, train_labels), (test, test_labels), classes = _found(folder)
+    digest = hashlib.sha256(repr(classes).encode())
+    for path in train + test:
+        stat = path.stat()
+        relative = path.relative_to(folder)
+        digest.update(f"{relative}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    splits = [
+        ([Encoded(path, str(path)) for path in paths], labels)
+        for paths, labels in ((train, train_labels), (test, test_labels))
+    ]
+    return Source(digest.hexdigest(), lambda: (*decode_both(*splits), classes))
+
+
+def find_encoded(folder: Path) -> EncodedSource:
+    """The dataset in `folder`, its images left as they are.
+
+    Its sha256 is of class names, and of every image's path and size, so that copies of the folder
+    have the same. Raises UserError as `find`.
+    """
+    *splits, classes = _found(folder)
+    digest = hashlib.sha256(repr(classes).encode())
+    images = []
+    for paths, labels in splits:
+        names = [os.path.relpath(path, folder).encode() for path in paths]
+        for path, name in zip(paths, names, strict=True):
+            digest.update(b"%s\0%d\n" % (name, path.stat().st_size))
+        images.append(EncodedImages(Files(folder, np.array(names)), labels))
+    train, test = images
+    return EncodedSource(classes, digest.hexdigest(), lambda cache: (train, test))
+
+
+def _found(folder: Path) -> tuple[Found, Found, tuple[str, ...]]:
+    """Training and test images, and the classes."""
     present = [folder / name for name in TEST_FOLDERS if (folder / name).is_dir()]
     if not present:
         raise UserError(f"{folder}: has train/ but neither test/ nor val/. Add the test images.")
@@ -34,13 +71,7 @@ def find(folder: Path) -> Source:
             f"{', '.join(classes[:10])}{', …' if len(classes) > 10 else ''}."
         )
     train = _class_folders(folder / "train", classes)
-    test = _class_folders(present[0], classes)
-    digest = hashlib.sha256(repr(classes).encode())
-    for image in train[0] + test[0]:
-        stat = Path(image.where).stat()
-        relative = Path(image.where).relative_to(folder)
-        digest.update(f"{relative}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return Source(digest.hexdigest(), lambda: (*decode_both(train, test), classes))
+    return train, _class_folders(present[0], classes), classes
 
 
 def _subfolders(folder: Path) -> list[str]:
@@ -50,8 +81,9 @@ def _subfolders(folder: Path) -> list[str]:
     return found
 
 
-def _class_folders(folder: Path, classes: tuple[str, ...]) -> Split:
-    images, labels = [], []
+def _class_folders(folder: Path, classes: tuple[str, ...]) -> Found:
+    images: list[Path] = []
+    labels: list[int] = []
     for label, name in enumerate(classes):
         if not (folder / name).is_dir():
             raise UserError(
@@ -63,6 +95,6 @@ def _class_folders(folder: Path, classes: tuple[str, ...]) -> Split:
                 f"{folder / name}: holds no image ({', '.join(ENDINGS)}). Add the images "
                 "of this class, or remove the folder everywhere."
             )
-        images += [Encoded(path, str(path)) for path in paths]
+        images += paths
         labels += [label] * len(paths)
     return images, np.array(labels, dtype=np.int64)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -26,16 +27,31 @@ class Images:
         return Images(self.pixels[which], self.labels[which])
 
 
+class Labelled(Protocol):
+    """Images of whatever kind: labels int64 (n,), a length, and a choice of them by position."""
+
+    @property
+    def labels(self) -> np.ndarray: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: slice | np.ndarray) -> Any: ...
+
+
+Kind = TypeVar("Kind", bound=Labelled)
+
+
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(Generic[Kind]):
     """Training and test images, the names of their classes, and the sha256 of all of it.
 
-    name: the dataset's id. sha256: see `fingerprint`.
+    name: the dataset's id. sha256: of decoded images, see `fingerprint`; of encoded ones, see the
+    layout that found them.
     """
 
     name: str
-    train: Images
-    test: Images
+    train: Kind
+    test: Kind
     classes: tuple[str, ...]
     sha256: str
 

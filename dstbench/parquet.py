@@ -7,12 +7,15 @@ X/train*.parquet and X/test*.parquet or X/validation*.parquet, with an image col
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dstbench.decode import Encoded, Split, decode_both
+from dstbench.encoded import EncodedImages, EncodedSource, pack
 from dstbench.errors import UserError
 from dstbench.images import Images, Source
 
@@ -33,10 +36,7 @@ def find(folder: Path) -> Source:
     UserError for missing shards at once, and for unreadable files, missing columns, labels out of
     range and missing images when decoded.
     """
-    train_files = _shards(folder, TRAIN_FILES)
-    test_files = next((f for pattern in TEST_FILES if (f := _shards(folder, pattern))), [])
-    if not test_files:
-        raise UserError(f"{folder}: has train files but no {' or '.join(TEST_FILES)}. Add them.")
+    train_files, test_files = _files(folder)
     digest = hashlib.sha256()
     for path in train_files + test_files:
         with path.open("rb") as file:
@@ -46,12 +46,82 @@ def find(folder: Path) -> Source:
     def decode_all() -> tuple[Images, Images, tuple[str, ...]]:
         train, names = _rows(train_files)
         test, _ = _rows(test_files)
-        classes = names or _numbered(train)
-        for split in (train, test):
-            _check_labels(split, classes)
+        classes = names or _numbered(train[1], partial(_where, train[0]))
+        for images, labels in (train, test):
+            _check_labels(labels, classes, partial(_where, images))
         return (*decode_both(train, test), classes)
 
     return Source(digest.hexdigest(), decode_all)
+
+
+def find_encoded(folder: Path) -> EncodedSource:
+    """The dataset in `folder`, its images left encoded; a file of the cache holds their bytes one
+    after the other, since a single row of a parquet file cannot be read cheaply.
+
+    Its sha256 is of the files' names, sizes and footers, which describe every column. Raises
+    UserError as `find`.
+    """
+    digest = hashlib.sha256()
+    names: tuple[str, ...] = ()
+    splits: list[tuple[list[Path], np.ndarray]] = []
+    for files in _files(folder):
+        labels = []
+        for path in files:
+            digest.update(f"{path.name}\0{path.stat().st_size}\n".encode() + _footer(path))
+            table = _table(path, [_column(path, _names(path), LABEL_COLUMNS)])
+            labels.append(_labels(path, table[table.column_names[0]]))
+            names = names or _class_names(table.schema.metadata, table.column_names[0])
+        splits.append((files, np.concatenate(labels)))
+    classes = names or _numbered(splits[0][1], partial("{}, training row {}".format, folder))
+    for which, (_, found) in zip(("training", "test"), splits, strict=True):
+        _check_labels(found, classes, partial("{}, {} row {}".format, folder, which))
+    key = digest.hexdigest()
+
+    def images(cache: Path) -> tuple[EncodedImages, EncodedImages]:
+        train, test = (
+            EncodedImages(
+                pack(cache / f"{folder.name}-{key[:16]}.{split}.encoded", _contents(files)), labels
+            )
+            for split, (files, labels) in zip(("train", "test"), splits, strict=True)
+        )
+        return train, test
+
+    return EncodedSource(classes, key, images)
+
+
+def _where(images: list[Encoded], row: int) -> str:
+    return images[row].where
+
+
+def _files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The training and test files. Raises UserError for what is missing."""
+    train_files = _shards(folder, TRAIN_FILES)
+    test_files = next((f for pattern in TEST_FILES if (f := _shards(folder, pattern))), [])
+    if not test_files:
+        raise UserError(f"{folder}: has train files but no {' or '.join(TEST_FILES)}. Add them.")
+    return train_files, test_files
+
+
+def _footer(path: Path) -> bytes:
+    """A parquet file's description of itself, which lies at its end."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        if size < 12:
+            return b""  # no parquet file; reading it says so
+        file.seek(size - 8)
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(max(0, size - 8 - length))
+        return file.read(length)
+
+
+def _contents(files: list[Path]) -> Iterator[bytes]:
+    """The encoded images of a split's files, a few at a time in memory."""
+    for path in files:
+        column = _column(path, _names(path), IMAGE_COLUMNS)
+        for group in _row_groups(path, column):
+            for image in _encoded(path, group):
+                assert isinstance(image.content, bytes)
+                yield image.content
 
 
 def _shards(folder: Path, pattern: str) -> list[Path]:
@@ -74,7 +144,8 @@ def _rows(paths: list[Path]) -> tuple[Split, tuple[str, ...]]:
     names: tuple[str, ...] = ()
     for path in paths:
         table = _table(path)
-        pixels, column = _column(path, table, IMAGE_COLUMNS), _column(path, table, LABEL_COLUMNS)
+        has = table.column_names
+        pixels, column = _column(path, has, IMAGE_COLUMNS), _column(path, has, LABEL_COLUMNS)
         images += _encoded(path, table[pixels])
         labels.append(_labels(path, table[column]))
         names = names or _class_names(table.schema.metadata, column)
@@ -83,12 +154,34 @@ def _rows(paths: list[Path]) -> tuple[Split, tuple[str, ...]]:
     return (images, np.concatenate(labels)), names
 
 
-def _table(path: Path) -> Any:
-    import pyarrow
+def _table(path: Path, columns: list[str] | None = None) -> Any:
     from pyarrow import parquet
 
+    return _read(path, lambda: parquet.read_table(path, columns=columns, partitioning=None))
+
+
+def _names(path: Path) -> list[str]:
+    """The names of a file's columns."""
+    from pyarrow import parquet
+
+    return _read(path, lambda: parquet.read_schema(path)).names
+
+
+def _row_groups(path: Path, column: str) -> Iterator[Any]:
+    """One column of a file, row group by row group."""
+    from pyarrow import parquet
+
+    file = _read(path, lambda: parquet.ParquetFile(path))
+    for i in range(file.num_row_groups):
+        yield _read(path, partial(file.read_row_group, i, columns=[column]))[column]
+
+
+def _read(path: Path, how: Callable[[], Any]) -> Any:
+    """What `how` reads of a file. Raises UserError where it cannot."""
+    import pyarrow
+
     try:
-        return parquet.read_table(path, partitioning=None)
+        return how()
     except (pyarrow.ArrowException, OSError) as error:
         size = path.stat().st_size
         reason = str(error).splitlines()[0] if size else "it is empty"
@@ -97,13 +190,13 @@ def _table(path: Path) -> Any:
         ) from None
 
 
-def _column(path: Path, table: Any, wanted: tuple[str, ...]) -> str:
+def _column(path: Path, has: list[str], wanted: tuple[str, ...]) -> str:
     for name in wanted:
-        if name in table.column_names:
+        if name in has:
             return name
     raise UserError(
         f"{path} has no column {' or '.join(map(repr, wanted))}; it has "
-        f"{', '.join(table.column_names)}. Rename the column that is meant."
+        f"{', '.join(has)}. Rename the column that is meant."
     )
 
 
@@ -142,26 +235,26 @@ def _class_names(metadata: dict[bytes, bytes] | None, column: str) -> tuple[str,
         return ()
 
 
-def _numbered(train: Split) -> tuple[str, ...]:
+def _numbered(labels: np.ndarray, where: Callable[[int], str]) -> tuple[str, ...]:
     """Classes without names: every number from 0 up must be the label of some training image."""
-    images, labels = train
     used = np.unique(labels)
     gaps = np.flatnonzero(used != np.arange(len(used)))
     if len(gaps):
         row = int(np.flatnonzero(labels == used[gaps[0]])[0])
         raise UserError(
-            f"{images[row].where} has label {labels[row]}, yet no training image has label "
+            f"{where(row)} has label {labels[row]}, yet no training image has label "
             f"{gaps[0]}. Labels must be 0 … number of classes − 1."
         )
     return tuple(map(str, used))
 
 
-def _check_labels(split: Split, classes: tuple[str, ...]) -> None:
-    images, labels = split
+def _check_labels(
+    labels: np.ndarray, classes: tuple[str, ...], where: Callable[[int], str]
+) -> None:
     outside = np.flatnonzero((labels < 0) | (labels >= len(classes)))
     if len(outside):
         row = int(outside[0])
         raise UserError(
-            f"{images[row].where} has label {labels[row]}, but the {len(classes)} classes of the "
+            f"{where(row)} has label {labels[row]}, but the {len(classes)} classes of the "
             f"training set are labelled 0 … {len(classes) - 1}."
         )

@@ -18,7 +18,8 @@ from dstbench.registry import register
 
 if TYPE_CHECKING:
     from dstbench.budget import Budget
-    from dstbench.optim import Optimizer, OptimizerSettings
+    from dstbench.optim import OptimizerSettings
+    from dstbench.stepping import Optimizer
 
 
 class State:

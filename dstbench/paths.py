@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dstbench.cost import kept_rng, shadow
 from dstbench.masks import Masks
 from dstbench.prunable import prunable
+from dstbench.shadow import kept_rng, shadow
 
 # Functions that give zero for zero, channel by channel. Signals here are never negative.
 _ACTIVATIONS = (

@@ -6,14 +6,16 @@ Nothing here moves images; `batches` does, by these settings.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dstbench import data
 from dstbench.errors import require
-from dstbench.images import Images
+from dstbench.images import Dataset, Images
 from dstbench.registry import register
 
 CHUNK = 1024  # images measured at a time; uint32 holds the sum of so many squares of a byte
@@ -28,6 +30,22 @@ class Fitted:
     flip: bool
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def image_shape(self, images: Any) -> tuple[int, int, int]:
+        """(channels, height, width) of a network's input."""
+        _, height, width, channels = images.pixels.shape
+        return channels, height, width
+
+
+@dataclass(frozen=True)
+class AreaCrops(Fitted):
+    """A pipeline of crops by area, which pads nothing. See `ImageNetPipeline`."""
+
+    size: int
+    resize: int
+
+    def image_shape(self, images: Any) -> tuple[int, int, int]:
+        return 3, self.size, self.size
 
 
 @register("pipelines")
@@ -54,7 +72,11 @@ class Pipeline:
         self.pad, self.pad_mode, self.flip = pad, pad_mode, flip
         self.mean, self.std = mean, std
 
-    def fitted(self, images: Images, indices: np.ndarray | None = None) -> Fitted:
+    def load(self, name: str, data_root: Path | None, cache: Path | None) -> Dataset[Any]:
+        """The dataset as this pipeline wants it: decoded, all images of one size."""
+        return data.load(name, data_root, cache)
+
+    def fitted(self, images: Any, indices: np.ndarray | None = None) -> Fitted:
         """The pipeline for these images; a mean or std that is None is measured on them.
 
         indices: of the images to measure, None for all.
@@ -77,6 +99,43 @@ class Pipeline:
                 f"{channels} numbers, one a channel of the images",
             )  # fmt: skip
         return Fitted(self.pad, self.pad_mode, self.flip, tuple(mean), tuple(std))
+
+
+@register("pipelines")
+class ImageNetPipeline(Pipeline):
+    """Crops of random area for training, the centre for everything else; images of any size.
+
+    They are decoded when they are needed, never kept: for datasets too large to be held decoded.
+
+    size: height and width of a network's input, pixels. A training crop covers 8 to 100 % of an
+    image's area with a height between ¾ and 4⁄3 of its width, and is scaled to size × size.
+    resize: the shorter side that other images are scaled to before their centre is taken.
+    flip: mirror left-right with probability ½. mean, std: of red, green and blue, on a scale where
+    255 is 1.
+
+    Source: torchvision's reference training, RandomResizedCrop and CenterCrop.
+    """
+
+    def __init__(
+        self,
+        size: int = 224,
+        resize: int = 256,
+        flip: bool = True,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+    ):
+        require(size >= 1, self, "size", size, "at least 1 pixel")
+        require(resize >= size, self, "resize", resize, f"at least size ({size} pixels)")
+        for name, value in (("mean", mean), ("std", std)):
+            require(len(value) == 3, self, name, value, "three numbers: red, green, blue")
+        super().__init__(pad=0, flip=flip, mean=mean, std=std)
+        self.crops = AreaCrops(0, "zero", flip, tuple(mean), tuple(std), size, resize)
+
+    def load(self, name: str, data_root: Path | None, cache: Path | None) -> Dataset[Any]:
+        return data.load_encoded(name, data_root, cache)
+
+    def fitted(self, images: Any, indices: np.ndarray | None = None) -> AreaCrops:
+        return self.crops
 
 
 def moments(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from dstbench.distributed import ALONE, Ranks
 from dstbench.errors import UserError
 
 
@@ -15,7 +16,9 @@ class Place:
     runs: folder that holds one folder a run. data_root, cache: None for the defaults of data.py.
     tracking: an MLflow URI, None for the default store, or 'off'.
     checkpoint_seconds: time between checkpoints. fresh: start over instead of going on.
-    command: what was typed, for the record.
+    command: what was typed, for the record. plugins: files that register methods or models.
+    ranks: the processes that train together. sync_batch_norm: whether their batch norms share the
+    statistics of the whole batch, instead of each having those of its own share.
     """
 
     runs: Path = Path("runs")
@@ -26,17 +29,31 @@ class Place:
     checkpoint_seconds: float = 60.0
     fresh: bool = False
     command: tuple[str, ...] = ()
+    plugins: tuple[Path, ...] = ()
+    ranks: Ranks = ALONE
+    sync_batch_norm: bool = False
 
 
-def choose_device(name: str) -> torch.device:
-    """'auto' is a GPU where there is one. Raises UserError for a device that is not there."""
+def choose_device(name: str, ranks: Ranks = ALONE) -> torch.device:
+    """'auto' is a GPU where there is one; several processes on a machine take one each.
+
+    Raises UserError for a device that is not there.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not ranks.alone and name != "cpu":
+        if name != "cuda":
+            raise UserError(
+                f"--device {name}: several processes take one GPU each. Use cuda or cpu."
+            )
+        name = f"cuda:{ranks.local}"
     try:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda", "mps"):
             raise RuntimeError("networks are not trained there.")
         torch.empty(0, device=device)
+        if device.index is not None and device.type == "cuda":
+            torch.cuda.set_device(device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"--device {name}: {reason} Use auto, cpu or cuda.") from None

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from dstbench.sparsity import percent
+
 
 class _Console(Console):
     """Goes on in silence when its reader leaves, as `head` does: a run is worth more."""
@@ -98,13 +100,13 @@ def summary_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
         f"validation {accuracy['best_val']:.2f} %)"
     )
     effective = sparsity["effective"]
-    shown = "unknown" if effective is None else _percent(effective)
+    shown = "unknown" if effective is None else percent(effective)
     rows += [
         ("test accuracy", f"{accuracy['test_final']:.2f} %  (final epoch)"),
         ("  at best validation", at_best),
         (
             "sparsity",
-            f"asked {_percent(sparsity['asked'])} · measured {_percent(sparsity['measured'])}"
+            f"asked {percent(sparsity['asked'])} · measured {percent(sparsity['measured'])}"
             f" · effective {shown}",
         ),
         (
@@ -119,11 +121,6 @@ def summary_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
     if record["health"]["collapsed"]:
         rows.append(("collapsed", "yes: the network answers no better than chance"))
     return rows
-
-
-def _percent(share: float) -> str:
-    """A share in percent, with as many nines as it has."""
-    return f"{100 * share:.6f}".rstrip("0").rstrip(".") + " %"
 
 
 def _count(number: float) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from dstbench.errors import UserError
-from dstbench.images import Dataset, Images
+from dstbench.images import Dataset, Labelled
 
 HELD_OUT = 10  # one training image in so many is for validation
 ITOP_SELECTS_ON_TEST = ("cifar100",)
@@ -26,7 +26,7 @@ class Split:
     """
 
     train: np.ndarray
-    val: Images
+    val: Labelled
     val_augmented: bool
     selected_on_test: bool
 

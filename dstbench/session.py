@@ -7,59 +7,38 @@ curves out, the record at every turn, signals between two steps.
 import math
 import time
 from collections.abc import Iterable
-from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dstbench import checkpoint, data, health, record
-from dstbench.batches import Batches, plain
+from dstbench import checkpoint, health, history, record
+from dstbench.beginning import align_, load_, new_state, refuse_small_batches
 from dstbench.config import Resolved
 from dstbench.cost import cost, training_only_parameters
+from dstbench.distributed import Together
+from dstbench.feed import Feed, largest_class
+from dstbench.images import Dataset
 from dstbench.masks import Masks
 from dstbench.packing import load_network_, pack_network
-from dstbench.part import State
+from dstbench.part import Part, State
 from dstbench.place import Place
 from dstbench.progress import Reporter
-from dstbench.protocol import PROTOCOLS, split
+from dstbench.protocol import PROTOCOLS
 from dstbench.run import Run
 from dstbench.rundir import BEST, FINAL, RunDirectory
-from dstbench.stop import Stop
+from dstbench.stop import Interrupted, Stop
 from dstbench.train import (
     Diverged,
+    Scores,
     autocast_for,
+    clear_meters_,
     evaluate,
+    pool_meters_,
     read_meters_,
     refuse_divergence,
     train,
 )
-
-HEALTH_IMAGES = 512  # fixed batch of training images that health is measured on
-EVALUATION_BATCH = 512  # images; the size of no consequence but memory and speed
-
-
-def new_state(
-    run: Run,
-    num_classes: int,
-    image_shape: tuple[int, int, int],
-    total_steps: int,
-    device: torch.device,
-) -> State:
-    """A run's State as it is before its first masks: the network built, operated on, on `device`.
-
-    On the device "meta" the network has shapes and no values; what a method adds to it may have.
-    """
-    by_shape = device.type == "meta"
-    with device if by_shape else nullcontext():
-        model = run.build_model(num_classes, image_shape)
-    state = State(model, image_shape, run.seed, total_steps)
-    state.budget = run.method.budget
-    run.method.surgery(state)
-    if not by_shape:  # moving to "meta" would part tensors that layers share
-        state.model = state.model.to(device)
-    state.masks = Masks(state.model)  # surgery may have replaced what they refer to
-    return state
 
 
 class Session:
@@ -71,21 +50,17 @@ class Session:
         resolved: Resolved,
         place: Place,
         folder: RunDirectory,
-        dataset: data.Dataset,
+        dataset: Dataset[Any],
         report: Reporter,
     ):
         self.run, self.resolved, self.place = run, resolved, place
-        self.folder, self.report = folder, report
+        self.folder, self.report, self.ranks = folder, report, place.ranks
         self.started = time.time()
         self.autocast = autocast_for(run.precision, place.device)
         self.dataset = dataset
-        self.split = split(self.dataset, PROTOCOLS[run.protocol], run.split_seed, run.train_images)
-        self.pipeline = run.pipeline.fitted(self.dataset.train, self.split.train)
-        self.batches = Batches(
-            self.dataset.train, self.pipeline, run.batch_size, run.seed, place.device,
-            self.split.train,
-        )  # fmt: skip
-        self.total_steps = run.epochs * self.batches.steps_per_epoch
+        self.feed = Feed(run, dataset, place)
+        self.portions = self.feed.training.portions
+        self.total_steps = run.epochs * self.portions.steps_per_epoch
         run.method.check(self.total_steps)
         self.settled = run.method.settled_at(self.total_steps)
 
@@ -103,40 +78,49 @@ class Session:
         self.last_save, self.save_seconds = time.monotonic(), 0.0
         self.epoch_began = time.monotonic()
         self.report.start(state.step, state.total_steps)
-        self.stop = Stop()
-        try:
-            with self.stop:
-                train(
-                    state, self.run.method, self.batches, self.run.rate_at, self.autocast,
-                    self.after_epoch, self.after_step,
-                )  # fmt: skip
-                refuse_divergence(state)
-                self.save(state)
+        with Stop() as self.stop:  # until the record is written
+            try:
+                self.train(state)
                 self.finish(state)
-        except Diverged as error:
-            self.record |= {"status": "diverged", "error": str(error)}
-            self.folder.write_curves(state.curves)  # no checkpoint will, and they show why
-        except BaseException as error:
-            interrupted = self.stop.received is not None
-            self.record["status"] = "interrupted" if interrupted else "failed"
-            self.record["error"] = None if interrupted else f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            self.report.stop()
-            self.note_time()
-            self.folder.write_record(self.record)
-        checkpoint.remove(self.folder.path)
+            except Diverged as error:
+                self.record |= {"status": "diverged", "error": str(error)}
+                self.folder.write_curves(state.curves)  # no checkpoint will, and they show why
+            except BaseException as error:
+                interrupted = isinstance(error, Interrupted) or self.stop.received is not None
+                self.record["status"] = "interrupted" if interrupted else "failed"
+                self.record["error"] = None if interrupted else f"{type(error).__name__}: {error}"
+                raise
+            finally:
+                self.report.stop()
+                self.note_time()
+                self.folder.write_record(self.record)
+        if self.ranks.first:
+            checkpoint.remove(self.folder.path)
         return self.record
+
+    def train(self, state: State) -> None:
+        """Run the steps that are left, and save what they came to."""
+        method: Part = self.run.method
+        if not self.ranks.alone:
+            method = Together(method, self.ranks, self.portions.weight_at)
+        train(
+            state, method, self.feed.training, self.run.rate_at, self.autocast, self.after_epoch,
+            self.after_step,
+        )  # fmt: skip
+        self.save(state)
 
     # --- building -------------------------------------------------------------------------------
 
     def build_state(self) -> State:
         """The State to go on from: the newest sound checkpoint, or a new one."""
-        images = self.dataset.train.pixels
-        shape = (images.shape[3], images.shape[1], images.shape[2])
         run, classes = self.run, len(self.dataset.classes)
-        state = new_state(run, classes, shape, self.total_steps, self.place.device)
-        saved, complaints = checkpoint.load(self.folder.path)
+        state = new_state(run, classes, self.feed.image_shape, self.total_steps, self.place.device)
+        refuse_small_batches(state, self.portions, self.place, self.autocast)
+        if self.place.sync_batch_norm:
+            state.model = nn.SyncBatchNorm.convert_sync_batchnorm(state.model)
+            state.masks = Masks(state.model)
+        saved, complaints = checkpoint.load(self.folder.path) if self.ranks.first else (None, [])
+        saved = self.ranks.from_first(saved)
         for complaint in complaints:
             self.report.note(complaint)
         if saved is None:
@@ -147,14 +131,29 @@ class Session:
             state.optimizer = run.optimizer.build(state.model, state.masks)
         else:
             self.seconds_before, self.sessions = saved["seconds"], saved["sessions"] + 1
-            state.load_state_dict(saved["state"], run.optimizer)
+            load_(state, saved["state"], run, self.folder.path)
             self.report.note(f"Going on at step {state.step} of {state.total_steps}.")
+        align_(state, self.ranks, run.seed)
         return state
 
     def describe(self, state: State) -> dict[str, Any]:
         """The record of a run that is under way."""
         run = self.run
-        before = self.folder.record() or {"provenance": {}}
+        before = (self.folder.record() or {"provenance": {}})["provenance"]
+        provenance = record.provenance(
+            command=self.place.command,
+            device=_device_name(self.place.device),
+            threads=torch.get_num_threads(),
+            dataset_sha256=self.dataset.sha256,
+            sessions=self.sessions,
+            before=before,
+        )
+        provenance |= {
+            "processes": self.ranks.size,
+            "sync_batch_norm": self.place.sync_batch_norm,
+            "plugins": history.hashes(self.place.plugins),
+        }
+        provenance["history"] = self.noted(before.get("history", []), provenance)
         return record.new(
             method=run.method.name,
             dataset=self.dataset.name,
@@ -165,88 +164,113 @@ class Session:
             seed=run.seed,
             sparsity={"asked": run.method.sparsity, "measured": state.sparsity, "effective": None},
             config={"text": self.resolved.text, "sha256": self.resolved.sha256},
-            provenance=record.provenance(
-                command=self.place.command,
-                device=_device_name(self.place.device),
-                threads=torch.get_num_threads(),
-                dataset_sha256=self.dataset.sha256,
-                sessions=self.sessions,
-                before=before["provenance"],
-            ),
+            provenance=provenance,
         )
+
+    def noted(
+        self, earlier: list[dict[str, Any]], provenance: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """The run's sessions with this one, whose differences from the last are told."""
+        session = history.session(provenance, self.started)
+        if self.sessions == 1:
+            return [session]
+        if earlier and (differences := history.differences(earlier[-1], session)):
+            self.report.note(
+                f"Not as in the session before: {', '.join(differences)}. The result may differ "
+                "from that of a run that was never interrupted; the record says so."
+            )
+        return [*earlier, session]
 
     # --- between steps --------------------------------------------------------------------------
 
     def after_step(self, state: State) -> None:
         self.report.step(state.step)
+        if not self.ranks.meets(state.step):
+            return
         # A checkpoint never takes more than 2 % of the time, however large it is.
         wait = max(self.place.checkpoint_seconds, 50 * self.save_seconds)
-        if self.stop.received is not None or time.monotonic() - self.last_save >= wait:
-            refuse_divergence(state)
+        due = self.ranks.first and time.monotonic() - self.last_save >= wait
+        signal, save = self.ranks.highest((self.stop.received or 0, due))
+        if signal or save:
             self.save(state)
-        self.stop.raise_if_asked()
+        if signal:  # of whichever process
+            raise Interrupted(signal)
 
     def save(self, state: State) -> None:
-        """Write a checkpoint, and the curves as far as it covers them."""
+        """Write a checkpoint, and the curves as far as it covers them.
+
+        Raises Diverged instead, if training has.
+        """
+        pool_meters_(state.memory, self.ranks.sums)
+        refuse_divergence(state)
         began = time.monotonic()
-        payload = {
-            "state": state.state_dict(), "seconds": self.seconds(), "sessions": self.sessions
-        }  # fmt: skip
-        checkpoint.save(self.folder.path, payload)
-        self.folder.write_curves(state.curves)
+        if self.ranks.first:
+            payload = {
+                "state": state.state_dict(), "seconds": self.seconds(), "sessions": self.sessions
+            }  # fmt: skip
+            checkpoint.save(self.folder.path, payload)
+            self.folder.write_curves(state.curves)
+        else:
+            clear_meters_(state.memory)  # the first has them
         self.last_save = time.monotonic()
         self.save_seconds = self.last_save - began
 
     def after_epoch(self, state: State) -> None:
         """Measure what an epoch came to, and keep the network if it is the best so far."""
+        pool_meters_(state.memory, self.ranks.sums)
         refuse_divergence(state)
-        epoch = state.step // self.batches.steps_per_epoch
+        self.ranks.spread_(state.model.buffers())  # batch norm's averages are each process's own
+        epoch = state.step // self.portions.steps_per_epoch
         meters = read_meters_(state.memory)
-        accuracy, loss = evaluate(state.model, self.validation(epoch), self.autocast)
-        if not math.isfinite(loss):
+        scores = self.scores(state, self.feed.validation(epoch))
+        if not math.isfinite(scores.loss):
             raise Diverged(f"the validation loss is NaN or infinite after epoch {epoch}")
         line = {
             "epoch": epoch,
             "step": state.step,
             "time": time.time(),
             **meters,
-            "val_loss": loss,
-            "val_accuracy": accuracy,
+            "val_loss": scores.loss,
+            "val_accuracy": scores.accuracy,
             "learning_rate": self.run.rate_at((state.step - 1) / state.total_steps),
-            **health.measure(state, *self.health_batch(), self.autocast),
+            **health.measure(state, *self.feed.health_batch(), self.autocast),
         }
+        if scores.top5 is not None:
+            line["val_top5"] = scores.top5
         state.curves.append(line)
-        if state.step >= self.settled and accuracy > state.best.get("val_accuracy", -1.0):
+        if state.step >= self.settled and scores.accuracy > state.best.get("val_accuracy", -1.0):
             network = pack_network(state.model, state.masks)
-            state.best = {"epoch": epoch, "val_accuracy": accuracy, "network": network}
+            state.best = {"epoch": epoch, "val_accuracy": scores.accuracy, "network": network}
         now = time.monotonic()
         self.report.epoch(line, self.run.epochs, now - self.epoch_began)
         self.epoch_began = now
-        if line["live_path_share"] == 0 and not self.alarmed(state):
-            self.report.note("No path of live weights reaches the logits any more: collapsed.")
+        self.warn_of_collapse(state.curves)
 
-    def alarmed(self, state: State) -> bool:
-        """Whether an earlier epoch had no live path already."""
-        return any(line["live_path_share"] == 0 for line in state.curves[:-1])
+    def warn_of_collapse(self, curves: list[dict[str, Any]]) -> None:
+        """Tell, once, that no path of live weights is left, or that in two epochs in a row neither
+        training nor validation images were told apart better than by chance."""
+        *earlier, line = curves
+        if line["live_path_share"] == 0:
+            if not any(e["live_path_share"] == 0 for e in earlier):
+                self.report.note("No path of live weights reaches the logits any more: collapsed.")
+        elif [self.at_chance(e) for e in curves[-3:]] in ([True, True], [False, True, True]):
+            self.report.note("Two epochs in a row no better than chance: collapsed, or stuck.")
 
-    def validation(self, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
-        """Validation images as the protocol wants them: plain, or augmented like training ones."""
-        if not self.split.val_augmented:
-            return self.plain(self.split.val)
-        batches = Batches(
-            self.split.val, self.pipeline, EVALUATION_BATCH, self.run.seed, self.place.device
+    def at_chance(self, line: dict[str, Any]) -> bool:
+        """Whether both accuracies of an epoch are no better than naming the largest class."""
+        split = self.feed.split
+        pairs = (
+            (line["train_accuracy"], self.dataset.train.labels[split.train]),
+            (line["val_accuracy"], split.val.labels),
         )
-        first = epoch * batches.steps_per_epoch
-        return (batches.at(first + i) for i in range(batches.steps_per_epoch))
+        return all(
+            health.collapsed(None, accuracy, largest_class(labels), len(labels))
+            for accuracy, labels in pairs
+        )
 
-    def plain(self, images: data.Images) -> Iterable[tuple[Tensor, Tensor]]:
-        return plain(images, self.pipeline, EVALUATION_BATCH, self.place.device)
-
-    def health_batch(self) -> tuple[Tensor, Tensor]:
-        """The same training images in every epoch of every run of this split, unaugmented."""
-        chosen = self.split.train[:HEALTH_IMAGES]
-        images = data.Images(self.dataset.train.pixels[chosen], self.dataset.train.labels[chosen])
-        return next(iter(plain(images, self.pipeline, HEALTH_IMAGES, self.place.device)))
+    def scores(self, state: State, batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
+        """Of all processes together, each with its own batches."""
+        return evaluate(state.model, batches, self.autocast, self.ranks.sums)
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -256,20 +280,19 @@ class Session:
         training_only = training_only_parameters(state.model)  # gone in the next line
         run.method.finish(state)
         state.masks.parameters = Masks(state.model).parameters
-        test_final, _ = evaluate(state.model, self.plain(self.dataset.test), self.autocast)
+        final = self.scores(state, self.feed.test())
         counted = cost(state.model, state.masks, state.image_shape, state.dense_numel)
         counted["training_only_parameters"] = training_only
-        last = health.measure(state, *self.health_batch(), self.autocast)
+        last = health.measure(state, *self.feed.health_batch(), self.autocast)
         measured = state.sparsity
         self.write_network(FINAL, state)
-        test_at_best = None
+        at_best = None
         if best:
             load_network_(state.model, state.masks, best["network"])
-            test_at_best, _ = evaluate(state.model, self.plain(self.dataset.test), self.autocast)
+            at_best = self.scores(state, self.feed.test())
             self.write_network(BEST, state)
         labels = self.dataset.test.labels
-        largest_class = max((labels == c).mean() for c in range(len(self.dataset.classes)))
-        share = last["live_path_share"]
+        chance, share = largest_class(labels), last["live_path_share"]
         self.record |= {
             "status": "finished",
             "sparsity": {
@@ -278,20 +301,25 @@ class Session:
                 "effective": last["effective_sparsity"],
             },
             "accuracy": {
-                "test_final": test_final,
-                "test_at_best_val": test_at_best,
+                "test_final": final.accuracy,
+                "test_at_best_val": at_best and at_best.accuracy,
                 "best_val": best.get("val_accuracy"),
                 "best_epoch": best.get("epoch"),
                 "val_final": state.curves[-1]["val_accuracy"],
                 "shown": PROTOCOLS[run.protocol].shown,
-                "selected_on_test": self.split.selected_on_test,
+                "selected_on_test": self.feed.split.selected_on_test,
             },
             "cost": counted,
             "health": {
                 **last,
-                "collapsed": health.collapsed(share, test_final, largest_class, len(labels)),
+                "collapsed": health.collapsed(share, final.accuracy, chance, len(labels)),
             },
         }
+        if final.top5 is not None:
+            self.record["accuracy"] |= {
+                "test_final_top5": final.top5,
+                "test_at_best_val_top5": at_best and at_best.top5,
+            }
 
     def write_network(self, name: str, state: State) -> None:
         self.folder.write_network(
@@ -301,8 +329,8 @@ class Session:
                 "config": self.resolved.text,
                 "classes": list(self.dataset.classes),
                 "image_shape": list(state.image_shape),
-                "mean": list(self.pipeline.mean),
-                "std": list(self.pipeline.std),
+                "mean": list(self.feed.pipeline.mean),
+                "std": list(self.feed.pipeline.std),
             },
         )
 

@@ -13,7 +13,10 @@ class Interrupted(Exception):
 
 
 class Stop:
-    """Notes SIGTERM and Ctrl-C while entered; a second Ctrl-C stops at once, as usual."""
+    """Notes SIGTERM and Ctrl-C while entered; a second Ctrl-C stops at once, as usual.
+
+    A second SIGTERM says nothing new: whoever sends several means the same by all of them.
+    """
 
     _signals = (signal.SIGTERM, signal.SIGINT)
 
@@ -34,7 +37,7 @@ class Stop:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        if self.received is not None and number == signal.SIGINT:
             signal.default_int_handler(number, frame)
         self.received = number
 

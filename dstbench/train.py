@@ -4,21 +4,35 @@ Nothing in a step reads a number back from the device; losses and counts add up 
 State's memory, until the epoch ends.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dstbench.batches import Batches
-from dstbench.part import Method, State
+from dstbench.part import Part, State
+from dstbench.portions import Stream
 
 Autocast = Callable[[], torch.autocast]
+Total = Callable[[Sequence[float]], Sequence[float]]  # sums here → sums over all processes
 METERS = ("train/loss", "train/correct", "train/images", "train/not_finite")
+TOP = 5  # of so many highest logits, where there are more than twice as many classes
 
 
 class Diverged(Exception):
     """The loss became NaN or infinite."""
+
+
+class Scores(NamedTuple):
+    """What a network scores on some images: shares in percent, and the mean loss.
+
+    top5: images whose class is among the five highest logits; None for ten classes or fewer.
+    """
+
+    accuracy: float
+    loss: float
+    top5: float | None
 
 
 def autocast_for(precision: str, device: torch.device) -> Autocast:
@@ -28,8 +42,8 @@ def autocast_for(precision: str, device: torch.device) -> Autocast:
 
 def train(
     state: State,
-    method: Method,
-    batches: Batches,
+    method: Part,
+    batches: Stream,
     rate_at: Callable[[float], float],
     autocast: Autocast,
     after_epoch: Callable[[State], None],
@@ -81,9 +95,22 @@ def read_meters_(memory: dict[str, Tensor]) -> dict[str, float]:
         "train_loss": float(memory["train/loss"]) / images,
         "train_accuracy": 100 * float(memory["train/correct"]) / images,
     }
+    clear_meters_(memory)
+    return result
+
+
+def clear_meters_(memory: dict[str, Tensor]) -> None:
+    """Start the epoch's sums again from zero; a loss that was not finite stays noted."""
     for name in ("train/loss", "train/correct", "train/images"):
         memory[name].zero_()
-    return result
+
+
+def pool_meters_(memory: dict[str, Tensor], total: Total) -> None:
+    """Make the sums those of all processes."""
+    if "train/loss" in memory:
+        sums = total([float(memory[name]) for name in METERS])
+        for name, value in zip(METERS, sums, strict=True):
+            memory[name].fill_(value)
 
 
 def refuse_divergence(state: State) -> None:
@@ -94,17 +121,24 @@ def refuse_divergence(state: State) -> None:
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], autocast: Autocast
-) -> tuple[float, float]:
-    """(accuracy in percent, mean loss) over the batches, in eval mode."""
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    autocast: Autocast,
+    total: Total = lambda sums: sums,
+) -> Scores:
+    """Scores on the batches, and on those that other processes have, in eval mode."""
     was_training = model.training
     model.eval()
-    correct, loss, images = 0.0, 0.0, 0
+    correct, among, loss, images, ranked = 0.0, 0.0, 0.0, 0, False
     for x, y in batches:
         with autocast():
             logits = model(x)
+        ranked = logits.shape[1] > 2 * TOP
         loss += float(cross_entropy(logits.float(), y, reduction="sum"))
         correct += float((logits.argmax(1) == y).sum())
+        if ranked:
+            among += float((logits.topk(TOP).indices == y[:, None]).sum())
         images += len(y)
     model.train(was_training)
-    return 100 * correct / images, loss / images
+    correct, among, loss, count = total((correct, among, loss, images))
+    return Scores(100 * correct / count, loss / count, 100 * among / count if ranked else None)

@@ -1,16 +1,22 @@
 """`dstbench run`: one run, started, gone on with, or shown."""
 
 import argparse
-import re
 import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import torch
 
-from dstbench import data
+from dstbench import history, naming
 from dstbench.assemble import assemble
 from dstbench.commands.choices import choices_from
 from dstbench.config import Resolved
+from dstbench.distributed import ALONE, Ranks, joined
 from dstbench.errors import UserError
+from dstbench.follower import Unwritten, silent
+from dstbench.images import Dataset
 from dstbench.place import Place, choose_device, default_precision
 from dstbench.progress import Reporter, summary
 from dstbench.run import Run
@@ -23,15 +29,32 @@ DONE = ("finished", "diverged")
 
 
 def main(args: argparse.Namespace) -> int:
+    ranks = ALONE
+    try:
+        with joined() as ranks:
+            return start(args, ranks)
+    except UserError:
+        if ranks.first:
+            raise
+        time.sleep(1)  # the first says it, and torchrun ends all when one leaves
+        return 2
+
+
+def start(args: argparse.Namespace, ranks: Ranks) -> int:
+    """The run that was typed, as one of its processes."""
     if args.threads is not None:
         if not 1 <= args.threads <= 4096:
             raise UserError(f"--threads {args.threads}: must be at least 1 and at most 4096.")
         torch.set_num_threads(args.threads)
-    device = choose_device(args.device)
+    with ranks.agreed():
+        device = choose_device(args.device, ranks)
+        if args.sync_batch_norm and device.type != "cuda":
+            raise UserError("--sync-batch-norm: torch has it for GPUs only. Leave it out.")
+        choices, data_root = choices_from(args)
+        run, resolved = assemble(choices, default_precision(device))
+    ranks.refuse_unlike(resolved.sha256, "their configuration")
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True  # the same seed is to give the same run
-    choices, data_root = choices_from(args)
-    run, resolved = assemble(choices, default_precision(device))
     place = Place(
         runs=args.runs,
         data_root=data_root,
@@ -41,44 +64,76 @@ def main(args: argparse.Namespace) -> int:
         checkpoint_seconds=args.checkpoint_seconds,
         fresh=args.fresh,
         command=("dstbench", *sys.argv[1:]),
+        plugins=tuple(args.plugins),
+        ranks=ranks,
+        sync_batch_norm=args.sync_batch_norm and not ranks.alone,
     )
-    report = Reporter(quiet=args.quiet)
+    report = Reporter(quiet=args.quiet) if ranks.first else silent()
     return carry_out(run, resolved, place, report)
 
 
 def carry_out(run: Run, resolved: Resolved, place: Place, report: Reporter) -> int:
     """Bring the run to its end, from wherever it stands, and show what it came to."""
-    folder = RunDirectory(place.runs / run_name(run, resolved))
-    with folder.locked():
-        dataset = data.load(run.dataset, place.data_root, place.cache)
-        record = None if place.fresh else folder.record()
-        if record is not None and record["provenance"]["dataset_sha256"] != dataset.sha256:
-            raise UserError(
-                f"{folder.path} holds results on other images than {dataset.name} has now. Give "
-                "your data another name, or start over with --fresh."
-            )
+    ranks, path = place.ranks, place.runs / run_name(run, resolved)
+    folder = RunDirectory(path) if ranks.first else Unwritten(path)
+    with ExitStack() as held:
+        with ranks.agreed():
+            held.enter_context(folder.locked())
+        dataset = loaded(run, place)
+        with ranks.agreed():
+            record = None if place.fresh else folder.record()
+            if record is not None:
+                refuse_other_contents(record, dataset, place, path)
+        record = ranks.from_first(record)
         if record is not None and record["status"] in DONE:
             report.note("This run is done already; --fresh starts it over.")
-            print(summary(record, str(folder.path / RECORD), mirrored_to(folder.path)))
-            return 0 if record["status"] == "finished" else 1
-        session = Session(run, resolved, place, folder, dataset, report)
-        if place.fresh:  # not before the new run is known to be possible
-            folder.clear()
-        mirror = Mirror(folder.path, place.tracking)
-        try:
-            record = session.go()
-        except Interrupted as error:
-            mirror.finish(timeout_s=5)
-            report.note(f"Stopped by {error}; everything is saved. The same command goes on.")
-            return error.exit_code
-        print(summary(record, str(folder.path / RECORD), mirror.finish(timeout_s=30)))
+            tracked = mirrored_to(path)
+        else:
+            session = Session(run, resolved, place, folder, dataset, report)
+            if place.fresh:  # not before the new run is known to be possible
+                folder.clear()
+            mirror = Mirror(path, place.tracking if ranks.first else "off")
+            try:
+                record = session.go()
+            except Interrupted as error:
+                mirror.finish(timeout_s=5)
+                report.note(f"Stopped by {error}; everything is saved. The same command goes on.")
+                return error.exit_code
+            tracked = mirror.finish(timeout_s=30)
+        if ranks.first:
+            print(summary(record, str(path / RECORD), tracked))
         return 0 if record["status"] == "finished" else 1
 
 
+def loaded(run: Run, place: Place) -> Dataset[Any]:
+    """The dataset. The first process fills the cache, and the others find it there."""
+    ranks = place.ranks
+    for turn in (True, False):
+        with ranks.agreed():
+            if ranks.first is turn:
+                dataset = run.pipeline.load(run.dataset, place.data_root, place.cache)
+    ranks.refuse_unlike(dataset.sha256, "the images they have")
+    return dataset
+
+
+def refuse_other_contents(
+    record: dict[str, Any], dataset: Dataset[Any], place: Place, path: Path
+) -> None:
+    """Raise UserError if the record is of other images, or of other plugins, than there are now."""
+    provenance = record["provenance"]
+    if provenance["dataset_sha256"] != dataset.sha256:
+        raise UserError(
+            f"{path} holds results on other images than {dataset.name} has now. Give your data "
+            "another name, or start over with --fresh."
+        )
+    history.refuse_changed_plugins(
+        provenance.get("plugins", {}), history.hashes(place.plugins), path
+    )
+
+
 def run_name(run: Run, resolved: Resolved) -> str:
-    """Folder name of a run: what a person looks for, then what makes it unique."""
-    words = (
-        run.method.name, run.dataset, run.model.__name__, f"s{run.method.sparsity:g}",
-        f"seed{run.seed}", resolved.sha256[:8],
-    )  # fmt: skip
-    return "-".join(re.sub(r"[^a-z0-9._]+", "_", word.lower()) for word in words)
+    """Folder name of a run."""
+    method, model = run.method, run.model.__name__
+    return naming.run_name(
+        method.name, run.dataset, model, method.sparsity, run.seed, resolved.sha256
+    )

@@ -1,0 +1,56 @@
+"""The model card beside a deployed network: what it is, how good, what it costs, how to load it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def card(record: Mapping[str, Any], about: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """The card in markdown.
+
+    record: of the run. about: what the network's own file says. files: name → what it holds.
+    """
+    accuracy, cost, provenance = record["accuracy"], record["cost"], record["provenance"]
+    title = f"{about['method']} · {about['model']} · {about['dataset']}"
+    rows = {
+        "sparsity": f"{_percent(100 * about['sparsity'])} ({cost['live_weights']:,} of "
+        f"{cost['prunable_weights']:,} weights)",
+        "test accuracy": f"{_percent(about['accuracy'])} ({about['epoch']})",
+        "MACs of one image": f"{cost['macs']:,} of {cost['dense_macs']:,} dense",
+        "input": f"{'×'.join(map(str, about['image_shape']))} (channels × height × width)",
+        "classes": str(len(about["classes"])),
+        "recipe, protocol, seed": f"{record['recipe']}, {record['protocol']}, {record['seed']}",
+        "validated best": _percent(accuracy["best_val"]),
+        "commit": str(provenance["commit"]),
+        "configuration": f"sha256 {record['config']['sha256']}",
+        "command": f"`{' '.join(map(str, provenance['command']))}`",
+    }
+    lines = [f"# {title}", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    lines += ["", "## Files", ""]
+    lines += [f"- `{name}`: {holds}" for name, holds in files.items()]
+    if "network.dst" in files:
+        lines += ["", _LOADING]
+    mean = ", ".join(f"{m:.6g}" for m in about["mean"])
+    std = ", ".join(f"{s:.6g}" for s in about["std"])
+    lines += ["", f"Normalisation: (pixel / 255 − mean) / std, mean ({mean}), std ({std}).", ""]
+    return "\n".join(lines)
+
+
+_LOADING = """## Loading
+
+    pip install --no-deps dstbench && pip install numpy numba
+
+<!-- -->
+
+    from dstbench.deploy import load
+
+    network = load("network.dst")
+    logits = network(images)   # uint8 (n, height, width, channels) → float32 (n, classes)
+    names = [network.classes[i] for i in logits.argmax(1)]
+
+No torch is needed. Images that are normalised already may be given as float32
+(n, channels, height, width)."""
+
+
+def _percent(number: float | None) -> str:
+    return "unknown" if number is None else f"{number:.6g} %"
