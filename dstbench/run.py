@@ -24,7 +24,7 @@ class Run:
     method: the method, a list of parts.
     optimizer: optimizer settings, with the peak learning rate.
     lr_schedule: factor on that rate, a function of progress; None keeps it.
-    pipeline: padding, cropping, flipping, normalising.
+    pipeline: how images are cropped, flipped and normalised.
     epochs: passes over the training images. batch_size: images a step.
     protocol: how the training set is split and which accuracy counts. split_seed: of that split.
     seed: of everything else: weights, masks, order, augmentation.

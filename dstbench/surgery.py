@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def places_of(model: nn.Module, *kinds: type[nn.Module]) -> list[tuple[nn.Module, str, str]]:
@@ -32,3 +32,15 @@ def convolution_settings(conv: nn.Conv2d) -> dict[str, Any]:
         "bias": False,
         "device": "meta",
     }
+
+
+def plain_layer(like: nn.Conv2d | nn.Linear, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    """A plain layer of the settings of `like`, with copies of these tensors."""
+    layer: nn.Conv2d | nn.Linear
+    if isinstance(like, nn.Linear):
+        layer = nn.Linear(like.in_features, like.out_features, bias=False, device="meta")
+    else:
+        layer = nn.Conv2d(**convolution_settings(like))
+    layer.weight = nn.Parameter(weight.detach().clone())
+    layer.register_parameter("bias", None if bias is None else nn.Parameter(bias.detach().clone()))
+    return layer

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from dstbench.errors import UserError
 from dstbench.part import Part, State
 from dstbench.registry import register
-from dstbench.surgery import convolution_settings, places_of
+from dstbench.surgery import convolution_settings, places_of, plain_layer
 
 
 def dct_offset(outputs: int, inputs: int) -> Tensor:
@@ -67,7 +67,7 @@ class _WithOffset(nn.Module):
         assert isinstance(self, DCTConv2d | DCTLinear)
         return {
             "two-branch": lambda: TwoBranches(self),
-            "merged": lambda: _plain(self, self.merged(), self.bias),
+            "merged": lambda: plain_layer(self, self.merged(), self.bias),
         }
 
     def offset_macs(self, positions: int) -> float:
@@ -108,24 +108,12 @@ class TwoBranches(nn.Module):
 
     def __init__(self, layer: DCTConv2d | DCTLinear):
         super().__init__()
-        self.offset = _plain(layer, layer.offset, None)
-        self.sparse = _plain(layer, layer.weight, layer.bias)
+        self.offset = plain_layer(layer, layer.offset, None)
+        self.sparse = plain_layer(layer, layer.weight, layer.bias)
         self.register_buffer("alpha", layer.alpha.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.addcmul(self.sparse(x), self.alpha, self.offset(x))
-
-
-def _plain(layer: DCTConv2d | DCTLinear, weight: Tensor, bias: Tensor | None) -> nn.Module:
-    """A plain layer of the settings of `layer`, with copies of these tensors."""
-    made: nn.Conv2d | nn.Linear
-    if isinstance(layer, nn.Linear):
-        made = nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
-    else:
-        made = nn.Conv2d(**convolution_settings(layer))
-    made.weight = nn.Parameter(weight.detach().clone())
-    made.register_parameter("bias", None if bias is None else nn.Parameter(bias.detach().clone()))
-    return made
 
 
 @register("parts")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dstbench.errors import UserError, require
 from dstbench.part import Part, State
 from dstbench.registry import register
-from dstbench.surgery import convolution_settings
+from dstbench.surgery import convolution_settings, plain_layer
 
 
 class SharedConv2d(nn.Conv2d):
@@ -30,13 +30,7 @@ class SharedConv2d(nn.Conv2d):
 
     def forms(self) -> dict[str, Callable[[], nn.Module]]:
         """How a trained layer can be run otherwise: merged, with a scaled weight of its own."""
-        return {"merged": self._merged}
-
-    def _merged(self) -> nn.Conv2d:
-        layer = nn.Conv2d(**convolution_settings(self))
-        layer.weight = nn.Parameter((self.weight * self.scale).detach())
-        layer.bias = None if self.bias is None else nn.Parameter(self.bias.detach().clone())
-        return layer
+        return {"merged": lambda: plain_layer(self, self.weight * self.scale, self.bias)}
 
 
 @register("parts")

@@ -125,7 +125,7 @@ def _tensor(content: bytes, start: int, entry: dict[str, Any]) -> np.ndarray:
 
 
 def _check(program: Program) -> None:
-    """Refuse a program that would read or write outside its planes."""
+    """Refuse a program whose numbers refer to what is not there."""
     operations, sources = len(program.kind), program.sources
     owner = np.repeat(np.arange(operations), program.terms)
     sound = (

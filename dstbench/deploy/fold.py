@@ -68,7 +68,7 @@ class _Folding:
                 forms = [form.scaled(float(a), float(b)) for form, a, b in pairs]
             case Sum():
                 a, b = given if len(given) == 2 else given * 2
-                forms = [self._sum(f, g, shape) for f, g in zip(a, b, strict=True)]
+                forms = [f.plus(g) for f, g in zip(a, b, strict=True)]
             case Relu():
                 forms = [self._relu(form, shape) for form in given[0]]
             case Pool() as action:
@@ -196,9 +196,6 @@ class _Folding:
                 clip = -np.inf
             return Form((term._replace(clip=clip),), bias)
         return self.linear(form, shape, relu=True)
-
-    def _sum(self, a: Form, b: Form, shape: Shape) -> Form:
-        return a.plus(b)
 
     def _maximum(self, form: Form, window: Window) -> Form:
         if not form.terms:

@@ -19,13 +19,15 @@ from dstbench.deploy.program import Program
 from dstbench.errors import UserError
 
 BLOCK = 2  # images that a thread takes at a time: their planes stay in its cache
+WORTH = 4_000_000  # terms × pixels that waking another thread is worth
 BLOCK_BYTES = 2**23  # unless a workspace becomes larger than this
 
 
 def load(path: str | Path, threads: int | None = None) -> "Network":
     """The network of a `network.dst` file.
 
-    threads: how many a call uses; None for one for each processor this process may use.
+    threads: the most that a call uses; None for one for each processor this process may use. A
+    small batch is not worth waking others for.
     Raises UserError for a file that is damaged, foreign, or of a newer version.
     """
     return Network(read(Path(path)), threads)
@@ -48,6 +50,8 @@ class Network:
         self.threads = threads or len(os.sched_getaffinity(0))
         self._program = program
         self._coefficients = program.coefficients()
+        areas = program.settings[program.setting, :2].astype(np.int64).prod(1)
+        self._work = int(areas @ program.terms)  # of one image
         self._table = _table(program)
         self._blocks: dict[int, _Block] = {}
         self._largest = self._largest_block()
@@ -63,10 +67,11 @@ class Network:
         logits = np.empty((len(images), self._program.classes), np.float32)
         if not len(images):
             return logits
-        size = min(self._largest, -(-len(images) // self.threads))
+        threads = min(self.threads, max(1, len(images) * self._work // WORTH))
+        size = min(self._largest, -(-len(images) // threads))
         block = self._block(size)
         starts = range(0, len(images), size)
-        if len(starts) == 1 or self._pool is None:
+        if self._pool is None or threads == 1 or len(starts) == 1:
             for start in starts:
                 block.infer(images[start : start + size], logits[start : start + size])
             return logits
@@ -77,7 +82,7 @@ class Network:
                 chosen = slice(starts[number], starts[number] + size)
                 block.infer(images[chosen], logits[chosen])
 
-        helpers = min(self.threads, len(starts)) - 1
+        helpers = min(threads, len(starts)) - 1
         pending = [self._pool.submit(work) for _ in range(helpers)]
         work()
         for helper in pending:

@@ -1,7 +1,8 @@
 """What a network does to an image, as a short list of steps: convolutions, sums, ReLUs, pooling.
 
 The functions that one forward pass calls are noted, not the modules. So a convolution whose weight
-is another layer's times a scale is that, and an activation that has become a ReLU is one. A control flow that depends on values is not seen. The model is never touched: a copy runs.
+is another layer's times a scale is that, and an activation that has become a ReLU is one. Control
+flow that depends on values is not seen. The model is never touched: a copy runs.
 """
 
 import operator

@@ -71,14 +71,15 @@ def _larger(builder: Any, a: Any, b: Any) -> Any:
 def _take_second(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     work = _data(context, builder, signature, args, 0)
     _, out, source, n = args
-    even = ir.Constant(_BITS, [2 * i for i in range(LANES)])
-    with cgutils.for_range_slice(builder, _INT(0), n, _INT(LANES), _INT) as (start, _):
+    half = LANES // 2
+    even = ir.Constant(ir.VectorType(_INT32, half), [2 * i for i in range(half)])
+    pointer = ir.VectorType(_FLOAT, half).as_pointer()
+    with cgutils.for_range_slice(builder, _INT(0), n, _INT(half), _INT) as (start, _):
         position = builder.add(source, builder.add(start, start))
-        low = builder.load(_vector_at(builder, work, position), align=4)
-        position = builder.add(position, _INT(LANES))
-        high = builder.load(_vector_at(builder, work, position), align=4)
-        taken = builder.shuffle_vector(low, high, even)
-        builder.store(taken, _vector_at(builder, work, builder.add(out, start)), align=4)
+        both = builder.load(_vector_at(builder, work, position), align=4)
+        taken = builder.shuffle_vector(both, _ANY, even)
+        target = builder.gep(work, [builder.add(out, start)])
+        builder.store(taken, builder.bitcast(target, pointer), align=4)
     return context.get_dummy_value()
 
 

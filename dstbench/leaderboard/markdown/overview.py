@@ -48,12 +48,12 @@ def _ahead(board: Board) -> list[str]:
     ]
     if not rows:
         return ["## What is ahead", "Nowhere are there two results that can be compared yet."]
-    header = ["where", "", "best", "second", "by", "really?"]
+    header = ["where", "", "best", "second", "by", "significant?"]
     return [
         "## What is ahead",
         table(header, rows),
-        "By: percentage points between the means. Really: by Welch's t-test at 5 %, with Holm's "
-        "correction over the table.",
+        "By: percentage points between the means. Significant: by Welch's t-test at 5 %, with "
+        "Holm's correction over the table.",
     ]
 
 

@@ -1,0 +1,175 @@
+"""Files of a deployed network: whole, read without torch, and refused clearly when they are not."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from deploy.nets import random_net
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import logits, started, tiny_resnet
+
+from dstbench.budget import ERK
+from dstbench.deploy import load
+from dstbench.deploy.compile import compile_network
+from dstbench.deploy.file import write_bytes
+from dstbench.deploy.onnx import check_onnx, write_onnx
+from dstbench.deploy.trace import trace
+from dstbench.deploy.weights import read_weights_, write_weights
+from dstbench.errors import UserError
+
+IMAGE = (3, 9, 7)
+ABOUT = {"classes": ["a", "b", "c"], "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
+
+
+@pytest.fixture(scope="module")
+def content():
+    return write_bytes(compile_network(random_net(5), IMAGE, ABOUT))
+
+
+@pytest.fixture
+def network(content, tmp_path):
+    (tmp_path / "network.dst").write_bytes(content)
+    return load(tmp_path / "network.dst", threads=2)
+
+
+def test_a_file_says_what_the_network_did(network):
+    images = torch.randn(9, *IMAGE)
+    with torch.no_grad():
+        wanted = random_net(5)(images).numpy()
+    assert np.allclose(network(images.numpy()), wanted, rtol=1e-4, atol=1e-5)
+    assert network.classes == ["a", "b", "c"]
+    assert network.image_shape == IMAGE
+
+
+def test_every_batch_size_gives_the_same(network):
+    images = np.random.default_rng(0).standard_normal((13, *IMAGE)).astype(np.float32)
+    whole = network(images)
+    for n in (0, 1, 2, 3, 5, 8):
+        assert np.allclose(network(images[:n]), whole[:n], rtol=1e-5, atol=1e-6)
+
+
+def test_bytes_are_normalised_as_in_training(network):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 9, 7, 3)).astype(np.uint8)
+    pixels.flags.writeable = False  # as a memory-mapped file is
+    scaled = (pixels / 255 - ABOUT["mean"]) / ABOUT["std"]
+    floats = scaled.transpose(0, 3, 1, 2).astype(np.float32)
+    assert np.allclose(network(pixels), network(floats), rtol=1e-4, atol=1e-5)
+    labels = network(pixels).argmax(1)
+    assert network.accuracy(pixels, labels) == 100
+
+
+def test_one_image_with_nan_spoils_no_other(network):
+    images = np.random.default_rng(0).standard_normal((6, *IMAGE)).astype(np.float32)
+    clean = network(images)
+    images[1] = np.nan
+    assert np.allclose(network(images)[2:], clean[2:])
+
+
+def test_a_network_may_be_called_from_several_threads(network):
+    images = np.random.default_rng(0).standard_normal((40, 5, *IMAGE)).astype(np.float32)
+    alone = [network(batch) for batch in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(network, images))
+    assert all((a == b).all() for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((1, 3, 9, 8), np.float32), np.zeros((1, *IMAGE)), np.zeros(IMAGE, np.uint8)]
+)
+def test_other_images_are_refused(network, images):
+    with pytest.raises(UserError, match=r"expected uint8 \[n, 9, 7, 3\], or normalised float32"):
+        network(images)
+
+
+def test_running_a_network_needs_no_torch(content, tmp_path):
+    (tmp_path / "network.dst").write_bytes(content)
+    code = (
+        "import sys, numpy as np\n"
+        "class No:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('torch', 'safetensors', 'gin', 'mlflow', 'onnx'):\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, No())\n"
+        "from dstbench.deploy import load\n"
+        f"print(load({str(tmp_path / 'network.dst')!r})(np.zeros((2, 3, 9, 7), np.float32)).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "(2, 3)\n", done.stderr
+
+
+# --- files that are not sound ---------------------------------------------------------------------
+
+
+@given(data=st.data())
+def test_a_damaged_file_is_refused_in_one_line(content, data, tmp_path_factory):
+    damage = data.draw(st.sampled_from(["cut", "flip"]))
+    at = data.draw(st.integers(0, len(content) - 1))
+    broken = bytearray(content[:at] if damage == "cut" else content)
+    if damage == "flip":
+        broken[at] ^= data.draw(st.integers(1, 255))
+    path = tmp_path_factory.mktemp("broken") / "network.dst"
+    path.write_bytes(bytes(broken))
+    try:
+        network = load(path)
+    except UserError as error:
+        assert str(path) in error.message
+        assert "\n" not in error.message
+    else:  # a flip in a name of the description, say: whatever runs must not crash
+        header = int.from_bytes(content[:8], "little")
+        assert damage == "flip" and at < 8 + header
+        network(np.zeros((1, *network.image_shape), np.float32))
+
+
+def test_foreign_and_newer_files_are_told_apart(content, tmp_path):
+    path = tmp_path / "network.dst"
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+
+    def rewritten(**metadata):
+        header["__metadata__"] |= metadata
+        text = json.dumps(header).encode()
+        path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+
+    rewritten(version="2")
+    with pytest.raises(UserError, match="version 2; this dstbench reads up to 1"):
+        load(path)
+    rewritten(format="other")
+    with pytest.raises(UserError, match="is not a network that dstbench compiled"):
+        load(path)
+    path.write_bytes(b"PK\x03\x04 not a network at all")
+    with pytest.raises(UserError, match="is not a network file"):
+        load(path)
+    with pytest.raises(UserError, match="cannot be read"):
+        load(tmp_path / "nowhere.dst")
+
+
+# --- the other files ------------------------------------------------------------------------------
+
+
+def test_weights_go_into_a_file_and_back(tmp_path):
+    _, state = started(tiny_resnet(seed=1), [ERK(0.6)])
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(write_weights(state.model, state.masks))
+    _, other = started(tiny_resnet(seed=2), [ERK(0.6)], seed=3)
+    read_weights_(path, other.model, other.masks)
+    assert (logits(other.model) == logits(state.model)).all()
+    assert all((other.masks[name] == mask).all() for name, mask in state.masks.items())
+    _, wider = started(tiny_resnet(width=6), [ERK(0.6)])
+    with pytest.raises(UserError, match="the model's of"):
+        read_weights_(path, wider.model, wider.masks)
+
+
+@given(seed=st.integers(0, 10**6), sparsity=st.sampled_from([0.0, 0.8, 0.95, 1.0]),
+       pool=st.sampled_from(["none", "max", "ceil", "mean"]), shared=st.booleans(),
+       head=st.sampled_from(["mean", "flat"]))  # fmt: skip
+def test_onnx_computes_the_same(seed, **settings):
+    model = random_net(seed, **settings)
+    images = torch.randn(3, *IMAGE, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = model(images).numpy()
+    assert check_onnx(write_onnx(trace(model, IMAGE), IMAGE), images.numpy(), wanted) <= 1e-4
