@@ -10,10 +10,17 @@ Wanted at 99.95 %: ResNet50 ≥ 40, 60 and 120 times faster at batch 1, 2 and 64
 and 60; at 99 % at least as fast.
 
     python benchmarks/deploy.py [--models ResNet34 ResNet50] [--sparsities 0.9995]
-        [--batches 1 2 64] [--repeats 11] [--threads 2] [--plot speedup.png]
+        [--batches 1 2 64] [--repeats 11] [--threads 2] [--plot speedup.png] [--memory]
+
+`--memory` measures no time but the peak of resident memory that each of the two needs beyond its
+libraries and the images, in a process of its own, the dense one run eagerly; and the same without
+what the libraries take when they first run anything. Linux only.
 """
 
 import argparse
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -28,7 +35,7 @@ from torch import nn
 from dstbench import models
 from dstbench.deploy.compile import compile_network
 from dstbench.deploy.file import write_bytes
-from dstbench.deploy.network import Network
+from dstbench.deploy.network import Network, load
 from dstbench.deploy.worst_case import worst_case
 
 Call = Callable[[], object]
@@ -106,6 +113,59 @@ def measure(name: str, sparsity: float, args: argparse.Namespace) -> dict[int, f
     return ratios
 
 
+PEAK = """
+import sys
+from pathlib import Path
+import numpy as np
+{imports}
+images = np.ones((int(sys.argv[2]), 3, 32, 32), np.float32)
+if sys.argv[4] == "started":
+    {start}
+Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is resident now
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+before = peak()
+{load}
+print(peak() - before)
+"""
+OURS = PEAK.format(
+    imports="from dstbench.deploy import load, network",
+    start="load(str(Path(sys.argv[1]).with_name('small.dst')), 1)(images)",
+    load="load(sys.argv[1], int(sys.argv[3]))(images)",
+)
+DENSE = PEAK.format(
+    imports="import torch; from dstbench import models\ntorch.set_num_threads(int(sys.argv[3]))",
+    start="torch.conv2d(torch.from_numpy(images), torch.ones(1, 3, 1, 1))",
+    load="model = getattr(models, sys.argv[1])(num_classes=10, in_channels=3).eval()\n"
+    "with torch.no_grad(): model(torch.from_numpy(images))",
+)
+
+
+def measure_memory(name: str, sparsity: float, args: argparse.Namespace) -> None:
+    """Prints both peaks in MB for every batch size."""
+    model, _ = worst_case(getattr(models, name), sparsity)
+    small = nn.Sequential(nn.Conv2d(3, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.dst"
+        path.write_bytes(write_bytes(compile_network(model, (3, 32, 32))))
+        path.with_name("small.dst").write_bytes(write_bytes(compile_network(small, (3, 32, 32))))
+        load(path)(np.zeros((1, 3, 32, 32), np.float32))  # numba keeps what it compiles
+        for batch in args.batches:
+            for since in ("imported", "started"):
+                ours = peak(OURS, path, batch, args.threads, since)
+                dense = peak(DENSE, name, batch, args.threads, since)
+                print(
+                    f"{name} {100 * sparsity:g} %, batch {batch}, libraries {since}: "
+                    f"{ours:.1f} MB, dense {dense:.1f} MB", flush=True,
+                )  # fmt: skip
+
+
+def peak(code: str, *words: object) -> float:
+    command = [sys.executable, "-c", code, *map(str, words)]
+    return 1024 * int(subprocess.run(command, check=True, capture_output=True).stdout) / 1e6
+
+
 def plot(results: dict[str, dict[float, dict[int, float]]], path: Path) -> None:
     """Speed-up over sparsity, a line for each network and batch size, as PNG and SVG."""
     import matplotlib
@@ -139,9 +199,15 @@ def main() -> None:
     options.add_argument("--repeats", type=int, default=11)
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--plot", type=Path)
+    options.add_argument("--memory", action="store_true", help="measure memory instead of time")
     args = options.parse_args()
     torch.set_num_threads(args.threads)
     print(machine())
+    if args.memory:
+        for name in args.models:
+            for sparsity in args.sparsities:
+                measure_memory(name, sparsity, args)
+        return
     with torch.no_grad():
         results = {
             name: {sparsity: measure(name, sparsity, args) for sparsity in args.sparsities}

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from dstbench.assemble import Choices, assemble
+from dstbench.beginning import new_state
 from dstbench.cost import cost, training_only_parameters
 from dstbench.data import KNOWN, Known
 from dstbench.errors import UserError
 from dstbench.masks import Masks
 from dstbench.run import Run
-from dstbench.session import new_state
 
 Shape = tuple[int, int, int]
 

@@ -162,10 +162,18 @@ class Together(Part):
 
     def after_step(self, state: State) -> None:
         self.method.after_step(state)
-        # A mask that moves gets a new tensor of positions. Parts move them at steps, all at once.
-        if any(state.masks.index(name) is not self._compared.get(name) for name in state.masks):
+        # At fixed steps: a process whose masks alone moved would wait for the others for ever.
+        if self.ranks.meets(state.step) or state.step == state.total_steps:
+            self._compare(state)
+
+    def _compare(self, state: State) -> None:
+        """Raise UserError if masks that moved since the last comparison are not alike."""
+        # A mask that moves gets a new tensor of positions.
+        now = {name: state.masks.index(name) for name in state.masks}
+        (moved,) = self.ranks.highest([any(now[k] is not self._compared.get(k) for k in now)])
+        if moved:
             refuse_differing_masks(state, self.ranks)
-            self._compared = {name: state.masks.index(name) for name in state.masks}
+            self._compared = now
 
 
 @torch.no_grad()

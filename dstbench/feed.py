@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from dstbench.batches import Batches, plain
+from dstbench.errors import UserError
 from dstbench.images import Dataset, Labelled
 from dstbench.pipeline import AreaCrops, Fitted
 from dstbench.place import Place
@@ -51,10 +52,15 @@ class Feed:
     split: see `protocol`. pipeline: fitted to the training images. image_shape: (channels, height,
     width) of the network's input. training: augmented batches, without end.
 
-    Raises UserError where protocol or pipeline do not fit the dataset.
+    Raises UserError where protocol or pipeline do not fit the dataset, or it has a single class.
     """
 
     def __init__(self, run: Run, dataset: Dataset[Any], place: Place):
+        if len(dataset.classes) < 2:
+            raise UserError(
+                f"dataset {dataset.name!r} has one class, {dataset.classes[0]}: there is nothing "
+                "to tell apart. Give it a second one."
+            )
         self.run, self.dataset, self.device = run, dataset, place.device
         self.share = place.ranks.share
         self.split = split(dataset, PROTOCOLS[run.protocol], run.split_seed, run.train_images)
@@ -89,8 +95,3 @@ class Feed:
         """The same training images in every epoch of every run of this split, unaugmented."""
         images = self.dataset.train[self.split.train[:HEALTH_IMAGES]]
         return next(iter(self.way.plain(images, self.pipeline, HEALTH_IMAGES, self.device)))
-
-
-def largest_class(labels: np.ndarray) -> float:
-    """The share of the largest class among the labels."""
-    return float(np.bincount(labels).max() / len(labels))

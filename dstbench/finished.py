@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from dstbench import builtin, record
+from dstbench.beginning import new_state
 from dstbench.config import Config
 from dstbench.config.plugins import load_file, load_installed
 from dstbench.errors import UserError
@@ -25,7 +26,6 @@ from dstbench.packing import load_network_
 from dstbench.part import State
 from dstbench.run import Run
 from dstbench.rundir import BEST, FINAL, RECORD
-from dstbench.session import new_state
 from dstbench.shadow import kept_rng
 from dstbench.tracking.fetch import RUN_ID, fetch
 

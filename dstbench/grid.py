@@ -130,7 +130,7 @@ class Section:
                 seed=seed,
                 protocol=self.protocol or outline.text("Run.protocol"),
                 file=method[1].stem,
-                recipe=recipe[1].stem,
+                recipe=outline.text("Run.recipe"),
                 arguments=tuple(typed),
             )
 

@@ -132,18 +132,21 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 def _gradients(state: State, x: Tensor, y: Tensor, autocast: Autocast) -> dict[str, Tensor]:
-    """Prunable tensor → dense gradient of the mean cross-entropy over all images."""
+    """Prunable tensor → dense gradient of the mean cross-entropy over all images; 0 if frozen."""
     weights = state.masks.parameters
     total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    learning = {name: weight for name, weight in weights.items() if weight.requires_grad}
+    if not learning:
+        return total
     for images, labels in zip(x.split(_CHUNK), y.split(_CHUNK), strict=True):
         with torch.enable_grad():
             with autocast():
                 logits = state.model(images)
             loss = cross_entropy(logits.float(), labels) * (len(images) / len(x))
-        gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
-        for sum_, gradient in zip(total.values(), gradients, strict=True):
+        gradients = torch.autograd.grad(loss, list(learning.values()), allow_unused=True)
+        for name, gradient in zip(learning, gradients, strict=True):
             if gradient is not None:
-                sum_ += gradient
+                total[name] += gradient
     return total
 
 

@@ -27,7 +27,9 @@ class Outline:
         added = [binding for text in further for binding in read_text(text, repr(text))]
         files = [[*_bindings(method)], [*_bindings(recipe)]]
         self._own = [*files[0], *added]
-        self._values = {str(b): b.value for b in [*files[0], *files[1], *added]}
+        self._values = {str(b): b.value for b in [*files[0], *files[1]]}
+        self._values["Run.recipe"] = recipe.stem
+        self._values |= {str(b): b.value for b in added}
 
     def value(self, name: str) -> Any:
         """What a parameter or a macro is set to: a reference is its name, None is not set."""

@@ -60,6 +60,18 @@ def choose_device(name: str, ranks: Ranks = ALONE) -> torch.device:
     return device
 
 
+def set_threads(count: int | None) -> None:
+    """Let torch use so many CPU threads; None leaves it as many as it likes.
+
+    Raises UserError for fewer than 1 or more than 4096.
+    """
+    if count is None:
+        return
+    if not 1 <= count <= 4096:
+        raise UserError(f"--threads {count}: must be at least 1 and at most 4096.")
+    torch.set_num_threads(count)
+
+
 def default_precision(device: torch.device) -> str:
     """bf16 where the hardware multiplies it natively, else fp32."""
     if device.type == "cuda":

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from dstbench import checkpoint, health, history, record
 from dstbench.beginning import align_, load_, new_state, refuse_small_batches
+from dstbench.collapse import Collapse, largest_class
 from dstbench.config import Resolved
 from dstbench.cost import cost, training_only_parameters
 from dstbench.distributed import Together
-from dstbench.feed import Feed, largest_class
+from dstbench.feed import Feed
 from dstbench.images import Dataset
 from dstbench.masks import Masks
 from dstbench.packing import load_network_, pack_network
@@ -59,6 +60,8 @@ class Session:
         self.autocast = autocast_for(run.precision, place.device)
         self.dataset = dataset
         self.feed = Feed(run, dataset, place)
+        split = self.feed.split
+        self.collapse = Collapse(dataset.train.labels[split.train], split.val.labels)
         self.portions = self.feed.training.portions
         self.total_steps = run.epochs * self.portions.steps_per_epoch
         run.method.check(self.total_steps)
@@ -244,29 +247,8 @@ class Session:
         now = time.monotonic()
         self.report.epoch(line, self.run.epochs, now - self.epoch_began)
         self.epoch_began = now
-        self.warn_of_collapse(state.curves)
-
-    def warn_of_collapse(self, curves: list[dict[str, Any]]) -> None:
-        """Tell, once, that no path of live weights is left, or that in two epochs in a row neither
-        training nor validation images were told apart better than by chance."""
-        *earlier, line = curves
-        if line["live_path_share"] == 0:
-            if not any(e["live_path_share"] == 0 for e in earlier):
-                self.report.note("No path of live weights reaches the logits any more: collapsed.")
-        elif [self.at_chance(e) for e in curves[-3:]] in ([True, True], [False, True, True]):
-            self.report.note("Two epochs in a row no better than chance: collapsed, or stuck.")
-
-    def at_chance(self, line: dict[str, Any]) -> bool:
-        """Whether both accuracies of an epoch are no better than naming the largest class."""
-        split = self.feed.split
-        pairs = (
-            (line["train_accuracy"], self.dataset.train.labels[split.train]),
-            (line["val_accuracy"], split.val.labels),
-        )
-        return all(
-            health.collapsed(None, accuracy, largest_class(labels), len(labels))
-            for accuracy, labels in pairs
-        )
+        if said := self.collapse.noticed(state.curves):
+            self.report.note(said)
 
     def scores(self, state: State, batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
         """Of all processes together, each with its own batches."""

@@ -77,10 +77,11 @@ def test_processes_agree_to_the_last_bit(two, which):
     assert all(torch.equal(one["weights"][name], other["weights"][name]) for name in learnt)
 
 
-def test_a_process_that_goes_astray_is_caught_with_the_layer_named(two):
+@pytest.mark.parametrize("which", ["astray", "alone astray"])
+def test_a_process_that_goes_astray_is_caught_with_the_layer_named(two, which):
     for rank in two:
-        assert "process 1 has other masks than process 0 in 2.weight." in rank["astray"]
-        assert "step 4," in rank["astray"]
+        assert "process 1 has other masks than process 0 in 2.weight." in rank[which]
+        assert "step 8," in rank[which]
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -161,3 +162,23 @@ def test_a_mistake_is_said_once_and_nobody_waits(tmp_path):
     assert process.returncode != 0 and time.monotonic() - began < 100
     assert errors.count("An epoch ends with fewer images than processes") == 1
     assert "RuntimeError" not in errors
+
+
+def test_a_mistake_that_only_one_process_meets_is_said_too(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import os\n"
+        "from dstbench.errors import UserError\n"
+        "from dstbench.part import Part\n"
+        "from dstbench.registry import register\n"
+        "@register('parts')\n"
+        "class Unlucky(Part):\n"
+        "    def before_step(self, state):\n"
+        "        if os.environ['RANK'] == '1' and state.step == 3:\n"
+        "            raise UserError('an image of my own is broken')\n"
+    )
+    process = start(
+        tmp_path / "runs", "--plugin", str(tmp_path / "mine.py"),
+        "--set", "Method.parts=[@Unlucky(), @ERK(), @RigL()]",
+    )  # fmt: skip
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0 and errors.count("an image of my own is broken") == 1

@@ -78,7 +78,15 @@ def test_constant_sparsities_are_one_line_since_they_hide_each_other():
     for epoch, line in enumerate(moving.curves):
         line["sparsity"] = 0.9 - 0.1 * epoch
     assert list(series("sparsity", [*still, moving])) == ["constant: all others", "C"]
+    assert list(series("sparsity", still)) == ["constant: all"]
     assert list(series("sparsity", still[:1])) == ["A"]
+
+
+def test_constant_sparsities_that_differ_stay_apart():
+    other = run("D", 0.9, 50.0)
+    for line in other.curves:
+        line["sparsity"] = 0.5
+    assert set(series("sparsity", [run("A", 0.9, 50.0), other])) == {"A", "D"}
 
 
 def test_long_runs_are_thinned_but_keep_their_end():

@@ -106,6 +106,13 @@ def test_bindings_are_for_all_runs_and_may_name_the_method(tmp_path):
     assert job.method == run.method.name == "Mine" and run.epochs == 2
 
 
+def test_bindings_may_name_the_recipe_as_a_variant_of_it(tmp_path):
+    path = written(tmp_path, "Section.bindings = [\"Run.recipe = 'short'\", 'Run.epochs = 2']")
+    job = grid.read(path).jobs[0]
+    run, _ = meant(job)
+    assert job.recipe == run.recipe == "short"
+
+
 def test_files_beside_the_grid_are_found_from_anywhere(tmp_path, monkeypatch):
     (tmp_path / "mine.gin").write_text("include 'methods/set.gin'\nMethod.name = 'Mine'\n")
     (tmp_path / "set.gin").write_text((shipped("methods")["set"]).read_text())

@@ -149,6 +149,16 @@ def test_a_tensor_without_gradient_has_norm_zero():
     assert found["layers_grad_norm"]["used.weight"] > 0
 
 
+def test_a_frozen_tensor_has_norm_zero():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Linear(4, 3))
+    model[1].weight.requires_grad = False
+    state, batch = state_of(model, (3, 2, 2)), images(8, (3, 2, 2))
+    found = measure(state, *batch, nullcontext)["layers_grad_norm"]
+    assert found["1.weight"] == 0 and found["2.weight"] > 0
+    model[2].weight.requires_grad = False
+    assert measure(state, *batch, nullcontext)["grad_norm"] == 0
+
+
 def test_it_is_json_of_numbers(sparse):
     found = measure(sparse, *images(8, (3, 8, 8)), nullcontext)
     assert json.loads(json.dumps(found)) == found

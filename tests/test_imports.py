@@ -19,7 +19,7 @@ FLOORS = [
     ["grid", "budget", "optim", "dropgrow", "models", "paths", "clip", "surgery", "distributed"],
     ["data", "pipeline", "health"],
     ["batches", "streamed", "protocol", "checkpoint", "place", "progress", "stop",
-     "figures"],
+     "figures", "collapse"],
     ["train", "run", "rundir"],
     ["builtin", "tryout", "beginning", "follower", "feed", "session", "launch"],
     ["assemble"],

@@ -95,6 +95,7 @@ METHOD = (
         ([""], ["''", "no such file"]),
         ([RIGL, "--device", "abacus"], ["abacus", "auto, cpu or cuda"]),
         ([RIGL, "--threads", "0"], ["--threads 0"]),
+        ([RIGL, "--tracking", "of"], ["'of' is not a store", "Give off"]),
         ([RIGL, "--checkpoint-seconds", "0"], ["not positive"]),
         (["--frobnicate"], ["dstbench run"]),
     ],

@@ -6,7 +6,9 @@ import subprocess
 from types import SimpleNamespace
 
 import killing
+import numpy as np
 import pytest
+from disk_datasets import png
 
 from dstbench.beginning import load_
 from dstbench.errors import UserError
@@ -21,6 +23,18 @@ def test_a_network_that_learns_nothing_is_noticed_once(tmp_path, call):
         "SGD.lr=1e-12", "--device", "cpu", "--tracking", "off", "--runs", str(tmp_path),
     )  # fmt: skip
     assert code == 0 and errors.count("Two epochs in a row no better than chance") == 1
+
+
+def test_a_dataset_of_one_class_is_refused(tmp_path, call):
+    for file in ("train/only/0.png", "train/only/1.png", "test/only/0.png"):
+        (tmp_path / "mine" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / file).write_bytes(png(np.zeros((8, 8, 3), dtype=np.uint8)))
+    code, _, errors = call(
+        "run", "methods/rigl.gin", "--dataset", "mine", "--data-root", str(tmp_path), "--device",
+        "cpu", "--tracking", "off", "--runs", str(tmp_path / "runs"),
+    )  # fmt: skip
+    assert code == 2 and "'mine' has one class, only" in errors
+    assert not [*tmp_path.glob("runs/*/record.json")]
 
 
 def test_other_circumstances_are_told_and_kept(tmp_path):

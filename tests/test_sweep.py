@@ -317,6 +317,16 @@ def test_mistakes_are_told_before_anything_starts(small, call, more, words):
     assert code == 2 and words in told and not (small / "runs").exists()
 
 
+@pytest.mark.parametrize("binding", ["sparsity = 0.6", "Run.seed = 3"])
+def test_bindings_may_not_make_a_run_another_than_the_grid_lists(small, call, binding):
+    grid_file = small / "other.gin"
+    bindings = ["Run.epochs = 8", binding]
+    lines = GRID_TEXT.strip().splitlines()[:-1]
+    grid_file.write_text("\n".join([*lines, f"Section.bindings = {bindings!r}"]))
+    code, _, told = call("sweep", str(grid_file), *OPTIONS[1:], "--dry-run")
+    assert code == 2 and ("the grid lists it as" in told or "uses %seed" in told)
+
+
 # --- MLflow ---------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from dstbench.distributed import ALONE, Ranks, Together, joined
 from dstbench.dropgrow import DropGrow
 from dstbench.errors import UserError
 from dstbench.images import Images
+from dstbench.masks import flat
 from dstbench.methods.rigl import RigL
 from dstbench.models import ResNet20
 from dstbench.optim import SGD
@@ -51,6 +52,18 @@ class Astray(DropGrow):
         weights = state.masks.parameters[name].numel()
         own = torch.Generator().manual_seed(torch.initial_seed())
         return torch.rand(weights, generator=own if name == "2.weight" else state.rng)
+
+
+class AstrayAlone(DropGrow):
+    """Moves, in one layer, at a step of one process's own."""
+
+    def grow_score(self, state, name):
+        return torch.rand(state.masks.parameters[name].numel(), generator=state.rng)
+
+    def after_step(self, state):
+        if state.step == 6 and torch.initial_seed() == 1:
+            index, mask = state.masks.index("2.weight"), flat(state.masks["2.weight"])
+            state.set_live_("2.weight", torch.cat([index[1:], (~mask).nonzero()[:1, 0]]).sort()[0])
 
 
 def trained(model, mover, ranks: Ranks = ALONE) -> State:
@@ -87,10 +100,11 @@ def main(folder: Path) -> None:
             "without norm": outcome(trained(without_norm(), mover(), ranks)),
             "with norm": outcome(trained(with_norm(), mover(), ranks)),
         }
-        try:
-            trained(without_norm(), mover(Astray), ranks)
-        except UserError as error:
-            found["astray"] = error.message
+        for name, kind in (("astray", Astray), ("alone astray", AstrayAlone)):
+            try:
+                trained(without_norm(), mover(kind), ranks)
+            except UserError as error:
+                found[name] = error.message
         torch.save(found, folder / f"{ranks.rank}.pt")
 
 

@@ -75,7 +75,7 @@ def _check(board: Board) -> int:
     for name in stale:
         print(f"{board.folder / name}: is not what the records give")
     if stale:
-        print("Render again: dstbench leaderboard")
+        print("To render again, type the same without --check.")
         return 1
     print(f"{board.folder}: up to date; results: {len(board.results)}")
     return 0

@@ -19,7 +19,7 @@ from dstbench.errors import UserError
 from dstbench.measure.forms import Form, dense_forms, deployed_form, differences, trained_forms
 from dstbench.measure.subject import Subject, of_run, of_worst_case
 from dstbench.measure.timing import WARM_UP, Timing, in_turns
-from dstbench.place import choose_device
+from dstbench.place import choose_device, set_threads
 
 SCHEMA = 1
 
@@ -28,10 +28,7 @@ def main(args: argparse.Namespace) -> int:
     batches = batch_sizes(args.batch)
     if args.repeats < 1:
         raise UserError(f"--repeats {args.repeats}: must be at least 1.")
-    if args.threads is not None:
-        if not 1 <= args.threads <= 4096:
-            raise UserError(f"--threads {args.threads}: must be at least 1 and at most 4096.")
-        torch.set_num_threads(args.threads)
+    set_threads(args.threads)
     device = choose_device(args.device)
     subject = chosen(args)
     figures = {

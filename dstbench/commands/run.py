@@ -13,43 +13,41 @@ from dstbench import history, naming
 from dstbench.assemble import assemble
 from dstbench.commands.choices import choices_from
 from dstbench.config import Resolved
-from dstbench.distributed import ALONE, Ranks, joined
+from dstbench.distributed import Ranks, joined
 from dstbench.errors import UserError
 from dstbench.follower import Unwritten, silent
 from dstbench.images import Dataset
-from dstbench.place import Place, choose_device, default_precision
+from dstbench.place import Place, choose_device, default_precision, set_threads
 from dstbench.progress import Reporter, summary
 from dstbench.run import Run
 from dstbench.rundir import RECORD, RunDirectory
 from dstbench.session import Session
 from dstbench.stop import Interrupted
 from dstbench.tracking import Mirror, mirrored_to
+from dstbench.tracking.store import resolve
 
 DONE = ("finished", "diverged")
+ALONE_AFTER_S = 5  # by then a mistake that all processes met was said by the first
 
 
 def main(args: argparse.Namespace) -> int:
-    ranks = ALONE
-    try:
-        with joined() as ranks:
+    with joined() as ranks:
+        try:
             return start(args, ranks)
-    except UserError:
-        if ranks.first:
+        except UserError:
+            if not ranks.first:  # it says it too, and torchrun ends all when one leaves;
+                time.sleep(ALONE_AFTER_S)  # if not, only this process knows, such as of its image
             raise
-        time.sleep(1)  # the first says it, and torchrun ends all when one leaves
-        return 2
 
 
 def start(args: argparse.Namespace, ranks: Ranks) -> int:
     """The run that was typed, as one of its processes."""
-    if args.threads is not None:
-        if not 1 <= args.threads <= 4096:
-            raise UserError(f"--threads {args.threads}: must be at least 1 and at most 4096.")
-        torch.set_num_threads(args.threads)
+    set_threads(args.threads)
     with ranks.agreed():
         device = choose_device(args.device, ranks)
         if args.sync_batch_norm and device.type != "cuda":
             raise UserError("--sync-batch-norm: torch has it for GPUs only. Leave it out.")
+        resolve(args.tracking)  # a mistyped store is refused before anything is trained
         choices, data_root = choices_from(args)
         run, resolved = assemble(choices, default_precision(device))
     ranks.refuse_unlike(resolved.sha256, "their configuration")

@@ -1,6 +1,7 @@
 """`dstbench sweep`: the runs of a grid, planned, shown, and brought to their end."""
 
 import argparse
+import dataclasses
 import itertools
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from dstbench.commands.run import run_name
 from dstbench.errors import UserError
 from dstbench.grid import Job, Table
 from dstbench.place import choose_device, default_precision
+from dstbench.run import Run
 from dstbench.stop import Interrupted
 from dstbench.sweep import Sweep
 from dstbench.sweep.estimate import Estimate
@@ -71,12 +73,29 @@ def planned(job: Job, args: argparse.Namespace, precision: str) -> Planned:
     try:
         choices, _ = choices_from(parser().parse_args(arguments))
         run, resolved = assemble(choices, precision)
+        require_as_listed(job, run)
     except UserError as error:
         raise UserError(f"{title(job)}: {error.message}") from None
     if args.launcher != "local":  # the machine that it will run on is not to choose another
         arguments += ["--set", f"Run.precision={run.precision!r}"]
     folder = args.runs / run_name(run, resolved)
     return Planned(job, folder, resolved.sha256, resolved.text, run.epochs, tuple(arguments))
+
+
+def require_as_listed(job: Job, run: Run) -> None:
+    """Raise UserError for a run whose record no table would find under what the grid says it is."""
+    would_be = {
+        "dataset": Path(run.dataset).name, "model": run.model.__name__,
+        "sparsity": run.method.sparsity, "seed": run.seed, "protocol": run.protocol,
+        "recipe": run.recipe, "method": run.method.name,
+    }  # fmt: skip
+    listed = dataclasses.asdict(job) | {"sparsity": job.sparsity or 0.0}
+    for name, value in would_be.items():
+        if value != listed[name]:
+            raise UserError(
+                f"its {name} would be {value!r}, but the grid lists it as {listed[name]!r}. Say it "
+                "in the section's lists, not in bindings, and in a method's file as %sparsity."
+            )
 
 
 def where(args: argparse.Namespace) -> list[str]:

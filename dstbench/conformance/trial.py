@@ -12,13 +12,13 @@ import torch
 
 from dstbench.assemble import Choices, assemble
 from dstbench.batches import Batches
+from dstbench.beginning import new_state
 from dstbench.config.shipped import shipped
-from dstbench.data import Images
 from dstbench.errors import UserError
+from dstbench.images import Images
 from dstbench.part import Part, State
 from dstbench.pipeline import Fitted
 from dstbench.run import Run
-from dstbench.session import new_state
 from dstbench.train import autocast_for, train
 
 EPOCHS, BATCH, IMAGES, CLASSES, SIZE = 10, 16, 64, 4, 8

@@ -6,7 +6,7 @@ import numpy as np
 
 from dstbench.deploy.forms import Operation, Plane, Term
 from dstbench.deploy.program import NO_CLIP, Program
-from dstbench.deploy.trace import Shape
+from dstbench.deploy.steps import Shape
 
 
 def assemble(

@@ -6,7 +6,8 @@ from torch import nn
 
 from dstbench.deploy.fold import fold
 from dstbench.deploy.program import Program
-from dstbench.deploy.trace import Shape, trace
+from dstbench.deploy.steps import Shape
+from dstbench.deploy.trace import trace
 from dstbench.errors import UserError
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dstbench.budget import live_total
+from dstbench.deploy.agreement import TOLERANCE, relative_error
 from dstbench.deploy.card import card
 from dstbench.deploy.compile import compile_network
 from dstbench.deploy.file import write_bytes
@@ -23,7 +24,6 @@ from dstbench.files import write_atomic
 if TYPE_CHECKING:
     from dstbench.finished import Finished
 
-TOLERANCE = 1e-4
 CHECKED = 64  # images that a deployed network is compared on
 
 
@@ -96,14 +96,6 @@ def reference(network: "Finished") -> tuple[np.ndarray, np.ndarray]:
     images = torch.randn(CHECKED, *network.image_shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         return images.numpy(), network.model(images).numpy()
-
-
-def relative_error(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Largest difference, relative to the largest logit.
-
-    Logits below a thousandth count as that: they are differences, and round as their terms do.
-    """
-    return float(np.abs(ours - theirs).max() / max(float(np.abs(theirs).max()), 1e-3))
 
 
 def _about(network: "Finished", best: bool) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 The file is a safetensors file, so that other tools can look into it: eight bytes, little endian,
 the length of a JSON header; the header, name → dtype, shape and where the bytes lie, and strings
-under `__metadata__`; the bytes. Metadata: `format` ("dstbench.network"), `version`, `sha256` (of
-everything behind the header), `program` (JSON: image_shape, classes, shapes of constant planes) and
-`about` (JSON). The tensors are the arrays of `Program`, with the smallest type that holds them;
-constant planes by their distinct rows and columns, because a plane that is constant but for its
-border has few; clips by term, where there is one.
+under `__metadata__`; the bytes. Metadata: `format` ("dstbench.network"), `version`, `program`
+(JSON: image_shape, classes, shapes of constant planes), `about` (JSON), and `sha256` of all else:
+the header without it, as JSON with sorted keys, and the bytes. The tensors are the arrays of
+`Program`, with the smallest type that holds them; constant planes by their distinct rows and
+columns, because a plane that is constant but for its border has few; clips by term, where there is
+one.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dstbench.deploy.program import NO_CLIP, Program
+from dstbench.deploy.program import NO_CLIP, Kind, Program
 from dstbench.errors import UserError
 
 FORMAT, VERSION = "dstbench.network", 1
@@ -38,12 +39,9 @@ def write_bytes(program: Program) -> bytes:
     clipped = np.flatnonzero(program.clip != NO_CLIP)
     tensors |= {"clipped": _narrow(clipped), "clip": program.clip[clipped]}
     tensors |= _pack(program.constants)
-    body = save(tensors)
-    start = 8 + int.from_bytes(body[:8], "little")
     metadata = {
         "format": FORMAT,
         "version": str(VERSION),
-        "sha256": hashlib.sha256(body[start:]).hexdigest(),
         "program": json.dumps({
             "image_shape": program.image_shape,
             "classes": program.classes,
@@ -51,7 +49,9 @@ def write_bytes(program: Program) -> bytes:
         }),
         "about": json.dumps(program.about),
     }  # fmt: skip
-    return save(tensors, metadata)
+    content = save(tensors, metadata)
+    header, start = _header(content)
+    return save(tensors, metadata | {"sha256": _checksum(header, content[start:])})
 
 
 def read(path: Path) -> Program:
@@ -64,7 +64,7 @@ def read(path: Path) -> Program:
         return _program(content)
     except _Unsound as error:
         raise UserError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
             f"{path}: is no whole network file ({error}). Deploy the run again."
         ) from None
@@ -76,16 +76,17 @@ class _Unsound(Exception):
 
 def _program(content: bytes) -> Program:
     header, start = _header(content)
-    metadata = header.pop("__metadata__", {})
-    if metadata.get("format") != FORMAT:
+    metadata = header.get("__metadata__")
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise _Unsound("is not a network that dstbench compiled.")
     if int(metadata["version"]) > VERSION:
         raise _Unsound(
             f"has version {metadata['version']}; this dstbench reads up to {VERSION}. "
             "Install a newer dstbench."
         )
-    if hashlib.sha256(content[start:]).hexdigest() != metadata["sha256"]:
+    if metadata.pop("sha256") != _checksum(header, content[start:]):
         raise _Unsound("is damaged: its content does not match its checksum. Deploy the run again.")
+    del header["__metadata__"]
     tensors = {name: _tensor(content, start, entry) for name, entry in header.items()}
     known = json.loads(metadata["program"])
     operations, terms = len(tensors["kind"]), len(tensors["plane"])
@@ -111,11 +112,15 @@ def _header(content: bytes) -> tuple[dict[str, Any], int]:
         raise _Unsound("is not a network file, or is cut off.")
     try:
         header = json.loads(content[8 : 8 + length])
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _Unsound("is not a network that dstbench compiled.") from None
     if not isinstance(header, dict):
         raise _Unsound("is not a network that dstbench compiled.")
     return header, 8 + length
+
+
+def _checksum(header: dict[str, Any], body: bytes) -> str:
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + body).hexdigest()
 
 
 def _tensor(content: bytes, start: int, entry: dict[str, Any]) -> np.ndarray:
@@ -128,8 +133,10 @@ def _check(program: Program) -> None:
     """Refuse a program whose numbers refer to what is not there."""
     operations, sources = len(program.kind), program.sources
     owner = np.repeat(np.arange(operations), program.terms)
+    channels, height, width = program.image_shape
     sound = (
-        len(owner) == len(program.plane) == len(program.shift) == len(program.weight)
+        min(channels, height, width) > 0
+        and len(owner) == len(program.plane) == len(program.shift) == len(program.weight)
         and all(len(a) == operations for a in (program.gain, program.bias, program.setting))
         and 0 < program.classes <= operations
         and (program.plane < sources + owner).all()
@@ -139,9 +146,21 @@ def _check(program: Program) -> None:
         and (program.kind <= 3).all()
         and (program.terms[program.kind > 0] == 1).all()
         and (program.settings[:, :2] > 0).all()
+        and _sizes_fit(program, owner)
+        and len(program.about.get("classes", range(program.classes))) == program.classes
+        and all(len(program.about.get(k, range(channels))) == channels for k in ("mean", "std"))
     )
     if not sound:
         raise _Unsound("is no sound network: its parts do not fit together. Deploy the run again.")
+
+
+def _sizes_fit(program: Program, owner: np.ndarray) -> bool:
+    """Whether sums are of planes of their own size, and means and logits single numbers."""
+    sizes = program.sizes()
+    made = sizes[program.sources :]
+    linear = program.kind[owner] == Kind.LINEAR
+    single = np.concatenate([made[program.kind == Kind.MEAN], made[-program.classes :]])
+    return bool((sizes[program.plane[linear]] == made[owner[linear]]).all() and (single == 1).all())
 
 
 # --- arrays ---------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from dstbench.deploy.assemble import assemble
 from dstbench.deploy.forms import Bias, Form, Operation, Pair, Plane, Term, plain
 from dstbench.deploy.program import Kind, Program
 from dstbench.deploy.rewrite import classify_before_mean
-from dstbench.deploy.trace import Affine, Convolution, Flatten, Pool, Relu, Shape, Step, Sum
+from dstbench.deploy.steps import Affine, Convolution, Flatten, Pool, Relu, Shape, Step, Sum
 from dstbench.deploy.windows import Window
 
 
@@ -49,6 +49,7 @@ class _Folding:
         self.shapes: list[Shape] = [image_shape]
         self.values = [[Form((Term(Plane("image", c)),)) for c in range(image_shape[0])]]
         self.readers = Counter(value for step in steps for value in step.inputs)
+        self.last_relu = next((s for s in reversed(steps) if isinstance(s.action, Relu)), None)
         self.operations: list[Operation] = []
         self.constants: list[np.ndarray] = []
         self.moment = 0  # operations of one moment may run in the order of their kinds
@@ -71,6 +72,8 @@ class _Folding:
                 forms = [f.plus(g) for f, g in zip(a, b, strict=True)]
             case Relu():
                 forms = [self._relu(form, shape) for form in given[0]]
+                if step is self.last_relu:  # what it cuts is to be exactly zero, as logits may be
+                    forms = [self.bare(form, shape) for form in forms]
             case Pool() as action:
                 window = Window(action.window, action.stride, action.before, (1, 1),
                                 shape[1:], made[1:])  # fmt: skip

@@ -3,12 +3,16 @@
 It leaves Python's lock free and knows nothing of threads.
 """
 
+import hashlib
+import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+from dstbench.deploy import layout, program, vectors
 from dstbench.deploy.layout import (
     CLEAN,
     HEIGHT,
@@ -30,21 +34,31 @@ from dstbench.deploy.vectors import add_terms, take_second
 LINEAR, SAMPLE, MAXIMUM, MEAN = map(int, Kind)
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    """Compiled when first called, and kept on disk where there is a folder to keep it in.
+_compiled: Any = njit(nogil=True)
 
-    numba compiles anew when this file changes, not when another does that it uses.
-    """
-    settings: Any = {"nogil": True, "fastmath": {"contract", "nsz", "reassoc"}}
+
+def _kept(function: Callable[..., Any]) -> Any:
+    """Compiled when first called, and kept on disk where there is a folder to keep it in."""
     try:
-        return njit(cache=True, **settings)(function)
+        return njit(nogil=True, cache=True)(function)
     except RuntimeError:  # neither this folder nor the user's cache can be written
-        return njit(**settings)(function)
+        return _compiled(function)
+
+
+def _version() -> int:
+    """A hash of all source that goes into compiled code. numba itself watches this file alone."""
+    modules = (layout, program, vectors, sys.modules[__name__])
+    try:
+        source = "".join(inspect.getsource(module) for module in modules)
+    except OSError:  # there is none, and then numba keeps nothing
+        return 0
+    return int.from_bytes(hashlib.sha256(source.encode()).digest()[:7])
 
 
 @_compiled
 def _above(x, floor):
-    return x if x > floor else floor
+    """What is no number stays that."""
+    return floor if floor > x else x
 
 
 @_compiled
@@ -91,7 +105,9 @@ def _maximum(work, source, out, shapes, shape, images):
                 for i in range(top, bottom):
                     x = source + b * in_image + i * in_row
                     for j in range(first, last):
-                        best = _above(work[x + j], best)
+                        value = work[x + j]
+                        if value > best or value != value:
+                            best = value
                 work[out + b * image + r * row + c] = best
 
 
@@ -153,29 +169,48 @@ def _leave(work, logits, out):
 
 
 @_compiled
-def infer(work, pixels, table, sources, logits, out, shapes, operations, numbers, offsets,
-          coefficients, clips):  # fmt: skip
-    """Images (n, C, H, W) float32 → out (n, classes). n: at most what the workspace is laid out
-    for; `table` is for bytes."""
+def _put(work, pixels, sources):
     for b in range(pixels.shape[0]):
         for channel in range(pixels.shape[1]):
             for r in range(pixels.shape[2]):
                 y = sources[channel, 0] + b * sources[channel, 2] + r * sources[channel, 1]
                 for c in range(pixels.shape[3]):
                     work[y + c] = pixels[b, channel, r, c]
-    run(work, pixels.shape[0], shapes, operations, numbers, offsets, coefficients, clips)
-    _leave(work, logits, out)
 
 
 @_compiled
-def infer_bytes(work, pixels, table, sources, logits, out, shapes, operations, numbers, offsets,
-                coefficients, clips):  # fmt: skip
-    """The same for uint8 (n, H, W, C), each byte through its channel's table: float32 (C, 256)."""
+def _put_bytes(work, pixels, table, sources):
     for b in range(pixels.shape[0]):
         for r in range(pixels.shape[1]):
             for c in range(pixels.shape[2]):
                 for channel in range(pixels.shape[3]):
                     y = sources[channel, 0] + b * sources[channel, 2] + r * sources[channel, 1]
                     work[y + c] = table[channel, pixels[b, r, c, channel]]
-    run(work, pixels.shape[0], shapes, operations, numbers, offsets, coefficients, clips)
-    _leave(work, logits, out)
+
+
+def _entries(version: int) -> tuple[Any, Any]:
+    """(infer, infer_bytes). numba keeps compiled code by what a function closes over, too."""
+
+    @_kept
+    def infer(work, pixels, table, sources, logits, out, shapes, operations, numbers, offsets,
+              coefficients, clips):  # fmt: skip
+        version  # noqa: B018
+        _put(work, pixels, sources)
+        run(work, pixels.shape[0], shapes, operations, numbers, offsets, coefficients, clips)
+        _leave(work, logits, out)
+
+    @_kept
+    def infer_bytes(work, pixels, table, sources, logits, out, shapes, operations, numbers,
+                    offsets, coefficients, clips):  # fmt: skip
+        version  # noqa: B018
+        _put_bytes(work, pixels, table, sources)
+        run(work, pixels.shape[0], shapes, operations, numbers, offsets, coefficients, clips)
+        _leave(work, logits, out)
+
+    return infer, infer_bytes
+
+
+# infer: images (n, C, H, W) float32 → out (n, classes). n: at most what the workspace is laid out
+# for. infer_bytes: the same for uint8 (n, H, W, C), each byte through its channel's table: float32
+# (C, 256).
+infer, infer_bytes = _entries(_version())

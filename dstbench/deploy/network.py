@@ -41,13 +41,13 @@ class Network:
     """
 
     def __init__(self, program: Program, threads: int | None = None):
-        if threads is not None and threads < 1:
-            raise UserError(f"threads = {threads}: must be at least 1.")
+        if threads is not None and not (isinstance(threads, int) and threads >= 1):
+            raise UserError(f"threads = {threads!r}: must be a whole number of at least 1.")
         self.image_shape = program.image_shape
         self.about: dict[str, Any] = program.about
         numbers = [str(number) for number in range(program.classes)]
         self.classes: list[str] = program.about.get("classes") or numbers
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or _processors()
         self._program = program
         self._coefficients = program.coefficients()
         areas = program.settings[program.setting, :2].astype(np.int64).prod(1)
@@ -90,7 +90,13 @@ class Network:
         return logits
 
     def accuracy(self, images: np.ndarray, labels: np.ndarray, batch: int = 256) -> float:
-        """Percent of the images whose largest logit is that of their label; NaN for none."""
+        """Percent of the images whose largest logit is that of their label; NaN for none.
+
+        images: as for a call. labels: (n,), the number of each image's class.
+        """
+        labels = np.asarray(labels)
+        if labels.shape != (len(images),):
+            raise UserError(f"labels of shape {list(labels.shape)}: expected [{len(images)}].")
         right = sum(
             int((self(images[i : i + batch]).argmax(1) == labels[i : i + batch]).sum())
             for i in range(0, len(images), batch)
@@ -147,6 +153,13 @@ class _Block:
         infer = kernel.infer_bytes if images.dtype == np.uint8 else kernel.infer
         infer(workspace, images, *self.before, logits, *self.after)
         self.workspaces.append(workspace)
+
+
+def _processors() -> int:
+    """Those this process may use; all there are where the system cannot say, as on macOS."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _table(program: Program) -> np.ndarray | None:

@@ -13,11 +13,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from dstbench.deploy.agreement import TOLERANCE, relative_error
 from dstbench.deploy.fold import constants_of
-from dstbench.deploy.trace import Affine, Convolution, Flatten, Pool, Relu, Shape, Step, Sum
+from dstbench.deploy.steps import Affine, Convolution, Flatten, Pool, Relu, Shape, Step, Sum
 from dstbench.errors import UserError
-
-TOLERANCE = 1e-4
 
 
 def write_onnx(steps: list[Step], image_shape: Shape) -> bytes:
@@ -37,7 +36,7 @@ def check_onnx(content: bytes, images: np.ndarray, logits: np.ndarray) -> float:
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (ours,) = session.run(["logits"], {"images": images})
-    error = float(np.abs(ours - logits).max() / max(np.abs(logits).max(), 1e-3))
+    error = relative_error(ours, logits)
     if not error <= TOLERANCE:
         raise UserError(f"network.onnx differs from the network by {error:.1e}; it is not written.")
     return error

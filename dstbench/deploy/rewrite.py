@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dstbench.deploy.trace import Convolution, Flatten, Pool, Shape, Step
+from dstbench.deploy.steps import Convolution, Flatten, Pool, Shape, Step
 
 
 def classify_before_mean(steps: list[Step], image_shape: Shape) -> list[Step]:

@@ -7,86 +7,27 @@ flow that depends on values is not seen. The model is never touched: a copy runs
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from dstbench.deploy.steps import (
+    Action,
+    Affine,
+    Convolution,
+    Flatten,
+    Pair,
+    Pool,
+    Relu,
+    Shape,
+    Step,
+    Sum,
+)
 from dstbench.errors import UserError
 from dstbench.shadow import kept_rng, shadow
-
-Shape = tuple[int, int, int]
-Pair = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """Linear layers included, as 1×1 convolutions of 1×1 planes.
-
-    weight: (outputs, inputs / groups, rows, columns), float64, to be multiplied by `factor`.
-    tensor: name of the stored tensor that `weight` is; layers that share one have the same name.
-    before: rows and columns of zeros above and to the left.
-    """
-
-    weight: np.ndarray
-    factor: float
-    tensor: str
-    bias: np.ndarray | None
-    stride: Pair
-    before: Pair
-    dilation: Pair
-    groups: int
-
-
-@dataclass(frozen=True)
-class Affine:
-    """x · scale + shift, (channels,) each: batch norm in eval mode."""
-
-    scale: np.ndarray
-    shift: np.ndarray
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The maximum or the mean of windows; what lies outside the image takes no part in a maximum
-    and counts as zero in a mean."""
-
-    maximum: bool
-    window: Pair
-    stride: Pair
-    before: Pair
-
-
-@dataclass(frozen=True)
-class Relu:
-    pass
-
-
-@dataclass(frozen=True)
-class Sum:
-    pass
-
-
-@dataclass(frozen=True)
-class Flatten:
-    """(channels, height, width) → (channels · height · width, 1, 1)."""
-
-
-Action = Convolution | Affine | Pool | Relu | Sum | Flatten
-
-
-@dataclass(frozen=True)
-class Step:
-    """One action. inputs: numbers of the values it takes, 0 being the image and n + 1 the result
-    of step n. shape: (channels, height, width) of its result."""
-
-    action: Action
-    inputs: tuple[int, ...]
-    shape: Shape
 
 
 def trace(model: nn.Module, image_shape: Shape) -> list[Step]:
@@ -316,8 +257,7 @@ _READERS: dict[Any, Callable[..., Action | None]] = {
     **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.add_, Tensor.__iadd__), _add),
     **dict.fromkeys((F.max_pool2d, torch.max_pool2d), _max_pool2d),
     F.avg_pool2d: _avg_pool2d,
-    **dict.fromkeys((F.adaptive_avg_pool2d, torch.nn.functional.adaptive_avg_pool2d),
-                    _adaptive(False)),
+    F.adaptive_avg_pool2d: _adaptive(False),
     F.adaptive_max_pool2d: _adaptive(True),
     **dict.fromkeys((torch.flatten, Tensor.flatten, Tensor.view, Tensor.reshape, torch.reshape,
                      Tensor.squeeze, torch.squeeze), _reshape),

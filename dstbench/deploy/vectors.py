@@ -64,8 +64,9 @@ def _spread(builder: Any, number: Any) -> Any:
     return builder.shuffle_vector(one, _ANY, ir.Constant(_BITS, None))
 
 
-def _larger(builder: Any, a: Any, b: Any) -> Any:
-    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+def _raised(builder: Any, x: Any, floor: Any) -> Any:
+    """max(x, floor); what is no number stays that."""
+    return builder.select(builder.fcmp_ordered(">", floor, x), floor, x)
 
 
 def _take_second(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -102,12 +103,12 @@ def _add_terms(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             for which, total in enumerate(sums):
                 at = builder.add(position, _INT(LANES * which))
                 x = builder.load(_vector_at(builder, arrays[0], at), align=4)
-                product = builder.fmul(coefficient, _larger(builder, x, clip), flags=("contract",))
+                product = builder.fmul(coefficient, _raised(builder, x, clip), flags=("contract",))
                 added = builder.fadd(builder.load(total), product, flags=("contract",))
                 builder.store(added, total)
         for which, total in enumerate(sums):
             at = builder.add(start, _INT(LANES * which))
-            result = _larger(builder, builder.load(total), floor)
+            result = _raised(builder, builder.load(total), floor)
             if with_mask:
                 bits = builder.load(_vector_at(builder, arrays[0], builder.add(mask, at)), align=4)
                 kept = builder.and_(builder.bitcast(result, _BITS), builder.bitcast(bits, _BITS))

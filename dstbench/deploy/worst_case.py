@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from dstbench.budget import ERK
-from dstbench.deploy.trace import Convolution, Flatten, Pool, Shape, Step, trace
+from dstbench.deploy.steps import Convolution, Flatten, Pool, Shape, Step
+from dstbench.deploy.trace import trace
 from dstbench.deploy.windows import Window
 from dstbench.errors import UserError
 from dstbench.masks import Masks

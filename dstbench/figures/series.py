@@ -117,17 +117,22 @@ def sparse_only(runs: Sequence[RunData], one: Draft) -> list[Panel]:
 
 
 def joined(runs: Sequence[RunData], one: Draft) -> list[Panel]:
-    """The same as sparse_only; series that never change, and hide each other, are one."""
+    """The same as sparse_only; series that never change, and hide each other, are one line."""
     return [Panel(panel.title, _join(panel.series)) for panel in sparse_only(runs, one)]
 
 
 def _join(every: list[Series]) -> list[Series]:
-    still = [one for one in every if max(one.high) - min(one.low) < 1e-3 * (100 - min(one.low))]
-    if len(still) < 2:
+    flat = [one for one in every if _alike(one.low, one.high)]
+    longest = max(flat, key=lambda one: len(one.xs), default=None)
+    still = [
+        one
+        for one in flat
+        if longest and _alike([*one.low, *longest.low], [*one.high, *longest.high])
+    ]
+    if longest is None or len(still) < 2:
         return every
-    longest = max(still, key=lambda one: len(one.xs))
     held = Series(
-        label="constant: all others",
+        label="constant: all" if len(still) == len(every) else "constant: all others",
         look=asdict(look("Dense")) | {"line": "-"},
         xs=longest.xs,
         middle=longest.middle,
@@ -136,3 +141,8 @@ def _join(every: list[Series]) -> list[Series]:
         marks=sorted({mark for one in still for mark in one.marks}, key=repr),
     )
     return [held, *(one for one in every if one not in still)]
+
+
+def _alike(lows: Sequence[float], highs: Sequence[float]) -> bool:
+    """Whether sparsities, in percent, are one line: the same to a thousandth of what is left."""
+    return max(highs) - min(lows) < 1e-3 * (100 - min(lows))

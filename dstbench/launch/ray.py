@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dstbench.errors import UserError
 from dstbench.launch import Launcher, Task, Wanted, needs
 
 _ALL = 10_000  # runs handed to a cluster, which chooses how many it carries out at a time
@@ -90,10 +91,33 @@ def open_launcher(wanted: Wanted) -> Launcher:
     import ray
 
     address = wanted.options.get("address") or os.environ.get("RAY_ADDRESS")
-    cpus, gpus = wanted.options.get("cpus", wanted.threads or 1), wanted.options.get("gpus", 0)
+    cpus = _share("cpus", wanted.options.get("cpus", wanted.threads or 1))
+    gpus = _share("gpus", wanted.options.get("gpus", 0))
     here: dict[str, Any] = {} if address else {
         "num_cpus": wanted.workers * cpus if wanted.workers else None, "include_dashboard": False
     }  # fmt: skip
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
-    fit = _ALL if address else max(1, int(ray.cluster_resources().get("CPU", 1) // cpus))
-    return Ray(wanted.workers or fit, cpus, gpus)
+    try:
+        ray.init(
+            address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here
+        )
+    except (ConnectionError, ValueError) as error:
+        raise UserError(f"--launcher ray: {str(error).splitlines()[0]}") from None
+    if address:  # a cluster may grow until there is room for a run
+        return Ray(wanted.workers or _ALL, cpus, gpus)
+    there = ray.cluster_resources()
+    for name, share in (("CPU", cpus), ("GPU", gpus)):
+        if share > (has := there.get(name, 0)):
+            ray.shutdown()
+            raise UserError(
+                f"--launch {name.lower()}s={share:g}: this machine has {has:g}, so that no run "
+                "could start. Ask for fewer, or name a cluster: --launch address=auto."
+            )
+    return Ray(wanted.workers or int(there["CPU"] // cpus), cpus, gpus)
+
+
+def _share(name: str, value: Any) -> float:
+    """A run's share of something. Raises UserError for what is none."""
+    if isinstance(value, int | float) and (value > 0 or (value == 0 and name == "gpus")):
+        return value
+    least = "zero or more" if name == "gpus" else "a number above zero"
+    raise UserError(f"--launch {name}={value}: must be {least}.")

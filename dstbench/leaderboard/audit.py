@@ -5,6 +5,7 @@ board; what is only unpublishable (no commit, changed code) keeps it from being 
 """
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -29,9 +30,13 @@ def untrue(record: Mapping[str, Any]) -> Iterator[str]:
     if record["status"] not in OVER:
         yield f"is not over: its status is {record['status']!r}"
     text, sha256 = record["config"]["text"], record["config"]["sha256"]
+    unnamed = list(_untrue_names(record))
+    yield from unnamed
     if not isinstance(text, str) or hashlib.sha256(text.encode()).hexdigest() != sha256:
         yield "config.sha256 is not that of config.text: one of them was changed"
-    yield from _untrue_names(record)
+    elif not unnamed:
+        yield from _untrue_to(text, record)
+    yield from _untrue_provenance(record["provenance"])
     yield from _untrue_sparsity(record)
     if record["status"] == "finished":
         yield from _untrue_accuracy(record)
@@ -43,6 +48,34 @@ def _untrue_names(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is {record[key]!r}, not a name"
     if not isinstance(record["seed"], int) or isinstance(record["seed"], bool):
         yield f"seed is {record['seed']!r}, not a whole number"
+
+
+def _untrue_to(text: str, record: Mapping[str, Any]) -> Iterator[str]:
+    """What the record says of itself and its configuration says otherwise."""
+    set_to = dict(re.findall(r"^(\S+) = (.*)$", text, re.MULTILINE))
+    dataset = set_to.get("Run.dataset", "").strip("'").rpartition("/")[2]  # may be a folder
+    method = set_to.get("Run.method", "@Method()").strip("@()")
+    said = {
+        "method": (set_to.get(f"{method}.name"), repr(record["method"])),
+        "dataset": (dataset or None, record["dataset"]),
+        "model": (set_to.get("Run.model"), f"@{record['model']}"),
+        **{
+            key: (set_to.get(f"Run.{key}"), repr(record[key]))
+            for key in ("recipe", "protocol", "precision", "seed")
+        },
+    }
+    for key, (configured, claimed) in said.items():
+        if configured not in (None, claimed):
+            yield f"{key} is {record[key]!r}, but its configuration says {configured}"
+
+
+def _untrue_provenance(provenance: Mapping[str, Any]) -> Iterator[str]:
+    images = provenance.get("dataset_sha256")
+    if images is not None and not isinstance(images, str):
+        yield f"provenance.dataset_sha256 is {images!r}, not a hash"
+    plugins = provenance.get("plugins", {})
+    if not isinstance(plugins, dict):
+        yield f"provenance.plugins is {plugins!r}, not hashes by name"
 
 
 def _untrue_sparsity(record: Mapping[str, Any]) -> Iterator[str]:

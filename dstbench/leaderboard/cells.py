@@ -205,13 +205,15 @@ class CostRow:
 class Measurement:
     """One line of what `dstbench measure` timed, as medians.
 
-    form: a way to run the network, such as "dense", "masked" or "deployed". latency_ms: of a whole
-    batch. machine: what it was timed on. link: to the file, relative to the leaderboard's folder.
+    dataset: what the network was trained on, "" for a worst case. form: a way to run it, such as
+    "dense", "masked" or "deployed". latency_ms: of a whole batch. machine: what it was timed on.
+    link: to the file, relative to the leaderboard's folder.
     """
 
     method: str
     sparsity: float
     model: str
+    dataset: str
     form: str
     batch: int
     latency_ms: float

@@ -41,7 +41,8 @@ class Collected:
 def collect(sources: list[str], out: Path) -> Collected:
     """Collect from every source: a folder that has run folders below it, or an MLflow URI.
 
-    Raises UserError for a source that is not there or holds no run.
+    Raises UserError for a source that is not there or holds no run, and for an `out` that cannot
+    be written.
     """
     collected = Collected()
     for source in sources:
@@ -58,13 +59,12 @@ def collect(sources: list[str], out: Path) -> Collected:
 def _take(folder: Path, out: Path, collected: Collected) -> None:
     """Take one run, unless it goes on or there is something against it."""
     name = folder.name
+    target = out / "records" / f"{name}.json"
     try:
         record = records.read(folder / RECORD)
         if record["status"] not in OVER:
             collected.unfinished.append(name)
             return
-        content = (folder / RECORD).read_bytes()
-        target = out / "records" / f"{name}.json"
         if target.exists():
             there = records.read(target)["provenance"]["attempt"]
             if there != record["provenance"]["attempt"]:
@@ -73,21 +73,33 @@ def _take(folder: Path, out: Path, collected: Collected) -> None:
                     "instead, delete that file."
                 )
                 return
-        known = target.exists() and target.read_bytes() == content
-        _write(target, content)
-        if (folder / CURVES).exists():
-            lines = (folder / CURVES).read_text(encoding="utf-8").splitlines()
-            reduced = curves.reduce(lines, str(folder / CURVES))
-            _write(out / "curves" / f"{name}.json", curves.encode(reduced))
-        (collected.known if known else collected.new).append(name)
+        reduced = _curves(folder / CURVES)
     except UserError as error:
         collected.complaints.append(error.message)
+        return
+    is_new = _write(target, (folder / RECORD).read_bytes())
+    if reduced is not None:
+        _write(out / "curves" / f"{name}.json", reduced)
+    (collected.new if is_new else collected.known).append(name)
 
 
-def _write(path: Path, content: bytes) -> None:
-    if not path.exists() or path.read_bytes() != content:
+def _curves(path: Path) -> bytes | None:
+    """What is kept of a run's curves, None where it has none."""
+    if not path.exists():
+        return None
+    return curves.encode(curves.reduce(path.read_text(encoding="utf-8").splitlines(), str(path)))
+
+
+def _write(path: Path, content: bytes) -> bool:
+    """Whether that was not there yet."""
+    if path.exists() and path.read_bytes() == content:
+        return False
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, content)
+    except OSError as error:
+        raise UserError(f"--out {path.parent}: cannot be made ({error.strerror}).") from None
+    write_atomic(path, content)
+    return True
 
 
 def _is_uri(source: str) -> bool:

@@ -9,7 +9,7 @@ from dstbench.errors import UserError
 from dstbench.grid import Job
 from dstbench.leaderboard.cells import Measurement
 
-Cellname = tuple[str, str | None, str, float]  # method, dataset, model, sparsity
+Cellname = tuple[str, str, float]  # method, model, sparsity: no image changes how fast they answer
 Timed = Mapping[Cellname, Sequence[Measurement]]
 
 
@@ -23,7 +23,7 @@ def read(folder: Path) -> Timed:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             sparsity = float(content["sparsity"]["asked"])
-            name = content["method"], content["dataset"], content["model"], sparsity
+            name = content["method"], content["model"], sparsity
             lines = _lines(content, sparsity, f"{folder.name}/{path.name}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
@@ -43,6 +43,7 @@ def _lines(content: Mapping[str, Any], sparsity: float, link: str) -> list[Measu
             method=content["method"],
             sparsity=sparsity,
             model=content["model"],
+            dataset=content["dataset"] or "",
             form=timing["form"],
             batch=timing["batch"],
             latency_ms=float(timing["latency_ms"]),
@@ -56,7 +57,5 @@ def _lines(content: Mapping[str, Any], sparsity: float, link: str) -> list[Measu
 
 def of(jobs: Iterable[Job], timed: Timed) -> tuple[Measurement, ...]:
     """What was measured of a table's cells, in the order of its jobs."""
-    names = dict.fromkeys(
-        (job.method, job.dataset, job.model, float(job.sparsity or 0.0)) for job in jobs
-    )
+    names = dict.fromkeys((job.method, job.model, float(job.sparsity or 0.0)) for job in jobs)
     return tuple(line for name in names for line in timed.get(name, ()))

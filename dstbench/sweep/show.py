@@ -59,7 +59,7 @@ def plan_summary(
     """The plan in two lines: how many runs are in which state, and what is left in hours."""
     counted = Counter(stages.values())
     states = ", ".join(f"{counted[s]} {_STAGES[s]}" for s in _STAGES if counted[s])
-    lines = [f"{len(stages)} runs: {states}"]
+    lines = [f"{len(stages)} run{'s'[: len(stages) != 1]}: {states}"]
     known = [s for s in seconds.values() if s is not None]
     unknown = len(seconds) - len(known)
     if known:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,36 @@ def test_an_unfinished_run_is_refused(call, shared):
     (shared / "record.json").write_text(json.dumps(record))
     code, _, err = call("deploy", str(shared))
     assert code == 2 and "not finished" in err
+
+
+def test_without_the_onnx_libraries_the_rest_is_written(call, shared, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails
+    code, out, _ = call("deploy", str(shared))
+    assert code == 0
+    (note,) = [line for line in out.splitlines() if "pip install" in line]
+    assert note == "network.onnx needs onnx: pip install 'dstbench[onnx]'."
+    assert not (shared / "deployed" / "network.onnx").exists()
+    assert "onnx" not in (shared / "deployed" / "README.md").read_text()
+
+
+def test_without_the_onnx_libraries_there_is_no_dense_export(call, offset, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    code, _, err = call("deploy", str(offset), "--dense")
+    assert code == 2
+    assert err == "dstbench: network.onnx needs onnxruntime: pip install 'dstbench[onnx]'.\n"
+    assert not (offset / "deployed").exists()
+
+
+def test_without_numba_one_line_says_what_is_missing(call, shared, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    code, _, err = call("deploy", str(shared))
+    assert code == 2 and err == "dstbench: Deploying needs numba: pip install 'dstbench[deploy]'.\n"
+
+
+def test_a_file_where_the_folder_is_to_be_is_left_alone(call, shared, tmp_path):
+    place = tmp_path / "taken"
+    place.write_text("mine")
+    for out in (place, place / "below"):
+        code, _, err = call("deploy", str(shared), "--out", str(out))
+        assert code == 2 and "Choose another --out" in err and err.count("\n") == 1
+    assert place.read_text() == "mine"

@@ -1,12 +1,14 @@
 """Runs on a real Ray of this machine, one of them with its worker killed in the middle."""
 
 import os
+import re
 import signal
 import time
 
 import pytest
 
 from dstbench import launch, record
+from dstbench.errors import UserError
 from dstbench.launch import Task, Wanted
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'dstbench[ray]'")
@@ -37,6 +39,22 @@ def training(log):
     """Wait until the run in the log has finished an epoch."""
     while not (log.exists() and "epoch" in log.read_text()):
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cpus": "many"}, "--launch cpus=many: must be a number above zero"),
+        ({"cpus": 0}, "--launch cpus=0: must be"),
+        ({"gpus": -1}, "--launch gpus=-1: must be zero or more"),
+        ({"cpus": 10_000}, "--launch cpus=10000: this machine has"),
+    ],
+)
+def test_what_could_never_start_is_refused(tmp_path, monkeypatch, options, said):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(UserError, match=re.escape(said)):
+        launch.launcher("ray", Wanted(None, None, "cpu", tmp_path, options))
+    assert not ray.is_initialized()
 
 
 def test_a_killed_worker_is_told_and_its_run_goes_on(ray_here, tmp_path):

@@ -37,7 +37,7 @@ def record(
     } | names  # fmt: skip
     lines = {"Method.name": repr(method), "ERK.sparsity": repr(sparsity), **SETTINGS}
     lines |= {f"Run.{name}": repr(value) for name, value in names.items()}
-    lines |= {"Run.seed": str(seed)} | dict(settings)
+    lines |= {"Run.model": f"@{names['model']}", "Run.seed": str(seed)} | dict(settings)
     text = "".join(f"{name} = {value}\n" for name, value in sorted(lines.items()))
     live = live_total(sparsity, PRUNABLE) if live is None else live
     measured = 1 - live / PRUNABLE

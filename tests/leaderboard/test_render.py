@@ -119,6 +119,12 @@ def test_runs_that_are_over_are_collected_with_their_curves(lab, call):
     assert contents(lab / "leaderboard") == before
 
 
+def test_a_folder_that_cannot_be_made_is_said_once(lab, call):
+    run_folder(lab / "runs", record(seed=7))
+    code, _, err = call("leaderboard", "mine.gin", "--from", "runs", "--out", "mine.gin")
+    assert code == 2 and "--out mine.gin" in err and err.count("\n") == 1
+
+
 def test_another_attempt_at_a_run_does_not_replace_it(lab, call):
     one = record("EAST", 0, 95.0)
     run_folder(lab / "a", one)

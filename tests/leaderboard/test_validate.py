@@ -51,7 +51,13 @@ def wrong(section, key, value):
         (wrong("config", "text", "Run.seed = 1\n"), "one of them was changed"),
         (wrong("provenance", "commit", None), "names no commit"),
         (wrong("provenance", "dirty", True), "not that of commit c09d0e42"),
+        (wrong("provenance", "plugins", [1]), "provenance.plugins is [1]"),
+        (wrong("provenance", "dataset_sha256", []), "provenance.dataset_sha256 is []"),
         (lambda made: made | {"seed": "0"}, "seed is '0'"),
+        (lambda made: made | {"seed": 9}, "seed is 9, but its configuration says 0"),
+        (lambda made: made | {"method": "Mine"}, "method is 'Mine', but its configuration says"),
+        (lambda made: made | {"recipe": "mine"}, "recipe is 'mine', but its configuration says"),
+        (lambda made: made | {"dataset": "svhn"}, "dataset is 'svhn', but its configuration says"),
         (lambda made: made | {"status": "failed"}, "is not over"),
     ],
 )

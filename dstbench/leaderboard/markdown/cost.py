@@ -55,12 +55,23 @@ def speeds(rows: Sequence[Measurement], printed: Sequence[PaperSpeed] = ()) -> l
     """How fast finished networks answer, and what the paper prints of it."""
     if not rows and not printed:
         return []
-    header = ["method", "sparsity", "form", "batch", "latency (ms)", "images/s", "machine"]
+    header = [
+        "method",
+        "model",
+        "trained on",
+        "sparsity",
+        "form",
+        "batch",
+        "latency (ms)",
+        "images/s",
+        "machine",
+    ]
     return [
         "## Inference",
         table(header, [*map(_measured, rows), *map(_printed, printed)]),
         "Latency of a whole batch, the median that `dstbench measure` found; each row links to all "
-        "it printed. Only lines of one machine compare."
+        "it printed. Only lines of one machine compare. What images a network was trained on "
+        "changes its answers, not its speed."
         + (
             ""
             if all(row.consistent for row in printed)
@@ -73,13 +84,20 @@ def _measured(row: Measurement) -> list[str]:
     name = escape(row.method)
     return [
         link(name, row.link) if row.link else name,
-        percent(row.sparsity), escape(row.form),
-        str(row.batch), f"{row.latency_ms:.2f}", f"{row.images_per_s:,.1f}", escape(row.machine),
-    ]  # fmt: skip
+        escape(row.model),
+        escape(row.dataset) or MISSING,
+        percent(row.sparsity),
+        escape(row.form),
+        *_times(row),
+    ]
 
 
 def _printed(row: PaperSpeed) -> list[str]:
-    return [
-        escape(row.method), MISSING, escape(row.source) + ("" if row.consistent else " **?**"),
-        str(row.batch), f"{row.latency_ms:.2f}", f"{row.images_per_s:,.2f}", escape(row.machine),
-    ]  # fmt: skip
+    doubt = "" if row.consistent else " **?**"
+    return [escape(row.method), *3 * [MISSING], escape(row.source) + doubt, *_times(row)]
+
+
+def _times(row: Measurement | PaperSpeed) -> list[str]:
+    """Batch, latency, throughput, machine."""
+    latency = f"{row.latency_ms:.3g}" if row.latency_ms < 100 else f"{row.latency_ms:,.0f}"
+    return [str(row.batch), latency, f"{row.images_per_s:,.2f}", escape(row.machine)]

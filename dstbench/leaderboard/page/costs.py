@@ -30,6 +30,7 @@ def measurements(rows: Sequence[Measurement], paper: Sequence[PaperSpeed], name:
     heads = [
         button("method", "method", numbers=False),
         button("model", "model", numbers=False),
+        button("trained on", "dataset", numbers=False),
         button("sparsity", "sparsity"),
         button("form", "form", numbers=False),
         button("batch", "batch"),
@@ -75,6 +76,7 @@ def _measured(row: Measurement) -> Html:
         "tr",
         tag("th", marks.method(row.method), scope="row"),
         tag("td", row.model),
+        tag("td", row.dataset or marks.NOTHING),
         _number(percent(row.sparsity), row.sparsity),
         tag("td", tag("a", row.form, href=path(row.link))),
         _number(f"{row.batch}", row.batch),
@@ -92,6 +94,7 @@ def _printed(row: PaperSpeed) -> Html:
     return tag(
         "tr",
         tag("th", marks.method(row.method), scope="row"),
+        tag("td", marks.NOTHING),
         tag("td", marks.NOTHING),
         _number(None, None),
         tag("td", "paper", tag("span", row.source, class_="small")),

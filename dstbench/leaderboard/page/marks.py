@@ -62,7 +62,8 @@ def marks(cell: Cell) -> Html | None:
 def legend() -> Html:
     """What all that means."""
     said = [
-        (tag("b", "bold"), "the best of its section and column, or several that tie"),
+        (tag("b", "bold"), "the highest mean of its section and column, or several that tie; "
+         "without * no claim"),
         (tag("b", "*"), "ahead of the second best: Welch's t-test, two-sided, Holm-adjusted over "
          "the table, p < 0.05"),
         (tag("span", "± 0.31", class_="std"), "standard deviation over seeds, of the sample"),
