@@ -90,7 +90,11 @@ def streamed_plain(
 def decoding_workers() -> int:
     """One for every core that this process may use, shared with others that torchrun started."""
     try:
-        cores = len(os.sched_getaffinity(0))
+        cores = (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
     except AttributeError:  # not on every system
         cores = os.cpu_count() or 1
     return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
