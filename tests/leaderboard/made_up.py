@@ -102,8 +102,8 @@ def board(folder: Path, found=None, curves=True, rows=tuple(METHODS)):
               costs=(CostRow("RigL", 0.9995, command, counted, 1.24e6, 23.5e6, "a note"),
                      CostRow("SET", 0.9995, command, None, None, None, None))),
         Table("table3", "Speed", "inference",
-              measurements=(Measurement("RigL", 0.9995, "ResNet50", "imagenet", "dense", 2, 10.2, 196.1, "CPU",
-                                        "measurements/one.json"),),
+              measurements=(Measurement("RigL", 0.9995, "ResNet50", "imagenet", "dense", 2, 10.2,
+                                        196.1, "CPU", "measurements/one.json"),),
               paper_speeds=(PaperSpeed("EAST", 6.8, 1638.41, 2, "A100", "Table 3"),)),
     )  # fmt: skip
     for result in found:
