@@ -1,0 +1,36 @@
+"""What the README claims is what the committed leaderboard shows."""
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def rows(text):
+    """Method → cells of every table row, without links, bold and what stands on further lines."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("| ") and " ± " in line:
+            method, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+            plain = [re.sub(r"<br>.*", "", cell) for cell in cells]
+            found.setdefault(method, [c for c in map(str.strip, plain) if c not in ("", "–")])
+    return found
+
+
+def test_accuracies_are_the_leaderboards():
+    shown = rows((ROOT / "README.md").read_text())
+    board = rows((ROOT / "leaderboard" / "cifar10_jpeg.md").read_text())
+    assert len(shown) >= 9
+    for method, cells in shown.items():
+        assert cells == board[method], method
+
+
+def test_speeds_are_the_measurements():
+    path = ROOT / "leaderboard" / "measurements" / "worst_case-resnet50-s0.9995.json"
+    timings = json.loads(path.read_text())["timings"]
+    text = (ROOT / "README.md").read_text()
+    for batch in (1, 2, 64):
+        latency = {t["form"]: t["latency_ms"] for t in timings if t["batch"] == batch}
+        dense = min(ms for form, ms in latency.items() if form.startswith("dense"))
+        assert f"{dense / latency['deployed']:.0f}×" in text
