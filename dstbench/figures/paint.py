@@ -136,9 +136,10 @@ def _scales(axes: "Axes", plot: Plot) -> None:
     else:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if plot.axes.get("y") == "symlog":
-        shown = [v for panel in plot.panels for one in panel.series for v in one.middle if v > 0]
-        low, high = min(shown, default=1.0), max(shown, default=1.0)
-        linear = 10.0 ** math.floor(math.log10(max(low, high * 1e-4)))
+        # Logarithmic for nearly all values, however high one peak is, with a place for exact zeros.
+        shown = sorted(v for p in plot.panels for one in p.series for v in one.middle if v > 0)
+        low = shown[len(shown) // 20] if shown else 1.0
+        linear = 10.0 ** math.floor(math.log10(max(low, 1e-6)))
         axes.set_yscale("symlog", linthresh=linear)
 
 
