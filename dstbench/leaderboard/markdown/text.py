@@ -14,7 +14,8 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&#!])")
 
 def escape(text: str) -> str:
     """The text as itself, wherever it stands in a paragraph or a table's cell."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return _SPECIAL.sub(r"\\\1", " ".join(shown.split()))
 
 
 def link(text: str, target: str) -> str:
