@@ -1,18 +1,19 @@
 """Costs, the paper's numbers and measurements: read, never typed, and shown with contradictions."""
 
 import json
+from pathlib import Path
 
 import pytest
 from lab import GRID
 
 from dstbench import grid
-from dstbench.config.shipped import checkout, shipped
+from dstbench.config.shipped import shipped
 from dstbench.errors import UserError
 from dstbench.leaderboard import costs, measurements, paper
 from dstbench.leaderboard.board import build
 from dstbench.leaderboard.markdown import tables
 
-OWN = checkout() / "leaderboard"
+OWN = Path(__file__).parents[2] / "leaderboard"
 
 
 @pytest.fixture(scope="module")
