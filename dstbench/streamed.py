@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils import data as loading
 
 from dstbench.batches import generator
+from dstbench.cores import cores
 from dstbench.decode import colour
 from dstbench.encoded import EncodedImages
 from dstbench.errors import UserError
@@ -89,15 +90,7 @@ def streamed_plain(
 
 def decoding_workers() -> int:
     """One for every core that this process may use, shared with others that torchrun started."""
-    try:
-        cores = (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
-    except AttributeError:  # not on every system
-        cores = os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 # --- in the workers ---------------------------------------------------------------------------

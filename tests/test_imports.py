@@ -10,7 +10,7 @@ from dstbench.config.shipped import PACKAGE, shipped
 
 # From the ground up. A module may import from its own floor and from those below.
 FLOORS = [
-    ["errors", "options", "naming", "sparsity", "__init__"],
+    ["errors", "options", "naming", "sparsity", "cores", "__init__"],
     ["registry", "files", "prunable"],
     ["masks", "schedules", "provenance", "images", "history", "portions"],
     ["record", "packing", "shadow", "uses", "cost", "stepping"],

@@ -5,13 +5,13 @@ a network may be called from several threads at once.
 """
 
 import itertools
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dstbench.cores import cores
 from dstbench.deploy import kernel
 from dstbench.deploy.file import read
 from dstbench.deploy.layout import Layout, lay_out
@@ -47,7 +47,7 @@ class Network:
         self.about: dict[str, Any] = program.about
         numbers = [str(number) for number in range(program.classes)]
         self.classes: list[str] = program.about.get("classes") or numbers
-        self.threads = threads or _processors()
+        self.threads = threads or cores()
         self._program = program
         self._coefficients = program.coefficients()
         areas = program.settings[program.setting, :2].astype(np.int64).prod(1)
@@ -153,13 +153,6 @@ class _Block:
         infer = kernel.infer_bytes if images.dtype == np.uint8 else kernel.infer
         infer(workspace, images, *self.before, logits, *self.after)
         self.workspaces.append(workspace)
-
-
-def _processors() -> int:
-    """Those this process may use; all there are where the system cannot say, as on macOS."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _table(program: Program) -> np.ndarray | None:

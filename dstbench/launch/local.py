@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from dstbench.cores import cores
 from dstbench.launch import Launcher, Task, Wanted, environment, python
 
 _LOOK_S = 0.05
@@ -77,7 +78,7 @@ def open_launcher(wanted: Wanted) -> Launcher:
         threads = () if wanted.threads is None else ("--threads", str(wanted.threads))
         return Local(wanted.workers or len(gpus), threads, gpus)
     each = wanted.threads or 1
-    return Local(wanted.workers or max(1, _cores() // each), ("--threads", str(each)))
+    return Local(wanted.workers or max(1, cores() // each), ("--threads", str(each)))
 
 
 def _gpus(device: str) -> tuple[str, ...]:
@@ -86,9 +87,3 @@ def _gpus(device: str) -> tuple[str, ...]:
         return ()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return tuple(named.split(",") if named else map(str, range(torch.cuda.device_count())))
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -26,7 +26,7 @@ def installed(tmp_path):
     source = Path(dstbench.__file__).parent
     to = tmp_path / "dstbench"
     shutil.copytree(source / "deploy", to / "deploy", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "errors.py"):
+    for name in ("__init__.py", "cores.py", "errors.py"):
         shutil.copy(source / name, to)
     model = random_net(0, strides=(), image=(1, 4, 4))
     (tmp_path / "network.dst").write_bytes(write_bytes(compile_network(model, (1, 4, 4))))
