@@ -48,9 +48,7 @@ def assemble(choices: Choices, precision: str) -> tuple[Run, Resolved]:
 
 def configure(choices: Choices, precision: str) -> Config:
     """All the bindings, in order, before they are resolved."""
-    plugins.load_installed()
-    for path in choices.plugins:
-        plugins.load_file(path)
+    plugins.load(choices.plugins)
     config = Config()
     method, *further = choices.files
     config.add_file(find_gin(method))

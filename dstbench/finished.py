@@ -18,8 +18,7 @@ from torch import nn
 
 from dstbench import builtin, record
 from dstbench.beginning import new_state
-from dstbench.config import Config
-from dstbench.config.plugins import load_file, load_installed
+from dstbench.config import Config, plugins
 from dstbench.errors import UserError
 from dstbench.masks import Masks
 from dstbench.packing import load_network_
@@ -167,11 +166,9 @@ def _payload(path: Path, told: dict[str, Any]) -> dict[str, Any]:
     return payload
 
 
-def _configured(text: str, plugins: Sequence[Path]) -> Run:
+def _configured(text: str, files: Sequence[Path]) -> Run:
     """The run that a resolved gin text describes."""
-    load_installed()
-    for path in plugins:
-        load_file(path)
+    plugins.load(files)
     config = Config()
     config.add_text(text, "run.gin")
     return config.build(config.resolve())

@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -19,6 +20,16 @@ GROUP = "dstbench.methods"
 def installed() -> list[EntryPoint]:
     """The entry points of installed packages that bring methods."""
     return list(entry_points(group=GROUP))
+
+
+def load(files: Iterable[Path] = ()) -> None:
+    """Import what installed packages bring, then these files, each once.
+
+    Raises UserError, naming the package or the line, for one that fails.
+    """
+    load_installed()
+    for path in files:
+        load_file(path)
 
 
 def load_installed() -> None:

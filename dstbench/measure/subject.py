@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dstbench import finished
-from dstbench.config.plugins import load_file, load_installed
+from dstbench.config.plugins import load
 from dstbench.errors import UserError, did_you_mean
 from dstbench.masks import Masks
 from dstbench.registry import lookup, names
@@ -66,9 +66,7 @@ def of_worst_case(
     """
     from dstbench.deploy.worst_case import worst_case  # only here: runs do without
 
-    load_installed()
-    for path in plugins:
-        load_file(path)
+    load(plugins)
     known = names("models")
     if model not in known:
         raise UserError(f"--worst-case {model}: no such model.{did_you_mean(model, known)}")
