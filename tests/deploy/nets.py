@@ -62,13 +62,18 @@ def random_net(seed, *, size=3, width=4, strides=(1, 2), shared=False, bias=True
             if isinstance(module, nn.Conv2d | nn.Linear):
                 dead = torch.rand(module.weight.shape, generator=rng) < sparsity
                 module.weight.mul_(2).masked_fill_(dead, 0)
-            if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(-1.5, 1.5, generator=rng)
-                module.weight[0] = 0  # a channel that its norm makes constant
-                module.bias.uniform_(-0.5, 0.5, generator=rng)
-                module.running_mean.uniform_(-0.5, 0.5, generator=rng)
-                module.running_var.uniform_(0.3, 2, generator=rng)
+            draw_norm_(module, rng)
     return body.eval()
+
+
+def draw_norm_(module, rng):
+    """Trained-like statistics and affine parameters, if it is batch norm."""
+    if isinstance(module, nn.BatchNorm2d):
+        module.weight.uniform_(-1.5, 1.5, generator=rng)
+        module.weight[0] = 0  # a channel that its norm makes constant
+        module.bias.uniform_(-0.5, 0.5, generator=rng)
+        module.running_mean.uniform_(-0.5, 0.5, generator=rng)
+        module.running_var.uniform_(0.3, 2, generator=rng)
 
 
 def compare(model, image=(3, 9, 7), count=5, threads=1):

@@ -8,8 +8,7 @@ import math
 
 import pytest
 import torch
-from deploy.nets import assert_same, compare
-from torch import nn
+from deploy.nets import assert_same, compare, draw_norm_
 
 from dstbench.config.shipped import shipped
 from dstbench.conformance.trial import SIZE, Trial
@@ -42,12 +41,7 @@ def draw_(model, masks):
             fan_in = float(mask.sum()) / len(parameter)
             parameter.copy_(mask * torch.randn(mask.shape, generator=rng) * (2 / math.sqrt(fan_in)))
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.weight.uniform_(-1.5, 1.5, generator=rng)
-            module.weight[0] = 0  # a channel that its norm makes constant
-            module.bias.uniform_(-0.5, 0.5, generator=rng)
-            module.running_mean.uniform_(-0.5, 0.5, generator=rng)
-            module.running_var.uniform_(0.3, 2, generator=rng)
+        draw_norm_(module, rng)
 
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - DENSE))
