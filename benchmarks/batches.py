@@ -24,8 +24,9 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
-from dstbench.batches import Batches, Pipeline
-from dstbench.images import Images
+from dstbench.data.images import Images
+from dstbench.data.in_memory import Batches
+from dstbench.data.preprocessing import Pipeline
 
 BATCH = 128
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)

@@ -32,11 +32,11 @@ import torch
 from timing import interleaved, machine
 from torch import nn
 
-from dstbench import models
-from dstbench.deploy.compile import compile_network
-from dstbench.deploy.file import write_bytes
-from dstbench.deploy.network import Network, load
-from dstbench.deploy.worst_case import worst_case
+from dstbench.deploy.compiler.compile import compile_network
+from dstbench.deploy.runtime.network import Network, load
+from dstbench.deploy.runtime.program_file import write_bytes
+from dstbench.measure.worst_case import worst_case
+from dstbench.models import resnet
 
 Call = Callable[[], object]
 
@@ -90,7 +90,7 @@ def compare(
 
 def measure(name: str, sparsity: float, args: argparse.Namespace) -> dict[int, float]:
     """Batch size → how many times faster; prints as it goes."""
-    model, _ = worst_case(getattr(models, name), sparsity)
+    model, _ = worst_case(getattr(resnet, name), sparsity)
     began = time.perf_counter()
     program = compile_network(model, (3, 32, 32))
     took = time.perf_counter() - began
@@ -130,7 +130,7 @@ before = peak()
 print(peak() - before)
 """
 OURS = PEAK.format(
-    imports="from dstbench.deploy import load, network",
+    imports="from dstbench.deploy import load; from dstbench.deploy.runtime import network",
     start="load(str(Path(sys.argv[1]).with_name('small.dst')), 1)(images)",
     load="load(sys.argv[1], int(sys.argv[3]))(images)",
 )
@@ -144,7 +144,7 @@ DENSE = PEAK.format(
 
 def measure_memory(name: str, sparsity: float, args: argparse.Namespace) -> None:
     """Prints both peaks in MB for every batch size."""
-    model, _ = worst_case(getattr(models, name), sparsity)
+    model, _ = worst_case(getattr(resnet, name), sparsity)
     small = nn.Sequential(nn.Conv2d(3, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.dst"

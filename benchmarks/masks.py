@@ -13,12 +13,12 @@ import torch
 from timing import interleaved, machine
 from torch import Tensor
 
-from dstbench.budget import ERK
-from dstbench.masks import flat
+from dstbench.core.budgets import ERK
+from dstbench.core.masks import flat
+from dstbench.core.state import State
 from dstbench.methods.rigl import RigL
-from dstbench.models import ResNet34
-from dstbench.optim import SGD, Adam
-from dstbench.part import State
+from dstbench.models.resnet import ResNet34
+from dstbench.optim.settings import SGD, Adam
 
 
 def sparse_state(sparsity: float) -> State:

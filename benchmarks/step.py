@@ -14,16 +14,16 @@ import torch
 from timing import interleaved, machine, training_step
 from torch.nn.functional import cross_entropy
 
-from dstbench import models
-from dstbench.budget import ERK
-from dstbench.optim import SGD
-from dstbench.part import State
-from dstbench.place import default_precision
-from dstbench.train import autocast_for
+from dstbench.core.budgets import ERK
+from dstbench.core.state import State
+from dstbench.models import resnet
+from dstbench.optim.settings import SGD
+from dstbench.training.device import default_precision
+from dstbench.training.evaluation import autocast_for
 
 
 def default_step(name: str, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
-    model = getattr(models, name)(num_classes=10).to(memory_format=torch.channels_last)
+    model = getattr(resnet, name)(num_classes=10).to(memory_format=torch.channels_last)
     state = State(model, (3, 32, 32), seed=0, total_steps=1000)
     sparsity = 0.9995 if state.dense_numel > 1e6 else 0.95  # each layer needs a weight
     ERK(sparsity).init_masks(state)
@@ -36,7 +36,7 @@ def default_step(name: str, x: torch.Tensor, y: torch.Tensor) -> Callable[[], No
 
 
 def eager_step(name: str, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:
-    model = getattr(models, name)(num_classes=10)
+    model = getattr(resnet, name)(num_classes=10)
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, nesterov=True
     )

@@ -9,9 +9,9 @@ import time
 import torch
 from timing import machine
 
-from dstbench import models
+from dstbench.core.state import State
 from dstbench.methods.synflow import SynFlow
-from dstbench.part import State
+from dstbench.models import resnet
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     args = options.parse_args()
     print(machine())
     torch.manual_seed(0)
-    model = getattr(models, args.model)(num_classes=10).to(memory_format=torch.channels_last)
+    model = getattr(resnet, args.model)(num_classes=10).to(memory_format=torch.channels_last)
     state = State(model, (3, 32, 32), seed=0, total_steps=1000)
     began = time.perf_counter()
     SynFlow(args.sparsity).init_masks(state)

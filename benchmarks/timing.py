@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dstbench.stepping import Optimizer
-from dstbench.train import Autocast
+from dstbench.optim.optimizer import Optimizer
+from dstbench.training.evaluation import Autocast
 
 
 def interleaved(repeats: int, **candidates: Callable[[], object]) -> dict[str, float]:

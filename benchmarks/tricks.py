@@ -15,16 +15,17 @@ import torch
 from timing import interleaved, machine, training_step
 from torch import Tensor, nn
 
-from dstbench.budget import ERK
-from dstbench.masks import Masks
+from dstbench.core.budgets import ERK
+from dstbench.core.masks import Masks
+from dstbench.core.part import Part
+from dstbench.core.state import State
 from dstbench.methods.dctps import DCTpS
 from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing
 from dstbench.methods.weight_sharing import WeightSharing
-from dstbench.models import ResNet34
-from dstbench.optim import SGD
-from dstbench.part import Part, State
-from dstbench.place import default_precision
-from dstbench.train import autocast_for
+from dstbench.models.resnet import ResNet34
+from dstbench.optim.settings import SGD
+from dstbench.training.device import default_precision
+from dstbench.training.evaluation import autocast_for
 
 CPU = torch.device("cpu")
 AUTOCAST = autocast_for(default_precision(CPU), CPU)

@@ -1,6 +1,6 @@
 """`python -m dstbench` is `dstbench`."""
 
-from dstbench.cli import main
+from dstbench.cli.main import main
 
 if __name__ == "__main__":
     main()

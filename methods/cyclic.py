@@ -5,10 +5,11 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
-from dstbench.dropgrow import DropGrow
+from dstbench.config.registry import register
+from dstbench.core.drop_grow import DropGrow
+from dstbench.core.part import Part
+from dstbench.core.state import State
 from dstbench.errors import UserError, require
-from dstbench.part import Part, State
-from dstbench.registry import register
 
 SHAPES = {
     "cosine": lambda p: 0.5 * (1 - math.cos(2 * math.pi * p)),

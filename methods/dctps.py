@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dstbench.config.registry import register
+from dstbench.core.part import Part
+from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.part import Part, State
-from dstbench.registry import register
-from dstbench.surgery import convolution_settings, places_of, plain_layer
+from dstbench.models.surgery import convolution_settings, places_of, plain_layer
 
 
 def dct_offset(outputs: int, inputs: int) -> Tensor:

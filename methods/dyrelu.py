@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from dstbench.config.registry import register
+from dstbench.core.part import Part
+from dstbench.core.state import State
 from dstbench.errors import UserError, require
-from dstbench.part import Part, State
-from dstbench.registry import register
-from dstbench.shadow import shadow
-from dstbench.surgery import places_of
+from dstbench.models.copies import shadow
+from dstbench.models.surgery import places_of
 
 Blend = Literal["outputs", "coefficients"]
 

@@ -1,13 +1,13 @@
 """EAST: weight sharing, DyReLU phasing and cyclic sparsity on a drop-and-grow method. "Pushing the
 Limits of Sparsity: A Bag of Tricks for Extreme Pruning", 2024, Algorithm 1."""
 
-from dstbench.budget import Budget
-from dstbench.clip import GradientClip
+from dstbench.config.registry import register
+from dstbench.core.budgets import Budget
+from dstbench.core.gradient_clip import GradientClip
+from dstbench.core.method import Method
 from dstbench.methods.cyclic import Cyclic
 from dstbench.methods.dyrelu import DyReLUPhasing
 from dstbench.methods.weight_sharing import WeightSharing
-from dstbench.part import Method
-from dstbench.registry import register
 
 
 @register("parts")

@@ -3,10 +3,10 @@ All Tickets Winners", algorithm 1."""
 
 from torch import Tensor
 
-from dstbench.dropgrow import DropGrow
-from dstbench.masks import gradient_of
-from dstbench.part import State
-from dstbench.registry import register
+from dstbench.config.registry import register
+from dstbench.core.drop_grow import DropGrow
+from dstbench.core.masks import gradient_of
+from dstbench.core.state import State
 
 
 @register("parts")

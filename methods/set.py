@@ -1,9 +1,9 @@
 """SET: grow where chance says. Mocanu et al. 2018, "Scalable training of artificial neural
 networks with adaptive sparse connectivity inspired by network science"."""
 
-from dstbench.dropgrow import DropGrow
-from dstbench.part import State
-from dstbench.registry import register
+from dstbench.config.registry import register
+from dstbench.core.drop_grow import DropGrow
+from dstbench.core.state import State
 
 
 @register("parts")

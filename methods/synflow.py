@@ -7,12 +7,14 @@ import math
 import torch
 from torch import Tensor, nn
 
-from dstbench.budget import live_total
+from dstbench.config.registry import register
+from dstbench.core.masks import flat
+from dstbench.core.part import Part
+from dstbench.core.prunable import prunable
+from dstbench.core.selection import largest
+from dstbench.core.state import State
 from dstbench.errors import UserError, require
-from dstbench.masks import flat, largest
-from dstbench.part import Part, State
-from dstbench.prunable import prunable
-from dstbench.registry import register
+from dstbench.sparsity import live_total
 
 
 @register("parts")

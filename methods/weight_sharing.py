@@ -6,10 +6,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from dstbench.config.registry import register
+from dstbench.core.part import Part
+from dstbench.core.state import State
 from dstbench.errors import UserError, require
-from dstbench.part import Part, State
-from dstbench.registry import register
-from dstbench.surgery import convolution_settings, plain_layer
+from dstbench.models.surgery import convolution_settings, plain_layer
 
 
 class SharedConv2d(nn.Conv2d):

@@ -8,8 +8,8 @@ import torch
 from hypothesis import settings
 from torch import nn
 
-from dstbench.cli import main
-from dstbench.part import State
+from dstbench.cli.main import main
+from dstbench.core.state import State
 
 torch.set_num_threads(1)
 settings.register_profile("dstbench", deadline=None, max_examples=50)

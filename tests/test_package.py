@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dstbench.config.shipped import checkout
+from dstbench.config.shipped_files import checkout
 
 pytest.importorskip("hatchling")
 ROOT = checkout()

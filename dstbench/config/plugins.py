@@ -1,7 +1,7 @@
 """Methods from elsewhere: a Python file named on the command line, or an installed package.
 
-Either registers its classes with `dstbench.registry.register` when it is imported; a package names
-the module in its entry points, group `dstbench.methods`.
+Either registers its classes with `dstbench.config.registry.register` when it is imported; a package
+names the module in its entry points, group `dstbench.methods`.
 """
 
 import hashlib

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dstbench.budget import live_total
-from dstbench.conformance.layout import strangers
-from dstbench.conformance.leaves import differences, leaves
+from dstbench.conformance.memory_layout import strangers
+from dstbench.conformance.snapshot import differences, leaves
 from dstbench.conformance.trial import Trial, advance, begun, nothing, parts_of
-from dstbench.dropgrow import DropGrow
-from dstbench.part import Part, State
+from dstbench.core.drop_grow import DropGrow
+from dstbench.core.part import Part
+from dstbench.core.state import State
+from dstbench.sparsity import live_total
 
 
 def check_budget(trial: Trial, optimizer: str) -> None:
@@ -83,7 +84,7 @@ def check_layout(trial: Trial, optimizer: str) -> None:
         found = next(strangers(trial, optimizer), None)
         assert found is None, (
             f"{found}: other weights grow when the tensor lies otherwise in memory. Scores and "
-            "positions count along the memory, as `gradient_of` and `flat` of dstbench.masks do."
+            "positions count along the memory, as gradient_of and flat of dstbench.core.masks do."
         )
 
 

@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dstbench.assemble import Choices, assemble
-from dstbench.batches import Batches
-from dstbench.beginning import new_state
-from dstbench.config.shipped import shipped
+from dstbench.config.choices import Choices
+from dstbench.config.shipped_files import shipped
+from dstbench.core.part import Part
+from dstbench.core.state import State
+from dstbench.data.images import Images
+from dstbench.data.in_memory import Batches
+from dstbench.data.preprocessing import Fitted
 from dstbench.errors import UserError
-from dstbench.images import Images
-from dstbench.part import Part, State
-from dstbench.pipeline import Fitted
-from dstbench.run import Run
-from dstbench.train import autocast_for, train
+from dstbench.training.build import new_state
+from dstbench.training.configure import assemble
+from dstbench.training.evaluation import autocast_for
+from dstbench.training.loop import train
+from dstbench.training.settings import Run
 
 EPOCHS, BATCH, IMAGES, CLASSES, SIZE = 10, 16, 64, 4, 8
 INTERVAL = 3  # optimizer steps, for methods that give theirs in steps

@@ -7,7 +7,7 @@ torch, and is imported by its own name.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dstbench.deploy.network import Network, load
+    from dstbench.deploy.runtime.network import Network, load
 
 __all__ = ["Network", "load"]
 
@@ -15,6 +15,6 @@ __all__ = ["Network", "load"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dstbench.deploy import network
+    from dstbench.deploy.runtime import network
 
     return getattr(network, name)

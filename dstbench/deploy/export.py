@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from dstbench.budget import live_total
-from dstbench.deploy.agreement import TOLERANCE, relative_error
-from dstbench.deploy.card import card
-from dstbench.deploy.compile import compile_network
-from dstbench.deploy.file import write_bytes
-from dstbench.deploy.network import Network, load
-from dstbench.deploy.onnx import check_onnx, write_onnx
-from dstbench.deploy.trace import trace
-from dstbench.deploy.weights import write_weights
+from dstbench.deploy.compiler.compile import compile_network
+from dstbench.deploy.compiler.trace import trace
+from dstbench.deploy.model_card import card
+from dstbench.deploy.onnx_export import write_onnx
+from dstbench.deploy.runtime.network import Network, load
+from dstbench.deploy.runtime.program_file import write_bytes
+from dstbench.deploy.sparse_weights import write_weights
+from dstbench.deploy.verify import TOLERANCE, check_onnx, relative_error
 from dstbench.errors import UserError
-from dstbench.files import write_atomic
+from dstbench.sparsity import live_total
+from dstbench.utils.files import write_atomic
 
 if TYPE_CHECKING:
-    from dstbench.finished import Finished
+    from dstbench.training.trained_network import Finished
 
 CHECKED = 64  # images that a deployed network is compared on
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dstbench.figures import series as of
-from dstbench.figures.runs import RunData
+from dstbench.figures.run_data import RunData
 from dstbench.figures.series import Draft, Panel, Plot, Series
 
 _POINTS = 125  # of a line, at most

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from dstbench.figures.looks import families, in_order, look
-from dstbench.figures.runs import RunData
+from dstbench.figures.run_data import RunData
+from dstbench.figures.styles import families, in_order, look
 from dstbench.sparsity import percent
 
 Mark = tuple[str, float, float | None]  # what, x, y; None is the foot of the axes

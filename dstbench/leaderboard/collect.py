@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dstbench import record as records
 from dstbench.errors import UserError
-from dstbench.files import write_atomic
 from dstbench.leaderboard import curves
-from dstbench.leaderboard.audit import OVER
-from dstbench.provenance import without_password
+from dstbench.leaderboard.validation import OVER
+from dstbench.records import record as records
+from dstbench.records.provenance import without_password
+from dstbench.utils.files import write_atomic
 
 if TYPE_CHECKING:
     from dstbench.tracking.store import Store
@@ -116,7 +116,8 @@ def _from_folder(folder: Path) -> Iterator[Path]:
 
 def _from_store(uri: str) -> Iterator[Path]:
     """Folders with what a store holds of each of its runs, one at a time, oldest first."""
-    from dstbench.tracking.store import open_store, reason, resolve
+    from dstbench.tracking.store import open_store, reason
+    from dstbench.tracking.store_uri import resolve
 
     uri = resolve(uri)
     shown = without_password(uri)
@@ -132,7 +133,7 @@ def _from_store(uri: str) -> Iterator[Path]:
 
 
 def _runs(store: "Store") -> Iterator[Path]:
-    from dstbench.tracking.rows import HASH
+    from dstbench.tracking.mlflow_terms import HASH
 
     token = None
     while True:

@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dstbench.config.shipped import roots
+from dstbench.config.shipped_files import roots
 from dstbench.errors import UserError
-from dstbench.leaderboard.cells import Key, PaperSpeed, PaperValue
+from dstbench.leaderboard.board import Key
+from dstbench.leaderboard.rows import PaperSpeed, PaperValue
 
 FILE = "paper.json"
 

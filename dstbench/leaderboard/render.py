@@ -6,10 +6,11 @@ Figures are compared by the data they were drawn from, see figures.py.
 from pathlib import Path
 
 from dstbench.errors import UserError
-from dstbench.files import write_atomic
-from dstbench.leaderboard import figures, page
-from dstbench.leaderboard.cells import Board
+from dstbench.leaderboard import gallery
+from dstbench.leaderboard.board import Board
 from dstbench.leaderboard.markdown import overview, tables
+from dstbench.leaderboard.page import render
+from dstbench.utils.files import write_atomic
 
 README, FIGURES = "README.md", "figures"
 
@@ -17,7 +18,7 @@ README, FIGURES = "README.md", "figures"
 def files(board: Board) -> dict[str, bytes]:
     """Name → content of every text file of the board."""
     found = {f"{table.name}.md": tables.render(table) for table in board.tables}
-    found |= {README: overview.render(board), overview.PAGE: page.render(board)}
+    found |= {README: overview.render(board), overview.PAGE: render.render(board)}
     return {name: text.encode() for name, text in found.items()}
 
 
@@ -44,13 +45,13 @@ def draw(board: Board) -> list[Path]:
 
     Raises UserError when matplotlib is missing and one has.
     """
-    return figures.draw(board, board.folder / FIGURES)
+    return gallery.draw(board, board.folder / FIGURES)
 
 
 def stale(board: Board) -> list[str]:
     """Names of files that are not what the board gives; nothing is written."""
     texts = [n for n, content in files(board).items() if not _is(board.folder / n, content)]
-    drawn = figures.stale(board, board.folder / FIGURES)
+    drawn = gallery.stale(board, board.folder / FIGURES)
     return [*texts, *(f"{FIGURES}/{name}" for name in drawn)]
 
 

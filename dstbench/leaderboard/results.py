@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dstbench import record as records
 from dstbench.errors import UserError
-from dstbench.leaderboard.audit import untrue
-from dstbench.leaderboard.cells import Column, Key, Refused, Result
+from dstbench.leaderboard.board import Column, Key, Refused, Result
+from dstbench.leaderboard.validation import untrue
+from dstbench.records import record as records
 from dstbench.sparsity import percent
 
 _SEED = re.compile(r"^Run\.seed = .*\n?", re.MULTILINE)

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dstbench.core.masks import Masks
 from dstbench.errors import UserError
-from dstbench.masks import Masks
 
 COMPILE_SECONDS = 180  # for one compiler, all batch sizes together
 
@@ -126,7 +126,7 @@ def deployed_form(
     if not masks:
         raise UserError("this network is dense")
     from dstbench.deploy import Network as Deployed
-    from dstbench.deploy.compile import compile_network
+    from dstbench.deploy.compiler.compile import compile_network
 
     with within(COMPILE_SECONDS):
         network = Deployed(compile_network(model, image_shape), torch.get_num_threads())

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from dstbench import finished
 from dstbench.config.plugins import load
+from dstbench.config.registry import lookup, names
+from dstbench.core.masks import Masks
 from dstbench.errors import UserError, did_you_mean
-from dstbench.masks import Masks
-from dstbench.registry import lookup, names
-from dstbench.shadow import kept_rng
+from dstbench.models.copies import kept_rng
+from dstbench.training import trained_network
 
 Shape = tuple[int, int, int]
 
@@ -34,7 +34,7 @@ class Subject:
 
 def of_run(folder: Path, plugins: Sequence[Path] = ()) -> Subject:
     """The finished network of a run folder. Raises UserError as `finished.load` does."""
-    done = finished.load(folder, plugins)
+    done = trained_network.load(folder, plugins)
     told = done.record
     about = {
         "method": told["method"],
@@ -64,7 +64,7 @@ def of_worst_case(
 
     Raises UserError for a model that is not registered, or cannot be had so sparse.
     """
-    from dstbench.deploy.worst_case import worst_case  # only here: runs do without
+    from dstbench.measure.worst_case import worst_case  # only here: runs do without
 
     load(plugins)
     known = names("models")

@@ -13,8 +13,8 @@ from statistics import median
 from typing import Any
 
 from dstbench.errors import UserError
-from dstbench.record import read
-from dstbench.rundir import RECORD
+from dstbench.records.record import read
+from dstbench.records.run_folder import RECORD
 from dstbench.sweep.plan import Planned
 
 _ALIKE = ("dataset", "model", "batch_size", "train_images", "precision")  # parameters of Run

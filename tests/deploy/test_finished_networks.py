@@ -8,13 +8,14 @@ import math
 
 import pytest
 import torch
-from deploy.nets import assert_same, compare, draw_norm_
+from helpers.deploy_networks import assert_same, compare, draw_norm_
 
-from dstbench.config.shipped import shipped
+from dstbench.config.shipped_files import shipped
 from dstbench.conformance.trial import SIZE, Trial
-from dstbench.deploy.compile import compile_network
-from dstbench.deploy.onnx import check_onnx, write_onnx
-from dstbench.deploy.trace import trace
+from dstbench.deploy.compiler.compile import compile_network
+from dstbench.deploy.compiler.trace import trace
+from dstbench.deploy.onnx_export import write_onnx
+from dstbench.deploy.verify import check_onnx
 from dstbench.errors import UserError
 
 METHODS = {name: str(path) for name, path in shipped("methods").items()}

@@ -7,13 +7,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from browser import ask, dump, needs_chromium
+from helpers.browser import ask, dump, needs_chromium
+from helpers.made_up_records import METHODS, SPARSITIES, board, column, result, results
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import METHODS, SPARSITIES, board, column, result, results
 
-from dstbench.leaderboard import figures, page
-from dstbench.leaderboard.cells import Block, Board, Cell, Key
+from dstbench.leaderboard import gallery
+from dstbench.leaderboard.board import Block, Board, Cell, Key
+from dstbench.leaderboard.page import render
 from dstbench.leaderboard.page.html import path, tag
 
 EVIL = "<script>alert(1)</script>"
@@ -43,7 +44,7 @@ class Parsed(HTMLParser):
 def rendered(tmp_path_factory):
     """A page with its records, without pictures: the path of index.html."""
     folder = tmp_path_factory.mktemp("board")
-    (folder / "index.html").write_text(page.render(board(folder)))
+    (folder / "index.html").write_text(render.render(board(folder)))
     return folder / "index.html"
 
 
@@ -51,8 +52,8 @@ def rendered(tmp_path_factory):
 
 
 def test_the_same_board_gives_the_same_bytes(tmp_path):
-    first = page.render(board(tmp_path))
-    assert page.render(board(tmp_path)) == first
+    first = render.render(board(tmp_path))
+    assert render.render(board(tmp_path)) == first
     assert first.endswith("</html>\n")
 
 
@@ -68,14 +69,14 @@ def test_marks_of_runs_that_failed(tmp_path):
             return {"accuracy": None, "diverged": True}
         return {"selected_on_test": key.method == "SET"}
 
-    text = Parsed(page.render(board(tmp_path, results(changes=failed)))).text
+    text = Parsed(render.render(board(tmp_path, results(changes=failed)))).text
     assert "diverged 1/3" in text and text.count("selected on test") > 6
 
 
 def test_every_link_leads_somewhere_and_every_record_is_linked(tmp_path):
     made = board(tmp_path)
-    text = page.render(made)
-    for setting, plots in figures.sets(made).items():
+    text = render.render(made)
+    for setting, plots in gallery.sets(made).items():
         folder = tmp_path / "figures" / setting.slug
         folder.mkdir(parents=True)
         for file in (f"{plot.name}{suffix}" for plot in plots for suffix in (".svg", ".png")):
@@ -93,7 +94,7 @@ def test_every_link_leads_somewhere_and_every_record_is_linked(tmp_path):
 
 
 def test_a_board_without_anything_is_a_page_too(tmp_path):
-    parsed = Parsed(page.render(Board(tmp_path, (), (), ())))
+    parsed = Parsed(render.render(Board(tmp_path, (), (), ())))
     assert "0 runs of 0 methods" in parsed.text and not parsed.named("img")
 
 
@@ -102,7 +103,7 @@ def test_command_of_a_record_is_shown_as_it_is_typed(tmp_path):
     one = result("SET", column("cifar10", SPARSITIES[0]), 0, 50.0, command=typed)
     assert (
         """dstbench run methods/set.gin --set 'SET.name = '"'"'a'"'"''"""
-        in Parsed(page.render(board(tmp_path, [one]))).text
+        in Parsed(render.render(board(tmp_path, [one]))).text
     )
 
 
@@ -124,7 +125,7 @@ def test_a_link_stays_in_its_folder_of_this_site(name):
 def test_no_name_makes_an_element(method, dataset):
     folder = Path("/nowhere")
     plain, odd = (
-        Parsed(page.render(_one(folder, m, d))) for m, d in (("A", "d"), (method, dataset))
+        Parsed(render.render(_one(folder, m, d))) for m, d in (("A", "d"), (method, dataset))
     )
     assert [name for name, _ in odd.elements] == [name for name, _ in plain.elements]
     assert [set(a) for _, a in odd.elements] == [set(a) for _, a in plain.elements]
@@ -158,7 +159,7 @@ def test_the_page_names_no_other_place(rendered):
 @needs_chromium
 def test_a_hostile_record_does_nothing(tmp_path):
     made = _one(tmp_path, EVIL, QUOTES)
-    (tmp_path / "index.html").write_text(page.render(made))
+    (tmp_path / "index.html").write_text(render.render(made))
     found = ask(
         tmp_path / "index.html",
         """
@@ -221,7 +222,7 @@ def test_numbers_sort_as_numbers_and_what_is_missing_comes_last(tmp_path):
     found = [r for r in results(accuracies, ("cifar10",)) if r.key.column.sparsity < 0.9999
              or r.key.method == "RigL"]  # fmt: skip
     (tmp_path / "index.html").write_text(
-        page.render(board(tmp_path, found, rows=("SET", "RigL", "EAST")))
+        render.render(board(tmp_path, found, rows=("SET", "RigL", "EAST")))
     )
     orders = ask(
         tmp_path / "index.html",
@@ -353,8 +354,8 @@ def test_the_policy_stops_what_would_get_in(rendered):
 def test_only_files_are_asked_for_and_pictures_are_shown(tmp_path):
     pytest.importorskip("matplotlib")
     made = board(tmp_path, results(datasets=("cifar10",)))
-    figures.draw(made, tmp_path / "figures")
-    (tmp_path / "index.html").write_text(page.render(made))
+    gallery.draw(made, tmp_path / "figures")
+    (tmp_path / "index.html").write_text(render.render(made))
     found = ask(
         tmp_path / "index.html",
         """

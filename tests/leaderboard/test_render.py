@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lab import GRID, name_of, record, run_folder, write
+from helpers.lab import GRID, name_of, record, run_folder, write
 
-from dstbench import record as records
+from dstbench.records import record as records
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_damaged_run_is_named_and_the_others_are_collected(lab, call):
 
 
 def test_runs_of_an_mlflow_store_are_the_same_as_those_of_folders(lab, call):
-    from dstbench.tracking import sync
+    from dstbench.tracking.live_mirror import sync
 
     folder = run_folder(lab / "runs", record("EAST", 0, 95.0))
     text = json.loads((folder / "record.json").read_text())

@@ -3,12 +3,12 @@
 import statistics
 
 import pytest
+from helpers.lab import PRUNABLE, record, write
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import PRUNABLE, record, write
 
 from dstbench.leaderboard import results
-from dstbench.leaderboard.cells import Cell
+from dstbench.leaderboard.board import Cell
 
 
 def read(out):

@@ -4,21 +4,21 @@ import math
 from fractions import Fraction
 
 import pytest
+from helpers.tiny_runs import go, resumed, started, through_a_file, tiny_resnet
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import go, resumed, started, through_a_file, tiny_resnet
 
-from dstbench.budget import EPL, ERK
+from dstbench.config.registry import lookup
+from dstbench.core.budgets import EPL, ERK
+from dstbench.core.masks import flat
+from dstbench.core.method import Method
 from dstbench.errors import UserError
-from dstbench.masks import flat
 from dstbench.methods.cyclic import Cyclic
 from dstbench.methods.dctps import DCTpS
 from dstbench.methods.rigl import RigL
 from dstbench.methods.set import SET
 from dstbench.methods.synflow import SynFlow
 from dstbench.methods.weight_sharing import WeightSharing
-from dstbench.part import Method
-from dstbench.registry import lookup
 
 
 def cyclic(mover=None, sparsity=0.9, **settings):

@@ -7,14 +7,25 @@ import numpy as np
 import pytest
 import scipy.fft
 import torch
+from helpers.tiny_runs import (
+    CLASSES,
+    IMAGE,
+    go,
+    logits,
+    operated,
+    resumed,
+    started,
+    through_a_file,
+    tiny_resnet,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import CLASSES, IMAGE, go, logits, operated, resumed, started, through_a_file, tiny_resnet
 from torch import nn
 
-from dstbench.assemble import Choices, assemble
-from dstbench.budget import EPL, ERK
-from dstbench.cost import cost
+from dstbench.config.choices import Choices
+from dstbench.config.registry import lookup
+from dstbench.core.budgets import EPL, ERK
+from dstbench.core.method import Method
 from dstbench.errors import UserError
 from dstbench.methods.cyclic import Cyclic
 from dstbench.methods.dctps import DCTConv2d, DCTLinear, DCTpS, dct_offset
@@ -22,9 +33,9 @@ from dstbench.methods.dyrelu import DyReLUPhasing
 from dstbench.methods.rigl import RigL
 from dstbench.methods.set import SET
 from dstbench.methods.weight_sharing import WeightSharing
-from dstbench.optim import SGD, Adam
-from dstbench.part import Method
-from dstbench.registry import lookup
+from dstbench.metrics.cost import cost
+from dstbench.optim.settings import SGD, Adam
+from dstbench.training.configure import assemble
 
 sizes = st.integers(1, 40)
 

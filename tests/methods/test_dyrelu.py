@@ -5,24 +5,33 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_runs import (
+    IMAGE,
+    go,
+    logits,
+    operated,
+    resumed,
+    started,
+    through_a_file,
+    tiny_resnet,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import IMAGE, go, logits, operated, resumed, started, through_a_file, tiny_resnet
 from torch import nn
 
-from dstbench.budget import ERK
-from dstbench.cost import cost
+from dstbench.config.registry import lookup
+from dstbench.core.budgets import ERK
+from dstbench.core.masks import Masks
+from dstbench.core.packing import load_network_
+from dstbench.core.prunable import prunable
+from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.masks import Masks
 from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing, _Dynamic
 from dstbench.methods.rigl import RigL
-from dstbench.models import ResNet34, ResNet50
-from dstbench.optim import SGD, Adam, TorchOptimizer
-from dstbench.packing import load_network_
-from dstbench.part import State
-from dstbench.paths import live_path_share
-from dstbench.prunable import prunable
-from dstbench.registry import lookup
+from dstbench.metrics.cost import cost
+from dstbench.metrics.live_paths import live_path_share
+from dstbench.models.resnet import ResNet34, ResNet50
+from dstbench.optim.settings import SGD, Adam, TorchOptimizer
 
 OPTIMIZERS = [SGD(0.05, weight_decay=0.01), Adam(0.01, weight_decay=0.01),
               TorchOptimizer("AdamW", 0.01, {"weight_decay": 0.1})]  # fmt: skip

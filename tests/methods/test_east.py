@@ -1,12 +1,14 @@
 """EAST and every other row of its tables: the parts that the gin files build."""
 
 import pytest
-from tiny import go, started, tiny_resnet
+from helpers.tiny_runs import go, started, tiny_resnet
 
-from dstbench.assemble import Choices, assemble
-from dstbench.budget import EPL, ERK
-from dstbench.clip import GradientClip
-from dstbench.config.shipped import shipped
+from dstbench.config.choices import Choices
+from dstbench.config.registry import lookup
+from dstbench.config.shipped_files import shipped
+from dstbench.core.budgets import EPL, ERK
+from dstbench.core.gradient_clip import GradientClip
+from dstbench.core.method import Method
 from dstbench.errors import UserError
 from dstbench.methods.cyclic import Cyclic
 from dstbench.methods.dctps import DCTpS
@@ -15,8 +17,7 @@ from dstbench.methods.east import EAST
 from dstbench.methods.rigl import RigL
 from dstbench.methods.set import SET
 from dstbench.methods.weight_sharing import WeightSharing
-from dstbench.part import Method
-from dstbench.registry import lookup
+from dstbench.training.configure import assemble
 
 ROWS = {
     "dense": ("Dense", []),

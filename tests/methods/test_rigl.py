@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from dstbench.budget import ERK
-from dstbench.masks import flat
+from dstbench.config.registry import lookup
+from dstbench.core.budgets import ERK
+from dstbench.core.masks import flat
+from dstbench.core.state import State
 from dstbench.methods.rigl import RigL
-from dstbench.optim import SGD, Adam, TorchOptimizer
-from dstbench.part import State
-from dstbench.registry import lookup
+from dstbench.optim.settings import SGD, Adam, TorchOptimizer
 
 
 def test_it_is_registered():

@@ -5,8 +5,8 @@ from collections import Counter
 import torch
 from scipy.stats import chisquare
 
+from dstbench.config.registry import lookup
 from dstbench.methods.set import SET
-from dstbench.registry import lookup
 
 
 def test_it_is_registered():

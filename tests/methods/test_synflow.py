@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from dstbench.budget import live_total
+from dstbench.core.masks import Masks, flat
+from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.masks import Masks, flat
 from dstbench.methods import synflow
 from dstbench.methods.synflow import Flow, SynFlow, kept_per_round
-from dstbench.models import ResNet20
-from dstbench.part import State
+from dstbench.models.resnet import ResNet20
+from dstbench.sparsity import live_total
 
 
 def chain(widths, bias=False, seed=0):

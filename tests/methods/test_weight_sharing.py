@@ -2,18 +2,27 @@
 
 import pytest
 import torch
-from tiny import IMAGE, go, logits, operated, resumed, started, through_a_file, tiny_resnet
+from helpers.tiny_runs import (
+    IMAGE,
+    go,
+    logits,
+    operated,
+    resumed,
+    started,
+    through_a_file,
+    tiny_resnet,
+)
 from torch import nn
 
-from dstbench.budget import ERK
-from dstbench.cost import cost
+from dstbench.config.registry import lookup
+from dstbench.core.budgets import ERK
+from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.methods.rigl import RigL
 from dstbench.methods.weight_sharing import SharedConv2d, WeightSharing
-from dstbench.models import ResNet34, ResNet50
-from dstbench.part import State
-from dstbench.paths import live_path_share
-from dstbench.registry import lookup
+from dstbench.metrics.cost import cost
+from dstbench.metrics.live_paths import live_path_share
+from dstbench.models.resnet import ResNet34, ResNet50
 
 
 def shared(model):

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from dstbench.errors import UserError
-from dstbench.tracking.store import Store, database_of, open_store, probe, reason, resolve
+from dstbench.tracking.store import Store, open_store, probe, reason
+from dstbench.tracking.store_uri import database_of, resolve
 
 
 def test_the_default_store(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dstbench.leaderboard.cells import Block, Cell, Column, shown
+from dstbench.leaderboard.board import Block, Cell, Column, shown
 from dstbench.leaderboard.markdown.text import MISSING, escape, link, signed, table
 from dstbench.sparsity import percent
 

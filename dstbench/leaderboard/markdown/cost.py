@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dstbench.leaderboard.cells import CostRow, Measurement, PaperSpeed
 from dstbench.leaderboard.markdown.text import MISSING, escape, link, signed, table
+from dstbench.leaderboard.rows import CostRow, Measurement, PaperSpeed
 from dstbench.sparsity import percent
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from dstbench.leaderboard import figures
-from dstbench.leaderboard.cells import Block, Board, Comparison, shown
+from dstbench.leaderboard import gallery
+from dstbench.leaderboard.board import Block, Board, Comparison, shown
 from dstbench.leaderboard.markdown.accuracy import footnotes, headings, sections
 from dstbench.leaderboard.markdown.cost import speeds
 from dstbench.leaderboard.markdown.text import RENDERED, document, escape, link, table
@@ -94,7 +94,7 @@ def _others(board: Board) -> list[str]:
 
 def _figures(board: Board) -> list[str]:
     lines = []
-    for setting, plots in figures.sets(board).items():
+    for setting, plots in gallery.sets(board).items():
         files = ", ".join(
             link(escape(plot.title), f"figures/{setting.slug}/{plot.name}.png") for plot in plots
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dstbench.leaderboard.cells import Table
+from dstbench.leaderboard.board import Table
 from dstbench.leaderboard.markdown import accuracy, cost
 from dstbench.leaderboard.markdown.text import RENDERED, document, escape
 

@@ -3,10 +3,10 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
-from dstbench.leaderboard.cells import CostRow, Measurement, PaperSpeed
-from dstbench.leaderboard.page import marks
-from dstbench.leaderboard.page.grid import button, scrolling
+from dstbench.leaderboard.page import formatting
 from dstbench.leaderboard.page.html import Html, path, tag
+from dstbench.leaderboard.page.parts import button, scrolling
+from dstbench.leaderboard.rows import CostRow, Measurement, PaperSpeed
 from dstbench.sparsity import percent
 
 
@@ -47,7 +47,7 @@ def _cost(row: CostRow) -> Html:
     macs, dense, stored = (figures.get(k) for k in ("macs", "dense_macs", "stored_weights"))
     return tag(
         "tr",
-        tag("th", marks.method(row.method), scope="row"),
+        tag("th", formatting.method(row.method), scope="row"),
         _number(percent(row.sparsity), row.sparsity),
         _number(_millions(macs), macs),
         _number(
@@ -74,9 +74,9 @@ def _cost(row: CostRow) -> Html:
 def _measured(row: Measurement) -> Html:
     return tag(
         "tr",
-        tag("th", marks.method(row.method), scope="row"),
+        tag("th", formatting.method(row.method), scope="row"),
         tag("td", row.model),
-        tag("td", row.dataset or marks.NOTHING),
+        tag("td", row.dataset or formatting.NOTHING),
         _number(percent(row.sparsity), row.sparsity),
         tag("td", tag("a", row.form, href=path(row.link))),
         _number(f"{row.batch}", row.batch),
@@ -93,9 +93,9 @@ def _printed(row: PaperSpeed) -> Html:
     doubt = "latency and throughput contradict each other"
     return tag(
         "tr",
-        tag("th", marks.method(row.method), scope="row"),
-        tag("td", marks.NOTHING),
-        tag("td", marks.NOTHING),
+        tag("th", formatting.method(row.method), scope="row"),
+        tag("td", formatting.NOTHING),
+        tag("td", formatting.NOTHING),
         _number(None, None),
         tag("td", "paper", tag("span", row.source, class_="small")),
         _number(f"{row.batch}", row.batch),
@@ -119,7 +119,7 @@ def _table(caption: str, heads: Iterable[Html], rows: Iterable[Html], name: str)
 def _number(said: str | None, value: float | None) -> Html:
     return tag(
         "td",
-        said or marks.NOTHING,
+        said or formatting.NOTHING,
         class_="number",
         data_value=None if value is None else f"{value:.10g}",
     )

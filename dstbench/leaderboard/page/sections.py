@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from dstbench.figures import Plot, Setting, size
-from dstbench.leaderboard.cells import Board
+from dstbench.figures.drawing import size
+from dstbench.figures.run_data import Setting
+from dstbench.figures.series import Plot
+from dstbench.leaderboard.board import Board
 from dstbench.leaderboard.page.html import Html, join, path, tag
 
 

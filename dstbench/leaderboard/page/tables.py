@@ -3,10 +3,10 @@
 import itertools
 from collections.abc import Iterable
 
-from dstbench.leaderboard.cells import Block, Board, Cell, Column, Key, Table
-from dstbench.leaderboard.page import costs, marks
-from dstbench.leaderboard.page.grid import button, data, scrolling, slug
+from dstbench.leaderboard.board import Block, Board, Cell, Column, Key, Table
+from dstbench.leaderboard.page import costs, formatting
 from dstbench.leaderboard.page.html import Html, join, tag
+from dstbench.leaderboard.page.parts import button, data, scrolling, slug
 from dstbench.sparsity import percent
 
 
@@ -65,7 +65,7 @@ def _block(block: Block, name: str, top5: bool = False) -> Html:
     rows = [
         tag(
             "tr",
-            tag("th", marks.method(method), scope="row", data_value=block.rows.index(method)),
+            tag("th", formatting.method(method), scope="row", data_value=block.rows.index(method)),
             *(_cell(block, block.cell(method, c), c in first, top5) for c in block.columns),
             data_method=method,
         )
@@ -89,7 +89,7 @@ def _block(block: Block, name: str, top5: bool = False) -> Html:
 def _cell(block: Block, cell: Cell, first: bool, top5: bool) -> Html:
     """The accuracy, which leads to its records, and below it what it is to be held against."""
     best = cell.key.method in block.best.get(cell.key.column, frozenset())
-    accuracy = marks.accuracy(cell, top5)
+    accuracy = formatting.accuracy(cell, top5)
     if cell.results:
         accuracy = tag("a", accuracy, href=f"#{slug(cell.key)}")
     return tag(
@@ -97,8 +97,8 @@ def _cell(block: Block, cell: Cell, first: bool, top5: bool) -> Html:
         accuracy,
         _ahead(block, cell),
         tag("span", f"n {cell.n}", class_="small") if cell.results else None,
-        tag("span", marks.against(cell, top5), class_="small") if cell.paper else None,
-        marks.marks(cell),
+        tag("span", formatting.against(cell, top5), class_="small") if cell.paper else None,
+        formatting.marks(cell),
         class_=" ".join(["best"] * best + ["first"] * first) or None,
         data_value=None if cell.mean is None else f"{cell.mean:.10g}",
     )

@@ -1,0 +1,1 @@
+"""What can be typed: the parser, shared options, one file a command."""

@@ -1,0 +1,15 @@
+"""`dstbench plot`: figures of runs, from their folders."""
+
+import argparse
+
+from dstbench.errors import UserError
+from dstbench.figures import drawing, run_data
+
+
+def main(args: argparse.Namespace) -> int:
+    folders = args.directories or sorted(p.parent for p in args.runs.glob("*/curves.jsonl"))
+    if not folders:
+        raise UserError(f"no run below {args.runs}. Name run folders, or their parent with --runs.")
+    for path in drawing.draw(run_data.read(folders), args.out):
+        print(path)
+    return 0

@@ -1,0 +1,43 @@
+"""`dstbench validate`: whether records can be submitted; one line for each complaint."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dstbench.errors import UserError
+from dstbench.leaderboard.validation import repeated, unpublishable, untrue
+from dstbench.records import record as records
+
+
+def main(args: argparse.Namespace) -> int:
+    for path in args.files:
+        _require_readable(path)
+    complaints: list[tuple[Path, str]] = []
+    sound: list[tuple[Path, Mapping[str, Any]]] = []
+    for path in dict.fromkeys(args.files):
+        try:
+            record = records.read(path)
+        except UserError as error:
+            complaints.append((path, error.message.removeprefix(f"{path}: ")))
+            continue
+        found = list(untrue(record))
+        if not found:
+            found = list(unpublishable(record, path.stem))
+            sound.append((path, record))
+        complaints += [(path, what) for what in found]
+    complaints += repeated(sound)
+    for path, what in complaints:
+        print(f"{path}: {what}")
+    faulty = len({path for path, _ in complaints})
+    print(f"records: {len(set(args.files))}, with complaints: {faulty}")
+    return 1 if complaints else 0
+
+
+def _require_readable(path: Path) -> None:
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder. Name its records: {path}/*.json")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None

@@ -1,0 +1,83 @@
+"""What the suite offers, read from source text: nothing is imported, so it answers at once."""
+
+import ast
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dstbench.config.plugins import installed
+from dstbench.config.shipped_files import PACKAGE, shipped
+from dstbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that can be named: what it is called, one line about it, and where it stands."""
+
+    name: str
+    summary: str
+    source: str
+
+
+def gin_files(folder: str) -> list[Entry]:
+    """The shipped gin files of a folder, each with its first comment."""
+    return [Entry(name, _first_comment(path), str(path)) for name, path in shipped(folder).items()]
+
+
+def classes(group: str, plugins: list[Path]) -> list[Entry]:
+    """The classes registered in a group by the suite, its methods, packages and plugin files."""
+    files = [*_sources(), *shipped("methods", ".py").values(), *plugins]
+    for point in installed():
+        spec = importlib.util.find_spec(point.module)
+        if spec is not None and spec.origin is not None:
+            files.append(Path(spec.origin))
+    found = [entry for path in files for entry in _registered(path, group)]
+    return sorted(found, key=lambda entry: entry.name.lower())
+
+
+def _sources() -> list[Path]:
+    """The suite's own source files, methods left out."""
+    return [p for p in sorted(PACKAGE.rglob("*.py")) if PACKAGE / "methods" not in p.parents]
+
+
+def _registered(path: Path, group: str) -> list[Entry]:
+    """Classes that the file decorates with `@register("<group>")`."""
+    found = []
+    try:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (ValueError, SyntaxError) as error:  # not UTF-8, not Python
+        raise UserError(f"{path}: cannot be read as Python ({error}).") from None
+    for node in body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for decorator in node.decorator_list:
+            if _registers(decorator, group):
+                doc = ast.get_docstring(node) or ""
+                found.append(Entry(node.name, _first_sentence(doc), str(path)))
+    return found
+
+
+def _registers(decorator: ast.expr, group: str) -> bool:
+    return (
+        isinstance(decorator, ast.Call)
+        and ast.unparse(decorator.func).split(".")[-1] == "register"
+        and any(isinstance(a, ast.Constant) and a.value == group for a in decorator.args)
+    )
+
+
+def _first_sentence(doc: str) -> str:
+    paragraph = " ".join(doc.split("\n\n")[0].split())
+    return re.split(r"\.\s+(?=[A-Z])", paragraph)[0].rstrip(".")
+
+
+def _first_comment(path: Path) -> str:
+    """The sentence that opens the file's first comment."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# "))
+    return _first_sentence(" ".join(lines))

@@ -1,0 +1,92 @@
+"""Does a gin value fit a constructor's annotation? Gin itself never asks."""
+
+import collections.abc
+import math
+import types
+import typing
+from functools import cache
+from typing import Any
+
+from dstbench.config import registry
+from dstbench.config.gin_file import Reference
+
+_WORDS = {
+    float: "a number",
+    int: "a whole number",
+    str: "a text in quotes",
+    bool: "True or False",
+    type(None): "None",
+}
+_NUMBERS = {float: (int, float), int: (int,)}
+
+
+@cache
+def hints(cls: type) -> dict[str, Any]:
+    """Parameter → annotation of the class's constructor; nothing where they cannot be read."""
+    try:
+        return typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    except (NameError, TypeError):
+        return {}
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether the value, whose references are not yet built, is what the annotation asks for.
+
+    An int is a float; a bool is no number. What the annotation leaves open fits.
+    """
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, option) for option in inner)
+    if hint is Any or isinstance(hint, typing.TypeVar):
+        return True
+    if origin is typing.Literal:
+        return value in inner
+    if isinstance(value, Reference):
+        return _reference_fits(value, origin or hint, inner)
+    if hint in _NUMBERS:
+        is_number = isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
+    if hint in (None, type(None)):
+        return value is None
+    if origin is tuple and inner and inner[-1] is not Ellipsis:
+        return (
+            isinstance(value, list | tuple)
+            and len(value) == len(inner)
+            and all(fits(v, h) for v, h in zip(value, inner, strict=True))
+        )
+    if origin in (list, tuple, collections.abc.Sequence):
+        return isinstance(value, list | tuple) and all(fits(v, inner[0]) for v in value if inner)
+    if origin is dict:
+        return isinstance(value, dict)
+    if origin is collections.abc.Callable or hint is collections.abc.Callable:
+        return False
+    return isinstance(value, origin or hint) if isinstance(origin or hint, type) else True
+
+
+def _reference_fits(reference: Reference, wanted: Any, inner: tuple[Any, ...]) -> bool:
+    cls = registry.lookup(reference.name)
+    if wanted is collections.abc.Callable:
+        return reference.evaluate and callable(getattr(cls, "__call__", None))  # noqa: B004
+    if wanted is type:
+        return not reference.evaluate and issubclass(cls, inner[0])
+    return reference.evaluate and isinstance(wanted, type) and issubclass(cls, wanted)
+
+
+def spell(hint: Any) -> str:
+    """The annotation in words."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(spell(option) for option in inner)
+    if origin is collections.abc.Callable:
+        return "a reference to a schedule, such as @Cosine()"
+    if origin is type:
+        return "a reference to a class, such as @ResNet20"
+    if origin is tuple and inner[-1:] != (Ellipsis,):
+        return f"{len(inner)} values ({', '.join(spell(i) for i in inner)})"
+    if origin in (list, tuple, collections.abc.Sequence):
+        return f"a list of which each is {spell(inner[0])}" if inner else "a list"
+    if hint in _WORDS:
+        return _WORDS[hint]
+    if isinstance(hint, type):
+        return f"a reference to a {hint.__name__}, with brackets"
+    return str(hint)

@@ -1,0 +1,1 @@
+"""The one idea: State, Part, Method; masks, budgets, drop-and-grow."""

@@ -1,0 +1,105 @@
+"""A network and its tensors as they are written to disk: dead weights take no space.
+
+A packed network is a dict of tensors only:
+
+    live    name → (positions, values) of a masked tensor's live weights; positions count the
+            tensor row by row, whatever its layout in memory, so that other tools can read them
+    rest    name → tensor: every other parameter, and the buffers worth keeping
+
+A tensor that several layers share is stored once.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dstbench.core.masks import Masks, flat
+
+Packed = dict[str, Any]
+
+
+def _row_order(index: Tensor, like: Tensor) -> Tensor:
+    """Positions along the memory of `like` → positions in row order."""
+    result = torch.zeros_like(index)
+    row_stride = like.numel()
+    for size, stride in zip(like.shape, like.stride(), strict=True):
+        row_stride //= size
+        result += (index // stride) % size * row_stride
+    return result
+
+
+def _memory_order(index: Tensor, like: Tensor) -> Tensor:
+    """Positions in row order → positions along the memory of `like`."""
+    result = torch.zeros_like(index)
+    row_stride = like.numel()
+    for size, stride in zip(like.shape, like.stride(), strict=True):
+        row_stride //= size
+        result += (index // row_stride) % size * stride
+    return result
+
+
+def _kept_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Name → tensor of what is stored: each parameter once, and buffers that are not rebuilt."""
+    kept = model.state_dict(keep_vars=True)
+    buffers = {name: buffer for name, buffer in model.named_buffers() if name in kept}
+    return {**dict(model.named_parameters()), **buffers}
+
+
+def pack_network(model: nn.Module, masks: Masks) -> Packed:
+    """Copy a masked network to the CPU, dead weights left out."""
+    live, rest = {}, {}
+    for name, tensor in _kept_tensors(model).items():
+        if name in masks:
+            index = masks.index(name)
+            rows, order = _row_order(index, tensor).sort()
+            narrow = torch.int32 if tensor.numel() < 2**31 else torch.int64
+            live[name] = (rows.to(narrow).cpu(), flat(tensor)[index][order].cpu())
+        else:
+            rest[name] = tensor.detach().cpu().clone()
+    return {"live": live, "rest": rest}
+
+
+@torch.no_grad()
+def load_network_(model: nn.Module, masks: Masks, packed: Packed) -> None:
+    """Write a packed network into `model` and `masks`, in place, so that sharing survives.
+
+    What the packed network has beyond the model (parts that only served training) is passed over.
+    Raises KeyError when it lacks a tensor that the model has.
+    """
+    for name, tensor in _kept_tensors(model).items():
+        if name in packed["live"]:
+            rows, values = packed["live"][name]
+            index = _memory_order(rows.to(tensor.device, torch.int64), tensor)
+            flat(tensor).zero_()[index] = values.to(tensor.device)
+            masks.write_(name, index)
+        else:
+            tensor.copy_(packed["rest"][name])
+
+
+def pack_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Copy named tensors to the CPU; a boolean takes a bit an element."""
+    packed: dict[str, Any] = {}
+    for name, tensor in tensors.items():
+        if tensor.dtype == torch.bool:
+            bits = np.packbits(tensor.cpu().numpy().reshape(-1))
+            packed[name] = (torch.from_numpy(bits), list(tensor.shape))
+        else:
+            packed[name] = tensor.detach().cpu().clone()
+    return packed
+
+
+def load_tensors(packed: Mapping[str, Any], device: torch.device | str) -> dict[str, Tensor]:
+    """The tensors that `pack_tensors` packed, on `device`."""
+    tensors: dict[str, Tensor] = {}
+    for name, value in packed.items():
+        if isinstance(value, Tensor):
+            tensors[name] = value.to(device, copy=True)
+        else:
+            bits, shape = value
+            count = int(np.prod(shape, dtype=np.int64))
+            unpacked = np.unpackbits(bits.numpy(), count=count).astype(bool).reshape(shape)
+            tensors[name] = torch.from_numpy(unpacked).to(device)
+    return tensors

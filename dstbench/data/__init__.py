@@ -1,0 +1,1 @@
+"""Images: sources, splits, preprocessing, batches as a function of (seed, step)."""

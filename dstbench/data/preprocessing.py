@@ -1,0 +1,185 @@
+"""How an image becomes a network's input: the settings, measured where left open, and the numbers.
+
+Nothing here moves images; `batches` does, by these settings.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dstbench.config.registry import register
+from dstbench.data import datasets
+from dstbench.data.images import Dataset, Images
+from dstbench.errors import require
+
+CHUNK = 1024  # images measured at a time; uint32 holds the sum of so many squares of a byte
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A pipeline whose every number is known, for images of a known shape. See `Pipeline`."""
+
+    pad: int
+    pad_mode: Literal["reflect", "zero"]
+    flip: bool
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def image_shape(self, images: Any) -> tuple[int, int, int]:
+        """(channels, height, width) of a network's input."""
+        _, height, width, channels = images.pixels.shape
+        return channels, height, width
+
+
+@dataclass(frozen=True)
+class AreaCrops(Fitted):
+    """A pipeline of crops by area, which pads nothing. See `ImageNetPipeline`."""
+
+    size: int
+    resize: int
+
+    def image_shape(self, images: Any) -> tuple[int, int, int]:
+        return 3, self.size, self.size
+
+
+@register("pipelines")
+class Pipeline:
+    """Pad, random crop to the original size, random flip, normalise.
+
+    pad: pixels on every side; 0 crops nothing. pad_mode: 'reflect' (the edge itself not repeated)
+    or 'zero' (black). flip: mirror left-right with probability ½.
+    mean, std: one number a channel, on a scale where 255 is 1; None takes those of the training
+    images.
+    """
+
+    def __init__(
+        self,
+        pad: int = 4,
+        pad_mode: Literal["reflect", "zero"] = "reflect",
+        flip: bool = True,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ):
+        require(pad >= 0, self, "pad", pad, "zero or more pixels")
+        require(pad_mode in ("reflect", "zero"), self, "pad_mode", pad_mode, "'reflect' or 'zero'")
+        require(std is None or all(s > 0 for s in std), self, "std", std, "positive numbers")
+        self.pad, self.pad_mode, self.flip = pad, pad_mode, flip
+        self.mean, self.std = mean, std
+
+    def load(self, name: str, data_root: Path | None, cache: Path | None) -> Dataset[Any]:
+        """The dataset as this pipeline wants it: decoded, all images of one size."""
+        return datasets.load(name, data_root, cache)
+
+    def fitted(self, images: Any, indices: np.ndarray | None = None) -> Fitted:
+        """The pipeline for these images; a mean or std that is None is measured on them.
+
+        indices: of the images to measure, None for all.
+        Raises UserError where the settings do not fit the images.
+        """
+        _, height, width, channels = images.pixels.shape
+        if self.pad_mode == "reflect":
+            require(
+                self.pad < min(height, width), self, "pad", self.pad,
+                f"less than {min(height, width)} to reflect images of {width}×{height} pixels",
+            )  # fmt: skip
+        mean, std = self.mean, self.std
+        if mean is None or std is None:
+            measured = moments(images, indices)
+            mean = measured[0] if mean is None else mean
+            std = measured[1] if std is None else std
+        for name, value in (("mean", mean), ("std", std)):
+            require(
+                len(value) == channels, self, name, value,
+                f"{channels} numbers, one a channel of the images",
+            )  # fmt: skip
+        return Fitted(self.pad, self.pad_mode, self.flip, tuple(mean), tuple(std))
+
+
+@register("pipelines")
+class ImageNetPipeline(Pipeline):
+    """Crops of random area for training, the centre for everything else; images of any size.
+
+    They are decoded when they are needed, never kept: for datasets too large to be held decoded.
+
+    size: height and width of a network's input, pixels. A training crop covers 8 to 100 % of an
+    image's area with a height between ¾ and 4⁄3 of its width, and is scaled to size × size.
+    resize: the shorter side that other images are scaled to before their centre is taken.
+    flip: mirror left-right with probability ½. mean, std: of red, green and blue, on a scale where
+    255 is 1.
+
+    Source: torchvision's reference training, RandomResizedCrop and CenterCrop.
+    """
+
+    def __init__(
+        self,
+        size: int = 224,
+        resize: int = 256,
+        flip: bool = True,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+    ):
+        require(size >= 1, self, "size", size, "at least 1 pixel")
+        require(resize >= size, self, "resize", resize, f"at least size ({size} pixels)")
+        for name, value in (("mean", mean), ("std", std)):
+            require(len(value) == 3, self, name, value, "three numbers: red, green, blue")
+        super().__init__(pad=0, flip=flip, mean=mean, std=std)
+        self.crops = AreaCrops(0, "zero", flip, tuple(mean), tuple(std), size, resize)
+
+    def load(self, name: str, data_root: Path | None, cache: Path | None) -> Dataset[Any]:
+        return datasets.load_encoded(name, data_root, cache)
+
+    def fitted(self, images: Any, indices: np.ndarray | None = None) -> AreaCrops:
+        return self.crops
+
+
+def moments(
+    images: Images, indices: np.ndarray | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and (population) standard deviation of every channel, on a scale where 255 is 1.
+
+    The sums are exact integers, what follows is float64.
+    """
+    indices = np.arange(len(images)) if indices is None else indices
+    _, height, width, channels = images.pixels.shape
+    sums = np.zeros((2, height * width * channels), dtype=np.int64)
+    for start in range(0, len(indices), CHUNK):
+        pixels = images.pixels[indices[start : start + CHUNK]]
+        values = pixels.reshape(len(pixels), -1).astype(np.uint16)
+        sums[0] += values.sum(0, dtype=np.uint32)
+        sums[1] += np.square(values).sum(0, dtype=np.uint32)
+    total, squares = sums.reshape(2, height * width, channels).sum(1).tolist()
+    n = len(indices) * height * width
+    mean = tuple(t / n / 255 for t in total)
+    # a channel that never changes has no deviation; 1 leaves it at zero once the mean is taken
+    std = tuple(
+        math.sqrt(n * s - t * t) / n / 255 or 1.0 for t, s in zip(total, squares, strict=True)
+    )
+    return mean, std
+
+
+class Normaliser:
+    """((byte / 255) − mean) / std in float32, in this order, channel by channel.
+
+    pixel_bytes: of a pixel, its channels first. Means and deviations are spread over a whole row,
+    and 255 is a tensor: so each operation is one pass over contiguous memory, and a true division
+    on every device (a GPU multiplies by the reciprocal of a plain number, and rounds differently).
+    """
+
+    def __init__(self, pipeline: Fitted, width: int, pixel_bytes: int, device: torch.device):
+        self.channels, self.pixel_bytes = len(pipeline.mean), pixel_bytes
+        unused = pixel_bytes - self.channels
+        self.full = torch.tensor(255.0, device=device)
+        self.mean = torch.tensor([*pipeline.mean, *[0.0] * unused] * width, device=device)
+        self.std = torch.tensor([*pipeline.std, *[1.0] * unused] * width, device=device)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """uint8 (B, H, W·pixel_bytes) → float32 (B, C, H, W), channels_last."""
+        x = rows.to(torch.float32).div_(self.full).sub_(self.mean).div_(self.std)
+        pixels = x.unflatten(2, (-1, self.pixel_bytes))
+        return pixels[..., : self.channels].contiguous().permute(0, 3, 1, 2)

@@ -1,0 +1,102 @@
+"""Decoded datasets on disk: written once and whole, opened as memory maps.
+
+One file a dataset, named by the key of its source's content:
+
+    a line naming the format
+    a line of JSON: shapes, class names, sha256 of the content
+    padding to a multiple of 64 bytes, train labels, test labels, train pixels, test pixels
+
+Opening one recomputes the sha256, about 0.1 s for 60,000 images of 32×32, so a truncated or damaged
+file is noticed, and decoded again.
+"""
+
+import hashlib
+import json
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+
+from dstbench.data.images import Dataset, Images, Source, fingerprint
+from dstbench.errors import UserError
+from dstbench.utils.files import write_atomic
+
+log = logging.getLogger("dstbench")
+
+MAGIC = b"dstbench images 1\n"
+ALIGNMENT = 64
+
+
+def through(source: Source, name: str, folder: Path) -> Dataset:
+    """The dataset of `source`, from the cache in `folder`, which is filled if it has none.
+
+    A cache that cannot be written costs a warning, and the images stay in memory. Processes that
+    decode at the same time do the same work, and any of their files is as good as another.
+    """
+    key = hashlib.sha256(MAGIC + source.key.encode()).hexdigest()
+    path = folder / f"{name}-{key[:16]}.images"
+    if path.exists():
+        try:
+            return read(path, name)
+        except (ValueError, OSError) as error:
+            log.warning("%s is damaged (%s): decoding again.", path, error)
+    train, test, classes = source.decode()
+    dataset = Dataset(name, train, test, classes, fingerprint(train, test, classes))
+    try:
+        write(path, dataset)
+        return read(path, name)
+    except (ValueError, OSError, UserError) as error:
+        log.warning(
+            "%s is not kept decoded, so each run decodes it again (%s). DSTBENCH_CACHE names "
+            "another folder for it.", name, error,
+        )  # fmt: skip
+        return dataset
+
+
+def write(path: Path, dataset: Dataset) -> None:
+    """Write the file, whole or not at all. Raises OSError or UserError where it cannot."""
+    splits = (dataset.train, dataset.test)
+    header = {
+        "train": dataset.train.pixels.shape,
+        "test": dataset.test.pixels.shape,
+        "classes": dataset.classes,
+        "sha256": dataset.sha256,
+    }
+    head = MAGIC + json.dumps(header).encode() + b"\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts: list[bytes | memoryview] = [head.ljust(_aligned(len(head)), b"\0")]
+    parts += [np.ascontiguousarray(images.labels, dtype="<i8").data for images in splits]
+    parts += [np.ascontiguousarray(images.pixels).data for images in splits]
+    write_atomic(path, b"".join(parts))
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def read(path: Path, name: str) -> Dataset:
+    """Open the file. Raises ValueError, saying what is wrong, unless it is whole and unchanged."""
+    with path.open("rb") as file:
+        if file.readline() != MAGIC:
+            raise ValueError("its first line is not that of a cache file")
+        line = file.readline()
+        try:
+            header = json.loads(line)
+            shapes = [tuple(map(int, header[part])) for part in ("train", "test")]
+            classes, sha256 = tuple(header["classes"]), header["sha256"]
+        except (ValueError, KeyError, TypeError):
+            raise ValueError("its header cannot be read") from None
+    start = _aligned(len(MAGIC) + len(line))
+    labels = [shape[0] for shape in shapes]
+    size = start + 8 * sum(labels) + sum(math.prod(shape) for shape in shapes)
+    if path.stat().st_size != size:
+        raise ValueError(f"it has {path.stat().st_size:,} bytes instead of {size:,}")
+    content = np.memmap(path, dtype=np.uint8, mode="r", offset=start)
+    cuts = np.cumsum([8 * n for n in labels] + [math.prod(shape) for shape in shapes])
+    train_y, test_y, train_x, test_x = np.split(content, cuts[:-1])
+    train = Images(train_x.reshape(shapes[0]), np.array(train_y.view("<i8"), dtype=np.int64))
+    test = Images(test_x.reshape(shapes[1]), np.array(test_y.view("<i8"), dtype=np.int64))
+    if fingerprint(train, test, classes) != sha256:
+        raise ValueError("its checksum does not match")
+    return Dataset(name, train, test, classes, sha256)

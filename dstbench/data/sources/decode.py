@@ -1,0 +1,160 @@
+"""Encoded images to one uint8 array, by Pillow, in threads where they help."""
+
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dstbench.data.images import Images
+from dstbench.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+CHUNK = 256  # images a thread takes at a time
+SMALL = 64 * 64  # pixels: up to here Pillow's threads wait for the interpreter more than they work
+GREY_MODES = ("1", "L", "LA")
+DEEP_MODES = ("I", "F")  # and their variants such as I;16: more than 8 bits a channel
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One image file, as a path or as its bytes; `where` names it in messages."""
+
+    content: Path | bytes
+    where: str
+
+
+Split = tuple[list[Encoded], np.ndarray]  # images, and their int64 labels
+
+
+class _NeedsColour(Exception):
+    """An RGB image among those taken for grey."""
+
+
+def decode_both(train: Split, test: Split) -> tuple[Images, Images]:
+    """Decode training and test images, together: one size, one number of channels."""
+    pixels, cut = decode(train[0] + test[0]), len(train[0])
+    return Images(pixels[:cut], train[1]), Images(pixels[cut:], test[1])
+
+
+def decode(images: Sequence[Encoded]) -> np.ndarray:
+    """uint8 (n, H, W, C): C = 1 if all images are grey, else 3 (grey ones repeated).
+
+    Transparency is dropped, palettes are resolved. Raises UserError, naming the image, for one
+    that cannot be decoded, has more than 8 bits a channel, or differs from the first in size.
+    """
+    first = _pixels(images[0])
+    try:
+        return _decode_into(first.shape, images)
+    except _NeedsColour:
+        return _decode_into((*first.shape[:2], 3), images)
+
+
+def _decode_into(shape: tuple[int, ...], images: Sequence[Encoded]) -> np.ndarray:
+    pixels = np.empty((len(images), *shape), dtype=np.uint8)
+
+    def fill(chunk: range) -> int:
+        for i in chunk:
+            image = _pixels(images[i])
+            if image.shape[:2] != shape[:2]:
+                (h, w), (h0, w0) = image.shape[:2], shape[:2]
+                raise UserError(
+                    f"{images[i].where} is {w}×{h} pixels (width × height), but "
+                    f"{images[0].where} is {w0}×{h0}. All images of a dataset must have one size: "
+                    "resize them first, or train with a pipeline that crops images of any size, "
+                    "such as --set 'Run.pipeline=@ImageNetPipeline()'."
+                )
+            if image.shape[2] > shape[2]:
+                raise _NeedsColour
+            pixels[i] = image
+        return len(chunk)
+
+    chunks = [range(i, min(i + CHUNK, len(images))) for i in range(0, len(images), CHUNK)]
+    for _ in _progress(_spread(fill, chunks, shape), len(images)):
+        pass
+    return pixels
+
+
+def _spread(
+    fill: Callable[[range], int], chunks: list[range], shape: tuple[int, ...]
+) -> Iterator[int]:
+    """Run `fill` over the chunks, in threads if the images are large."""
+    if shape[0] * shape[1] <= SMALL:
+        yield from map(fill, chunks)
+        return
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield from pool.map(fill, chunks)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error, do not decode the rest
+
+
+def _progress(done: Iterable[int], total: int) -> Iterator[int]:
+    """Pass `done` on; show a bar on the terminal if it takes more than a second."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    begun, finished = time.monotonic(), 0
+    bar: Progress | None = None
+    try:
+        for count in done:
+            finished += count
+            if bar is None and time.monotonic() - begun > 1 and sys.stderr.isatty():
+                bar = Progress(console=Console(stderr=True), transient=True)
+                task = bar.add_task("decoding images (once)", total=total)
+                bar.start()
+            if bar is not None:
+                bar.update(task, completed=finished)
+            yield count
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def _pixels(image: Encoded) -> np.ndarray:
+    """uint8 (H, W, 1 or 3) of one image."""
+    pixels = np.asarray(_picture(image, lambda mode: "L" if mode in GREY_MODES else "RGB"))
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def colour(image: Encoded) -> "Picture":
+    """One image of whatever size and mode in red, green and blue. Raises UserError as `decode`."""
+    return _picture(image, lambda mode: "RGB")
+
+
+def _picture(image: Encoded, mode_for: Callable[[str], str]) -> "Picture":
+    """The decoded image in the mode that `mode_for` says for its own."""
+    from PIL import Image
+
+    try:
+        content = image.content if isinstance(image.content, bytes) else image.content.read_bytes()
+    except OSError as error:
+        raise UserError(f"{image.where} cannot be read ({error.strerror}).") from None
+    if not content:
+        raise UserError(f"{image.where} is empty (0 bytes). Copy or download it again.")
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            if opened.mode.startswith(DEEP_MODES):
+                raise UserError(
+                    f"{image.where} has more than 8 bits a channel (mode {opened.mode}). "
+                    "Convert the images to 8 bits first."
+                )
+            wanted = mode_for(opened.mode)
+            opened.load()
+            return opened if opened.mode == wanted else opened.convert(wanted)
+    except UserError:
+        raise
+    except Exception as error:  # each of Pillow's formats fails in a way of its own
+        reason = "not an image" if "cannot identify" in str(error) else error
+        raise UserError(
+            f"{image.where} cannot be decoded: {reason} ({len(content):,} bytes). It is corrupt or "
+            "half downloaded; replace it."
+        ) from None

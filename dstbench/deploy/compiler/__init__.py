@@ -1,0 +1,1 @@
+"""A finished network compiled to a program: trace, fold, emit."""

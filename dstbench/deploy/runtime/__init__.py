@@ -1,0 +1,1 @@
+"""A compiled network loaded and run; numpy and numba only."""

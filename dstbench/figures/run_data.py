@@ -1,0 +1,98 @@
+"""The runs that figures show, reduced to what is shown of them."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dstbench.errors import UserError
+from dstbench.records import record
+from dstbench.records.naming import file_name
+
+
+class Setting(NamedTuple):
+    """What runs have in common that may stand in one figure."""
+
+    dataset: str
+    model: str
+    recipe: str
+    protocol: str
+    precision: str
+
+    @property
+    def slug(self) -> str:
+        """As the name of a folder."""
+        return file_name(*self)
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A run.
+
+    sparsity: share of weights that it was asked to remove; 0 of a dense network. accuracy: on the
+    test images, percent; None of a run that is not finished. mark: "diverged", "collapsed" or
+    None. layers_positive: activation → share of positive inputs, at the end. curves: one mapping
+    for every epoch; none when they were not kept.
+    """
+
+    setting: Setting
+    method: str
+    sparsity: float
+    accuracy: float | None
+    mark: str | None
+    layers_positive: Mapping[str, float | None]
+    curves: Sequence[Mapping[str, Any]]
+
+
+def read(folders: Iterable[Path]) -> list[RunData]:
+    """The runs in these folders that have at least one finished epoch.
+
+    Raises UserError when there is none, or a record or curve cannot be read.
+    """
+    runs = []
+    for folder in folders:
+        curves = _curves(folder / "curves.jsonl")
+        if curves:
+            runs.append(of_record(record.read(folder / "record.json"), curves))
+    if not runs:
+        raise UserError(
+            "none of these run folders holds a finished epoch: there is nothing to draw."
+        )
+    return runs
+
+
+def of_record(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]]) -> RunData:
+    """What is shown of a run with this record and at least one epoch of curves."""
+    finished = record["status"] == "finished"
+    accuracy, health = record["accuracy"], record["health"]
+    collapsed = "collapsed" if health.get("collapsed") else None
+    return RunData(
+        setting=Setting(*(str(record[key]) for key in Setting._fields)),
+        method=record["method"],
+        sparsity=record["sparsity"]["asked"] or 0.0,
+        accuracy=accuracy[accuracy["shown"]] if finished else None,
+        mark="diverged" if record["status"] == "diverged" else collapsed,
+        layers_positive=health.get("layers_positive") or curves[-1].get("layers_positive") or {},
+        curves=curves,
+    )
+
+
+def grouped(runs: Iterable[RunData]) -> dict[Setting, list[RunData]]:
+    """Runs that may stand in one figure, by what they share."""
+    groups: dict[Setting, list[RunData]] = defaultdict(list)
+    for run in runs:
+        groups[run.setting].append(run)
+    return dict(sorted(groups.items()))
+
+
+def _curves(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise UserError(f"{path}: holds no curves: it is not JSON lines ({error}).") from None

@@ -1,0 +1,150 @@
+"""What is wrong with a record: numbers that cannot be, and what a published record must have.
+
+Looks at a record alone, without the machine it comes from. What is untrue keeps a record off the
+board; what is only unpublishable (no commit, changed code) keeps it from being submitted.
+"""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dstbench.leaderboard.board import finite
+from dstbench.records.naming import run_name
+from dstbench.sparsity import live_total, percent
+
+OVER = ("finished", "diverged")  # statuses of runs that will not change any more
+
+_ACCURACIES = ("test_final", "test_at_best_val", "best_val", "val_final")
+_SHARES = ("measured", "effective")
+_ROUNDING = 1e-9  # of shares computed in floating point
+
+
+def untrue(record: Mapping[str, Any]) -> Iterator[str]:
+    """Why a record cannot be shown, a line each; nothing when it can.
+
+    record: as `dstbench.records.record.read` gives it.
+    """
+    if record["status"] not in OVER:
+        yield f"is not over: its status is {record['status']!r}"
+    text, sha256 = record["config"]["text"], record["config"]["sha256"]
+    unnamed = list(_untrue_names(record))
+    yield from unnamed
+    if not isinstance(text, str) or hashlib.sha256(text.encode()).hexdigest() != sha256:
+        yield "config.sha256 is not that of config.text: one of them was changed"
+    elif not unnamed:
+        yield from _untrue_to(text, record)
+    yield from _untrue_provenance(record["provenance"])
+    yield from _untrue_sparsity(record)
+    if record["status"] == "finished":
+        yield from _untrue_accuracy(record)
+
+
+def _untrue_names(record: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("method", "dataset", "model", "recipe", "protocol", "precision"):
+        if not isinstance(record[key], str) or not record[key]:
+            yield f"{key} is {record[key]!r}, not a name"
+    if not isinstance(record["seed"], int) or isinstance(record["seed"], bool):
+        yield f"seed is {record['seed']!r}, not a whole number"
+
+
+def _untrue_to(text: str, record: Mapping[str, Any]) -> Iterator[str]:
+    """What the record says of itself and its configuration says otherwise."""
+    set_to = dict(re.findall(r"^(\S+) = (.*)$", text, re.MULTILINE))
+    dataset = set_to.get("Run.dataset", "").strip("'").rpartition("/")[2]  # may be a folder
+    method = set_to.get("Run.method", "@Method()").strip("@()")
+    said = {
+        "method": (set_to.get(f"{method}.name"), repr(record["method"])),
+        "dataset": (dataset or None, record["dataset"]),
+        "model": (set_to.get("Run.model"), f"@{record['model']}"),
+        **{
+            key: (set_to.get(f"Run.{key}"), repr(record[key]))
+            for key in ("recipe", "protocol", "precision", "seed")
+        },
+    }
+    for key, (configured, claimed) in said.items():
+        if configured not in (None, claimed):
+            yield f"{key} is {record[key]!r}, but its configuration says {configured}"
+
+
+def _untrue_provenance(provenance: Mapping[str, Any]) -> Iterator[str]:
+    images = provenance.get("dataset_sha256")
+    if images is not None and not isinstance(images, str):
+        yield f"provenance.dataset_sha256 is {images!r}, not a hash"
+    plugins = provenance.get("plugins", {})
+    if not isinstance(plugins, dict):
+        yield f"provenance.plugins is {plugins!r}, not hashes by name"
+
+
+def _untrue_sparsity(record: Mapping[str, Any]) -> Iterator[str]:
+    sparsity = record["sparsity"]
+    asked, measured, effective = (sparsity[key] for key in ("asked", *_SHARES))
+    if not finite(asked) or not 0 <= asked < 1:
+        yield f"sparsity.asked is {asked!r}, not a share from 0 to below 1"
+        return
+    for key in _SHARES:
+        value = sparsity[key]
+        if value is not None and (not finite(value) or not 0 <= value <= 1):
+            yield f"sparsity.{key} is {value!r}, not a share from 0 to 1"
+            return
+    if record["status"] != "finished":
+        return
+    live, prunable = (record["cost"].get(key) for key in ("live_weights", "prunable_weights"))
+    if not isinstance(live, int) or not isinstance(prunable, int) or not 0 <= live <= prunable:
+        yield f"cost has {live!r} live of {prunable!r} prunable weights"
+        return
+    if live != (budget := live_total(asked, prunable)):
+        yield (
+            f"is off its budget: {live:,} live weights, where {percent(asked)} of {prunable:,} "
+            f"leaves {budget:,}"
+        )
+    if measured is None or abs(measured - (1 - live / prunable)) > _ROUNDING:
+        yield f"sparsity.measured is {measured!r}, but 1 − live/prunable is {1 - live / prunable!r}"
+    elif effective is not None and effective < measured - _ROUNDING:
+        yield f"sparsity.effective, {effective!r}, is below sparsity.measured, {measured!r}"
+
+
+def _untrue_accuracy(record: Mapping[str, Any]) -> Iterator[str]:
+    accuracy = record["accuracy"]
+    for key in _ACCURACIES:
+        value = accuracy[key]
+        if value is not None and (not finite(value) or not 0 <= value <= 100):
+            yield f"accuracy.{key} is {value!r}, not a percentage"
+    shown = accuracy["shown"]
+    if shown not in ("test_final", "test_at_best_val"):
+        yield f"accuracy.shown is {shown!r}: known are test_final and test_at_best_val"
+    elif accuracy[shown] is None:
+        yield f"has no accuracy to show: accuracy.{shown} is empty"
+    for section, key in (("accuracy", "selected_on_test"), ("health", "collapsed")):
+        if not isinstance(record[section].get(key), bool):
+            yield f"{section}.{key} is {record[section].get(key)!r}, not true or false"
+
+
+def unpublishable(record: Mapping[str, Any], stem: str) -> Iterator[str]:
+    """Why a record that is true cannot be submitted all the same.
+
+    stem: name of its file, without ending.
+    """
+    commit = record["provenance"]["commit"]
+    if not isinstance(commit, str) or not commit:
+        yield "names no commit: run it from a git checkout of dstbench"
+    elif record["provenance"]["dirty"] is not False:
+        yield f"was made with code that is not that of commit {commit[:8]}: commit first, then run"
+    name = run_name(
+        record["method"], record["dataset"], record["model"], record["sparsity"]["asked"],
+        record["seed"], record["config"]["sha256"],
+    )  # fmt: skip
+    if stem != name:
+        yield f"is not called what it holds: {name}.json"
+
+
+def repeated(records: Iterable[tuple[Path, Mapping[str, Any]]]) -> Iterator[tuple[Path, str]]:
+    """Every record of a configuration and seed that another file before it has too."""
+    holders: dict[str, list[Path]] = defaultdict(list)
+    for path, record in records:
+        sha256 = record["config"]["sha256"]
+        if holders[sha256]:
+            yield path, f"is the same configuration and seed as {holders[sha256][0]}: keep one"
+        holders[sha256].append(path)

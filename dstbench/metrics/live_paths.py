@@ -1,0 +1,199 @@
+"""Which live weights lie on a path of live weights from the input to the logits.
+
+A live weight that no signal reaches, or that reaches no logit, counts for nothing. SynFlow's score
+finds them exactly: replace live weights by one and dead ones by zero, drop biases and
+normalisation, send ones through, and a weight is on a path just where its gradient is not zero.
+That holds as long as every step of the network is a sum of non-negative terms (residual additions,
+pooling, activations that map zero to zero); where one is not, the answer is None, and why.
+
+Only whether a value is zero matters, so signals and gradients are cut back to zero and one after
+every layer: nothing overflows or vanishes, whatever the depth. Float64 keeps convolutions exact
+(float32 algorithms may subtract). The model is never touched: a copy is scored.
+
+Source: Tanaka et al. 2020 (SynFlow), on masks; an effective sparsity is Vysogorets & Kempe 2023.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dstbench.core.masks import Masks
+from dstbench.core.prunable import prunable
+from dstbench.models.copies import kept_rng, shadow
+
+# Functions that give zero for zero, channel by channel. Signals here are never negative.
+_ACTIVATIONS = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU,
+    nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardtanh, nn.Tanh, nn.Softsign,
+)  # fmt: skip
+
+_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
+# Operations whose result and gradient are sums of non-negative terms when their inputs are.
+_EXACT = {
+    "convolution", "addmm", "mm", "bmm", "add", "add_", "mul", "sum", "mean", "relu", "relu_",
+    "avg_pool2d", "avg_pool3d", "_adaptive_avg_pool2d", "_adaptive_avg_pool3d",
+    "upsample_nearest2d", "upsample_bilinear2d", "constant_pad_nd", "cat", "stack",
+    "view", "_unsafe_view", "_reshape_alias", "as_strided", "as_strided_", "alias", "detach",
+    "clone", "t", "transpose", "permute", "expand", "squeeze", "unsqueeze",
+    "select", "slice", "split", "split_with_sizes", "unbind", "pixel_shuffle",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PathShare:
+    """Live weights on a path of live weights.
+
+    share: of all live weights, in [0, 1]; None where the network does not allow it.
+    on_path: tensor name → live weights of it that lie on a path; None likewise.
+    reason: why there is no share; None where there is one.
+    """
+
+    share: float | None
+    on_path: dict[str, int] | None
+    reason: str | None
+
+    def effective_sparsity(self, dense_numel: int) -> float | None:
+        """1 − (live weights on a path) / (prunable weights of the original network)."""
+        return None if self.on_path is None else 1 - sum(self.on_path.values()) / dense_numel
+
+
+class _Inexact(Exception):
+    """The network has a step for which the score's zeros say nothing."""
+
+
+def live_path_share(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]) -> PathShare:
+    """The share of live weights on a path, each tensor counted once, unmasked ones as all live.
+
+    input_shape: of one input without the batch, such as (3, 32, 32). A weight of a shared tensor
+    is on a path if any of its uses is. Pixels count: a weight that only ever sees padding is on no
+    path. A network without live weights has share 0.
+    """
+    try:
+        with kept_rng(next(model.parameters())), torch.enable_grad():
+            on_path = _on_path(model, masks, input_shape)
+    except _Inexact as inexact:
+        return PathShare(None, None, str(inexact))
+    except (RuntimeError, TypeError) as error:  # such as a network that insists on its precision
+        return PathShare(None, None, f"its copy in float64 cannot run: {error}")
+    return PathShare(sum(on_path.values()) / max(1, masks.total()), on_path, None)
+
+
+def _on_path(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]) -> dict[str, int]:
+    """Tensor name → live weights on a path. Raises _Inexact where that cannot be told."""
+    twin = _path_network(model, masks)
+    weights = prunable(twin)  # before activations with weights of their own are taken out
+    _let_pass_(twin)
+    guard = _Guard(twin)
+    one = next(iter(weights.values())).new_ones((1, *input_shape))
+    zero = torch.zeros_like(one)
+    with guard:
+        logits = twin(one)
+        with torch.no_grad():
+            at_zero = twin(zero)
+    if not isinstance(logits, Tensor):
+        raise _Inexact(f"the network returns a {type(logits).__name__}, not logits")
+    if at_zero.any():
+        raise _Inexact("the network adds a constant that is no bias")
+    gradients = torch.autograd.grad(logits.sum(), list(weights.values()), allow_unused=True)
+    return {
+        name: 0 if gradient is None else int((gradient * weight).count_nonzero())
+        for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
+    }
+
+
+def _path_network(model: nn.Module, masks: Masks) -> nn.Module:
+    """A float64 copy with masks for weights, biases of zero, and any other factor as one."""
+    weights = {id(weight): name for name, weight in masks.parameters.items()}
+    biases = {id(p) for name, p in model.named_parameters() if name.endswith("bias")}
+
+    def replace(tensor: Tensor) -> Tensor:
+        if not tensor.is_floating_point():
+            return tensor.clone()
+        if id(tensor) in biases:
+            return torch.zeros_like(tensor, dtype=torch.float64)
+        name = weights.get(id(tensor))
+        if name is None:
+            return (tensor != 0).double()
+        if name in masks:
+            return masks[name].double()
+        return torch.ones_like(tensor, dtype=torch.float64)
+
+    return shadow(model, replace)
+
+
+def _let_pass_(network: nn.Module) -> None:
+    """Replace what passes channels on by something that does so linearly."""
+    for parent in list(network.modules()):
+        for name, child in parent._modules.items():  # named_children leaves out repetitions
+            if child is not None:
+                setattr(parent, name, _linear_like(child))
+
+
+def _linear_like(module: nn.Module) -> nn.Module:
+    if isinstance(module, (*_ACTIVATIONS, *_NORMALISATIONS)):
+        return nn.Identity()
+    if getattr(module, "is_activation", False):  # it says that it passes each channel on
+        return nn.Identity()
+    # The gradient of a maximum goes to one of several equal inputs; that of a mean to all.
+    for dim in (1, 2, 3):
+        maximum, mean = getattr(nn, f"MaxPool{dim}d"), getattr(nn, f"AvgPool{dim}d")
+        if isinstance(module, maximum) and module.dilation == 1 and not module.return_indices:
+            return mean(module.kernel_size, module.stride, module.padding, module.ceil_mode)
+        maximum, mean = getattr(nn, f"AdaptiveMaxPool{dim}d"), getattr(nn, f"AdaptiveAvgPool{dim}d")
+        if isinstance(module, maximum) and not module.return_indices:
+            return mean(module.output_size)
+    return module
+
+
+class _Cut(torch.autograd.Function):
+    """Zero or one, for signals and for gradients: only whether there is any matters."""
+
+    @staticmethod
+    def forward(ctx: Any, signal: Tensor) -> Tensor:
+        return (signal > 0).to(signal.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return (gradient > 0).to(gradient.dtype)
+
+
+class _Guard(TorchDispatchMode):
+    """Refuses, by name, every operation of a forward pass for which a score's zeros say nothing."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.inside: list[str] = []  # modules being called, innermost last
+        self.cutting = False
+        for path, module in network.named_modules():
+            place = f"{type(module).__name__} at {path}" if path else type(module).__name__
+            module.register_forward_pre_hook(lambda *_, place=place: self.inside.append(place))
+            module.register_forward_hook(self._leave)
+
+    def _leave(self, module: nn.Module, args: Any, output: Any) -> Any:
+        self.inside.pop()
+        layer = not any(True for _ in module.children()) and not isinstance(module, nn.Identity)
+        if layer and isinstance(output, Tensor):
+            self.cutting = True
+            output = _Cut.apply(output)
+            self.cutting = False
+        return output
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if not self.cutting:
+            name = func.overloadpacket.__name__
+            outputs = result if isinstance(result, (tuple, list)) else (result,)
+            if (
+                name not in _EXACT
+                or {"alpha", "beta"} & kwargs.keys()
+                or not all(((o >= 0) & (o < torch.inf)).all() for o in outputs)
+            ):
+                raise _Inexact(f"{self.inside[-1]} ({name})")
+        return result

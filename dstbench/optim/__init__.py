@@ -1,0 +1,1 @@
+"""Optimizers that step live weights only."""

@@ -1,0 +1,179 @@
+"""SGD and Adam that touch live weights only, and a wrapper for every other optimizer.
+
+Live coordinates of all masked tensors are gathered into one vector, stepped there together, and
+written back: a step's cost and its state grow with the live weights, not with the dense network,
+and dead weights stay exactly zero because nothing ever writes them. Dense gradients are read, never
+changed.
+
+The update rules are those of torch.optim.SGD and torch.optim.Adam (L2 added to the gradient).
+"""
+
+import copy
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dstbench.core.masks import Masks, flat, gradient_of
+from dstbench.optim.optimizer import Optimizer
+
+
+class LiveOptimizer(Optimizer):
+    """Steps the live coordinates of masked tensors as one vector, the rest with torch's optimizer.
+
+    slots: names of the per-weight state vectors, such as momentum.
+    """
+
+    slots: tuple[str, ...] = ()
+
+    def __init__(self, model: nn.Module, masks: Masks, rest: type, settings: dict[str, Any]):
+        self.masks = masks
+        self.names = [name for name in masks if masks.parameters[name].requires_grad]
+        self.params = [masks.parameters[name] for name in self.names]
+        masked = {id(masks.parameters[name]) for name in masks}
+        others = [p for p in model.parameters() if id(p) not in masked and p.requires_grad]
+        self.rest = rest(others, lr=0.0, fused=True, **settings) if others else None
+        self.vectors: dict[str, Tensor] = {}  # slot, "value" and "grad" → one long vector
+        self._layout()
+
+    def _layout(self, old: dict[str, dict[str, Tensor]] | None = None) -> None:
+        """Lay the vectors out for the present masks, filled from per-tensor state where given."""
+        counts = [self.masks.live(name) for name in self.names]
+        for vector in ("value", "grad", *self.slots):
+            reference = self.params[0] if self.params else torch.empty(0)
+            self.vectors[vector] = reference.new_zeros(sum(counts))
+        self.segments = {k: list(v.split(counts)) for k, v in self.vectors.items()}
+        for slot in self.slots:
+            for segment, name in zip(self.segments[slot], self.names, strict=True):
+                if old is not None:
+                    segment.copy_(old[slot][name])
+
+    def _per_tensor(self) -> dict[str, dict[str, Tensor]]:
+        """Slot → tensor name → its state vector, in the order of the tensor's live positions."""
+        return {
+            slot: dict(zip(self.names, self.segments[slot], strict=True)) for slot in self.slots
+        }
+
+    @torch.no_grad()
+    def mask_moved(self, name: str, before: Tensor) -> None:
+        if name not in self.names:
+            return
+        now = self.masks.index(name)
+        state = self._per_tensor()
+        survived = torch.isin(now, before, assume_unique=True)
+        place = torch.searchsorted(before, now)
+        for slot in self.slots:
+            moved = now.new_zeros(len(now), dtype=state[slot][name].dtype)
+            moved[survived] = state[slot][name][place[survived]]
+            state[slot][name] = moved
+        self._layout(state)
+
+    def zero_grad(self) -> None:
+        for parameter in self.params:
+            parameter.grad = None
+        if self.rest is not None:
+            self.rest.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        if self.rest is not None:
+            for group in self.rest.param_groups:
+                group["lr"] = lr
+            self.rest.step()
+        if not self.params:
+            return
+        idle = []  # tensors without a gradient stay as they are, as in torch's optimizers
+        indices = [self.masks.index(name) for name in self.names]
+        for i, (parameter, index) in enumerate(zip(self.params, indices, strict=True)):
+            torch.index_select(flat(parameter), 0, index, out=self.segments["value"][i])
+            gradient = gradient_of(parameter)
+            if gradient is None:
+                idle.append((i, [self.segments[slot][i].clone() for slot in self.slots]))
+                continue
+            torch.index_select(gradient, 0, index, out=self.segments["grad"][i])
+        self.advance(lr)
+        for i, kept in idle:
+            for slot, vector in zip(self.slots, kept, strict=True):
+                self.segments[slot][i].copy_(vector)
+        for i, (parameter, index) in enumerate(zip(self.params, indices, strict=True)):
+            if parameter.grad is not None:
+                flat(parameter).index_copy_(0, index, self.segments["value"][i])
+
+    @abstractmethod
+    def advance(self, lr: float) -> None:
+        """One step of the vectors: update "value" in place from "grad" and the slots."""
+
+    def state_dict(self) -> dict[str, Any]:
+        slots = {
+            slot: {name: vector.cpu().clone() for name, vector in state.items()}
+            for slot, state in self._per_tensor().items()
+        }
+        rest = copy.deepcopy(self.rest.state_dict()) if self.rest else {}
+        return {"slots": slots, "rest": rest}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue; the masks must be loaded already."""
+        self._layout(saved["slots"])
+        if self.rest is not None:
+            self.rest.load_state_dict(copy.deepcopy(saved["rest"]))
+
+
+class LiveSGD(LiveOptimizer):
+    """Momentum SGD on live coordinates."""
+
+    slots = ("momentum",)
+
+    def __init__(
+        self, model: nn.Module, masks: Masks, momentum: float, weight_decay: float, nesterov: bool
+    ):
+        self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
+        settings = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
+        super().__init__(model, masks, torch.optim.SGD, settings)
+
+    def advance(self, lr: float) -> None:
+        value, grad, momentum = (self.vectors[k] for k in ("value", "grad", "momentum"))
+        grad.add_(value, alpha=self.weight_decay)
+        momentum.mul_(self.momentum).add_(grad)
+        step = grad.add_(momentum, alpha=self.momentum) if self.nesterov else momentum
+        value.add_(step, alpha=-lr)
+
+
+class LiveAdam(LiveOptimizer):
+    """Adam on live coordinates.
+
+    # assumed: one step counter for all weights. A weight that grows late has moments of zero but
+    # a bias correction near one, so its first step is about (1−β1)/√(1−β2) ≈ 3 times the rate.
+    """
+
+    slots = ("mean", "square")
+
+    def __init__(
+        self,
+        model: nn.Module,
+        masks: Masks,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+    ):
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        self.steps = 0
+        settings = {"betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(model, masks, torch.optim.Adam, settings)
+
+    def advance(self, lr: float) -> None:
+        self.steps += 1
+        value, grad, mean, square = (self.vectors[k] for k in ("value", "grad", *self.slots))
+        beta1, beta2 = self.betas
+        grad.add_(value, alpha=self.weight_decay)
+        mean.lerp_(grad, 1 - beta1)
+        square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+        size = (square / (1 - beta2**self.steps)).sqrt_().add_(self.eps)
+        value.addcdiv_(mean, size, value=-lr / (1 - beta1**self.steps))
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"steps": self.steps}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.steps = saved["steps"]
+        super().load_state_dict(saved)

@@ -1,0 +1,45 @@
+"""Any torch optimizer, with dead weights and their state zeroed after each step."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dstbench.core.masks import Masks
+from dstbench.optim.optimizer import Optimizer
+
+
+class MaskedOptimizer(Optimizer):
+    """Any torch optimizer, followed by zeroing what is dead: dense cost, every rule."""
+
+    def __init__(self, inner: torch.optim.Optimizer, masks: Masks):
+        self.inner, self.masks = inner, masks
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        for group in self.inner.param_groups:
+            group["lr"] = lr
+        self.inner.step()
+        self.masks.apply_()
+        for name in self.masks:
+            self._zero_dead_state(name)
+
+    def _zero_dead_state(self, name: str) -> None:
+        parameter, mask = self.masks.parameters[name], self.masks[name]
+        for value in self.inner.state.get(parameter, {}).values():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                value.masked_fill_(~mask, 0.0)
+
+    @torch.no_grad()
+    def mask_moved(self, name: str, before: Tensor) -> None:
+        self._zero_dead_state(name)  # what was dead before has zero state already
+
+    def zero_grad(self) -> None:
+        self.inner.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        return copy.deepcopy(self.inner.state_dict())
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.inner.load_state_dict(copy.deepcopy(saved))

@@ -1,0 +1,61 @@
+"""The summary of a finished run, one field a line."""
+
+from typing import Any
+
+from dstbench.sparsity import percent
+
+
+def summary(record: dict[str, Any], where: str, tracked: str) -> str:
+    """The end of a run, a line each: what it came to, and where it is kept."""
+    rows = [*summary_rows(record), ("record", where), ("MLflow", tracked)]
+    width = max(len(label) for label, _ in rows)
+    return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
+
+
+def summary_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """(label, value) of what a run came to."""
+    accuracy, sparsity, cost = record["accuracy"], record["sparsity"], record["cost"]
+    rows = [
+        (
+            "run",
+            f"{record['method']} · {record['model']} · {record['dataset']} · seed {record['seed']}"
+            f" · {record['protocol']} · {record['precision']}",
+        )
+    ]
+    if record["status"] != "finished":
+        return [*rows, ("status", record["status"] + (f": {e}" if (e := record["error"]) else ""))]
+    at_best = (
+        "none (no epoch counted)"
+        if accuracy["test_at_best_val"] is None
+        else f"{accuracy['test_at_best_val']:.2f} %  (epoch {accuracy['best_epoch']}, "
+        f"validation {accuracy['best_val']:.2f} %)"
+    )
+    effective = sparsity["effective"]
+    shown = "unknown" if effective is None else percent(effective)
+    rows += [
+        ("test accuracy", f"{accuracy['test_final']:.2f} %  (final epoch)"),
+        ("  at best validation", at_best),
+        (
+            "sparsity",
+            f"asked {percent(sparsity['asked'])} · measured {percent(sparsity['measured'])}"
+            f" · effective {shown}",
+        ),
+        (
+            "MACs",
+            f"{_count(cost['macs'])} of {_count(cost['dense_macs'])} dense "
+            f"({cost['macs'] / max(cost['dense_macs'], 1):.4f}×)",
+        ),
+        ("weights", f"{cost['live_weights']:,} live of {cost['prunable_weights']:,}"),
+    ]
+    if accuracy["selected_on_test"]:
+        rows.append(("selected on test", "yes: the best epoch was chosen on the test images"))
+    if record["health"]["collapsed"]:
+        rows.append(("collapsed", "yes: the network answers no better than chance"))
+    return rows
+
+
+def _count(number: float) -> str:
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.2f} {unit}"
+    return f"{number:.0f}"

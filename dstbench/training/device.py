@@ -1,0 +1,56 @@
+"""The device of a run, its threads and its default precision."""
+
+import torch
+
+from dstbench.errors import UserError
+from dstbench.training.distributed.process_group import ALONE, Ranks
+
+
+def choose_device(name: str, ranks: Ranks = ALONE) -> torch.device:
+    """'auto' is a GPU where there is one; several processes on a machine take one each.
+
+    Raises UserError for a device that is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not ranks.alone and name != "cpu":
+        if name != "cuda":
+            raise UserError(
+                f"--device {name}: several processes take one GPU each. Use cuda or cpu."
+            )
+        name = f"cuda:{ranks.local}"
+    try:
+        device = torch.device(name)
+        if device.type not in ("cpu", "cuda", "mps"):
+            raise RuntimeError("networks are not trained there.")
+        torch.empty(0, device=device)
+        if device.index is not None and device.type == "cuda":
+            torch.cuda.set_device(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device {name}: {reason} Use auto, cpu or cuda.") from None
+    return device
+
+
+def set_threads(count: int | None) -> None:
+    """Let torch use so many CPU threads; None leaves it as many as it likes.
+
+    Raises UserError for fewer than 1 or more than 4096.
+    """
+    if count is None:
+        return
+    if not 1 <= count <= 4096:
+        raise UserError(f"--threads {count}: must be at least 1 and at most 4096.")
+    torch.set_num_threads(count)
+
+
+def default_precision(device: torch.device) -> str:
+    """bf16 where the hardware multiplies it natively, else fp32."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        native = device.type == "cpu" and any(
+            getattr(torch.cpu, check, lambda: False)() for check in checks
+        )
+    return "bf16" if native else "fp32"

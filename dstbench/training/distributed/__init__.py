@@ -1,0 +1,1 @@
+"""One run on several processes: the process group, averaged gradients, equal masks."""

@@ -1,0 +1,72 @@
+"""What a person sees while a run goes on, and the summary at its end."""
+
+import os
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class _Console(Console):
+    """Goes on in silence when its reader leaves, as `head` does: a run is worth more."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        self.file = open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
+
+
+class Reporter:
+    """Prints to a terminal: a bar that moves with the steps, a line an epoch, notes in between.
+
+    Where the output is not a terminal (a log file, CI) there is no bar, and epochs that follow
+    each other within a second are thinned out.
+    """
+
+    def __init__(self, console: Console | None = None, quiet: bool = False):
+        self.console = console or _Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.quiet = quiet
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._last_line = 0.0
+
+    def note(self, text: str) -> None:
+        """Something worth knowing, once."""
+        self.console.print(text, markup=False)
+
+    def start(self, step: int, total_steps: int) -> None:
+        if not self.quiet and self.console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f}%"),
+                TimeRemainingColumn(),
+            )  # fmt: skip
+            self._bar = Progress(*columns, console=self.console, transient=True)
+            self._task = self._bar.add_task("training", total=total_steps, completed=step)
+            self._bar.start()
+
+    def step(self, step: int) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=step)
+
+    def epoch(self, line: dict[str, Any], epochs: int, seconds: float) -> None:
+        """One line about a finished epoch."""
+        now, last = time.monotonic(), line["epoch"] == epochs
+        thinned = not self.console.is_terminal and now - self._last_line < 1.0 and not last
+        if self.quiet or thinned:
+            return
+        self._last_line = now
+        share = line["live_path_share"]
+        paths = "" if share is None else f"  live paths {100 * share:5.1f}%"
+        self.console.print(
+            f"epoch {line['epoch']:>{len(str(epochs))}}/{epochs}"
+            f"  loss {line['train_loss']:.4f}  train {line['train_accuracy']:6.2f}%"
+            f"  val {line['val_accuracy']:6.2f}%  sparsity {100 * line['sparsity']:.4g}%"
+            f"{paths}  {seconds:.1f} s",
+            markup=False,
+        )
+
+    def stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,88 @@
+"""One whole run: from settings to a finished record, resumed where it stopped."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from dstbench.config.identity import Resolved
+from dstbench.data.images import Dataset
+from dstbench.errors import UserError
+from dstbench.records import naming, sessions
+from dstbench.records.run_folder import RECORD, RunDirectory
+from dstbench.records.summary import summary
+from dstbench.tracking.live_mirror import Mirror, mirrored_to
+from dstbench.training.distributed.follower import Unwritten
+from dstbench.training.progress import Reporter
+from dstbench.training.runtime_options import Place
+from dstbench.training.settings import Run
+from dstbench.training.trainer import Session
+from dstbench.utils.signals import Interrupted
+
+DONE = ("finished", "diverged")
+
+
+def carry_out(run: Run, resolved: Resolved, place: Place, report: Reporter) -> int:
+    """Bring the run to its end, from wherever it stands, and show what it came to."""
+    ranks, path = place.ranks, place.runs / run_name(run, resolved)
+    folder = RunDirectory(path) if ranks.first else Unwritten(path)
+    with ExitStack() as held:
+        with ranks.agreed():
+            held.enter_context(folder.locked())
+        dataset = loaded(run, place)
+        with ranks.agreed():
+            record = None if place.fresh else folder.record()
+            if record is not None:
+                refuse_other_contents(record, dataset, place, path)
+        record = ranks.from_first(record)
+        if record is not None and record["status"] in DONE:
+            report.note("This run is done already; --fresh starts it over.")
+            tracked = mirrored_to(path)
+        else:
+            session = Session(run, resolved, place, folder, dataset, report)
+            if place.fresh:  # not before the new run is known to be possible
+                folder.clear()
+            mirror = Mirror(path, place.tracking if ranks.first else "off")
+            try:
+                record = session.go()
+            except Interrupted as error:
+                mirror.finish(timeout_s=5)
+                report.note(f"Stopped by {error}; everything is saved. The same command goes on.")
+                return error.exit_code
+            tracked = mirror.finish(timeout_s=30)
+        if ranks.first:
+            print(summary(record, str(path / RECORD), tracked))
+        return 0 if record["status"] == "finished" else 1
+
+
+def loaded(run: Run, place: Place) -> Dataset[Any]:
+    """The dataset. The first process fills the cache, and the others find it there."""
+    ranks = place.ranks
+    for turn in (True, False):
+        with ranks.agreed():
+            if ranks.first is turn:
+                dataset = run.pipeline.load(run.dataset, place.data_root, place.cache)
+    ranks.refuse_unlike(dataset.sha256, "the images they have")
+    return dataset
+
+
+def refuse_other_contents(
+    record: dict[str, Any], dataset: Dataset[Any], place: Place, path: Path
+) -> None:
+    """Raise UserError if the record is of other images, or of other plugins, than there are now."""
+    provenance = record["provenance"]
+    if provenance["dataset_sha256"] != dataset.sha256:
+        raise UserError(
+            f"{path} holds results on other images than {dataset.name} has now. Give your data "
+            "another name, or start over with --fresh."
+        )
+    sessions.refuse_changed_plugins(
+        provenance.get("plugins", {}), sessions.hashes(place.plugins), path
+    )
+
+
+def run_name(run: Run, resolved: Resolved) -> str:
+    """Folder name of a run."""
+    method, model = run.method, run.model.__name__
+    return naming.run_name(
+        method.name, run.dataset, model, method.sparsity, run.seed, resolved.sha256
+    )

@@ -1,0 +1,86 @@
+"""One training run: the thing that gin configures, from a seed to a record."""
+
+import inspect
+from typing import Literal
+
+import torch
+from torch import nn
+
+from dstbench.config.registry import SUPPLIED, lookup, register
+from dstbench.core.method import Method
+from dstbench.core.schedules import Schedule
+from dstbench.data.preprocessing import Pipeline
+from dstbench.data.protocols import PROTOCOLS
+from dstbench.errors import UserError, did_you_mean, require
+from dstbench.optim.settings import OptimizerSettings
+
+
+@register("run")
+class Run:
+    """Settings of one run; together with the versions and the device they decide its result.
+
+    dataset: id of a dataset (`dstbench list datasets`); where it lies is no part of a run.
+    model: class of the network; the run supplies num_classes, in_channels and image_size.
+    method: the method, a list of parts.
+    optimizer: optimizer settings, with the peak learning rate.
+    lr_schedule: factor on that rate, a function of progress; None keeps it.
+    pipeline: how images are cropped, flipped and normalised.
+    epochs: passes over the training images. batch_size: images a step.
+    protocol: how the training set is split and which accuracy counts. split_seed: of that split.
+    seed: of everything else: weights, masks, order, augmentation.
+    precision: 'bf16' (autocast, fp32 weights) or 'fp32'.
+    train_images: use only so many training images, of a random subset that split_seed fixes.
+    recipe: name of the recipe that these settings come from.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        model: type[nn.Module],
+        method: Method,
+        optimizer: OptimizerSettings,
+        pipeline: Pipeline,
+        epochs: int,
+        batch_size: int,
+        lr_schedule: Schedule | None = None,
+        protocol: str = "strict",
+        split_seed: int = 0,
+        seed: int = 0,
+        precision: Literal["bf16", "fp32"] = "fp32",
+        train_images: int | None = None,
+        recipe: str = "none",
+    ):
+        require(epochs >= 1, self, "epochs", epochs, "at least 1")
+        require(batch_size >= 1, self, "batch_size", batch_size, "at least 1")
+        require(0 <= seed < 2**63, self, "seed", seed, "zero or more, below 2⁶³")
+        require(0 <= split_seed < 2**63, self, "split_seed", split_seed, "zero or more, below 2⁶³")
+        require(
+            train_images is None or train_images >= 1, self, "train_images", train_images,
+            "at least 1, or None for all",
+        )  # fmt: skip
+        if protocol not in PROTOCOLS:
+            raise UserError(
+                f"no protocol {protocol!r}.{did_you_mean(protocol, PROTOCOLS)}", "Run.protocol"
+            )
+        self.dataset, self.model, self.method = dataset, model, method
+        self.optimizer, self.lr_schedule, self.pipeline = optimizer, lr_schedule, pipeline
+        self.epochs, self.batch_size = epochs, batch_size
+        self.protocol, self.split_seed, self.seed = protocol, split_seed, seed
+        self.precision, self.train_images, self.recipe = precision, train_images, recipe
+
+    def rate_at(self, progress: float) -> float:
+        """The learning rate at `progress`."""
+        factor = 1.0 if self.lr_schedule is None else self.lr_schedule(progress)
+        return self.optimizer.lr * factor
+
+    def build_model(self, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+        """The network with this run's initial weights.
+
+        image_shape: (channels, height, width). A model is given those of num_classes, in_channels
+        and image_size that its constructor takes.
+        """
+        torch.manual_seed(self.seed)
+        offered = dict(zip(SUPPLIED, (num_classes, image_shape[0], image_shape[1]), strict=True))
+        taken = inspect.signature(lookup(self.model.__name__)).parameters  # gin's wrapper hides it
+        model = self.model(**{name: v for name, v in offered.items() if name in taken})
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

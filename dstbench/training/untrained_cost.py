@@ -1,0 +1,113 @@
+"""What the finished network of a run costs, from the choices that name the run; no training.
+
+Nothing is read but gin files. Layer budgets need shapes only, so the network is built without
+values; a method that looks at the weights to choose its masks, as SynFlow does, gets real ones.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from dstbench.config.choices import Choices
+from dstbench.core.masks import Masks
+from dstbench.data.datasets import KNOWN, Known
+from dstbench.errors import UserError
+from dstbench.metrics.cost import cost, training_only_parameters
+from dstbench.training.build import new_state
+from dstbench.training.configure import assemble
+from dstbench.training.settings import Run
+
+Shape = tuple[int, int, int]
+
+
+def figures(
+    choices: Choices,
+    image: Shape | None = None,
+    classes: int | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """What `dstbench cost --json` prints: which run it is, its sparsity, and what `cost` counts.
+
+    image: (channels, height, width) of one image. classes: how many there are. None takes either
+    from what is known of the dataset. note: told when the network has to be built for real, which
+    can take a while.
+
+    Raises UserError for choices that are wrong, and when shape or classes are not known.
+    """
+    run, _ = assemble(choices, "fp32")
+    known = image_and_classes(run.dataset, image, classes)
+    counted = count(run, *known, note)
+    return {
+        "method": run.method.name,
+        "model": run.model.__name__,
+        "dataset": run.dataset,
+        "recipe": run.recipe,
+        "seed": run.seed,
+        "image_shape": list(known.image),
+        "classes": known.classes,
+        "sparsity": {
+            "asked": run.method.sparsity,
+            "measured": 1 - counted["live_weights"] / counted["prunable_weights"],
+        },
+        **counted,
+    }
+
+
+def image_and_classes(dataset: str, image: Shape | None, classes: int | None) -> Known:
+    """Shape of an image and number of classes: as given, else as known of the dataset.
+
+    Raises UserError when one is neither given nor known, or there is no class.
+    """
+    if classes is not None and classes < 1:
+        raise UserError(f"--classes {classes}: must be at least 1.")
+    known = KNOWN.get(dataset)
+    image = image or (known and known.image)
+    classes = classes or (known and known.classes)
+    if image is None or classes is None:
+        raise UserError(
+            f"dataset {dataset!r}: no images are read here, and the shape and classes are known "
+            f"of {', '.join(KNOWN)} only. Give --image C,H,W and --classes N."
+        )
+    return Known(image, classes)
+
+
+def shape_from(text: str) -> Shape:
+    """The shape that "C,H,W" means. Raises UserError for anything else."""
+    sizes = text.split(",")
+    if len(sizes) != 3 or not all(s.strip().isdecimal() and int(s) >= 1 for s in sizes):
+        raise UserError(
+            f"--image {text}: expected channels, height and width, such as --image 3,64,64."
+        )
+    channels, height, width = map(int, sizes)
+    return channels, height, width
+
+
+def count(
+    run: Run, shape: Shape, classes: int, note: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
+    """The cost of the run's finished network for one image, as metrics.cost gives it."""
+    try:
+        return count_on(torch.device("meta"), run, shape, classes)
+    except (RuntimeError, TypeError):  # what tensors without values raise when asked for them
+        note(
+            f"{run.method.name} cannot be counted from shapes alone: building the network and "
+            "choosing its masks as a run would."
+        )
+    return count_on(torch.device("cpu"), run, shape, classes)
+
+
+def count_on(device: torch.device, run: Run, shape: Shape, classes: int) -> dict[str, Any]:
+    """The same, with the network on `device`; "meta" has shapes and no values."""
+    state = new_state(run, classes, shape, 1, device)
+    run.method.init_masks(state)
+    training_only = training_only_parameters(state.model)
+    run.method.finish(state)
+    state.masks.parameters = Masks(state.model).parameters
+    counted = cost(state.model, state.masks, shape, state.dense_numel)
+    return counted | {"training_only_parameters": training_only}
+
+
+def times(sizes: Sequence[int]) -> str:
+    """3×32×32."""
+    return "×".join(map(str, sizes))

@@ -1,0 +1,1 @@
+"""Atomic files, locks, processes, signals; standard library only."""

@@ -1,0 +1,192 @@
+"""The commands beside `run`, as a user meets them; and a run's summary, record and curves."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from dstbench.cli.commands import new
+from dstbench.errors import UserError
+from dstbench.records import record
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DSTBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+QUICK = ("--set", "Run.epochs=2", "--set", "ResNet20.width=4", "--sparsity", "0.5")
+
+
+def test_run_ends_with_a_summary_a_record_and_networks(call, empty_folder):
+    code, out, err = call("run", "methods/rigl.gin", *QUICK, "--tracking", "off")
+    assert code == 0
+    for words in ("test accuracy", "asked 50 %", "measured", "effective", "MACs", "record.json"):
+        assert words in out
+    assert "epoch 2/2" in err
+    (folder,) = (empty_folder / "runs").iterdir()
+    written = record.read(folder / "record.json")
+    assert written["status"] == "finished" and written["method"] == "RigL"
+    assert written["accuracy"]["shown"] == "test_final"
+    n, live = written["cost"]["prunable_weights"], written["cost"]["live_weights"]
+    assert live == round(0.5 * n) and written["sparsity"]["measured"] == 1 - live / n
+    curves = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in curves] == [1, 2]
+    for key in ("grad_norm", "grad_norm_live", "positive_preactivations", "live_path_share",
+                "effective_sparsity", "exploration", "layers_live", "layers_grad_norm",
+                "layers_positive"):  # fmt: skip
+        assert curves[0][key] is not None
+    packed = torch.load(folder / "network.pt", weights_only=True)["network"]
+    assert sum(len(positions) for positions, _ in packed["live"].values()) == live
+
+
+def test_a_loss_that_explodes_ends_as_a_record_that_says_so(call, empty_folder):
+    argv = ("run", "methods/dense.gin", *QUICK[:4], "--tracking", "off", "--set", "SGD.lr=1e30")
+    code, out, _ = call(*argv)
+    assert code == 1 and "diverged" in out and "NaN or infinite" in out
+    (folder,) = (empty_folder / "runs").iterdir()
+    assert record.read(folder / "record.json")["status"] == "diverged"
+    assert not list(folder.glob("checkpoint*")) and not (folder / "network.pt").exists()
+    code, out, err = call(*argv)
+    assert code == 1 and "done already" in err
+
+
+def test_fresh_starts_over(call, empty_folder):
+    argv = ("run", "methods/static.gin", *QUICK, "--tracking", "off", "--quiet")
+    call(*argv)
+    (path,) = (empty_folder / "runs").glob("*/record.json")
+    first = record.read(path)
+    call(*argv)
+    assert record.read(path) == first
+    call(*argv, "--fresh")
+    second = record.read(path)
+    assert second["provenance"]["attempt"] != first["provenance"]["attempt"]
+    assert second["accuracy"] == first["accuracy"]
+
+
+@pytest.mark.parametrize("what", ["methods", "parts", "recipes", "datasets", "models"])
+def test_list(call, what):
+    code, out, _ = call("list", what, "--json")
+    names = [entry["name"] for entry in json.loads(out)]
+    expected = {"methods": "methods/rigl.gin", "parts": "RigL", "recipes": "digits",
+                "datasets": "digits", "models": "ResNet34"}  # fmt: skip
+    assert code == 0 and expected[what] in names
+    code, out, _ = call("list", what)
+    assert code == 0 and expected[what] in out
+
+
+def test_doctor(call):
+    _, out, _ = call("doctor")
+    for words in ("torch", "device", "dataset digits", "dataset cifar10", "fetch", "MLflow store"):
+        assert words in out
+
+
+@pytest.mark.parametrize("runs", ["file", "file/below", "/proc/below"])
+def test_doctor_says_where_runs_cannot_be_written(call, empty_folder, runs):
+    (empty_folder / "file").touch()
+    code, out, _ = call("doctor", "--runs", runs, "--tracking", "off")
+    assert code == 1 and f"{runs} cannot be written" in out
+
+
+def test_doctor_on_an_address_of_no_store(call):
+    code, out, _ = call("doctor", "--tracking", "foo://x")
+    assert code == 1 and "'foo://x' is not a store" in " ".join(out.split())
+    assert call("doctor", "--tracking", "OFF")[0] == 0
+
+
+def test_sync_of_what_is_no_run(call, empty_folder):
+    (empty_folder / "empty").mkdir()
+    code, out, _ = call("sync", "empty", "absent")
+    assert code == 1 and "empty: not sent: holds no record.json" in out
+    assert "absent: not sent: no such folder" in out and not list(
+        (empty_folder / "empty").iterdir()
+    )
+
+
+@pytest.mark.parametrize("name", ["ERK", "Tensor", "myMethod", "Naïve", "A" * 81, ""])
+def test_new_refuses_what_cannot_be_a_class_here(call, empty_folder, name):
+    code, _, err = call("new", name)
+    assert code == 2 and err.startswith("dstbench: ") and not list(empty_folder.iterdir())
+
+
+def test_new_writes_all_or_nothing(call, empty_folder, monkeypatch):
+    written = []
+
+    def full_after_one(path, data):
+        if written:
+            raise UserError(f"{path}: cannot be written (No space left on device).")
+        written.append(path)
+        path.write_bytes(data)
+
+    monkeypatch.setattr(new, "write_atomic", full_after_one)
+    code, _, err = call("new", "Another")
+    assert code == 2 and "No space left" in err and not list(empty_folder.iterdir())
+
+
+def test_data_prepare(call):
+    code, out, _ = call("data", "prepare", "digits")
+    assert code == 0 and "1,438 training" in out
+
+
+def test_a_scaffolded_method_conforms_and_runs(call, empty_folder):
+    code, out, _ = call("new", "MyMethod")
+    assert code == 0 and "my_method.gin" in out
+    done = subprocess.run(
+        [sys.executable, "-m", "dstbench", "check", "my_method.gin", "--plugin", "my_method.py"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "conforms" in done.stdout, done.stdout + done.stderr
+    argv = ["run", "my_method.gin", "--plugin", "my_method.py", *QUICK, "--tracking", "off"]
+    done = subprocess.run([sys.executable, "-m", "dstbench", *argv], capture_output=True, text=True)
+    assert done.returncode == 0 and "MyMethod" in done.stdout, done.stderr
+    code, _, err = call("new", "MyMethod")
+    assert code == 2 and "exists already" in err
+
+
+def test_a_model_of_ones_own(call, empty_folder):
+    (empty_folder / "mlp.py").write_text(
+        '''
+from torch import nn
+
+from dstbench.registry import register
+
+
+@register("models")
+class PluginMLP(nn.Sequential):
+    """Two layers."""
+
+    def __init__(self, num_classes, image_size, hidden=32):
+        super().__init__(
+            nn.Flatten(),
+            nn.Linear(image_size**2, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, num_classes),
+        )
+'''
+    )
+    code, out, err = call(
+        "run", "methods/set.gin", "--model", "PluginMLP", "--plugin", "mlp.py", "--tracking", "off",
+        "--set", "Run.epochs=4", "--set", "PluginMLP.hidden=16",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "PluginMLP" in out and "asked 90 %" in out
+
+
+def test_a_full_disk_ends_with_one_message(empty_folder):
+    """/dev/full answers every write as a full disk does; here, a file size limit does."""
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "sys.argv = ['dstbench', 'run', 'methods/rigl.gin', '--set', 'Run.epochs=2', "
+        "'--tracking', 'off', '--threads', '1']; from dstbench.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written" in done.stderr and "Traceback" not in done.stderr
+    assert not list(empty_folder.glob("runs/*/.*.tmp"))
+    assert not list(empty_folder.glob("runs/*/checkpoint*"))

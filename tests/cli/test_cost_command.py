@@ -1,0 +1,198 @@
+"""`dstbench cost`: the paper's figures to the printed digit, without data and without training."""
+
+import json
+
+import pytest
+import torch
+
+from dstbench.config.choices import Choices
+from dstbench.config.shipped_files import shipped
+from dstbench.data import datasets
+from dstbench.data.sources import cifar
+from dstbench.records.record import read
+from dstbench.training import untrained_cost
+from dstbench.training.configure import assemble
+
+
+@pytest.fixture(autouse=True)
+def no_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DSTBENCH_DATA", str(tmp_path / "absent"))
+    return tmp_path
+
+
+@pytest.fixture
+def figures(call):
+    def run(*argv):
+        code, out, err = call("cost", *argv, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    return run
+
+
+RESNET50 = ("--recipe", "cifar10_resnet50")
+WITH_ERK = ("--set", "Method.parts=[@DCTpS(), @ERK(), @RigL()]", "--set", "ERK.sparsity=%sparsity")
+
+
+def million(number):
+    return f"{number / 1e6:.2f}"
+
+
+# --- Table 2 of the EAST paper: ResNet-50 on CIFAR-10 ---------------------------------------------
+
+PRINTED = [
+    ("east", (), "2.59", "0.52"),
+    ("rigl_ws", (), "2.59", "0.52"),
+    ("dctps_rigl", WITH_ERK, "40.26", "39.09"),
+    # The paper prints 1.24 and 0.26 for these, against its own row above: see docs/counting.md.
+    ("set", (), "1.47", "0.29"),
+    ("rigl", (), "1.47", "0.29"),
+    ("rigl_dyrelu", (), "1.47", "0.29"),
+]
+
+
+@pytest.mark.parametrize(("sparsity", "column"), [("0.9995", 2), ("0.9999", 3)])
+@pytest.mark.parametrize("row", PRINTED, ids=lambda row: row[0])
+def test_table_2(figures, row, sparsity, column):
+    method, sets = row[:2]
+    found = figures(f"methods/{method}.gin", *RESNET50, "--sparsity", sparsity, *sets)
+    assert million(found["macs"]) == row[column]
+    assert million(found["dense_macs"]) == "1297.83"
+    assert (found["flops"], found["dense_flops"]) == (2 * found["macs"], 2 * found["dense_macs"])
+    assert found["prunable_weights"] == 23_467_712
+    assert found["live_weights"] == round((1 - float(sparsity)) * 23_467_712)
+    shares = method in ("east", "rigl_ws")
+    assert found["stored_weights"] == (13_928_128 if shares else 23_467_712)
+    assert len(found["layers"]) == (30 if shares else 54)
+    for key in ("macs", "dense_macs", "offset_macs"):
+        assert found[key] == sum(layer[key] for layer in found["layers"])
+
+
+def test_the_cosine_transforms_of_all_54_layers(figures):
+    sparse = figures("methods/rigl.gin", *RESNET50, "--sparsity", "0.9995")
+    both = figures("methods/dctps_rigl.gin", *RESNET50, "--sparsity", "0.9995", *WITH_ERK)
+    assert f"{both['offset_macs'] / 1e6:.4f}" == "38.7927"
+    assert both["macs"] == sparse["macs"] + both["offset_macs"]
+    assert both["dense_macs"] == sparse["dense_macs"]
+
+
+def test_dyrelu_of_resnet50_has_more_parameters_than_the_network(figures):
+    found = figures("methods/rigl_dyrelu.gin", *RESNET50)
+    plain = figures("methods/rigl.gin", *RESNET50)
+    assert found["training_only_parameters"] == 28_394_800 > found["prunable_weights"]
+    assert plain["training_only_parameters"] == 0
+    assert found["deployed_bytes"] == plain["deployed_bytes"]
+    assert found["left_out"] == plain["left_out"]
+
+
+def test_the_figures_without_a_console(figures, capsys):
+    choices = Choices(("methods/rigl.gin",), "cifar10_resnet50", (("sparsity", 0.9995),))
+    assert untrained_cost.figures(choices) == figures(
+        "methods/rigl.gin", *RESNET50, "--sparsity", "0.9995"
+    )
+    silent = untrained_cost.figures(Choices(("methods/synflow.gin",), axes=(("sparsity", 0.5),)))
+    assert silent["method"] == "SynFlow"
+    assert capsys.readouterr() == ("", "")
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", shipped("methods"))
+def test_every_method_from_shapes_costs_what_its_network_costs(method):
+    """Counted with and without values."""
+    run, _ = assemble(Choices((f"methods/{method}.gin",)), "fp32")
+    notes = []
+    counted = untrained_cost.count(run, (1, 8, 8), 10, notes.append)
+    assert ["from shapes alone" in note for note in notes] == [True] * (method == "synflow")
+    assert counted == untrained_cost.count_on(torch.device("cpu"), run, (1, 8, 8), 10)
+
+
+def test_it_is_what_the_record_of_the_run_says(call, figures, no_data):
+    argv = ("methods/rigl_ws.gin", "--sparsity", "0.8", "--set", "ResNet20.width=4")
+    found = figures(*argv)
+    code, _, err = call(
+        "run", *argv, "--set", "Run.epochs=2", "--set", "Run.train_images=200", "--quiet",
+        "--set", "RigL.updates_per_run=4", "--tracking", "off",
+    )  # fmt: skip
+    assert code == 0, err
+    (path,) = no_data.glob("runs/*/record.json")
+    written = read(path)
+    assert written["cost"] == {key: found[key] for key in written["cost"]}
+    assert written["sparsity"]["measured"] == found["sparsity"]["measured"]
+
+
+def test_the_known_shape_of_digits_is_that_of_its_images():
+    digits = datasets.load("digits")
+    height, width, channels = digits.train.pixels.shape[1:]
+    assert datasets.KNOWN["digits"] == ((channels, height, width), len(digits.classes))
+    assert set(datasets.KNOWN) > {"digits", *cifar.ORIGINALS}
+
+
+def test_imagenet_is_known(figures):
+    """torchvision's resnet50: 25,557,032 parameters, of which 53,120 norms and 1,000 biases."""
+    found = figures("methods/east_no_cycle.gin", "--recipe", "imagenet_resnet50")
+    assert found["image_shape"] == [3, 224, 224] and found["classes"] == 1000
+    assert found["prunable_weights"] == 25_557_032 - 53_120 - 1_000
+    assert million(found["dense_macs"]) == "4089.18"
+
+
+def test_the_imagenet_recipe_runs_as_far_as_its_missing_images(call):
+    argv = ("methods/east_no_cycle.gin", "--recipe", "imagenet_resnet50", "--tracking", "off")
+    code, _, err = call("run", *argv)
+    assert code == 2 and "no dataset 'imagenet'" in err and "--data-root" in err
+
+
+def test_another_dataset_needs_its_shape_and_classes(figures):
+    given = ("--dataset", "mine", "--image", "3,16,24", "--classes", "7")
+    found = figures("methods/dense.gin", *given)
+    assert (found["image_shape"], found["classes"]) == ([3, 16, 24], 7)
+    layers = {layer["name"]: layer for layer in found["layers"]}
+    assert layers["stem.conv1.weight"]["positions"] == 16 * 24
+    assert layers["classifier.weight"]["shape"] == [7, 64]
+
+
+def test_a_known_dataset_may_be_given_another_shape(figures):
+    found = figures("methods/dense.gin", "--dataset", "cifar10", "--image", "3,16,16")
+    assert (found["image_shape"], found["classes"]) == ([3, 16, 16], 10)
+
+
+def test_the_tables(call):
+    argv = ("cost", "methods/dctps_rigl.gin", *RESNET50, "--sparsity", "0.9995", *WITH_ERK)
+    code, out, err = call(*argv)
+    assert code == 0 and not err
+    for words in ("asked 99.95 %", "40.26 M", "1,297.83 M", "38.79 M", "FLOPs (2 × MACs)",
+                  "23,467,712", "11,734", "fitted", "deployed bytes (estimate)"):  # fmt: skip
+        assert words in out
+    assert max(map(len, out.splitlines())) <= 90
+    code, layers, _ = call(*argv, "--layers")
+    assert layers.endswith(out)
+    (line,) = [line for line in layers.splitlines() if line.startswith("classifier.weight")]
+    assert line.split()[1:5] == ["10×2048", "1", "1", "470"]
+    assert len(layers.splitlines()) == len(out.splitlines()) + 54 + 3
+
+
+def test_an_overspent_budget_is_named(call, figures):
+    argv = ("methods/rigl.gin", *RESNET50, "--sparsity", "0.9999", "--set", "ERK.floor=0.6")
+    found = figures(*argv)
+    assert found["sparsity"]["asked"] == 0.9999
+    assert found["sparsity"]["measured"] == 1 - found["live_weights"] / 23_467_712 < 0.99989
+    assert "off budget: +15.2 % live weights" in call("cost", *argv)[1]
+    assert "off budget" not in call("cost", *argv[:-2])[1]
+
+
+def test_what_no_counted_function_uses_is_named(call, no_data):
+    (no_data / "idle.py").write_text(
+        "from torch import nn\nfrom dstbench.config.registry import register\n"
+        "@register('models')\nclass IdleNet(nn.Module):\n"
+        "    def __init__(self, num_classes, image_size):\n        super().__init__()\n"
+        "        self.used = nn.Linear(image_size**2, num_classes)\n"
+        "        self.idle = nn.Linear(3, 3)\n"
+        "    def forward(self, x):\n        return self.used(x.flatten(1))\n"
+    )
+    argv = ("--model", "IdleNet", "--plugin", "idle.py")
+    code, out, err = call("cost", "methods/static.gin", *argv)
+    assert code == 0 and "Not counted" in out and "idle.weight" in out
+    code, out, err = call("cost", "methods/static.gin", *argv, "--image", "3,9,9")
+    assert code == 2 and "IdleNet fails on images of 3×9×9" in err

@@ -1,0 +1,123 @@
+"""`dstbench deploy` on runs: the files of a finished one, and clear refusals of any other."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from dstbench.config.shipped_files import shipped
+from dstbench.data import datasets
+from dstbench.deploy import load
+
+SHORT = ("--set", "Run.epochs=1", "--set", "ResNet20.width=4", "--quiet", "--tracking", "off",
+         "--threads", "1")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder of short finished runs."""
+    from dstbench.cli.main import main
+
+    runs = tmp_path_factory.mktemp("runs")
+    for method in ("rigl_ws", "dctps"):
+        with pytest.raises(SystemExit) as exit:
+            main(["run", str(shipped("methods")[method]), "--runs", str(runs), *SHORT])
+        assert exit.value.code == 0
+    return runs
+
+
+@pytest.fixture
+def shared(runs, tmp_path):
+    return _copy(runs, "rigl*", tmp_path)
+
+
+@pytest.fixture
+def offset(runs, tmp_path):
+    return _copy(runs, "dctps*", tmp_path)
+
+
+def _copy(runs, pattern, tmp_path):
+    (folder,) = runs.glob(pattern)
+    return Path(shutil.copytree(folder, tmp_path / folder.name))
+
+
+def test_a_finished_run_becomes_four_files_as_accurate_as_it_was(call, shared):
+    code, out, _ = call("deploy", str(shared), "--tracking", "off")
+    assert code == 0
+    files = {"network.dst", "weights.safetensors", "network.onnx", "README.md"}
+    assert {path.name for path in (shared / "deployed").iterdir()} == files
+    assert all(name in out for name in files)
+    record = json.loads((shared / "record.json").read_text())
+    network = load(shared / "deployed" / "network.dst", threads=1)
+    test = datasets.load("digits", None, None).test
+    wanted = record["accuracy"]["test_final"]
+    assert network.accuracy(test.pixels, test.labels) == pytest.approx(wanted, abs=1e-3)
+    card = (shared / "deployed" / "README.md").read_text()
+    assert record["config"]["sha256"] in card and f"{wanted:.6g} %" in card
+
+
+def test_the_best_epoch_goes_elsewhere(call, shared, tmp_path):
+    code, _, _ = call("deploy", str(shared), "--best", "--out", str(tmp_path / "best"))
+    assert code == 0
+    about = load(tmp_path / "best" / "network.dst").about
+    assert about["epoch"] == "best validation"
+    assert not (shared / "deployed").exists()
+
+
+def test_a_dense_offset_is_offered_as_what_it_is(call, offset):
+    code, _, err = call("deploy", str(offset))
+    assert code == 2 and "--dense" in err
+    assert not (offset / "deployed").exists()
+    code, out, _ = call("deploy", str(offset), "--dense")
+    assert code == 0 and "network.onnx" in out
+
+
+def test_a_network_off_its_budget_is_refused(call, shared):
+    record = json.loads((shared / "record.json").read_text())
+    record["sparsity"]["asked"] = 0.95
+    (shared / "record.json").write_text(json.dumps(record))
+    code, _, err = call("deploy", str(shared))
+    assert code == 2 and "not at its budget" in err
+    assert not (shared / "deployed").exists()
+
+
+def test_an_unfinished_run_is_refused(call, shared):
+    record = json.loads((shared / "record.json").read_text()) | {"status": "interrupted"}
+    (shared / "record.json").write_text(json.dumps(record))
+    code, _, err = call("deploy", str(shared))
+    assert code == 2 and "not finished" in err
+
+
+def test_without_the_onnx_libraries_the_rest_is_written(call, shared, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails
+    code, out, _ = call("deploy", str(shared))
+    assert code == 0
+    (note,) = [line for line in out.splitlines() if "pip install" in line]
+    assert note == "network.onnx needs onnx: pip install 'dstbench[onnx]'."
+    assert not (shared / "deployed" / "network.onnx").exists()
+    assert "onnx" not in (shared / "deployed" / "README.md").read_text()
+
+
+def test_without_the_onnx_libraries_there_is_no_dense_export(call, offset, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    code, _, err = call("deploy", str(offset), "--dense")
+    assert code == 2
+    assert err == "dstbench: network.onnx needs onnxruntime: pip install 'dstbench[onnx]'.\n"
+    assert not (offset / "deployed").exists()
+
+
+def test_without_numba_one_line_says_what_is_missing(call, shared, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    code, _, err = call("deploy", str(shared))
+    assert code == 2 and err == "dstbench: Deploying needs numba: pip install 'dstbench[deploy]'.\n"
+
+
+def test_a_file_where_the_folder_is_to_be_is_left_alone(call, shared, tmp_path):
+    place = tmp_path / "taken"
+    place.write_text("mine")
+    for out in (place, place / "below"):
+        code, _, err = call("deploy", str(shared), "--out", str(out))
+        assert code == 2 and "Choose another --out" in err and err.count("\n") == 1
+    assert place.read_text() == "mine"

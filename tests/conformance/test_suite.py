@@ -1,0 +1,184 @@
+"""Every shipped method keeps what every method must; the suite notices one that does not."""
+
+import re
+
+import pytest
+
+from dstbench.config.shipped_files import shipped
+from dstbench.conformance.checks import CHECKS
+from dstbench.conformance.suite import run_checks
+from dstbench.conformance.trial import OPTIMIZERS, Trial
+
+METHODS = [str(path) for path in shipped("methods").values()]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@pytest.mark.parametrize("file", METHODS, ids=shipped("methods"))
+def test_method(file, check, optimizer):
+    check(Trial(file), optimizer)
+
+
+def test_a_method_that_overspends_and_keeps_state_is_caught(tmp_path):
+    (tmp_path / "greedy.py").write_text(
+        '''
+import torch
+from dstbench.part import Part
+from dstbench.registry import register
+
+
+@register("parts")
+class Greedy(Part):
+    """Adds a live weight at every step, and remembers the step outside the State."""
+
+    moves_masks = True
+
+    def __init__(self):
+        self.seen = 0
+
+    def after_step(self, state):
+        self.seen += 1
+        name = next(iter(state.masks))
+        free = (~state.masks[name]).permute(0, 2, 3, 1).reshape(-1).nonzero().view(-1)[:1]
+        state.set_live_(name, torch.cat([state.masks.index(name), free]))
+'''
+    )
+    (tmp_path / "greedy.gin").write_text(
+        "Run.method = @Method()\nMethod.name = 'Greedy'\n"
+        "Method.parts = [@ERK(), @Greedy()]\nERK.sparsity = %sparsity\n"
+    )
+    results = {
+        r.name: r for r in run_checks(str(tmp_path / "greedy.gin"), (tmp_path / "greedy.py",))
+    }
+    assert not results["the budget is exact (SGD)"].passed
+    assert "asked" in results["the budget is exact (SGD)"].detail
+    assert not results["parts hold settings only (Adam)"].passed
+    assert results["the same seed gives the same run (SGD)"].passed
+
+
+# --- each check notices what it is there for ------------------------------------------------------
+
+HEAD = """
+import torch
+from torch import nn
+
+from dstbench.dropgrow import DropGrow
+from dstbench.masks import gradient_of
+from dstbench.part import Part
+from dstbench.registry import register
+from dstbench.schedules import Cosine
+
+"""
+GROWS = """
+@register("parts")
+class {name}(DropGrow):
+    def grow_score(self, state, tensor):
+        weight = state.masks.parameters[tensor]
+        return {score}
+"""
+KEEPS = """
+class Inner(Part):
+    def __init__(self):
+        self.schedule = Cosine(0.3)
+
+@register("parts")
+class {name}(Part):
+    seen = []
+
+    def __init__(self):
+        self.inner, self.tensor, self.names = Inner(), torch.zeros(3), {{"a"}}
+        self.calls, self.rng, self.deep = 0, torch.Generator(), {{"a": [nn.Linear(2, 2)]}}
+
+    def {hook}(self, state):
+        {does}
+"""
+
+
+@pytest.fixture
+def failure(tmp_path):
+    """Runs one check on a method made of this class: what it was told, or None if it passed."""
+
+    def run(check, name, source):
+        (tmp_path / "mine.py").write_text(HEAD + source)
+        settings = f"{name}.updates_per_run = 10\n" if "DropGrow)" in source else ""
+        (tmp_path / "mine.gin").write_text(
+            f"Run.method = @Method()\nMethod.name = 'Mine'\nMethod.parts = [@ERK(), @{name}()]\n"
+            f"ERK.sparsity = %sparsity\n{settings}"
+        )
+        try:
+            CHECKS[check](Trial(str(tmp_path / "mine.gin"), (tmp_path / "mine.py",)), "SGD")
+        except AssertionError as error:
+            return str(error)
+        return None
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "score", "told"),
+    [
+        ("InMemoryOrder", "gradient_of(weight).abs()", None),
+        ("AtRandom", "torch.rand(weight.numel(), generator=state.rng)", None),
+        ("RowOrder", "weight.grad.abs().reshape(-1)", "conv1.weight: other weights grow"),
+        ("Columns", "weight.grad.abs().transpose(0, 1).reshape(-1)", "other weights grow"),
+    ],
+)
+def test_growing_where_the_score_is_not(failure, name, score, told):
+    found = failure("masks move alike in every memory layout", name, GROWS.format(**locals()))
+    assert found is None if told is None else told in found
+
+
+@pytest.mark.parametrize(
+    ("name", "score", "told"),
+    [
+        ("Fine", "gradient_of(weight).abs()", None),
+        ("Alike", "None", None),
+        ("Negative", "gradient_of(weight)", "is negative or NaN at"),
+        ("NotANumber", "gradient_of(weight).abs() * torch.nan", "is negative or NaN at"),
+        ("Shaped", "weight.grad.abs()", "has shape"),
+    ],
+)
+def test_scores_that_are_none(failure, name, score, told):
+    found = failure("growth scores are numbers, zero or more", name, GROWS.format(**locals()))
+    assert found is None if told is None else told in found
+
+
+@pytest.mark.parametrize(
+    ("hook", "does", "told"),
+    [
+        ("after_step", "pass", None),
+        ("after_step", "state.memory['mine'] = self.tensor + 1", None),
+        ("after_step", "self.calls += 1", ".calls"),
+        ("after_step", "self.new = 1", ".new"),
+        ("after_step", "self.tensor[1] += 1", ".tensor"),
+        ("before_step", "self.names.add('b')", ".names"),
+        ("after_backward", "self.inner.schedule.start = 0.2", ".inner.schedule.start"),
+        ("after_backward", "self.seen.append(1)", ".seen"),
+        ("after_step", "torch.rand(1, generator=self.rng)", ".rng"),
+        ("after_step", "nn.init.ones_(self.deep['a'][0].bias)", "['a'][0]._parameters['bias']"),
+        ("surgery", "self.model = state.model", ".model"),
+        ("finish", "del self.names", ".names"),
+    ],
+)  # fmt: skip
+def test_a_part_that_is_not_as_it_was(failure, hook, does, told):
+    name = re.sub(r"\W+", "_", f"Keeps_{hook}_{does}")
+    found = failure("parts hold settings only", name, KEEPS.format(**locals()))
+    assert found is None if told is None else told in found
+
+
+@pytest.mark.parametrize(
+    ("name", "does", "told"),
+    [
+        ("Remembers", "state.memory['mine'] = torch.tensor(state.step)", None),
+        ("Forgets", "state.memory['mine'] = torch.tensor(self.calls); self.calls += 1",
+         "memory['mine'] differs"),
+        ("DrawsOnce", "self.calls or torch.rand(1, generator=state.rng); self.calls += 1",
+         "rng differs"),
+        ("Pushes", "self.calls or state.optimizer.vectors['momentum'].add_(0 * state.step + 1e-3);"
+         " self.calls += 1", "differs"),
+    ],
+)  # fmt: skip
+def test_a_run_that_resumes_as_another(failure, name, does, told):
+    source = KEEPS.format(name=name, hook="after_step", does=does)
+    found = failure("resuming is exact", name, source)
+    assert found is None if told is None else told in found

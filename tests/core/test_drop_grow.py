@@ -1,0 +1,406 @@
+"""The counting rule, as a truth table of eight weights and as invariants of any tensor.
+
+The tests' own method takes its scores from a table, so that what must grow can be written down.
+"""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from dstbench.core.budgets import ERK
+from dstbench.core.drop_grow import DropGrow
+from dstbench.core.masks import flat
+from dstbench.core.state import State
+from dstbench.errors import UserError
+from dstbench.optim.settings import SGD, Adam, TorchOptimizer
+from dstbench.sparsity import live_total
+
+
+class Scored(DropGrow):
+    """Grows by scores that are given; None is chance."""
+
+    def __init__(self, scores=None, **settings):
+        super().__init__(**({"updates_per_run": 2} | settings))
+        self.scores = scores
+
+    def grow_score(self, state: State, name: str) -> Tensor | None:
+        return self.scores
+
+
+def update(state, scores, fraction, target=None):
+    """One update of a one-tensor State; returns the positions live before and after it."""
+    before = set(state.masks.index("weight").tolist())
+    Scored(scores).update(state, fraction, None if target is None else {"weight": target})
+    return before, set(state.masks.index("weight").tolist())
+
+
+# --- the truth table ------------------------------------------------------------------------------
+
+FALLING = [8, -7, 6, -5, 4, -3, 2, -1]  # magnitudes fall with the position, signs alternate
+RISES = [1, 2, 3, 4, 5, 6, 7, 8]
+FALLS = [8, 7, 6, 5, 4, 3, 2, 1]
+FOUR, ALL = range(4), range(8)
+
+TABLE = [
+    # live, score, drop fraction, target → live             swap drop grow
+    (FOUR, RISES, 0.0, 4, {0, 1, 2, 3}),  #                    0    0    0
+    (FOUR, RISES, 0.2, 4, {0, 1, 2, 7}),  #                    1    1    1
+    (FOUR, RISES, 0.25, 4, {0, 1, 2, 7}),  #                   1    1    1
+    (FOUR, RISES, 0.3, 4, {0, 1, 6, 7}),  # ⌈1.2⌉              2    2    2
+    (FOUR, RISES, 0.5, 4, {0, 1, 6, 7}),  #                    2    2    2
+    (FOUR, RISES, 1.0, 4, {0, 5, 6, 7}),  # one is kept        3    3    3
+    (FOUR, FALLS, 0.5, 4, {0, 1, 2, 3}),  # dropped, regrown   2    2    2
+    (FOUR, FALLS, 1.0, 4, {0, 1, 2, 3}),  #                    3    3    3
+    (FOUR, RISES, 0.5, 6, {0, 1, 4, 5, 6, 7}),  # growing      2    2    4
+    (FOUR, FALLS, 0.5, 6, {0, 1, 2, 3, 4, 5}),  #              2    2    4
+    (FOUR, RISES, 0.0, 7, {0, 1, 2, 3, 5, 6, 7}),  #           0    0    3
+    (FOUR, RISES, 0.5, 8, {0, 1, 2, 3, 4, 5, 6, 7}),  #        2    2    6
+    (FOUR, RISES, 0.5, 3, {0, 6, 7}),  # shrinking             2    3    2
+    (FOUR, RISES, 0.0, 2, {0, 1}),  #                          0    2    0
+    (FOUR, RISES, 0.25, 2, {0, 7}),  #                         1    3    1
+    (ALL, RISES, 0.0, 1, {0}),  #                              0    7    0
+    (ALL, RISES, 0.25, 8, {0, 1, 2, 3, 4, 5, 6, 7}),  # dense  2    2    2
+    (ALL, RISES, 0.25, 5, {0, 1, 2, 6, 7}),  #                 2    5    2
+    ([5], RISES, 1.0, 1, {5}),  # a single weight              0    0    0
+    ([5], RISES, 0.5, 3, {5, 6, 7}),  #                        0    0    2
+    ([2, 6], RISES, 0.5, 2, {2, 7}),  #                        1    1    1
+]
+
+
+@pytest.mark.parametrize("live, scores, fraction, target, expected", TABLE)
+def test_truth_table(eight, live, scores, fraction, target, expected):
+    state = eight(FALLING, live)
+    _, after = update(state, torch.tensor(scores, dtype=torch.float32), fraction, target)
+    assert after == expected
+
+
+@pytest.mark.parametrize("live, scores, fraction, target, expected", TABLE)
+def test_the_table_in_weights_and_momentum(eight, live, scores, fraction, target, expected):
+    """What was dead begins at zero, momentum too; what was live keeps both, regrown or not."""
+    state = eight(FALLING, live)
+    optimizer = SGD(momentum=0.9, weight_decay=0.0, nesterov=False)
+    state.optimizer = optimizer.build(state.model, state.masks)
+    state.model.weight.grad = torch.full((1, 8), 2.0)
+    state.optimizer.step(0.0)  # the momentum of live weights is 2, nothing moves
+    before, after = update(state, torch.tensor(scores, dtype=torch.float32), fraction, target)
+    weights = [FALLING[i] if i in before & after else 0.0 for i in range(8)]
+    assert state.model.weight.tolist() == [weights]
+    momentum = state.optimizer.state_dict()["slots"]["momentum"]["weight"]
+    assert momentum.tolist() == [2.0 if i in before else 0.0 for i in sorted(after)]
+
+
+@pytest.mark.parametrize("fraction", [0.5, 1.0])
+@pytest.mark.parametrize("target", [1, 2, 3])
+def test_a_layer_may_shrink_by_more_than_half_while_it_swaps(eight, fraction, target):
+    """Swap and shrinkage together may exceed what is live: both sides are clamped."""
+    state = eight(FALLING)
+    _, after = update(state, torch.tensor(RISES, dtype=torch.float32), fraction, target)
+    assert len(after) == target
+
+
+@pytest.mark.parametrize("fraction, live, swap", [(0.07, 100, 7), (0.55, 100, 55), (0.3, 10, 3)])
+def test_the_swap_is_the_ceiling_of_the_product_not_of_its_rounding_error(fraction, live, swap):
+    """0.07 · 100 is 7, and 7.000000000000001 in floats."""
+    model = nn.Linear(300, 1, bias=False)
+    state = State(model, (1, 1, 300), 0, 100)
+    state.set_live_("weight", torch.arange(live))
+    before, after = update(state, torch.arange(300.0), fraction)
+    assert len(before - after) == swap
+
+
+# --- invariants -----------------------------------------------------------------------------------
+
+
+@st.composite
+def tensors(draw):
+    """(State of one tensor, its growth scores): of every sort that training may bring about."""
+    n = draw(st.integers(1, 48))
+    rng = torch.Generator().manual_seed(draw(st.integers(0, 1000)))
+    model = nn.Linear(n, 1, bias=False)
+    state = State(model, (1, 1, n), draw(st.integers(0, 1000)), 100)
+    live = torch.randperm(n, generator=rng)[: draw(st.integers(1, n))]
+    state.set_live_("weight", live)
+    kind = draw(st.sampled_from(["distinct", "zero", "constant", "coarse", "nan"]))
+    signs = (torch.rand(n, generator=rng) - 0.5).sign()
+    flat(model.weight)[live] = (values(kind, n, rng) * signs)[live]
+    kind = draw(st.sampled_from(["distinct", "zero", "constant", "coarse", "nan", "none"]))
+    return state, None if kind == "none" else values(kind, n, rng)
+
+
+def values(kind, n, rng):
+    ranks = torch.randperm(n, generator=rng).float() + 1
+    return {
+        "distinct": ranks,
+        "zero": torch.zeros(n),
+        "constant": torch.full((n,), 0.5),
+        "coarse": (ranks % 3),
+        "nan": torch.where(ranks % 3 == 0, torch.nan, ranks),
+    }[kind]
+
+
+fractions = st.floats(0, 1)
+
+
+@given(tensors(), fractions)
+def test_a_layer_never_leaves_its_count(drawn, fraction):
+    state, scores = drawn
+    live = state.masks.live("weight")
+    for _ in range(3):
+        update(state, scores, fraction)
+        assert state.masks.live("weight") == int(state.masks["weight"].sum()) == live
+        assert not state.model.weight[~state.masks["weight"]].any()
+
+
+@given(tensors(), fractions, st.data())
+def test_a_layer_is_at_its_target_after_an_update(drawn, fraction, data):
+    state, scores = drawn
+    target = data.draw(st.integers(1, state.model.weight.numel()))
+    update(state, scores, fraction, target)
+    assert state.masks.live("weight") == int(state.masks["weight"].sum()) == target
+
+
+@given(tensors(), fractions, st.integers(0, 10))
+def test_what_is_dropped_is_live_and_smallest(drawn, fraction, more):
+    state, _ = drawn
+    n, live = state.model.weight.numel(), state.masks.live("weight")
+    swap = min(math.ceil(fraction * live), live - 1)
+    target = min(live + more, n)
+    assume(target + swap <= n)  # so that none of the dropped has to grow again
+    magnitude = flat(state.model.weight).abs().nan_to_num(nan=-1.0)
+    before = state.masks.index("weight")
+    scores = torch.ones(n).index_fill_(0, before, 0.0)
+    before, after = update(state, scores, fraction, target)
+    dropped, kept = before - after, before & after
+    assert len(dropped) in (swap, math.ceil(fraction * live - 1e-9))
+    if dropped:
+        assert max(magnitude[list(dropped)]) <= min(magnitude[list(kept)])
+
+
+@given(tensors(), fractions, st.integers(0, 10))
+def test_what_grows_is_free_and_best(drawn, fraction, more):
+    state, scores = drawn
+    assume(scores is not None and not scores.isnan().any())
+    n, live = state.model.weight.numel(), state.masks.live("weight")
+    before, after = update(state, scores, fraction, min(live + more, n))
+    grown, ungrown = after - before, set(range(n)) - after
+    if grown and ungrown:
+        assert min(scores[list(grown)]) >= max(scores[list(ungrown)])
+
+
+@given(tensors(), st.integers(1, 10))
+def test_growing_alone_leaves_the_output_as_it_was(drawn, more):
+    state, scores = drawn
+    assume(not state.model.weight.isnan().any())
+    n = state.model.weight.numel()
+    x = torch.randn(3, n, generator=torch.Generator().manual_seed(0))
+    output = state.model(x)
+    before, after = update(state, scores, 0.0, min(state.masks.live("weight") + more, n))
+    assert before <= after
+    assert torch.equal(state.model(x), output)
+
+
+@given(st.integers(2, 40), fractions, st.integers(0, 99), st.data())
+def test_permuting_and_negating_weights(n, fraction, seed, data):
+    """The drop set follows a permutation of the weights and does not care for their signs."""
+    live = data.draw(st.integers(1, n))
+    rng = torch.Generator().manual_seed(seed)
+    weights = torch.randperm(n, generator=rng).float() + 1
+    scores = torch.randperm(n, generator=rng).float()
+    order = torch.randperm(n, generator=rng)
+
+    def live_after(weights, scores, live):
+        model = nn.Linear(n, 1, bias=False)
+        model.weight.data.copy_(weights)
+        state = State(model, (1, 1, n), 0, 100)
+        state.set_live_("weight", live)
+        update(state, scores, fraction)
+        return flat(state.masks["weight"]).clone()
+
+    first = torch.arange(live)
+    plain = live_after(weights, scores, first)
+    signs = torch.where(torch.rand(n, generator=rng) < 0.5, -1.0, 1.0)
+    assert torch.equal(live_after(weights * signs, scores, first), plain)
+    place = torch.empty_like(order).scatter_(0, order, torch.arange(n))
+    assert torch.equal(live_after(weights[order], scores[order], place[first]), plain[order])
+
+
+def test_the_seed_fixes_what_chance_chooses(eight):
+    def masks(seed):
+        state = eight(live=range(4), seed=seed)
+        return [update(state, None, 0.5)[1] for _ in range(10)]
+
+    assert masks(1) == masks(1)
+    assert masks(1) != masks(2)
+
+
+def test_ties_fall_on_free_positions_of_every_kind(eight):
+    """With dead gradients, every position that is not kept may grow, the dropped ones too."""
+    grown = set()
+    for seed in range(60):
+        state = eight(FALLING, range(4), seed)
+        _, after = update(state, torch.zeros(8), 0.25)
+        assert {0, 1, 2} <= after and len(after) == 4
+        grown |= after
+    assert grown == set(range(8))
+
+
+# --- on a network ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "optimizer", [SGD(0.1), Adam(0.01), TorchOptimizer("RMSprop", 0.01)], ids=["SGD", "Adam", "any"]
+)
+@pytest.mark.parametrize("gradient", ["real", "zero", "missing"])
+def test_counts_hold_through_training(small_net, optimizer, gradient):
+    """At 99.7 %, most layers have one weight or two, and with dead gradients nothing tells."""
+    state = State(small_net(), (3, 8, 8), 0, 100)
+    state.budget = ERK(0.996)
+    state.budget.init_masks(state)
+    counts = state.masks.counts()
+    assert min(counts.values()) == 1 and max(counts.values()) <= 3
+    state.optimizer = optimizer.build(state.model, state.masks)
+    x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for _ in range(12):
+        state.optimizer.zero_grad()
+        if gradient != "missing":
+            (state.model(x).square().sum() * (gradient == "real")).backward()
+        state.optimizer.step(0.05)
+        state.step += 1
+        Scored(drop_fraction=1.0, update_interval=1).after_step(state)
+        assert state.masks.counts() == counts
+        for name, mask in state.masks.items():
+            assert int(mask.sum()) == counts[name]
+            assert not state.masks.parameters[name][~mask].any()
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.3])
+def test_a_sparsity_that_changes_is_met_to_the_weight(small_net, fraction):
+    """From 0.95 down to 0.85 and back, by the targets that a budget gives."""
+    state = State(small_net(), (3, 8, 8), 0, 100)
+    budget = ERK(0.95)
+    budget.init_masks(state)
+    for step in range(1, 21):
+        sparsity = 0.85 + 0.1 * abs(step / 10 - 1)
+        before = {name: set(state.masks.index(name).tolist()) for name in state.masks}
+        Scored().update(state, fraction, budget.live_counts(state, sparsity))
+        after = {name: set(state.masks.index(name).tolist()) for name in state.masks}
+        assert state.masks.total() == live_total(sparsity, state.dense_numel)
+        if fraction == 0:  # a phase only grows, or only prunes
+            assert all(
+                b <= after[name] if step <= 10 else after[name] <= b for name, b in before.items()
+            )
+
+
+def test_the_growth_score_must_be_written():
+    """A method whose author forgot or misspelt it must not become SET in silence."""
+    with pytest.raises(TypeError, match="grow_score"):
+        DropGrow(updates_per_run=3)
+
+
+# --- when -----------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.floats(0.01, 1))
+def test_updates_fall_on_multiples_until_the_end_and_never_on_it(total, interval, until):
+    part = Scored(update_interval=interval, update_until=until)
+    due = [step for step in range(1, total + 1) if part.is_due(step, total)]
+    multiples = list(range(interval, total, interval))
+    assert due == multiples[: len(due)]
+    assert all(s <= until * total + 1e-9 for s in due)
+    assert all(s >= until * total - 1e-9 for s in multiples[len(due) :])
+    if due:
+        part.check(total)
+    else:
+        with pytest.raises(UserError, match="would never update its masks") as error:
+            part.check(total)
+        assert error.value.binding == "Scored.update_interval"
+
+
+@pytest.mark.parametrize("step, total", [(29, 100), (7, 10), (57, 100)])
+def test_update_until_includes_the_step_it_names(step, total):
+    """0.29 · 100 is 29, and 28.999999999999996 in floats."""
+    part = Scored(update_interval=step, update_until=step / total)
+    assert part.is_due(step, total)
+
+
+def test_updates_of_the_published_runs():
+    """At batch 128, 250 epochs are 88,000 steps; RigL's 22nd update would be on the last."""
+    rigl, set_ = Scored(updates_per_run=22), Scored(updates_per_run=58)
+    assert [s for s in range(1, 88_001) if rigl.is_due(s, 88_000)] == list(
+        range(4000, 88_000, 4000)
+    )
+    assert sum(set_.is_due(s, 88_000) for s in range(1, 88_001)) in (57, 58)
+
+
+@given(st.integers(2, 60), st.data())
+def test_updates_are_evenly_spaced(updates, data):
+    total = data.draw(st.integers(updates, 10 * updates))
+    part = Scored(updates_per_run=updates)
+    due = [0, *(step for step in range(1, total + 1) if part.is_due(step, total)), total]
+    gaps = [late - early for early, late in pairwise(due)]
+    assert max(gaps) - min(gaps) <= 1
+
+
+@given(st.integers(2, 60), st.data())
+def test_a_run_of_any_length_makes_its_updates(updates, data):
+    """updates_per_run, but for the one that falls on the end."""
+    total = data.draw(st.integers(updates, 10 * updates))
+    part = Scored(updates_per_run=updates)
+    due = [step for step in range(1, total + 1) if part.is_due(step, total)]
+    assert updates - 1 <= len(due) <= updates
+
+
+def test_nothing_moves_on_the_last_step(eight):
+    state = eight(live=range(4), total_steps=10)
+    part = Scored(torch.arange(8.0), drop_fraction=0.5, update_interval=5)
+    moved = []
+    for _ in range(10):
+        before = state.masks.index("weight").tolist()
+        state.step += 1
+        part.after_step(state)
+        if state.masks.index("weight").tolist() != before:
+            moved.append(state.step)
+    assert moved == [5]
+
+
+def test_the_drop_fraction_follows_its_schedule(eight):
+    seen = []
+    for step in (1, 50, 99):
+        state = eight(FALLING, range(4))
+        state.step = step
+        schedule = lambda progress: 1 - progress  # noqa: E731
+        part = Scored(torch.arange(8.0), drop_fraction=schedule, update_interval=1)
+        part.after_step(state)
+        seen.append(len({0, 1, 2, 3} - set(state.masks.index("weight").tolist())))
+    assert seen == [3, 2, 1]
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "setting, value",
+    [
+        ("drop_fraction", -0.1),
+        ("drop_fraction", 1.1),
+        ("update_interval", 0),
+        ("updates_per_run", 1),
+        ("update_until", 0.0),
+        ("update_until", 1.5),
+    ],
+)
+def test_settings_out_of_range(setting, value):
+    with pytest.raises(UserError) as error:
+        Scored(**{setting: value})
+    assert error.value.binding == f"Scored.{setting}"
+    assert repr(value) in error.value.message
+
+
+def test_when_to_update_must_be_said():
+    with pytest.raises(UserError, match=r"set Scored\.updates_per_run or Scored\.update_interval"):
+        Scored(updates_per_run=None)

@@ -1,0 +1,65 @@
+"""Schedules: plain functions of progress, with the ends exactly where they are said to be."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dstbench.core.schedules import Cosine, MultiStep, WarmupCosine, value_at
+from dstbench.errors import UserError
+
+progress = st.floats(0, 1)
+
+
+def test_a_number_is_its_own_schedule():
+    assert value_at(0.3, 0.7) == 0.3
+    assert value_at(lambda p: 2 * p, 0.7) == 1.4
+
+
+def test_cosine_begins_and_ends_exactly():
+    fall = Cosine(0.5, 0.005)  # ITOP's drop fraction
+    assert fall(0.0) == 0.5 and fall(1.0) == 0.005
+    assert fall(0.5) == pytest.approx(0.2525)
+    assert fall(0.25) == pytest.approx(0.005 + 0.495 * 0.5 * (1 + math.sqrt(0.5)))
+    assert Cosine(1.0)(1.0) == 0.0
+
+
+@given(st.floats(0, 1), st.floats(0, 1), progress, progress)
+def test_cosine_is_monotone_and_stays_between_its_ends(start, end, one, other):
+    cosine = Cosine(start, end)
+    early, late = cosine(min(one, other)), cosine(max(one, other))
+    assert min(start, end) - 1e-12 <= early <= max(start, end) + 1e-12
+    assert (late - early) * (end - start) >= -1e-12
+
+
+@pytest.mark.parametrize("epoch, factor", [(0, 1), (124, 1), (125, 0.1), (187, 0.1), (249, 0.01)])
+def test_multistep_falls_when_a_milestone_is_reached(epoch, factor):
+    assert MultiStep((0.5, 0.75))(epoch / 250) == pytest.approx(factor)
+
+
+@given(st.integers(1, 400), st.data())
+def test_a_milestone_at_a_step_is_hit_at_that_step(steps, data):
+    milestone = data.draw(st.integers(1, steps))
+    schedule = MultiStep([milestone / steps], 0.5)
+    assert schedule((milestone - 1) / steps) == 1 and schedule(milestone / steps) == 0.5
+
+
+@pytest.mark.parametrize("milestones", [(0.0,), (125, 187), (-0.5, 0.5)])
+def test_milestones_are_fractions(milestones):
+    with pytest.raises(UserError, match=r"MultiStep\.milestones .*fractions of the run"):
+        MultiStep(milestones)
+
+
+def test_warmup_cosine():
+    schedule = WarmupCosine(0.1, 0.01)
+    assert schedule(0.0) == 0 and schedule(0.05) == pytest.approx(0.5)
+    assert schedule(0.1) == 1 and schedule(1.0) == pytest.approx(0.01)
+    assert schedule(0.55) == pytest.approx(0.505)
+    assert WarmupCosine(0.0)(0.0) == 1
+
+
+@pytest.mark.parametrize("warmup", [1.0, -0.1, 5])
+def test_warmup_is_a_fraction(warmup):
+    with pytest.raises(UserError, match=r"WarmupCosine\.warmup"):
+        WarmupCosine(warmup)

@@ -1,0 +1,70 @@
+"""Datasets by id: the embedded one, unknown ones, and the places they are looked for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.disk_datasets import data_root, refused, write_folder, write_hub
+
+from dstbench.data import datasets
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    return data_root(tmp_path, monkeypatch)
+
+
+def test_digits_are_scikit_learns_each_once():
+    from sklearn.datasets import load_digits
+
+    digits = datasets.load("digits")
+    assert digits.train.pixels.shape == (1438, 8, 8, 1)
+    assert digits.test.pixels.shape == (359, 8, 8, 1)
+    assert digits.train.pixels.dtype == np.uint8 and digits.train.labels.dtype == np.int64
+    assert digits.classes == tuple("0123456789")
+
+    def rows(pixels, labels):
+        return sorted(map(tuple, np.column_stack([pixels.reshape(len(labels), -1), labels])))
+
+    ours = [
+        np.concatenate([getattr(i, kind) for i in (digits.train, digits.test)])
+        for kind in ("pixels", "labels")
+    ]
+    theirs = load_digits()
+    assert rows(*ours) == rows(theirs.images * 15, theirs.target)
+
+
+def test_digits_never_change():
+    assert datasets.load("digits").sha256.startswith("69467d8c93d871da")
+
+
+def test_unknown_ids_are_refused(root):
+    write_folder(root / "pets")
+    refused("cifar1O", root, "Did you mean 'cifar10'?")
+    refused("pet", "Did you mean 'pets'?", "--data-root", "DSTBENCH_DATA")
+    for name in ("", ".", "..", "../data", "pets/train", str(root / "pets")):
+        refused(name, "no dataset")
+
+
+def test_names_say_what_is_there(root):
+    write_folder(root / "pets")
+    write_hub(root / "hub")
+    (root / "notes").mkdir()
+    states = datasets.names(None)
+    assert list(states) == ["digits", "cifar10", "cifar100", "hub", "pets"]
+    assert "embedded" in states["digits"] and str(root / "pets") in states["pets"]
+    assert "not found" in states["cifar100"] and "data fetch cifar100" in states["cifar100"]
+    assert list(datasets.names(root / "nowhere")) == ["digits", "cifar10", "cifar100"]
+
+
+def test_arguments_win_over_the_environment(root, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    write_folder(other / "pets")
+    assert datasets.load("pets", other, tmp_path / "second").name == "pets"
+    assert any((tmp_path / "second").iterdir()) and not (tmp_path / "cache").exists()
+    monkeypatch.delenv("DSTBENCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    datasets.load("pets", other)
+    assert any((tmp_path / "xdg/dstbench").iterdir())
+    monkeypatch.delenv("DSTBENCH_DATA")
+    assert datasets.root_of(None) == Path("data")

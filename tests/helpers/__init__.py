@@ -1,0 +1,1 @@
+"""Shared by tests: tiny runs, example records, processes to kill, datasets on disk."""

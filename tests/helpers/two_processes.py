@@ -1,0 +1,116 @@
+"""Small trainings to be run by one process, or by two that torchrun starts.
+
+As a script it runs them all and leaves what they came to in a folder:
+
+    torchrun --nproc-per-node 2 tests/two_processes.py FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from dstbench.core.budgets import ERK
+from dstbench.core.drop_grow import DropGrow
+from dstbench.core.gradient_clip import GradientClip
+from dstbench.core.masks import flat
+from dstbench.core.method import Method
+from dstbench.core.state import State
+from dstbench.data.images import Images
+from dstbench.data.in_memory import Batches
+from dstbench.data.preprocessing import Pipeline
+from dstbench.errors import UserError
+from dstbench.methods.rigl import RigL
+from dstbench.models.resnet import ResNet20
+from dstbench.optim.settings import SGD
+from dstbench.training.distributed.data_parallel import Together
+from dstbench.training.distributed.process_group import ALONE, Ranks, joined
+from dstbench.training.evaluation import autocast_for
+from dstbench.training.loop import train
+
+COUNT, BATCH, EPOCHS = 21, 8, 5  # batches of 8, 8 and 5: shares of 4 and 4, and of 2 and 3
+CPU = torch.device("cpu")
+
+
+def without_norm():
+    """A network that treats images one by one."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(8, 16, 3, stride=2, padding=1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(16 * 9, 4),
+    ).to(memory_format=torch.channels_last)  # fmt: skip
+
+
+def with_norm():
+    torch.manual_seed(0)
+    return ResNet20(num_classes=4, width=4).to(memory_format=torch.channels_last)
+
+
+class Astray(DropGrow):
+    """Grows, in one layer, where each process's own chance says: what no part may do."""
+
+    def grow_score(self, state, name):
+        weights = state.masks.parameters[name].numel()
+        own = torch.Generator().manual_seed(torch.initial_seed())
+        return torch.rand(weights, generator=own if name == "2.weight" else state.rng)
+
+
+class AstrayAlone(DropGrow):
+    """Moves, in one layer, at a step of one process's own."""
+
+    def grow_score(self, state, name):
+        return torch.rand(state.masks.parameters[name].numel(), generator=state.rng)
+
+    def after_step(self, state):
+        if state.step == 6 and torch.initial_seed() == 1:
+            index, mask = state.masks.index("2.weight"), flat(state.masks["2.weight"])
+            state.set_live_("2.weight", torch.cat([index[1:], (~mask).nonzero()[:1, 0]]).sort()[0])
+
+
+def trained(model, mover, ranks: Ranks = ALONE) -> State:
+    """The State after all steps."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (COUNT, 6, 6, 3), dtype=np.uint8)
+    images = Images(pixels, rng.integers(0, 4, COUNT, dtype=np.int64))
+    batches = Batches(images, Pipeline(pad=1).fitted(images), BATCH, 0, CPU, share=ranks.share)
+    state = State(model, (3, 6, 6), 0, EPOCHS * batches.steps_per_epoch)
+    method = Method("m", [ERK(0.6), mover, GradientClip(norm=0.5)])
+    method.init_masks(state)
+    state.optimizer = SGD(0.05).build(state.model, state.masks)
+    torch.manual_seed(ranks.rank)
+    part = method if ranks.alone else Together(method, ranks, batches.portions.weight_at)
+    train(
+        state, part, batches, lambda p: 0.05, autocast_for("fp32", CPU),
+        lambda s: None, lambda s: None,
+    )  # fmt: skip
+    return state
+
+
+def outcome(state: State) -> dict:
+    masks = {name: state.masks.index(name) for name in state.masks}
+    return {"weights": dict(state.model.state_dict()), "masks": masks, "step": state.step}
+
+
+def mover(kind: type[DropGrow] = RigL) -> DropGrow:
+    return kind(drop_fraction=0.3, update_interval=4)
+
+
+def main(folder: Path) -> None:
+    with joined() as ranks:
+        found = {
+            "without norm": outcome(trained(without_norm(), mover(), ranks)),
+            "with norm": outcome(trained(with_norm(), mover(), ranks)),
+        }
+        for name, kind in (("astray", Astray), ("alone astray", AstrayAlone)):
+            try:
+                trained(without_norm(), mover(kind), ranks)
+            except UserError as error:
+                found[name] = error.message
+        torch.save(found, folder / f"{ranks.rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

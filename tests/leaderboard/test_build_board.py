@@ -1,0 +1,192 @@
+"""The board and its markdown, read back from the tables: cells, marks, links, the paper beside."""
+
+import re
+import subprocess
+import sys
+from urllib.parse import unquote
+
+import pytest
+from helpers.lab import GRID, name_of, record, write
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dstbench.config import grid
+from dstbench.leaderboard.build_board import build
+from dstbench.leaderboard.markdown import overview, tables
+from dstbench.leaderboard.markdown.text import escape, table
+
+
+@pytest.fixture
+def out(tmp_path):
+    (tmp_path / "mine.gin").write_text(GRID)
+    return tmp_path
+
+
+def board(out, text=None, **options):
+    path = out / "mine.gin"
+    if text is not None:
+        path.write_text(text)
+    return build(out, [grid.read(path)], **options)
+
+
+def rows(markdown):
+    """Every row of every table: its cells, unescaped."""
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    split = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
+    return [[cell.strip() for cell in cells] for cells in split if not cells[0].startswith(":-")]
+
+
+def cell(markdown, method, heading):
+    header = rows(markdown)[0]
+    (row,) = [row for row in rows(markdown) if row[0] == escape(method)]
+    return row[header.index(heading)]
+
+
+def rendered(out, **options):
+    (shown,) = board(out, **options).tables
+    return tables.render(shown)
+
+
+def test_a_cell_has_mean_spread_records_and_the_papers_number(out):
+    made = [record("RigL", seed, 92.5 + seed / 10) for seed in (0, 1, 2)]
+    write(out, *made)
+    text = cell(rendered(out), "RigL", "99 %")
+    assert text.startswith("92.60 ± 0.10<br>n = 3, seeds ")
+    assert text.endswith("<br>paper 92.92 ± 0.18 (−0.32)")
+    links = re.findall(r"\[(\d)\]\((.+?)\)", text)
+    assert [unquote(path) for _, path in links] == [f"records/{name_of(one)}.json" for one in made]
+    assert all((out / unquote(path)).is_file() for _, path in links)
+
+
+def test_what_is_missing_is_a_dash_with_the_papers_number(out):
+    assert cell(rendered(out), "EAST", "99.9 %") == "–<br>paper 86.99 ± 0.32"
+
+
+def test_the_best_of_a_column_is_bold_and_starred_only_when_it_is_certain(out):
+    write(out, *(record("RigL", s, 90.0 + s / 10) for s in range(3)))
+    write(out, *(record("SET", s, 80.0 + s / 10) for s in range(3)))
+    write(out, record("RigL", 0, 90.0, 0.999), record("SET", 0, 80.0, 0.999))
+    text = rendered(out)
+    assert cell(text, "RigL", "99 %").startswith(r"**90.10 ± 0.10** \*<br>")
+    assert cell(text, "RigL", "99.9 %").startswith("**90.00**<br>seed ")
+    assert "**" not in cell(text, "SET", "99 %")
+
+
+def test_marks_of_collapsed_and_diverged_runs(out):
+    write(out, record("SET", 0, 10.0, collapsed=True), record("SET", 1, 10.0, collapsed=True))
+    write(out, record("RigL", 0, 10.0, collapsed=True), record("RigL", 1, 70.0))
+    write(out, record("EAST", 0, diverged=True), record("EAST", 1, 95.0))
+    write(out, record("EAST", 0, 0.0, 0.999, diverged=True))
+    text = rendered(out)
+    assert cell(text, "SET", "99 %").startswith("10.00 ± 0.00 †<br>n = 2")
+    assert cell(text, "RigL", "99 %").startswith("**40.00 ± 42.43** † 1 of 2<br>")
+    assert cell(text, "EAST", "99 %").startswith("95.00 ‡ 1 of 2<br>n = 1, seeds [0]")
+    assert cell(text, "EAST", "99.9 %").startswith("– ‡<br>")
+
+
+def test_precisions_are_blocks_of_their_own(out):
+    write(out, record(accuracy=90.0), record(accuracy=50.0, precision="fp32"))
+    (shown,) = board(out).tables
+    assert [b.columns[0].precision for b in shown.blocks] == ["bf16", "fp32"]
+    means = [b.cell("RigL", b.columns[0]).mean for b in shown.blocks]
+    assert means == [90.0, 50.0]
+
+
+def test_sections_are_compared_apart(out):
+    text = GRID.replace("[@Section()]", "[@a/Section(), @b/Section()]").replace(
+        "Section.methods = ['set', 'rigl', 'east']",
+        "a/Section.methods = ['set', 'rigl']\nb/Section.methods = ['east', 'dctps_rigl']",
+    )
+    write(out, *(record(m, 0, a) for m, a in (("SET", 1.5), ("RigL", 2.5), ("EAST", 99.0))))
+    upper, lower = board(out, text).tables[0].blocks
+    assert upper.best[upper.columns[0]] == {"RigL"}
+    assert lower.best[lower.columns[0]] == frozenset()
+
+
+def test_the_paper_is_beside_its_own_settings_only(out):
+    write(out, record("RigL", 0, 90.0, settings={"Run.epochs": "2"}))
+    write(out, record("SET", 0, 90.0))
+    text = rendered(out)
+    assert "paper" not in cell(text, "RigL", "99 %")
+    assert "paper 93.09" in cell(text, "SET", "99 %")
+
+
+def test_copies_of_the_images_are_a_block_of_their_own_without_a_difference(out):
+    write(out, record("RigL", 0, 90.0, dataset="cifar10-jpeg"), record("RigL", 0, 91.0))
+    made = board(out)
+    (other,) = made.others
+    assert {c.dataset for c in other.columns} == {"cifar10-jpeg"}
+    assert other.cell("RigL", other.columns[0]).paper is None
+    assert "cifar10-jpeg" not in tables.render(made.tables[0])
+    assert "cifar10-jpeg" in overview.render(made)
+
+
+def test_dense_runs_have_the_column_of_no_sparsity(out):
+    text = GRID.replace("['set', 'rigl', 'east']", "['dense', 'rigl']")
+    write(out, record("Dense", 0, 95.0, 0.0), record("RigL", 0, 90.0))
+    (shown,) = board(out, text).tables
+    assert cell(tables.render(shown), "Dense", "0 %").startswith("95.00<br>")
+    assert board(out).results[0].key.method == "Dense"
+
+
+def test_runs_selected_on_test_images_show_only_when_asked_for(out):
+    write(out, record("RigL", 0, 90.0, selected_on_test=True))
+    assert "90.00" not in rendered(out)
+    assert name_of(record("RigL", 0, 90.0)) in overview.render(board(out))
+    assert cell(rendered(out, selected_on_test=True), "RigL", "99 %").startswith("90.00 §<br>")
+
+
+def test_what_is_ahead_says_by_how_much_and_whether_really(out):
+    write(out, *(record("RigL", s, 90.0 + s / 10) for s in range(3)))
+    write(out, *(record("SET", s, 80.0 + s / 10) for s in range(3)))
+    write(out, record("RigL", 0, 90.0, 0.999), record("SET", 0, 80.0, 0.999))
+    found = {row[1]: row[2:] for row in rows(overview.render(board(out))) if row[0] == "mine"}
+    assert found["99 %"][:3] == ["RigL 90.10", "SET 80.10", "10.00"]
+    assert found["99 %"][3].startswith("yes, p = ")
+    assert found["99.9 %"][3] == "not tested: one seed"
+
+
+def test_refused_records_are_named_in_the_overview(out):
+    (name,) = write(out, record(live=5))
+    text = overview.render(board(out))
+    assert "## Refused records" in text and f"records/{name}.json" in text
+    assert "off its budget" in text
+
+
+@given(st.text(max_size=20))
+def test_no_name_breaks_a_table(text):
+    made = table(["a", "b"], [[escape(text), "x"], ["y", "z"]])
+    assert [len(row) for row in rows(made)] == [2, 2, 2]
+    assert rows(made)[1][1] == "x"
+
+
+def test_hostile_names_stay_text(out):
+    name = "a|b <script>*x*[y](z)`"
+    write(out, record(name, 0, 90.0), record("RigL", 0, 91.0, recipe=name))
+    text = overview.render(board(out))
+    assert re.search(r"(?<!\\)<(?!br>| 0\.05)", text) is None
+    assert r"a\|b \<script\>\*x\*\[y\](z)\`" in text
+
+
+def test_the_bytes_do_not_depend_on_anything_but_the_records(out, tmp_path_factory):
+    made = [record(m, s, 50.0 + s) for m in ("SET", "RigL", "EAST") for s in range(3)]
+    write(out, *made)
+    other = tmp_path_factory.mktemp("other")
+    write(other, *reversed(made))
+    (other / "mine.gin").write_text(GRID)
+    assert rendered(out) == rendered(other)
+    assert overview.render(board(out)) == overview.render(board(other))
+
+
+def test_rendering_needs_neither_torch_nor_mlflow(out):
+    write(out, *(record(m, s, 50.0 + s) for m in ("SET", "RigL") for s in range(3)))
+    code = (
+        "import sys; from pathlib import Path; from dstbench import grid\n"
+        "from dstbench.cli.commands import leaderboard\n"
+        "from dstbench.leaderboard import build_board as board, render\n"
+        f"made = board.build(Path({str(out)!r}), [grid.read({str(out / 'mine.gin')!r})])\n"
+        "assert render.files(made) and len(made.results) == 6\n"
+        "print([m for m in ('torch', 'mlflow', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

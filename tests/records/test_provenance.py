@@ -1,0 +1,103 @@
+"""Provenance: real git checkouts, and what is found out about this machine."""
+
+import json
+import subprocess
+
+import pytest
+
+from dstbench.records import provenance as source
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A git checkout with one commit of code, and a way to call git in it."""
+
+    def git(*words):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        command = ["git", *identity, "-C", str(tmp_path), *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "rigl.py").write_text("1\n")
+    (tmp_path / "README.md").write_text("a\n")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    return tmp_path, git
+
+
+def test_a_clean_checkout(checkout):
+    root, git = checkout
+    assert source.checkout(root) == (git("rev-parse", "HEAD"), False)
+
+
+def test_changed_code_is_dirty_and_other_files_are_not(checkout):
+    root, _ = checkout
+    (root / "README.md").write_text("b\n")
+    (root / "notes.txt").write_text("c\n")
+    assert source.checkout(root)[1] is False
+    (root / "methods" / "new.py").write_text("2\n")
+    assert source.checkout(root)[1] is True
+    (root / "methods" / "new.py").unlink()
+    (root / "methods" / "rigl.py").write_text("3\n")
+    assert source.checkout(root)[1] is True
+
+
+def test_variables_that_git_sets_for_hooks_do_not_mislead(checkout, monkeypatch, tmp_path_factory):
+    root, git = checkout
+    head = git("rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path_factory.mktemp("elsewhere")))
+    assert source.checkout(root) == (head, False)
+
+
+def test_no_checkout_no_commits_no_git(checkout, tmp_path_factory, monkeypatch):
+    empty = tmp_path_factory.mktemp("empty")
+    assert source.checkout(empty) == (None, None)
+    subprocess.run(["git", "init", "-q", str(empty)], check=True)
+    assert source.checkout(empty) == (None, None)
+    monkeypatch.setenv("PATH", str(empty))
+    assert source.checkout(checkout[0]) == (None, None)
+
+
+def example(**changes):
+    settings = {
+        "command": ["dstbench", "run"], "device": "cpu", "threads": 2, "dataset_sha256": "d161",
+        "sessions": 1, "before": {},
+    }  # fmt: skip
+    return source.provenance(**settings | changes)
+
+
+def test_it_is_json_and_knows_this_machine():
+    found = example()
+    assert json.loads(json.dumps(found)) == found
+    assert {"python", "dstbench", "torch", "numpy"} <= found["versions"].keys()
+    assert found["cpu"] and found["platform"]
+
+
+def test_going_on_keeps_start_and_attempt_and_starting_afresh_does_not():
+    first = example()
+    resumed = example(sessions=2, before=first)
+    fresh = example()
+    assert (resumed["started"], resumed["attempt"]) == (first["started"], first["attempt"])
+    assert resumed["sessions"] == 2
+    assert fresh["attempt"] != first["attempt"]
+
+
+def test_passwords_stay_out():
+    found = example(command=["dstbench", "--tracking", "https://me:secret@host:5000/a@b"])
+    assert found["command"][-1] == "https://***@host:5000/a@b"
+    assert source.without_password("http://127.0.0.1:1/a@b") == "http://127.0.0.1:1/a@b"
+
+
+@pytest.mark.parametrize(
+    "typed, kept",
+    [
+        ("/home/me/secret/runs", "…/runs"),
+        ("--runs=/home/me/runs", "--runs=…/runs"),
+        ("methods/rigl.gin", "methods/rigl.gin"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("RigL.drop_fraction=0.3", "RigL.drop_fraction=0.3"),
+    ],
+)
+def test_a_command_does_not_tell_where_its_files_lie(typed, kept):
+    assert source.without_folder(typed) == kept

@@ -1,0 +1,80 @@
+"""Runs on a real Ray of this machine, one of them with its worker killed in the middle."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from dstbench.errors import UserError
+from dstbench.records import record
+from dstbench.sweep.launchers import base
+from dstbench.sweep.launchers.base import Task, Wanted
+
+ray = pytest.importorskip("ray", reason="needs Ray: pip install 'dstbench[ray]'")
+
+RUN = (
+    "run", "methods/static.gin", "--sparsity", "0.8", "--set", "ResNet20.width=4",
+    "--set", "Run.epochs=12", "--device", "cpu", "--tracking", "off",
+    "--checkpoint-seconds", "0.2",
+)  # fmt: skip
+
+
+@pytest.fixture
+def ray_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    launcher = base.launcher("ray", Wanted(1, None, "cpu", tmp_path / "runs", {"cpus": 1}))
+    yield launcher
+    launcher.close()
+
+
+def ended(launcher):
+    while not (done := launcher.ended()):
+        time.sleep(0.1)
+    return done
+
+
+def training(log):
+    """Wait until the run in the log has finished an epoch."""
+    while not (log.exists() and "epoch" in log.read_text()):
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cpus": "many"}, "--launch cpus=many: must be a number above zero"),
+        ({"cpus": 0}, "--launch cpus=0: must be"),
+        ({"gpus": -1}, "--launch gpus=-1: must be zero or more"),
+        ({"cpus": 10_000}, "--launch cpus=10000: this machine has"),
+    ],
+)
+def test_what_could_never_start_is_refused(tmp_path, monkeypatch, options, said):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(UserError, match=re.escape(said)):
+        base.launcher("ray", Wanted(None, None, "cpu", tmp_path, options))
+    assert not ray.is_initialized()
+
+
+def test_a_killed_worker_is_told_and_its_run_goes_on(ray_here, tmp_path):
+    task = Task("one", (*RUN, "--runs", "runs", *ray_here.arguments), tmp_path / "log.txt")
+    ray_here.start(task)
+    training(task.log)
+    (lock,) = tmp_path.glob("runs/*/lock")
+    os.kill(int(lock.read_text()), signal.SIGKILL)
+    assert ended(ray_here) == [(task, None)]
+    ray_here.start(task)
+    assert ended(ray_here) == [(task, 0)]
+    (path,) = tmp_path.glob("runs/*/record.json")
+    finished = record.read(path)
+    assert finished["status"] == "finished" and finished["provenance"]["sessions"] == 2
+    assert finished["provenance"]["command"][:2] == ["dstbench", "run"]
+    assert "Going on at step" in task.log.read_text()
+
+    again = Task("other", (*task.arguments, "--seed", "1"), tmp_path / "other.txt")
+    ray_here.start(again)
+    training(again.log)
+    ray_here.stop()
+    assert "everything is saved" in again.log.read_text()

@@ -1,0 +1,64 @@
+"""Runs as submitit's jobs, on its executor for this machine; no Slurm is needed."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from dstbench.errors import UserError
+from dstbench.records import record
+from dstbench.sweep.launchers import base
+from dstbench.sweep.launchers.base import Task, Wanted
+
+pytest.importorskip("submitit", reason="needs submitit: pip install 'dstbench[slurm]'")
+
+RUN = (
+    "run", "methods/static.gin", "--sparsity", "0.8", "--set", "ResNet20.width=4",
+    "--set", "Run.epochs=8", "--device", "cpu", "--tracking", "off",
+)  # fmt: skip
+
+
+def opened(tmp_path, **options):
+    wanted = Wanted(1, None, "cpu", tmp_path / "runs", {"cluster": "local", **options})
+    return base.launcher("slurm", wanted)
+
+
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().split()[3])
+
+
+def test_a_job_that_is_preempted_saves_is_queued_again_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    launcher = opened(tmp_path)
+    task = Task("one", (*RUN, "--runs", "runs", *launcher.arguments), tmp_path / "log.txt")
+    launcher.start(task)
+    while not (task.log.exists() and "epoch" in task.log.read_text()):
+        time.sleep(0.05)
+    (lock,) = tmp_path.glob("runs/*/lock")
+    os.kill(parent_of(lock.read_text()), signal.SIGUSR2)  # as Slurm before it takes the machine
+    while not (done := launcher.ended()):
+        time.sleep(0.1)
+    assert done == [(task, 0)]
+    log = task.log.read_text()
+    assert "Stopped by SIGTERM; everything is saved" in log and "Going on at step" in log
+    (path,) = tmp_path.glob("runs/*/record.json")
+    finished = record.read(path)
+    assert finished["status"] == "finished" and finished["provenance"]["sessions"] == 2
+
+
+def test_a_job_whose_run_is_refused_ends_with_its_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    launcher = opened(tmp_path)
+    launcher.start(task := Task("one", ("run", "no_such.gin"), tmp_path / "log.txt"))
+    while not (done := launcher.ended()):
+        time.sleep(0.1)
+    assert done == [(task, 2)] and "no such file" in task.log.read_text()
+
+
+@pytest.mark.parametrize("options", [{"cluster": "slurm"}, {"partitoin": "gpu"}])
+def test_what_is_not_there_or_not_known_is_said(tmp_path, monkeypatch, options):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm here, whoever runs this
+    with pytest.raises(UserError, match="--launcher slurm: "):
+        opened(tmp_path, **options)

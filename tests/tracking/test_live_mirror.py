@@ -1,0 +1,270 @@
+"""The mirror with real processes: killed runs, locked files, a server that stops, four at once."""
+
+import importlib.util
+import os
+import shlex
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import closing, contextmanager
+
+import pytest
+from helpers.example_run import EPOCH_ROWS, RESULT_ROWS, ExampleRun, rows_in
+
+from dstbench.config.shipped_files import PACKAGE
+from dstbench.errors import UserError
+from dstbench.tracking.live_mirror import Mirror, check, sync
+
+PATIENCE_S = 120  # nothing here takes that long; a slow machine may
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    """Four runs that started at the same moment on a store that did not exist, and their lines."""
+    folder = tmp_path_factory.mktemp("four runs")
+    database = folder / "not yet" / "mlflow.db"
+    runs = [ExampleRun(folder / f"run{i}") for i in range(4)]
+    mirrors = [Mirror(run.folder, f"sqlite:///{database}") for run in runs]
+    for run in runs:
+        run.epochs(2)
+        run.status("finished")
+    return database, runs, [mirror.finish(PATIENCE_S) for mirror in mirrors]
+
+
+@pytest.fixture
+def database(four):
+    return four[0]
+
+
+@pytest.fixture
+def run(tmp_path):
+    return ExampleRun(tmp_path / "run")
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def id_of(database, run):
+    """The store's id of a run, found past MLflow; None while it has none."""
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        query = "SELECT run_uuid FROM tags WHERE key = 'dstbench.attempt' AND value = ?"
+        found = connection.execute(query, (run.record["provenance"]["attempt"],)).fetchone()
+    return found[0] if found else None
+
+
+def rows_of(database, run):
+    return rows_in(database, id_of(database, run) or "")
+
+
+def test_four_runs_start_at_once_on_a_store_that_does_not_exist(four):
+    database, runs, lines = four
+    assert lines == [f"run {id_of(database, run)} in sqlite:///{database}" for run in runs]
+    assert len({id_of(database, run) for run in runs}) == 4
+    assert [rows_of(database, run) for run in runs] == [2 * EPOCH_ROWS + RESULT_ROWS] * 4
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        names = connection.execute("SELECT name FROM experiments ORDER BY name").fetchall()
+    assert names == [("Default",), ("dstbench",)]
+
+
+def test_it_follows_a_resumed_run_and_signals_do_not_stop_it(run, database):
+    run.status("interrupted")  # what an earlier session left; not the end of this one
+    mirror = Mirror(run.folder, f"sqlite:///{database}")
+    wait_for(lambda: id_of(database, run))
+    run.status("running")
+    assert os.getpgid(mirror.process.pid) != os.getpgid(0)  # so Ctrl-C does not reach it
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        mirror.process.send_signal(number)
+    run.epochs(3)
+    run.status("finished")
+    assert mirror.finish(PATIENCE_S) == f"run {id_of(database, run)} in sqlite:///{database}"
+    assert rows_of(database, run) == 3 * EPOCH_ROWS + RESULT_ROWS
+
+
+def test_a_killed_run_is_mirrored_to_its_last_epoch_and_leaves_nobody_behind(run, database):
+    run.epochs(2)
+    code = (
+        "import pathlib, time; from dstbench.tracking.live_mirror import Mirror\n"
+        f"mirror = Mirror(pathlib.Path({str(run.folder)!r}), 'sqlite:///{database}')\n"
+        "print(mirror.process.pid, flush=True); time.sleep(100)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as training:
+        pid = int(training.stdout.readline())
+        training.kill()
+    wait_for(lambda: rows_of(database, run) == 2 * EPOCH_ROWS)
+    wait_for(lambda: state_of(pid) in ("", "Z"))
+
+
+def state_of(pid):
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return done.stdout.strip()[:1]
+
+
+def test_a_locked_store_does_not_stall_the_end(run, database, monkeypatch):
+    uri = f"sqlite:///{database}"
+    run.epochs(2)
+    run.status("finished")
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        mirror = Mirror(run.folder, uri)
+        began = time.monotonic()
+        line = mirror.finish(timeout_s=1)
+        assert time.monotonic() - began < 10
+        monkeypatch.setattr("dstbench.tracking.store._CHECK_S", 0.1)
+        (outcome,) = sync([run.folder], uri)
+        assert not check(uri)[0]
+    later = f"not mirrored yet; later: dstbench sync {run.folder} --tracking {shlex.quote(uri)} "
+    assert line.startswith(later)
+    assert "database is locked" in outcome.line and not outcome.complete
+    assert check(uri) == (True, uri)
+    assert mirror.process.wait(PATIENCE_S) == 0  # it went on alone
+    assert rows_of(database, run) == 2 * EPOCH_ROWS + RESULT_ROWS
+
+
+@contextmanager
+def server(database, port):
+    """A real tracking server; stopped at the end of the block."""
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+        "--workers", "1", "--backend-store-uri", f"sqlite:///{database}",
+        "--artifacts-destination", str(database.parent / "served"),
+    ]  # fmt: skip
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (database.parent / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_for(lambda: process.poll() is None and answers(port))
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(PATIENCE_S)
+        wait_for(lambda: not answers(port))
+
+
+def answers(port):
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_server_that_stops_and_comes_back(run, tmp_path, four):
+    database = tmp_path / "mlflow.db"
+    shutil.copy(four[0], database)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        # The server is to make the experiment, so that artifacts travel through it.
+        connection.execute("UPDATE experiments SET name = 'another' WHERE name = 'dstbench'")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    uri = f"http://127.0.0.1:{port}"
+    with server(database, port):
+        mirror = Mirror(run.folder, uri)
+        run.epochs(3)
+        wait_for(lambda: rows_of(database, run) == 3 * EPOCH_ROWS)
+    run.epochs(5)
+    run.status("finished")
+    began = time.monotonic()
+    assert f"dstbench sync {run.folder} --tracking {uri}" in mirror.finish(PATIENCE_S)
+    assert time.monotonic() - began < 20
+    assert rows_of(database, run) == 3 * EPOCH_ROWS
+    assert "cannot be used" in (run.folder / "mirror.log").read_text()
+    (outcome,) = sync([run.folder], uri)
+    assert not outcome.complete
+
+    with server(database, port):
+        (first,) = sync([run.folder], uri)
+        (second,) = sync([run.folder], uri)
+    page = f"{uri}/#/experiments/2/runs/{id_of(database, run)}"
+    assert (first.complete, first.line) == (True, f"sent 2 epochs and 4 files; {page}")
+    assert (second.complete, second.line) == (True, f"nothing was missing; {page}")
+    assert rows_of(database, run) == 5 * EPOCH_ROWS + RESULT_ROWS
+    served = {path.name for path in (tmp_path / "served").rglob("*") if path.is_file()}
+    assert served == {"record.json", "run.gin", "curves.jsonl", "network.pt"}
+
+
+def test_sync_goes_on_after_a_failure(tmp_path, database):
+    first, broken, last = (ExampleRun(tmp_path / name) for name in ("first", "broken", "last"))
+    (broken.folder / "record.json").write_text("{")
+    first.epochs(2)
+    folders = [first.folder, broken.folder, tmp_path / "gone", last.folder]
+    outcomes = sync(folders, f"sqlite:///{database}")
+    assert [outcome.folder for outcome in outcomes] == folders
+    assert [outcome.complete for outcome in outcomes] == [True, False, False, True]
+    assert outcomes[0].line.startswith("sent 2 epochs and 0 files; run ")
+    assert "not JSON" in outcomes[1].line
+
+
+def test_without_a_store_or_mlflow_runs_go_on(run, monkeypatch):
+    assert Mirror(run.folder, "off").finish(1) == "off"
+    with pytest.raises(UserError, match="off"):
+        sync([run.folder], "off")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert Mirror(run.folder, None).finish(1) == "off (MLflow is not installed)"
+    with pytest.raises(UserError, match="pip install mlflow"):
+        sync([run.folder], None)
+
+
+@pytest.mark.parametrize("name", ["random", "logging", "runpy", "dstbench", "mlflow"])
+def test_a_file_beside_the_run_takes_no_library_s_name(run, database, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong file was imported')")
+    run.status("finished")
+    line = Mirror(run.folder, f"sqlite:///{database}").finish(PATIENCE_S)
+    assert line == f"run {id_of(database, run)} in sqlite:///{database}"
+
+
+def test_a_checkout_that_is_not_installed_mirrors_itself(run, tmp_path):
+    root = tmp_path / "checkout"
+    shutil.copytree(PACKAGE, root / "dstbench", ignore=shutil.ignore_patterns("__pycache__"))
+    with (root / "dstbench" / "tracking" / "watch.py").open("r+") as file:
+        text = file.read()
+        file.seek(0)
+        file.write(f"print('the copy')\n{text}")
+    code = (
+        "import pathlib; from dstbench.tracking.live_mirror import Mirror; "
+        f"Mirror(pathlib.Path({str(run.folder)!r}), 'http://127.0.0.1:9').finish({PATIENCE_S})"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+    assert (run.folder / "mirror.log").read_text().startswith("the copy\n")
+
+
+def test_an_address_of_no_store_does_not_stop_a_run(run):
+    line = Mirror(run.folder, "ftp://host").finish(1)
+    assert line.startswith("not mirrored: 'ftp://host' is not a store")
+    fine, said = check("ftp://host")
+    assert not fine and "is not a store" in said
+
+
+def test_a_mirror_that_cannot_be_started_says_so(tmp_path):
+    line = Mirror(tmp_path / "gone", None).finish(1)
+    assert "cannot be started: No such file" in line
+    assert line.startswith(f"not mirrored yet; later: dstbench sync {tmp_path / 'gone'} (")
+
+
+def test_a_password_is_neither_shown_nor_an_argument(run):
+    mirror = Mirror(run.folder, "http://me:secret@127.0.0.1:9")
+    assert "secret" not in " ".join(mirror.process.args)
+    assert "secret" not in mirror.finish(PATIENCE_S)
+    assert "secret" not in (run.folder / "mirror.log").read_text()
+
+
+def test_starting_a_mirror_imports_nothing_heavy():
+    heavy = ("mlflow", "torch", "numpy")
+    code = (
+        "import dstbench.tracking.live_mirror, sys; "
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,183 @@
+"""Several processes train what one would: the same weights, the same masks, one record."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import killing, two_processes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dstbench.data.batch_plan import Portions
+from dstbench.errors import UserError
+from dstbench.training.device import choose_device
+from dstbench.training.distributed.process_group import Ranks
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+RUN = [
+    "-m", "dstbench", "run", "methods/rigl.gin", "--sparsity", "0.8", "--set", "Run.epochs=4",
+    "--set", "ResNet20.width=4", "--device", "cpu", "--threads", "1", "--tracking", "off",
+]  # fmt: skip
+
+
+@given(st.integers(1, 60), st.integers(1, 30), st.integers(1, 5), st.integers(0, 200))
+def test_shares_make_the_whole_batch_and_weigh_one(count, batch_size, size, step):
+    whole = Portions(count, batch_size)
+    parts = [Portions(count, batch_size, Ranks(rank, size).share) for rank in range(size)]
+    epoch, here = whole.of(step)
+    assert here.stop - here.start == whole.size_at(step) == min(batch_size, count - here.start)
+    assert epoch == step // whole.steps_per_epoch
+    places = [i for p in parts for i in range(p.of(step)[1].start, p.of(step)[1].stop)]
+    assert places == list(range(here.start, here.stop))
+    assert sum(p.weight_at(step) for p in parts) == pytest.approx(1)
+    sizes = [p.of(step)[1].stop - p.of(step)[1].start for p in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_processes_take_a_device_each():
+    assert choose_device("cpu", Ranks(1, 2, 1)) == torch.device("cpu")
+    with pytest.raises(UserError, match="one GPU each"):
+        choose_device("cuda:0", Ranks(1, 2, 1))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """What each of two processes came to, in the trainings of two_processes.py."""
+    folder = tmp_path_factory.mktemp("two")
+    script = Path(two_processes.__file__)
+    subprocess.run([*TORCHRUN, str(script), str(folder)], check=True, timeout=300)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+def test_two_processes_make_the_steps_of_one_with_the_whole_batch(two):
+    alone = two_processes.outcome(
+        two_processes.trained(two_processes.without_norm(), two_processes.mover())
+    )
+    assert alone["step"] == 15
+    for rank in two:
+        found = rank["without norm"]
+        for name, index in alone["masks"].items():
+            assert torch.equal(found["masks"][name], index), name
+        for name, weights in alone["weights"].items():
+            torch.testing.assert_close(found["weights"][name], weights, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("which", ["without norm", "with norm"])
+def test_processes_agree_to_the_last_bit(two, which):
+    one, other = (rank[which] for rank in two)
+    assert killing.same(one["masks"], other["masks"])
+    learnt = [name for name in one["weights"] if "running" not in name]
+    assert all(torch.equal(one["weights"][name], other["weights"][name]) for name in learnt)
+
+
+@pytest.mark.parametrize("which", ["astray", "alone astray"])
+def test_a_process_that_goes_astray_is_caught_with_the_layer_named(two, which):
+    for rank in two:
+        assert "process 1 has other masks than process 0 in 2.weight." in rank[which]
+        assert "step 8," in rank[which]
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def start(runs: Path, *options: str) -> subprocess.Popen:
+    command = [*TORCHRUN, *RUN, "--runs", str(runs), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def process_of(torchrun: subprocess.Popen, rank: int) -> int:
+    """Process id of one of the processes that torchrun started."""
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            environment = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if parent == torchrun.pid and f"RANK={rank}".encode() in environment:
+            return int(folder.name)
+    raise AssertionError(f"torchrun has no process of rank {rank}")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run by two processes that was never stopped: (its folder of runs, what it printed)."""
+    runs = tmp_path_factory.mktemp("whole") / "runs"
+    process = start(runs)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return runs, output, errors
+
+
+def test_one_record_and_one_voice(whole):
+    runs, output, errors = whole
+    assert output.count("test accuracy") == 1 and errors.count("epoch 4/4") == 1
+    (folder,) = runs.iterdir()
+    names = {p.name for p in folder.iterdir()}
+    assert names == {"lock", "record.json", "run.gin", "curves.jsonl", "network.pt", "best.pt"}
+    record = json.loads((folder / "record.json").read_text())
+    assert record["provenance"]["processes"] == 2
+    curves = (folder / "curves.jsonl").read_text().splitlines()
+    hits = json.loads(curves[-1])["train_accuracy"] / 100 * 1295  # all training images, each once
+    assert hits == pytest.approx(round(hits), abs=1e-6)
+
+
+def test_the_same_configuration_is_the_same_run(whole, tmp_path, call):
+    runs, _, _ = whole
+    code, _, errors = call(*RUN[2:], "--runs", str(runs))
+    assert code == 0 and "done already" in errors
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_a_signal_to_any_process_stops_all_and_the_run_goes_on(whole, tmp_path):
+    process = start(tmp_path)
+    for line in process.stderr:
+        if "epoch" in line:
+            break
+    os.kill(process_of(process, 1), signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0 and "everything is saved" in errors
+    (record,) = tmp_path.glob("*/record.json")
+    assert json.loads(record.read_text())["status"] == "interrupted"
+    process = start(tmp_path)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0 and "Going on at step" in errors, errors
+    assert killing.same(killing.outcome(whole[0]), killing.outcome(tmp_path))
+    history = json.loads(record.read_text())["provenance"]["history"]
+    assert [session["processes"] for session in history] == [2, 2]
+
+
+def test_a_mistake_is_said_once_and_nobody_waits(tmp_path):
+    began = time.monotonic()
+    process = start(tmp_path, "--set", "Run.batch_size=1295", "--set", "Run.train_images=1")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0 and time.monotonic() - began < 100
+    assert errors.count("An epoch ends with fewer images than processes") == 1
+    assert "RuntimeError" not in errors
+
+
+def test_a_mistake_that_only_one_process_meets_is_said_too(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import os\n"
+        "from dstbench.errors import UserError\n"
+        "from dstbench.core.part import Part\n"
+        "from dstbench.config.registry import register\n"
+        "@register('parts')\n"
+        "class Unlucky(Part):\n"
+        "    def before_step(self, state):\n"
+        "        if os.environ['RANK'] == '1' and state.step == 3:\n"
+        "            raise UserError('an image of my own is broken')\n"
+    )
+    process = start(
+        tmp_path / "runs", "--plugin", str(tmp_path / "mine.py"),
+        "--set", "Method.parts=[@Unlucky(), @ERK(), @RigL()]",
+    )  # fmt: skip
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0 and errors.count("an image of my own is broken") == 1

@@ -1,0 +1,69 @@
+"""A run that is killed goes on as if nothing had happened: real processes, real signals."""
+
+import json
+import random
+import signal
+import subprocess
+
+import pytest
+from helpers import killing
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that was never stopped: (its outcome, the seconds it took)."""
+    runs = tmp_path_factory.mktemp("whole") / "runs"
+    seconds = killing.finish(runs)
+    return killing.outcome(runs), seconds
+
+
+def test_killed_at_random_moments(tmp_path, whole):
+    expected, seconds = whole
+    chance = random.Random()
+    moments = [chance.uniform(0.4, 1.1) * seconds for _ in range(3)]
+    for moment in moments:
+        killing.kill_once(tmp_path, moment)
+    killing.finish(tmp_path)
+    assert killing.same(expected, killing.outcome(tmp_path)), f"killed after {moments} s"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_signal_saves_first_and_marks_the_run(tmp_path, whole, number):
+    expected, _ = whole
+    process = killing.start(tmp_path)
+    for line in process.stderr:  # wait until it trains
+        if "epoch" in line:
+            break
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == 128 + number
+    assert "everything is saved" in errors and "Traceback" not in errors
+    (record,) = tmp_path.glob("*/record.json")
+    assert json.loads(record.read_text())["status"] == "interrupted"
+    killing.finish(tmp_path)
+    assert killing.same(expected, killing.outcome(tmp_path))
+    assert json.loads(record.read_text())["provenance"]["sessions"] == 2
+
+
+def test_a_second_process_says_so_and_leaves(tmp_path):
+    first = killing.start(tmp_path)
+    for line in first.stderr:
+        if "epoch" in line:
+            break
+    second = killing.start(tmp_path)
+    _, errors = second.communicate()
+    assert second.returncode == 2 and f"pid {first.pid}" in errors
+    first.kill()
+    first.communicate()
+
+
+def test_a_finished_run_keeps_only_its_networks(tmp_path):
+    killing.finish(tmp_path)
+    (folder,) = tmp_path.iterdir()
+    assert not list(folder.glob("checkpoint*"))
+    assert (folder / "network.pt").exists() and (folder / "best.pt").exists()
+    again = subprocess.run(
+        [*killing.COMMAND, "--runs", str(tmp_path)], capture_output=True, text=True
+    )
+    assert again.returncode == 0 and "done already" in again.stderr
+    assert "test accuracy" in again.stdout
