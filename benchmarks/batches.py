@@ -25,7 +25,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
 from dstbench.data.images import Images
-from dstbench.data.in_memory import Batches
+from dstbench.data.in_memory import InMemoryBatches
 from dstbench.data.preprocessing import Pipeline
 
 BATCH = 128
@@ -78,7 +78,7 @@ def main() -> None:
     pixels = rng.integers(0, 256, (args.images, 32, 32, 3), dtype=np.uint8)
     images = Images(pixels, rng.integers(0, 10, args.images))
     pipeline = Pipeline(pad=4, flip=True, mean=MEAN, std=STD).fitted(images)
-    batches = Batches(images, pipeline, BATCH, 0, "cpu")
+    batches = InMemoryBatches(images, pipeline, BATCH, 0, "cpu")
     loader = DataLoader(
         PILImages(images), BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True
     )

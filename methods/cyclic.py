@@ -63,12 +63,12 @@ class Cyclic(Part):
         self.cycles, self.until, self.shape = cycles, until, shape
         self.updates_per_cycle, self.update_interval = updates_per_cycle, update_interval
 
-    def settled_at(self, total_steps: int) -> int:
+    def final_structure_step(self, total_steps: int) -> int:
         return math.ceil(round(self.until * total_steps, 6))
 
     def sparsity_at(self, step: int, total_steps: int) -> float:
         """The sparsity that the cycle wants after `step` steps."""
-        end = self.settled_at(total_steps)
+        end = self.final_structure_step(total_steps)
         if step >= end:
             return self.sparsity
         position = (step * self.cycles / end) % 1
@@ -76,7 +76,7 @@ class Cyclic(Part):
 
     def is_due(self, step: int, total_steps: int) -> bool:
         """Whether the cycle updates after this step; at its end it always does."""
-        end = self.settled_at(total_steps)
+        end = self.final_structure_step(total_steps)
         if step >= end:
             return step == end
         if self.update_interval is not None:
@@ -93,7 +93,7 @@ class Cyclic(Part):
             yield from (-(-k * end // updates) for k in range(1, updates))
 
     def check(self, total_steps: int) -> None:
-        end = self.settled_at(total_steps)
+        end = self.final_structure_step(total_steps)
         swings = any(
             step < end and self.sparsity_at(step, total_steps) < self.sparsity
             for step in self._steps(end)
@@ -125,7 +125,7 @@ class Cyclic(Part):
 
     def after_step(self, state: State) -> None:
         step, total = state.step, state.total_steps
-        if step > self.settled_at(total):
+        if step > self.final_structure_step(total):
             self.mover.after_step(state)
         elif self.is_due(step, total):
             assert state.budget is not None

@@ -143,10 +143,10 @@ class DyReLUPhasing(Part):
 
     def beta(self, step: int, total_steps: int) -> float:
         """The share of DyReLU in the forward pass that follows `step` finished steps."""
-        begin, end = self.start * total_steps, self.settled_at(total_steps)
+        begin, end = self.start * total_steps, self.final_structure_step(total_steps)
         return 1 - min(max((step - begin) / (end - begin), 0.0), 1.0)
 
-    def settled_at(self, total_steps: int) -> int:
+    def final_structure_step(self, total_steps: int) -> int:
         return math.ceil(round(self.end * total_steps, 6))
 
     def surgery(self, state: State) -> None:

@@ -12,6 +12,8 @@ from dstbench.cli.main import main
 from dstbench.core.state import State
 
 torch.set_num_threads(1)
+if torch.backends.cpu.get_cpu_capability() == "AVX2":  # see dstbench/models/onednn.py
+    torch.backends.mkldnn.set_flags(False)
 settings.register_profile("dstbench", deadline=None, max_examples=50)
 settings.load_profile("dstbench")
 

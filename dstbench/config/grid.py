@@ -20,7 +20,7 @@ from typing import Literal
 
 import gin
 
-from dstbench.config.preview import Outline
+from dstbench.config.preview import Preview
 from dstbench.config.registry import register
 from dstbench.config.resolver import Config
 from dstbench.config.shipped_files import find_gin, find_recipe, roots, shipped
@@ -104,7 +104,7 @@ class Section:
         recipes = [_typed(self._recipe(name, folder)) for name in self.recipes]
         datasets = [_dataset(name, folder) for name in self.datasets or ()]
         outlines = {
-            (method, recipe): Outline(method[1], recipe[1], self.bindings)
+            (method, recipe): Preview(method[1], recipe[1], self.bindings)
             for method, recipe in itertools.product(methods, recipes)
         }
         axes = itertools.product(

@@ -16,7 +16,7 @@ from dstbench.errors import UserError
 _INCLUDE = re.compile(r"^(?:import\s.*|include\s+['\"](.+?)['\"].*)$", re.MULTILINE)
 
 
-class Outline:
+class Preview:
     """The bindings of a method's file, a recipe and further ones; later ones win.
 
     Raises UserError for a file that cannot be read.

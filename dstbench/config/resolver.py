@@ -37,33 +37,33 @@ class Config:
         self._must_be_used: list[Binding] = []
         self._used: set[int] = set()  # id of every binding that some stage used
 
-    def add_file(self, path: Path, speaks_to_all: bool = False) -> None:
+    def add_file(self, path: Path, allow_unused: bool = False) -> None:
         """Add a gin file. One that speaks to all methods, as recipes do, may set what this run
         does not use; any other file must not."""
-        self._add(read_file(path), speaks_to_all)
+        self._add(read_file(path), allow_unused)
 
     def add_text(self, text: str, where: str) -> None:
         """Add gin text from elsewhere, such as the command line; `where` is what errors name."""
-        self._add(read_text(text, where), speaks_to_all=False)
+        self._add(read_text(text, where), allow_unused=False)
 
     def set_macro(self, name: str, value: Any, where: str, default: bool = False) -> None:
         """Set a macro; a default gives way to any value that is there already."""
         if not (default and ("", name, "") in self._bindings):
-            self._add([Binding("", name, "", value, where)], speaks_to_all=default)
+            self._add([Binding("", name, "", value, where)], allow_unused=default)
 
     def sets(self, target: str, parameter: str = "") -> bool:
         """Whether anything so far sets the parameter (or the macro)."""
         return ("", target, parameter) in self._bindings
 
-    def _add(self, bindings: Iterable[Binding], speaks_to_all: bool) -> None:
+    def _add(self, bindings: Iterable[Binding], allow_unused: bool) -> None:
         for binding in bindings:
             if binding.parameter:
                 self._check_name(binding)
             self._bindings[binding.scope, binding.target, binding.parameter] = binding
-            if not speaks_to_all:
+            if not allow_unused:
                 self._must_be_used.append(binding)
 
-    def end_stage(self) -> None:
+    def mark_used(self) -> None:
         """Note what is used as things stand.
 
         A binding may come out of use when something later overrides its user, as a method file's

@@ -15,7 +15,7 @@ from dstbench.config.shipped_files import shipped
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.data.images import Images
-from dstbench.data.in_memory import Batches
+from dstbench.data.in_memory import InMemoryBatches
 from dstbench.data.preprocessing import Fitted
 from dstbench.errors import UserError
 from dstbench.training.build import new_state
@@ -59,12 +59,12 @@ class Trial:
         recipe = str(shipped("gin")["conformance"])  # sets the sparsity, for whoever uses it
         return assemble(Choices((self.file,), recipe, (), sets, self.plugins), "fp32")[0]
 
-    def start(self, optimizer: str = "SGD") -> tuple[Run, Batches, State]:
+    def start(self, optimizer: str = "SGD") -> tuple[Run, InMemoryBatches, State]:
         """A run before its first step."""
         run = self.run(optimizer)
         return run, *begun(run)
 
-    def resume(self, saved: dict, optimizer: str = "SGD") -> tuple[Run, Batches, State]:
+    def resume(self, saved: dict, optimizer: str = "SGD") -> tuple[Run, InMemoryBatches, State]:
         """A run continued from a checkpoint in a process that knows nothing else of it."""
         run = self.run(optimizer)
         batches, state = _built(run)
@@ -72,7 +72,9 @@ class Trial:
         return run, batches, state
 
 
-def begun(run: Run, layout: torch.memory_format = torch.channels_last) -> tuple[Batches, State]:
+def begun(
+    run: Run, layout: torch.memory_format = torch.channels_last
+) -> tuple[InMemoryBatches, State]:
     """The run's batches, and its State before the first step, with the weights in that layout."""
     batches, state = _built(run)
     state.model.to(memory_format=layout)  # type: ignore[call-overload]
@@ -81,7 +83,7 @@ def begun(run: Run, layout: torch.memory_format = torch.channels_last) -> tuple[
     return batches, state
 
 
-def _built(run: Run) -> tuple[Batches, State]:
+def _built(run: Run) -> tuple[InMemoryBatches, State]:
     """The same before any mask is chosen."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8)
@@ -93,7 +95,7 @@ def _built(run: Run) -> tuple[Batches, State]:
             f"Run.pipeline = @{type(run.pipeline).__name__}(): the images here are arrays, which "
             "it does not take. A recipe sets the pipeline; leave it out of the method's file."
         )
-    batches = Batches(images, pipeline, BATCH, run.seed, torch.device("cpu"), chosen)
+    batches = InMemoryBatches(images, pipeline, BATCH, run.seed, torch.device("cpu"), chosen)
     total_steps = EPOCHS * batches.steps_per_epoch
     run.method.check(total_steps)
     state = new_state(run, CLASSES, (3, SIZE, SIZE), total_steps, torch.device("cpu"))
@@ -114,7 +116,7 @@ class _Enough(Exception):
 
 
 def advance(
-    run: Run, batches: Batches, state: State, until: int, each: Callable[[State], None]
+    run: Run, batches: InMemoryBatches, state: State, until: int, each: Callable[[State], None]
 ) -> None:
     """Train up to step `until` with the suite's own loop, calling `each` after every step."""
 

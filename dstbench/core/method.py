@@ -107,5 +107,5 @@ class Method(Part):
         for part in self.parts:
             part.finish(state)
 
-    def settled_at(self, total_steps: int) -> int:
-        return max((part.settled_at(total_steps) for part in self.parts), default=0)
+    def final_structure_step(self, total_steps: int) -> int:
+        return max((part.final_structure_step(total_steps) for part in self.parts), default=0)

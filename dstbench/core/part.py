@@ -58,6 +58,6 @@ class Part:
     def finish(self, state: State) -> None:
         """Leave the network that is deployed."""
 
-    def settled_at(self, total_steps: int) -> int:
+    def final_structure_step(self, total_steps: int) -> int:
         """The step from which the network is of the kind that is deployed (as sparse, as plain)."""
         return 0

@@ -17,7 +17,7 @@ def whole(count: int) -> slice:
 
 
 @dataclass(frozen=True)
-class Portions:
+class BatchPlan:
     """The batches of an epoch, and this process's part of each.
 
     count: images of an epoch. batch_size: of every batch but an epoch's last, which holds what is
@@ -53,7 +53,7 @@ class Portions:
 class Stream(Protocol):
     """Training batches without end; `at` is a pure function of (seed, step)."""
 
-    portions: Portions
+    portions: BatchPlan
 
     @property
     def steps_per_epoch(self) -> int: ...

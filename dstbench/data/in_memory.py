@@ -12,23 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dstbench.data.batch_plan import Portions, Share, generator, whole
+from dstbench.data.batch_plan import BatchPlan, Share, generator, whole
 from dstbench.data.images import Images
 from dstbench.data.preprocessing import Fitted, Normaliser, Pipeline
 from dstbench.errors import UserError
 
-__all__ = ["Batches", "Pipeline", "generator", "plain"]
+__all__ = ["InMemoryBatches", "Pipeline", "generator", "plain"]
 
 WORDS = {1: torch.uint8, 4: torch.int32, 8: torch.int64}  # bytes, one a channel → word
 CHUNK = 1024  # images packed at a time
 
 
-class Batches:
+class InMemoryBatches:
     """Augmented training batches, without end; `at` is a pure function of (seed, step).
 
     images: what to draw from, with at most 8 channels. pipeline: of `Pipeline.fitted`.
     batch_size: of every batch but an epoch's last, which holds what is left.
-    indices: int64 positions of the images to use, None for all. share: see `Portions`.
+    indices: int64 positions of the images to use, None for all. share: see `BatchPlan`.
 
     Every epoch is a new random order of all images, each once. Device memory: (H+2·pad)·(W+2·pad)
     words an image, a word being 1, 4 or 8 bytes for 1, up to 4, up to 8 channels.
@@ -45,7 +45,7 @@ class Batches:
         share: Share = whole,
     ):
         indices = np.arange(len(images)) if indices is None else indices
-        self.portions = Portions(len(indices), batch_size, share)
+        self.portions = BatchPlan(len(indices), batch_size, share)
         self.pipeline, self.seed, self.count = pipeline, seed, len(indices)
         self.device = torch.device(device)
         self.labels = torch.from_numpy(images.labels[indices]).to(self.device)
@@ -98,7 +98,7 @@ class Batches:
 def plain(
     images: Images, pipeline: Fitted, batch_size: int, device: torch.device | str
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The images in order, unaugmented, normalised as in training; tensors as from `Batches.at`.
+    """The images in order, unaugmented, normalised as in training; tensors as from `at`.
 
     pipeline: that of the training batches.
     """

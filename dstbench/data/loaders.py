@@ -14,12 +14,12 @@ from torch import Tensor
 
 from dstbench.data.batch_plan import Stream
 from dstbench.data.images import Dataset, Labelled
-from dstbench.data.in_memory import Batches, plain
-from dstbench.data.preprocessing import AreaCrops, Fitted
+from dstbench.data.in_memory import InMemoryBatches, plain
+from dstbench.data.preprocessing import Fitted, FittedImageNetPipeline
 from dstbench.data.protocols import PROTOCOLS, split
-from dstbench.data.streaming import StreamedBatches, streamed_plain
+from dstbench.data.streaming import StreamingBatches, streamed_plain
 from dstbench.errors import UserError
-from dstbench.training.runtime_options import Place
+from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
 
 HEALTH_IMAGES = 512  # fixed batch of training images that health is measured on
@@ -41,12 +41,12 @@ class Way:
 
 
 WAYS: dict[type, Way] = {
-    Fitted: Way(Batches, plain),
-    AreaCrops: Way(StreamedBatches, streamed_plain),
+    Fitted: Way(InMemoryBatches, plain),
+    FittedImageNetPipeline: Way(StreamingBatches, streamed_plain),
 }
 
 
-class Feed:
+class DataLoaders:
     """A run's images, of which each process has its share.
 
     split: see `protocol`. pipeline: fitted to the training images. image_shape: (channels, height,
@@ -55,7 +55,7 @@ class Feed:
     Raises UserError where protocol or pipeline do not fit the dataset, or it has a single class.
     """
 
-    def __init__(self, run: Run, dataset: Dataset[Any], place: Place):
+    def __init__(self, run: Run, dataset: Dataset[Any], place: RuntimeOptions):
         if len(dataset.classes) < 2:
             raise UserError(
                 f"dataset {dataset.name!r} has one class, {dataset.classes[0]}: there is nothing "

@@ -38,7 +38,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class AreaCrops(Fitted):
+class FittedImageNetPipeline(Fitted):
     """A pipeline of crops by area, which pads nothing. See `ImageNetPipeline`."""
 
     size: int
@@ -129,12 +129,12 @@ class ImageNetPipeline(Pipeline):
         for name, value in (("mean", mean), ("std", std)):
             require(len(value) == 3, self, name, value, "three numbers: red, green, blue")
         super().__init__(pad=0, flip=flip, mean=mean, std=std)
-        self.crops = AreaCrops(0, "zero", flip, tuple(mean), tuple(std), size, resize)
+        self.crops = FittedImageNetPipeline(0, "zero", flip, tuple(mean), tuple(std), size, resize)
 
     def load(self, name: str, data_root: Path | None, cache: Path | None) -> Dataset[Any]:
         return datasets.load_encoded(name, data_root, cache)
 
-    def fitted(self, images: Any, indices: np.ndarray | None = None) -> AreaCrops:
+    def fitted(self, images: Any, indices: np.ndarray | None = None) -> FittedImageNetPipeline:
         return self.crops
 
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.utils import data as loading
 
-from dstbench.data.batch_plan import Portions, Share, generator, whole
-from dstbench.data.preprocessing import AreaCrops, Normaliser
+from dstbench.data.batch_plan import BatchPlan, Share, generator, whole
+from dstbench.data.preprocessing import FittedImageNetPipeline, Normaliser
 from dstbench.data.sources.decode import colour
 from dstbench.data.sources.encoded import EncodedImages
 from dstbench.errors import UserError
@@ -27,12 +27,12 @@ from dstbench.utils.processes import cores
 AHEAD = 2  # batches a worker prepares before they are asked for
 
 
-class StreamedBatches:
+class StreamingBatches:
     """Randomly cropped training batches, without end; `at` is a pure function of (seed, step).
 
     images: what to draw from. pipeline: of `ImageNetPipeline.fitted`. batch_size: of every batch
     but an epoch's last, which holds what is left. indices: int64 positions of the images to use,
-    None for all. share: see `Portions`; other processes' images are not decoded here.
+    None for all. share: see `BatchPlan`; other processes' images are not decoded here.
 
     Every epoch is a new random order of all images, each once. Steps are best asked for in order:
     a jump discards what the workers have prepared.
@@ -41,7 +41,7 @@ class StreamedBatches:
     def __init__(
         self,
         images: EncodedImages,
-        pipeline: AreaCrops,
+        pipeline: FittedImageNetPipeline,
         batch_size: int,
         seed: int,
         device: torch.device | str,
@@ -49,7 +49,7 @@ class StreamedBatches:
         share: Share = whole,
     ):
         self.images = images if indices is None else images[indices]
-        self.portions = Portions(len(self.images), batch_size, share)
+        self.portions = BatchPlan(len(self.images), batch_size, share)
         self.device = torch.device(device)
         self._crops = _Crops(self.images, pipeline, seed, self.portions)
         self._normalise = Normaliser(pipeline, pipeline.size, 3, self.device)
@@ -75,7 +75,10 @@ class StreamedBatches:
 
 
 def streamed_plain(
-    images: EncodedImages, pipeline: AreaCrops, batch_size: int, device: torch.device | str
+    images: EncodedImages,
+    pipeline: FittedImageNetPipeline,
+    batch_size: int,
+    device: torch.device | str,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The centres of the images in order, normalised as in training; tensors as of `at`."""
     device = torch.device(device)
@@ -98,7 +101,13 @@ def decoding_workers() -> int:
 class _Crops(loading.Dataset):
     """Step → its batch: uint8 (B, size, size, 3), int64 (B,); or a message, where that fails."""
 
-    def __init__(self, images: EncodedImages, pipeline: AreaCrops, seed: int, portions: Portions):
+    def __init__(
+        self,
+        images: EncodedImages,
+        pipeline: FittedImageNetPipeline,
+        seed: int,
+        portions: BatchPlan,
+    ):
         self.images, self.pipeline, self.seed, self.portions = images, pipeline, seed, portions
         self._planned: tuple[int, Tensor] | None = None
 
@@ -127,7 +136,7 @@ class _Crops(loading.Dataset):
 class _Centres(loading.Dataset):
     """First position → the batch from there on: the centre of every image."""
 
-    def __init__(self, images: EncodedImages, pipeline: AreaCrops, batch_size: int):
+    def __init__(self, images: EncodedImages, pipeline: FittedImageNetPipeline, batch_size: int):
         self.images, self.pipeline, self.batch_size = images, pipeline, batch_size
 
     def __getitem__(self, start: int) -> tuple[Tensor, Tensor] | str:

@@ -22,7 +22,7 @@ from dstbench.sparsity import live_total
 from dstbench.utils.files import write_atomic
 
 if TYPE_CHECKING:
-    from dstbench.training.trained_network import Finished
+    from dstbench.training.trained_network import TrainedNetwork
 
 CHECKED = 64  # images that a deployed network is compared on
 
@@ -42,7 +42,7 @@ class Deployed:
     error: float | None = None
 
 
-def deploy(network: "Finished", out: Path, best: bool) -> Deployed:
+def deploy(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
     """Compile a finished network, compare it with the masked one, and write everything to `out`.
 
     best: whether it is the epoch that validated best. Nothing is written before all is checked.
@@ -71,7 +71,7 @@ def deploy(network: "Finished", out: Path, best: bool) -> Deployed:
     return Deployed(files, notes, seconds, len(program.kind), error)
 
 
-def deploy_dense(network: "Finished", out: Path, best: bool) -> Deployed:
+def deploy_dense(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
     """Write the network as dense ONNX: what is left where there is nothing to leave out."""
     images, logits = reference(network)
     onnx, notes = _onnx(network, images, logits)
@@ -80,7 +80,7 @@ def deploy_dense(network: "Finished", out: Path, best: bool) -> Deployed:
     return Deployed(_write(network, _about(network, best), onnx, out), notes)
 
 
-def check_budget(network: "Finished") -> None:
+def check_budget(network: "TrainedNetwork") -> None:
     """Refuse a network that has more or fewer live weights than its sparsity allows."""
     asked = network.record["sparsity"]["asked"]
     budget, live = live_total(asked, network.dense_numel), network.masks.total()
@@ -91,14 +91,14 @@ def check_budget(network: "Finished") -> None:
         )
 
 
-def reference(network: "Finished") -> tuple[np.ndarray, np.ndarray]:
+def reference(network: "TrainedNetwork") -> tuple[np.ndarray, np.ndarray]:
     """(images, logits) of the masked network in fp32, on noise as bright as its images."""
     images = torch.randn(CHECKED, *network.image_shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         return images.numpy(), network.model(images).numpy()
 
 
-def _about(network: "Finished", best: bool) -> dict[str, Any]:
+def _about(network: "TrainedNetwork", best: bool) -> dict[str, Any]:
     record = network.record
     return {
         "method": record["method"],
@@ -118,7 +118,7 @@ def _about(network: "Finished", best: bool) -> dict[str, Any]:
 
 
 def _onnx(
-    network: "Finished", images: np.ndarray, logits: np.ndarray
+    network: "TrainedNetwork", images: np.ndarray, logits: np.ndarray
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """({name: content}, notes): nothing, and a note, without the libraries."""
     try:
@@ -141,7 +141,7 @@ _HOLDS = {
 
 
 def _write(
-    network: "Finished", about: dict[str, Any], contents: dict[str, bytes], out: Path
+    network: "TrainedNetwork", about: dict[str, Any], contents: dict[str, bytes], out: Path
 ) -> dict[str, int]:
     holds = {name: _HOLDS[name] for name in contents}
     contents = {**contents, "README.md": card(network.record, about, holds).encode()}

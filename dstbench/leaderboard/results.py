@@ -14,7 +14,7 @@ from typing import Any
 
 from dstbench.errors import UserError
 from dstbench.leaderboard.board import Column, Key, Refused, Result
-from dstbench.leaderboard.validation import untrue
+from dstbench.leaderboard.validation import inconsistencies
 from dstbench.records import record as records
 from dstbench.sparsity import percent
 
@@ -31,7 +31,7 @@ def read(folder: Path) -> tuple[list[Result], list[Refused]]:
         except UserError as error:
             refused.append(Refused((path.stem,), error.message.removeprefix(f"{path}: ")))
             continue
-        wrong = list(untrue(record))
+        wrong = list(inconsistencies(record))
         if wrong:
             refused.append(Refused((path.stem,), "; ".join(wrong) + "."))
         else:
@@ -40,7 +40,7 @@ def read(folder: Path) -> tuple[list[Result], list[Refused]]:
 
 
 def reduce(record: Mapping[str, Any], name: str) -> Result:
-    """The result in a record that `untrue` finds nothing in. name: of its file, without ending."""
+    """The result in a record without inconsistencies. name: of its file, without ending."""
     accuracy, cost, provenance = record["accuracy"], record["cost"], record["provenance"]
     column = Column(
         record["dataset"], record["model"], record["recipe"], record["protocol"],

@@ -22,7 +22,7 @@ _SHARES = ("measured", "effective")
 _ROUNDING = 1e-9  # of shares computed in floating point
 
 
-def untrue(record: Mapping[str, Any]) -> Iterator[str]:
+def inconsistencies(record: Mapping[str, Any]) -> Iterator[str]:
     """Why a record cannot be shown, a line each; nothing when it can.
 
     record: as `dstbench.records.record.read` gives it.
@@ -122,7 +122,7 @@ def _untrue_accuracy(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"{section}.{key} is {record[section].get(key)!r}, not true or false"
 
 
-def unpublishable(record: Mapping[str, Any], stem: str) -> Iterator[str]:
+def submission_problems(record: Mapping[str, Any], stem: str) -> Iterator[str]:
     """Why a record that is true cannot be submitted all the same.
 
     stem: name of its file, without ending.

@@ -12,7 +12,7 @@ from dstbench.config.plugins import load
 from dstbench.config.registry import lookup, names
 from dstbench.core.masks import Masks
 from dstbench.errors import UserError, did_you_mean
-from dstbench.models.copies import kept_rng
+from dstbench.models.copies import preserve_rng
 from dstbench.training import trained_network
 
 Shape = tuple[int, int, int]
@@ -52,7 +52,7 @@ def of_run(folder: Path, plugins: Sequence[Path] = ()) -> Subject:
         "image_shape": list(done.image_shape),
         "classes": len(done.classes),
     }
-    with kept_rng(torch.empty(0)):
+    with preserve_rng(torch.empty(0)):
         plain = done.run.build_model(len(done.classes), done.image_shape).eval()
     return Subject(about, done.model, done.masks, plain, done.image_shape)
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from dstbench.core.prunable import prunable
-from dstbench.models.copies import kept_rng, shadow
+from dstbench.models.copies import preserve_rng, shadow
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def uses(model: nn.Module, input_shape: tuple[int, ...]) -> list[Use]:
     and the random generators as they are. A model whose forward pass depends on values is run for
     real, on zeros.
     """
-    with kept_rng(next(model.parameters())):
+    with preserve_rng(next(model.parameters())):
         try:
             twin = shadow(model, lambda t: torch.empty_like(t, device="meta"))
             with torch.device("meta"):

@@ -30,12 +30,12 @@ class Collapse:
 
     def _at_chance(self, line: dict[str, Any]) -> bool:
         return all(
-            collapse.collapsed(None, line[accuracy], largest_class(labels), len(labels))
+            collapse.collapsed(None, line[accuracy], majority_class_fraction(labels), len(labels))
             for accuracy, labels in self.labels.items()
         )
 
 
-def largest_class(labels: np.ndarray) -> float:
+def majority_class_fraction(labels: np.ndarray) -> float:
     """The share of the largest class among the labels."""
     return float(np.bincount(labels).max() / len(labels))
 

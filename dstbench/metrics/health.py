@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from dstbench.core.state import State
 from dstbench.metrics.live_paths import live_path_share
-from dstbench.models.copies import kept_rng
+from dstbench.models.copies import preserve_rng
 
 _CHUNK = 128  # images a pass: memory as in training; in eval mode images do not see each other
 
@@ -48,7 +48,7 @@ def measure(state: State, x: Tensor, y: Tensor, autocast: Autocast) -> dict[str,
     exploration
         share in [0, 1] of the weights of masked tensors that were ever live; 1 without masks
     """
-    with _eval_mode(state.model), kept_rng(x), _Positives(state.model) as positives:
+    with _eval_mode(state.model), preserve_rng(x), _Positives(state.model) as positives:
         gradients = _gradients(state, x, y, autocast)
     norms = {name: _norm(g) for name, g in gradients.items()}
     live_norms = {

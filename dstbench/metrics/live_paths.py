@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dstbench.core.masks import Masks
 from dstbench.core.prunable import prunable
-from dstbench.models.copies import kept_rng, shadow
+from dstbench.models.copies import preserve_rng, shadow
 
 # Functions that give zero for zero, channel by channel. Signals here are never negative.
 _ACTIVATIONS = (
@@ -73,7 +73,7 @@ def live_path_share(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]
     path. A network without live weights has share 0.
     """
     try:
-        with kept_rng(next(model.parameters())), torch.enable_grad():
+        with preserve_rng(next(model.parameters())), torch.enable_grad():
             on_path = _on_path(model, masks, input_shape)
     except _Inexact as inexact:
         return PathShare(None, None, str(inexact))

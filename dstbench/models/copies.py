@@ -25,6 +25,6 @@ def shadow(model: nn.Module, replace: Callable[[Tensor], Tensor]) -> nn.Module:
     return copy.deepcopy(model, memo).eval()
 
 
-def kept_rng(like: Tensor) -> AbstractContextManager[None]:
+def preserve_rng(like: Tensor) -> AbstractContextManager[None]:
     """Inside, the random generators of the CPU and of `like`'s device may be drawn from freely."""
     return torch.random.fork_rng([like.get_device()] if like.is_cuda else [])

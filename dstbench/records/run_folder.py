@@ -29,7 +29,7 @@ RECORD, CONFIG, CURVES = "record.json", "run.gin", "curves.jsonl"
 FINAL, BEST = "network.pt", "best.pt"
 
 
-class RunDirectory:
+class RunFolder:
     """Reads and writes the files of one run."""
 
     def __init__(self, path: Path):

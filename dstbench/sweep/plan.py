@@ -17,7 +17,7 @@ from dstbench.cli.parser import parser
 from dstbench.config.grid import Job
 from dstbench.data import datasets
 from dstbench.errors import UserError
-from dstbench.records.run_folder import CURVES, RunDirectory
+from dstbench.records.run_folder import CURVES, RunFolder
 from dstbench.sparsity import percent
 from dstbench.training.configure import assemble
 from dstbench.training.device import choose_device, default_precision
@@ -55,7 +55,7 @@ class Planned:
     def record(self) -> dict[str, Any] | None:
         """Its record, if there is one that can be read; the run itself says what is wrong."""
         with suppress(UserError):
-            record = RunDirectory(self.folder).record()
+            record = RunFolder(self.folder).record()
             if record is not None and record["config"]["sha256"] == self.sha256:
                 return record
         return None

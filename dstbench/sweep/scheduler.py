@@ -24,7 +24,7 @@ HEADER = "--- "  # how a start begins in a run's log
 _BUSY = "is working on this run"  # how a run says that another process has it
 
 
-class Witness(Protocol):
+class SweepObserver(Protocol):
     """Who is told what happens, to show it."""
 
     def started(self, run: Planned, attempt: int) -> None: ...
@@ -45,7 +45,7 @@ class Sweep:
     runs: Sequence[Planned]
     launcher: Launcher
     retries: int
-    witness: Witness
+    witness: SweepObserver
     failed: dict[Planned, str] = field(default_factory=dict)
 
     def go(self) -> None:

@@ -12,6 +12,7 @@ from dstbench.config.registry import lookup
 from dstbench.core.masks import Masks
 from dstbench.core.state import State
 from dstbench.errors import UserError
+from dstbench.models.onednn import disable_onednn_if_unsafe
 from dstbench.training.evaluation import autocast_for
 from dstbench.training.preflight import Shape, _told, refuse_wrong_logits
 from dstbench.training.settings import Run
@@ -32,6 +33,8 @@ def new_state(
     by_shape = device.type == "meta"
     with device if by_shape else nullcontext():
         model = built(run, num_classes, image_shape)
+    if device.type == "cpu":
+        disable_onednn_if_unsafe(model)
     if not by_shape:
         autocast = autocast_for(run.precision, device)
         refuse_wrong_logits(model, num_classes, image_shape, device, autocast)

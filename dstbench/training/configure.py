@@ -39,13 +39,13 @@ def configure(choices: Choices, precision: str) -> Config:
     config.add_file(find_gin(method))
     if choices.recipe or not config.sets("Run", "recipe"):  # a run's own run.gin is complete
         recipe = find_recipe(choices.recipe or DEFAULT_RECIPE)
-        config.add_file(recipe, speaks_to_all=True)
+        config.add_file(recipe, allow_unused=True)
         config.add_text(f"Run.recipe = {recipe.stem!r}", "--recipe")
     config.set_macro("precision", precision, "this machine's default", default=True)
     for name in further:
-        config.end_stage()
+        config.mark_used()
         config.add_file(find_gin(name))
-    config.end_stage()
+    config.mark_used()
     for name, value in choices.axes:
         if name == "model":
             value = _model_reference(value)

@@ -3,10 +3,10 @@
 import torch
 
 from dstbench.errors import UserError
-from dstbench.training.distributed.process_group import ALONE, Ranks
+from dstbench.training.distributed.process_group import ALONE, ProcessGroup
 
 
-def choose_device(name: str, ranks: Ranks = ALONE) -> torch.device:
+def choose_device(name: str, ranks: ProcessGroup = ALONE) -> torch.device:
     """'auto' is a GPU where there is one; several processes on a machine take one each.
 
     Raises UserError for a device that is not there.

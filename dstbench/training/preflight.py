@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.core.state import State
-from dstbench.data.batch_plan import Portions
+from dstbench.data.batch_plan import BatchPlan
 from dstbench.errors import UserError
-from dstbench.models.copies import kept_rng, shadow
+from dstbench.models.copies import preserve_rng, shadow
 from dstbench.training.evaluation import Autocast
-from dstbench.training.runtime_options import Place
+from dstbench.training.runtime_options import RuntimeOptions
 
 Shape = tuple[int, int, int]
 
@@ -84,7 +84,7 @@ def _forward(
     """What a copy of the model, on the device, gives for so many black images."""
     twin = shadow(model, lambda t: t.to(device, copy=True)).train(training)
     like = next(twin.parameters())
-    with kept_rng(like), torch.no_grad(), autocast():
+    with preserve_rng(like), torch.no_grad(), autocast():
         return twin(like.new_zeros((batch, *image_shape)))
 
 
@@ -98,7 +98,7 @@ def _told(error: Exception) -> str:
 
 
 def refuse_small_batches(
-    state: State, portions: Portions, place: Place, autocast: Autocast
+    state: State, portions: BatchPlan, place: RuntimeOptions, autocast: Autocast
 ) -> None:
     """Raise UserError where an epoch's last batch is too small for network or processes."""
     size = place.ranks.size

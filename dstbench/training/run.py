@@ -8,12 +8,12 @@ from dstbench.config.identity import Resolved
 from dstbench.data.images import Dataset
 from dstbench.errors import UserError
 from dstbench.records import naming, sessions
-from dstbench.records.run_folder import RECORD, RunDirectory
+from dstbench.records.run_folder import RECORD, RunFolder
 from dstbench.records.summary import summary
 from dstbench.tracking.live_mirror import Mirror, mirrored_to
-from dstbench.training.distributed.follower import Unwritten
+from dstbench.training.distributed.follower import NullRunFolder
 from dstbench.training.progress import Reporter
-from dstbench.training.runtime_options import Place
+from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
 from dstbench.training.trainer import Session
 from dstbench.utils.signals import Interrupted
@@ -21,15 +21,15 @@ from dstbench.utils.signals import Interrupted
 DONE = ("finished", "diverged")
 
 
-def carry_out(run: Run, resolved: Resolved, place: Place, report: Reporter) -> int:
+def carry_out(run: Run, resolved: Resolved, place: RuntimeOptions, report: Reporter) -> int:
     """Bring the run to its end, from wherever it stands, and show what it came to."""
     ranks, path = place.ranks, place.runs / run_name(run, resolved)
-    folder = RunDirectory(path) if ranks.first else Unwritten(path)
+    folder = RunFolder(path) if ranks.first else NullRunFolder(path)
     with ExitStack() as held:
-        with ranks.agreed():
+        with ranks.raise_together():
             held.enter_context(folder.locked())
         dataset = loaded(run, place)
-        with ranks.agreed():
+        with ranks.raise_together():
             record = None if place.fresh else folder.record()
             if record is not None:
                 refuse_other_contents(record, dataset, place, path)
@@ -54,19 +54,19 @@ def carry_out(run: Run, resolved: Resolved, place: Place, report: Reporter) -> i
         return 0 if record["status"] == "finished" else 1
 
 
-def loaded(run: Run, place: Place) -> Dataset[Any]:
+def loaded(run: Run, place: RuntimeOptions) -> Dataset[Any]:
     """The dataset. The first process fills the cache, and the others find it there."""
     ranks = place.ranks
     for turn in (True, False):
-        with ranks.agreed():
+        with ranks.raise_together():
             if ranks.first is turn:
                 dataset = run.pipeline.load(run.dataset, place.data_root, place.cache)
-    ranks.refuse_unlike(dataset.sha256, "the images they have")
+    ranks.check_equal(dataset.sha256, "the images they have")
     return dataset
 
 
 def refuse_other_contents(
-    record: dict[str, Any], dataset: Dataset[Any], place: Place, path: Path
+    record: dict[str, Any], dataset: Dataset[Any], place: RuntimeOptions, path: Path
 ) -> None:
     """Raise UserError if the record is of other images, or of other plugins, than there are now."""
     provenance = record["provenance"]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from dstbench.training.distributed.process_group import ALONE, Ranks
+from dstbench.training.distributed.process_group import ALONE, ProcessGroup
 
 
 @dataclass(frozen=True)
-class Place:
+class RuntimeOptions:
     """Folders, device, and how the run is kept.
 
     runs: folder that holds one folder a run. data_root, cache: None for the defaults of data.py.
@@ -29,5 +29,5 @@ class Place:
     fresh: bool = False
     command: tuple[str, ...] = ()
     plugins: tuple[Path, ...] = ()
-    ranks: Ranks = ALONE
+    ranks: ProcessGroup = ALONE
     sync_batch_norm: bool = False

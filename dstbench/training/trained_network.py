@@ -22,7 +22,7 @@ from dstbench.core.masks import Masks
 from dstbench.core.packing import load_network_
 from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.models.copies import kept_rng
+from dstbench.models.copies import preserve_rng
 from dstbench.records import record
 from dstbench.records.run_folder import BEST, FINAL, RECORD
 from dstbench.training import registered
@@ -35,7 +35,7 @@ _FIELDS = ("network", "config", "classes", "image_shape", "mean", "std")
 
 
 @dataclass(frozen=True)
-class Finished:
+class TrainedNetwork:
     """A trained network as it is deployed, in fp32 on the CPU, in eval mode and channels_last.
 
     model: images (B, *image_shape), normalised by mean and std a channel → logits. masks: which of
@@ -63,7 +63,7 @@ class Finished:
 # --- loading --------------------------------------------------------------------------------------
 
 
-def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> Finished:
+def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> TrainedNetwork:
     """The finished network of a run folder; best: of the epoch that validated best.
 
     plugins: Python files that register what the run's configuration names. Raises UserError when
@@ -90,7 +90,7 @@ def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> Fini
             f"({type(error).__name__}: {str(error).splitlines()[0]}). Use the version of dstbench "
             f"that made it: commit {told['provenance']['commit']}."
         ) from None
-    return Finished(
+    return TrainedNetwork(
         state.model.eval(), state.masks, told, shape, tuple(payload["classes"]),
         tuple(payload["mean"]), tuple(payload["std"]), payload["config"], state.dense_numel,
         run,
@@ -138,7 +138,7 @@ def _configured(text: str, files: Sequence[Path]) -> Run:
 
 def _built(run: Run, shape: tuple[int, int, int], classes: int) -> State:
     """The State of a run after its `finish`, its tensors of no meaning yet."""
-    with kept_rng(torch.empty(0)):
+    with preserve_rng(torch.empty(0)):
         state = new_state(run, classes, shape, 1, torch.device("cpu"))
     run.method.finish(state)
     state.masks = Masks(state.model)

@@ -18,25 +18,25 @@ from dstbench.core.packing import load_network_, pack_network
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.data.images import Dataset
-from dstbench.data.loaders import Feed
+from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.metrics import collapse, health
-from dstbench.metrics.collapse import Collapse, largest_class
+from dstbench.metrics.collapse import Collapse, majority_class_fraction
 from dstbench.metrics.cost import cost, training_only_parameters
 from dstbench.records import provenance as provenance_module
 from dstbench.records import record, sessions
-from dstbench.records.run_folder import BEST, FINAL, RunDirectory
+from dstbench.records.run_folder import BEST, FINAL, RunFolder
 from dstbench.training import checkpoint
 from dstbench.training.build import new_state
 from dstbench.training.checkpoint import load_
-from dstbench.training.distributed.data_parallel import Together, align_
+from dstbench.training.distributed.data_parallel import DataParallelMethod, align_
 from dstbench.training.divergence import Diverged, refuse_divergence
 from dstbench.training.evaluation import Scores, autocast_for, evaluate
 from dstbench.training.loop import train
 from dstbench.training.meters import clear_meters_, pool_meters_, read_meters_
 from dstbench.training.preflight import refuse_small_batches
 from dstbench.training.progress import Reporter
-from dstbench.training.runtime_options import Place
+from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
 from dstbench.utils.signals import Interrupted, Stop
 
@@ -48,8 +48,8 @@ class Session:
         self,
         run: Run,
         resolved: Resolved,
-        place: Place,
-        folder: RunDirectory,
+        place: RuntimeOptions,
+        folder: RunFolder,
         dataset: Dataset[Any],
         report: Reporter,
     ):
@@ -58,13 +58,13 @@ class Session:
         self.started = time.time()
         self.autocast = autocast_for(run.precision, place.device)
         self.dataset = dataset
-        self.feed = Feed(run, dataset, place)
+        self.feed = DataLoaders(run, dataset, place)
         split = self.feed.split
         self.collapse = Collapse(dataset.train.labels[split.train], split.val.labels)
         self.portions = self.feed.training.portions
         self.total_steps = run.epochs * self.portions.steps_per_epoch
         run.method.check(self.total_steps)
-        self.settled = run.method.settled_at(self.total_steps)
+        self.settled = run.method.final_structure_step(self.total_steps)
 
     def go(self) -> dict[str, Any]:
         """Train what is left and return the finished (or diverged) record.
@@ -104,7 +104,7 @@ class Session:
         """Run the steps that are left, and save what they came to."""
         method: Part = self.run.method
         if not self.ranks.alone:
-            method = Together(method, self.ranks, self.portions.weight_at)
+            method = DataParallelMethod(method, self.ranks, self.portions.weight_at)
         train(
             state, method, self.feed.training, self.run.rate_at, self.autocast, self.after_epoch,
             self.after_step,
@@ -187,12 +187,12 @@ class Session:
 
     def after_step(self, state: State) -> None:
         self.report.step(state.step)
-        if not self.ranks.meets(state.step):
+        if not self.ranks.is_sync_step(state.step):
             return
         # A checkpoint never takes more than 2 % of the time, however large it is.
         wait = max(self.place.checkpoint_seconds, 50 * self.save_seconds)
         due = self.ranks.first and time.monotonic() - self.last_save >= wait
-        signal, save = self.ranks.highest((self.stop.received or 0, due))
+        signal, save = self.ranks.all_reduce_max((self.stop.received or 0, due))
         if signal or save:
             self.save(state)
         if signal:  # of whichever process
@@ -203,7 +203,7 @@ class Session:
 
         Raises Diverged instead, if training has.
         """
-        pool_meters_(state.memory, self.ranks.sums)
+        pool_meters_(state.memory, self.ranks.all_reduce_sum)
         refuse_divergence(state)
         began = time.monotonic()
         if self.ranks.first:
@@ -219,9 +219,9 @@ class Session:
 
     def after_epoch(self, state: State) -> None:
         """Measure what an epoch came to, and keep the network if it is the best so far."""
-        pool_meters_(state.memory, self.ranks.sums)
+        pool_meters_(state.memory, self.ranks.all_reduce_sum)
         refuse_divergence(state)
-        self.ranks.spread_(state.model.buffers())  # batch norm's averages are each process's own
+        self.ranks.broadcast_(state.model.buffers())  # batch norm's averages are each process's own
         epoch = state.step // self.portions.steps_per_epoch
         meters = read_meters_(state.memory)
         scores = self.scores(state, self.feed.validation(epoch))
@@ -251,7 +251,7 @@ class Session:
 
     def scores(self, state: State, batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
         """Of all processes together, each with its own batches."""
-        return evaluate(state.model, batches, self.autocast, self.ranks.sums)
+        return evaluate(state.model, batches, self.autocast, self.ranks.all_reduce_sum)
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -273,7 +273,7 @@ class Session:
             at_best = self.scores(state, self.feed.test())
             self.write_network(BEST, state)
         labels = self.dataset.test.labels
-        chance, share = largest_class(labels), last["live_path_share"]
+        chance, share = majority_class_fraction(labels), last["live_path_share"]
         self.record |= {
             "status": "finished",
             "sparsity": {

@@ -160,7 +160,7 @@ class Bookkeeper:
         cycle, step = self.cycle, state.step
         if cycle is not None and step and cycle.is_due(step, STEPS):
             self.expected = asked_live(cycle.sparsity_at(step, STEPS), self.numel)
-        if cycle is not None and step >= cycle.settled_at(STEPS):
+        if cycle is not None and step >= cycle.final_structure_step(STEPS):
             self.expected = self.constant
         live = counted_live(state)
         assert live == self.expected == state.masks.total()
@@ -187,7 +187,11 @@ class Bookkeeper:
         """In a cycle a step only adds or only removes, in every layer the same."""
         now = {n: set(state.masks.index(n).tolist()) for n in state.masks}
         before, self.before = self.before, now
-        if before is None or self.cycle is None or state.step > self.cycle.settled_at(STEPS):
+        if (
+            before is None
+            or self.cycle is None
+            or state.step > self.cycle.final_structure_step(STEPS)
+        ):
             return
         rise = sum(map(len, now.values())) - sum(map(len, before.values()))
         added = sum(len(now[n] - before[n]) for n in now)

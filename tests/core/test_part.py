@@ -260,7 +260,7 @@ def test_a_part_does_nothing_by_default(small_net):
         getattr(Part(), hook)(state)
     Part().check(10)
     assert_same(dict(state.model.state_dict()), dict(before))
-    assert Part().settled_at(10) == 0 and Part().budget is None and not Part().moves_masks
+    assert Part().final_structure_step(10) == 0 and Part().budget is None and not Part().moves_masks
 
 
 def test_a_method_has_the_sparsity_and_budget_of_its_parts():
@@ -275,11 +275,11 @@ def test_a_method_has_the_sparsity_and_budget_of_its_parts():
 
 def test_a_method_checks_and_settles_with_all_of_its_parts():
     class Late(Part):
-        def settled_at(self, total_steps):
+        def final_structure_step(self, total_steps):
             return total_steps // 2
 
     method = Method("m", [ERK(0.5), Late(), Part()])
-    assert method.settled_at(100) == 50 and Method("dense").settled_at(100) == 0
+    assert method.final_structure_step(100) == 50 and Method("dense").final_structure_step(100) == 0
     with pytest.raises(UserError, match="never update"):
         Method("outer", [ERK(0.5), Method("inner", [Part()]), Churn()]).check(1)
 

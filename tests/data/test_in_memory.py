@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dstbench.data import in_memory as module
 from dstbench.data.images import Images
-from dstbench.data.in_memory import Batches, plain
+from dstbench.data.in_memory import InMemoryBatches, plain
 from dstbench.data.preprocessing import Fitted
 from dstbench.errors import UserError
 
@@ -66,7 +66,7 @@ def test_bit_exact_to_single_images(
     if pad_mode == "reflect":
         pad = min(pad, min(height, width) - 1)
     given_, p = images(n, height, width, channels), pipeline(channels, pad, pad_mode, flip)
-    batches = Batches(given_, p, batch_size, seed, "cpu")
+    batches = InMemoryBatches(given_, p, batch_size, seed, "cpu")
     for step in range(2 * batches.steps_per_epoch):
         x, y = batches.at(step)
         assert x.shape == (len(y), channels, height, width) and x.dtype == torch.float32
@@ -89,13 +89,13 @@ def test_same_numbers_as_torchvision(mode):
         for y in range(7)
         for x in range(7)
     }
-    batches = Batches(given_, p, 1, 0, "cpu")
+    batches = InMemoryBatches(given_, p, 1, 0, "cpu")
     seen = {batches.at(step)[0][0].contiguous().numpy().tobytes() for step in range(600)}
     assert seen == crops  # each of 49 is missed with probability 4e-6
 
 
 def test_every_image_once_an_epoch_in_a_new_order():
-    batches = Batches(images(23), pipeline(), 5, 0, "cpu")
+    batches = InMemoryBatches(images(23), pipeline(), 5, 0, "cpu")
     assert batches.steps_per_epoch == 5
     labels = [batches.at(step)[1] for step in range(15)]
     assert [len(y) for y in labels] == [5, 5, 5, 5, 3] * 3
@@ -107,7 +107,7 @@ def test_every_image_once_an_epoch_in_a_new_order():
 def test_only_the_chosen_images_are_drawn():
     given_ = images(20)
     chosen = np.array([3, 19, 7, 0])
-    x, y = Batches(given_, pipeline(pad=0, flip=False), 4, 1, "cpu", chosen).at(0)
+    x, y = InMemoryBatches(given_, pipeline(pad=0, flip=False), 4, 1, "cpu", chosen).at(0)
     assert sorted(y.tolist()) == sorted(chosen)
     for image, label in zip(x, y, strict=True):
         assert (image.numpy() == normalised(given_.pixels[label], pipeline())).all()
@@ -117,9 +117,9 @@ def test_only_the_chosen_images_are_drawn():
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(0, 2**63))
 def test_a_batch_depends_on_seed_and_step_alone(steps, seed):
     given_ = images(11)
-    through = Batches(given_, pipeline(), 4, seed, "cpu")
+    through = InMemoryBatches(given_, pipeline(), 4, seed, "cpu")
     expected = [through.at(step) for step in range(41)]
-    jumping = Batches(given_, pipeline(), 4, seed, "cpu")
+    jumping = InMemoryBatches(given_, pipeline(), 4, seed, "cpu")
     for step in steps:
         x, y = jumping.at(step)
         assert torch.equal(x, expected[step][0]) and torch.equal(y, expected[step][1])
@@ -128,7 +128,7 @@ def test_a_batch_depends_on_seed_and_step_alone(steps, seed):
 
 def test_seeds_and_epochs_differ():
     def order(seed: int, epoch: int) -> tuple[int, ...]:
-        batches = Batches(images(30), pipeline(), 30, seed, "cpu")
+        batches = InMemoryBatches(images(30), pipeline(), 30, seed, "cpu")
         return tuple(batches.at(epoch)[1].tolist())
 
     assert len({order(seed, epoch) for seed in range(5) for epoch in range(5)}) == 25
@@ -136,7 +136,7 @@ def test_seeds_and_epochs_differ():
 
 def test_global_random_numbers_are_left_alone():
     before = torch.get_rng_state()
-    Batches(images(30), pipeline(), 30, 0, "cpu").at(3)
+    InMemoryBatches(images(30), pipeline(), 30, 0, "cpu").at(3)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -145,7 +145,7 @@ def test_offsets_flips_and_places_are_uniform_and_independent():
     count = 20_000
     same = Images(np.repeat(one.pixels, count, axis=0), np.arange(count))
     p = pipeline(1, pad_mode="zero")  # reflection would make some results alike
-    x, y = Batches(same, p, count, 0, "cpu").at(0)
+    x, y = InMemoryBatches(same, p, count, 0, "cpu").at(0)
     cell = augmentations(one.pixels[0], p)
     assert len(cell) == 50
     drawn = np.array([cell[image.numpy().tobytes()] for image in x.contiguous()])
@@ -168,7 +168,7 @@ class NoWaiting(TorchDispatchMode):
 
 @pytest.mark.parametrize("flip", [True, False])
 def test_nothing_waits_for_the_device(flip):
-    batches = Batches(images(10), pipeline(flip=flip), 4, 0, "cpu")
+    batches = InMemoryBatches(images(10), pipeline(flip=flip), 4, 0, "cpu")
     with NoWaiting():
         for step in range(7):
             batches.at(step)
@@ -189,11 +189,11 @@ def test_plain_is_in_order_and_normalised_alike(channels):
 
 
 def test_many_chunks_are_packed_alike(monkeypatch):
-    whole = Batches(images(30), pipeline(), 30, 0, "cpu").at(0)[0]
+    whole = InMemoryBatches(images(30), pipeline(), 30, 0, "cpu").at(0)[0]
     monkeypatch.setattr(module, "CHUNK", 7)
-    assert torch.equal(Batches(images(30), pipeline(), 30, 0, "cpu").at(0)[0], whole)
+    assert torch.equal(InMemoryBatches(images(30), pipeline(), 30, 0, "cpu").at(0)[0], whole)
 
 
 def test_too_many_channels_are_refused():
     with pytest.raises(UserError, match="9 channels; at most 8"):
-        Batches(images(3, channels=9), pipeline(9), 2, 0, "cpu")
+        InMemoryBatches(images(3, channels=9), pipeline(9), 2, 0, "cpu")

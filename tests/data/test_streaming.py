@@ -14,9 +14,9 @@ from dstbench.data import datasets, streaming
 from dstbench.data.batch_plan import whole
 from dstbench.data.preprocessing import ImageNetPipeline
 from dstbench.data.sources.encoded import EncodedImages, Files
-from dstbench.data.streaming import StreamedBatches, streamed_plain
+from dstbench.data.streaming import StreamingBatches, streamed_plain
 from dstbench.errors import UserError
-from dstbench.training.distributed.process_group import Ranks
+from dstbench.training.distributed.process_group import ProcessGroup
 
 PIPELINE = ImageNetPipeline(size=6, resize=10, mean=(0, 0, 0), std=(1, 1, 1)).fitted(None)
 COUNT = 11
@@ -43,7 +43,7 @@ def workers(request, monkeypatch):
 
 
 def stream(images, batch_size=4, seed=0, share=whole, indices=None):
-    return StreamedBatches(images, PIPELINE, batch_size, seed, "cpu", indices, share)
+    return StreamingBatches(images, PIPELINE, batch_size, seed, "cpu", indices, share)
 
 
 def test_every_image_once_an_epoch_with_its_own_label(images, workers):
@@ -100,7 +100,7 @@ def test_global_random_numbers_are_left_alone(images):
 def test_shares_of_processes_make_the_whole_batch(tmp_path):
     images = noise(tmp_path)
     x, y = stream(images).at(1)
-    shares = [stream(images, share=Ranks(rank, 2).share).at(1) for rank in range(2)]
+    shares = [stream(images, share=ProcessGroup(rank, 2).share).at(1) for rank in range(2)]
     assert torch.equal(torch.cat([s[0] for s in shares]), x)
     assert torch.equal(torch.cat([s[1] for s in shares]), y)
 

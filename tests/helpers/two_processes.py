@@ -19,14 +19,14 @@ from dstbench.core.masks import flat
 from dstbench.core.method import Method
 from dstbench.core.state import State
 from dstbench.data.images import Images
-from dstbench.data.in_memory import Batches
+from dstbench.data.in_memory import InMemoryBatches
 from dstbench.data.preprocessing import Pipeline
 from dstbench.errors import UserError
 from dstbench.methods.rigl import RigL
 from dstbench.models.resnet import ResNet20
 from dstbench.optim.settings import SGD
-from dstbench.training.distributed.data_parallel import Together
-from dstbench.training.distributed.process_group import ALONE, Ranks, joined
+from dstbench.training.distributed.data_parallel import DataParallelMethod
+from dstbench.training.distributed.process_group import ALONE, ProcessGroup, joined
 from dstbench.training.evaluation import autocast_for
 from dstbench.training.loop import train
 
@@ -70,18 +70,20 @@ class AstrayAlone(DropGrow):
             state.set_live_("2.weight", torch.cat([index[1:], (~mask).nonzero()[:1, 0]]).sort()[0])
 
 
-def trained(model, mover, ranks: Ranks = ALONE) -> State:
+def trained(model, mover, ranks: ProcessGroup = ALONE) -> State:
     """The State after all steps."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (COUNT, 6, 6, 3), dtype=np.uint8)
     images = Images(pixels, rng.integers(0, 4, COUNT, dtype=np.int64))
-    batches = Batches(images, Pipeline(pad=1).fitted(images), BATCH, 0, CPU, share=ranks.share)
+    batches = InMemoryBatches(
+        images, Pipeline(pad=1).fitted(images), BATCH, 0, CPU, share=ranks.share
+    )
     state = State(model, (3, 6, 6), 0, EPOCHS * batches.steps_per_epoch)
     method = Method("m", [ERK(0.6), mover, GradientClip(norm=0.5)])
     method.init_masks(state)
     state.optimizer = SGD(0.05).build(state.model, state.masks)
     torch.manual_seed(ranks.rank)
-    part = method if ranks.alone else Together(method, ranks, batches.portions.weight_at)
+    part = method if ranks.alone else DataParallelMethod(method, ranks, batches.portions.weight_at)
     train(
         state, part, batches, lambda p: 0.05, autocast_for("fp32", CPU),
         lambda s: None, lambda s: None,

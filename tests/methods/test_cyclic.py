@@ -76,7 +76,7 @@ def test_the_lowest_is_three_times_the_weights():
 def test_it_stays_between_lowest_and_highest(sparsity, share, cycles, until, shape, total):
     part = cyclic(sparsity=sparsity, lowest=share * sparsity, cycles=cycles, until=until,
                   shape=shape)  # fmt: skip
-    end = part.settled_at(total)
+    end = part.final_structure_step(total)
     assert end == math.ceil(round(until * total, 6)) and end >= until * total - 1e-5
     assert part.sparsity_at(0, total) == sparsity
     for step in range(0, total + 1, max(1, total // 97)):
@@ -90,7 +90,7 @@ def test_it_stays_between_lowest_and_highest(sparsity, share, cycles, until, sha
 @given(st.integers(1, 4), st.integers(2, 18), st.integers(100, 4000))
 def test_updates_are_spread_evenly_over_the_cycles(cycles, each, total):
     part = cyclic(cycles=cycles, until=0.5, updates_per_cycle=each)
-    end = part.settled_at(total)
+    end = part.final_structure_step(total)
     due = [step for step in range(1, total + 1) if part.is_due(step, total)]
     assert len(due) == min(end, cycles * each) and due[-1] == end
     gaps = [b - a for a, b in zip([0, *due], due, strict=False)]
@@ -260,7 +260,7 @@ def test_the_mover_takes_over_after_the_end_and_not_before():
     go(method, state, each=lambda s: live.__setitem__(s.step, live_sets(s)))
     assert calls == list(range(11, 21))
     assert all(live[step] != live[step - 1] for step in range(11, 20))
-    assert part.settled_at(20) == 10 == method.settled_at(20)
+    assert part.final_structure_step(20) == 10 == method.final_structure_step(20)
 
 
 @pytest.mark.parametrize("at", [4, 10, 13])

@@ -217,8 +217,8 @@ def test_beta_falls_from_one_to_zero_between_the_two_moments(start, share, total
         assert beta == 1 or step > start * total
         assert beta == 0 or step < end * total + 1
     assert part.beta(0, total) == 1
-    assert part.beta(part.settled_at(total), total) == 0
-    assert part.beta(part.settled_at(total) - 1, total) > 0
+    assert part.beta(part.final_structure_step(total), total) == 0
+    assert part.beta(part.final_structure_step(total) - 1, total) > 0
 
 
 def test_beta_is_linear_in_between():

@@ -130,7 +130,7 @@ def test_it_is_a_method_of_its_parts():
     method = EAST(sharing, activation, budget, topology)
     assert method.parts == (sharing, activation, budget, topology) and method.name == "EAST"
     assert method.budget is budget and method.moves_masks and method.initialises_masks
-    assert method.settled_at(1000) == 495  # DyReLU ends after the cycles
+    assert method.final_structure_step(1000) == 495  # DyReLU ends after the cycles
 
 
 def test_an_offset_in_place_of_a_trick_is_refused():

@@ -12,7 +12,7 @@ from dstbench.core.budgets import ERK
 from dstbench.core.method import Method
 from dstbench.core.state import State
 from dstbench.data.images import Images
-from dstbench.data.in_memory import Batches
+from dstbench.data.in_memory import InMemoryBatches
 from dstbench.data.preprocessing import Pipeline
 from dstbench.methods.rigl import RigL
 from dstbench.models.resnet import ResNet20
@@ -42,7 +42,7 @@ def prepared(optimizer, interval=1000, images=70):
         rng.integers(0, 4, images, dtype=np.int64),
     )
     pipeline = Pipeline(pad=1).fitted(data)
-    batches = Batches(data, pipeline, 16, 0, CPU)
+    batches = InMemoryBatches(data, pipeline, 16, 0, CPU)
     model = ResNet20(num_classes=4, width=4).to(memory_format=torch.channels_last)
     state = State(model, (3, 8, 8), 0, 4 * batches.steps_per_epoch)
     method = Method("m", [ERK(0.8), RigL(update_interval=interval)])

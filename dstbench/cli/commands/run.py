@@ -12,10 +12,10 @@ from dstbench.tracking.store_uri import resolve
 from dstbench.training.configure import assemble
 from dstbench.training.device import choose_device, default_precision, set_threads
 from dstbench.training.distributed.follower import silent
-from dstbench.training.distributed.process_group import Ranks, joined
+from dstbench.training.distributed.process_group import ProcessGroup, joined
 from dstbench.training.progress import Reporter
 from dstbench.training.run import carry_out
-from dstbench.training.runtime_options import Place
+from dstbench.training.runtime_options import RuntimeOptions
 
 ALONE_AFTER_S = 5  # by then a mistake that all processes met was said by the first
 
@@ -30,20 +30,20 @@ def main(args: argparse.Namespace) -> int:
             raise
 
 
-def start(args: argparse.Namespace, ranks: Ranks) -> int:
+def start(args: argparse.Namespace, ranks: ProcessGroup) -> int:
     """The run that was typed, as one of its processes."""
     set_threads(args.threads)
-    with ranks.agreed():
+    with ranks.raise_together():
         device = choose_device(args.device, ranks)
         if args.sync_batch_norm and device.type != "cuda":
             raise UserError("--sync-batch-norm: torch has it for GPUs only. Leave it out.")
         resolve(args.tracking)  # a mistyped store is refused before anything is trained
         choices, data_root = choices_from(args)
         run, resolved = assemble(choices, default_precision(device))
-    ranks.refuse_unlike(resolved.sha256, "their configuration")
+    ranks.check_equal(resolved.sha256, "their configuration")
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True  # the same seed is to give the same run
-    place = Place(
+    place = RuntimeOptions(
         runs=args.runs,
         data_root=data_root,
         cache=args.cache,

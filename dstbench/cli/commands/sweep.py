@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
     runs = once_each([planned(job, args, precision) for job in jobs])
     stages = {run: run.stage() for run in runs}
     left = [run for run, stage in stages.items() if stage not in DONE]
-    wanted = base.Wanted(args.workers, args.threads, args.device, args.runs, options)
+    wanted = base.LaunchOptions(args.workers, args.threads, args.device, args.runs, options)
     if args.dry_run:
         show_plan(stages, left, args, wanted)
         return 0
@@ -70,7 +70,7 @@ def show_plan(
     stages: dict[Planned, Stage],
     left: Sequence[Planned],
     args: argparse.Namespace,
-    wanted: base.Wanted,
+    wanted: base.LaunchOptions,
 ) -> None:
     """Print every run and what is left of the whole; nothing is started."""
     local = args.launcher == "local"
@@ -90,7 +90,7 @@ def carry_out(
     runs: Sequence[Planned],
     left: Sequence[Planned],
     args: argparse.Namespace,
-    wanted: base.Wanted,
+    wanted: base.LaunchOptions,
 ) -> Sweep:
     """Bring what is left to its end. Exits with the signal's code when one comes."""
     console = Console(stderr=True, highlight=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dstbench.errors import UserError
-from dstbench.leaderboard.validation import repeated, unpublishable, untrue
+from dstbench.leaderboard.validation import inconsistencies, repeated, submission_problems
 from dstbench.records import record as records
 
 
@@ -21,9 +21,9 @@ def main(args: argparse.Namespace) -> int:
         except UserError as error:
             complaints.append((path, error.message.removeprefix(f"{path}: ")))
             continue
-        found = list(untrue(record))
+        found = list(inconsistencies(record))
         if not found:
-            found = list(unpublishable(record, path.stem))
+            found = list(submission_problems(record, path.stem))
             sound.append((path, record))
         complaints += [(path, what) for what in found]
     complaints += repeated(sound)

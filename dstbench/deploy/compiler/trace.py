@@ -27,7 +27,7 @@ from dstbench.deploy.compiler.graph import (
     Sum,
 )
 from dstbench.errors import UserError
-from dstbench.models.copies import kept_rng, shadow
+from dstbench.models.copies import preserve_rng, shadow
 
 
 def trace(model: nn.Module, image_shape: Shape) -> list[Step]:
@@ -38,8 +38,8 @@ def trace(model: nn.Module, image_shape: Shape) -> list[Step]:
     """
     like = next(model.parameters())
     twin = shadow(model, lambda t: t.detach().cpu())
-    notes = _Notes(twin, image_shape)
-    with torch.no_grad(), kept_rng(like), notes:
+    notes = _Tracer(twin, image_shape)
+    with torch.no_grad(), preserve_rng(like), notes:
         logits = twin(notes.image)
     last = notes.values.get(id(logits))
     if not isinstance(logits, Tensor) or last is None or logits.dim() != 2:
@@ -50,7 +50,7 @@ def trace(model: nn.Module, image_shape: Shape) -> list[Step]:
     return notes.steps[:last]
 
 
-class _Notes(TorchFunctionMode):
+class _Tracer(TorchFunctionMode):
     """Notes the functions that are called with what comes from the image."""
 
     def __init__(self, model: nn.Module, image_shape: Shape):
@@ -144,7 +144,7 @@ def _pair(value: Any) -> Pair:
 
 
 def _conv2d(
-    notes: _Notes, result: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None,
+    notes: _Tracer, result: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None,
     stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
 ) -> Action:  # fmt: skip
     dilation = _pair(dilation)
@@ -159,7 +159,7 @@ def _conv2d(
 
 
 def _linear(
-    notes: _Notes, result: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None
+    notes: _Tracer, result: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Action:
     if input.dim() != 2:
         notes.refuse(f"linear on {input.dim()} dimensions")
@@ -168,7 +168,7 @@ def _linear(
 
 
 def _batch_norm(
-    notes: _Notes, result: Tensor, input: Tensor, mean: Tensor | None, var: Tensor | None,
+    notes: _Tracer, result: Tensor, input: Tensor, mean: Tensor | None, var: Tensor | None,
     weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
     momentum: float = 0.1, eps: float = 1e-5,
 ) -> Action:  # fmt: skip
@@ -181,24 +181,24 @@ def _batch_norm(
     return Affine(scale.numpy(), shift.numpy())
 
 
-def _relu(notes: _Notes, result: Tensor, input: Tensor, inplace: bool = False) -> Action:
+def _relu(notes: _Tracer, result: Tensor, input: Tensor, inplace: bool = False) -> Action:
     if inplace and input._base is not None:
         notes.refuse("relu in place on a view")
     return Relu()
 
 
-def _relu_(notes: _Notes, result: Tensor, input: Tensor) -> Action:
+def _relu_(notes: _Tracer, result: Tensor, input: Tensor) -> Action:
     return _relu(notes, result, input, inplace=True)
 
 
-def _add(notes: _Notes, result: Tensor, a: Any, b: Any, *, alpha: Any = 1) -> Action:
+def _add(notes: _Tracer, result: Tensor, a: Any, b: Any, *, alpha: Any = 1) -> Action:
     if not (id(a) in notes.values and id(b) in notes.values and alpha == 1 and a.shape == b.shape):
         notes.refuse("a sum with something else than a value of the same shape")
     return Sum()
 
 
 def _max_pool2d(
-    notes: _Notes, result: Tensor, input: Tensor, kernel_size: Any, stride: Any = None,
+    notes: _Tracer, result: Tensor, input: Tensor, kernel_size: Any, stride: Any = None,
     padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False,
 ) -> Action:  # fmt: skip
     if _pair(dilation) != (1, 1) or return_indices:
@@ -207,7 +207,7 @@ def _max_pool2d(
 
 
 def _avg_pool2d(
-    notes: _Notes, result: Tensor, input: Tensor, kernel_size: Any, stride: Any = None,
+    notes: _Tracer, result: Tensor, input: Tensor, kernel_size: Any, stride: Any = None,
     padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Action:  # fmt: skip
@@ -218,7 +218,7 @@ def _avg_pool2d(
 
 
 def _adaptive(maximum: bool) -> Callable[..., Action]:
-    def read(notes: _Notes, result: Tensor, input: Tensor, output_size: Any, *_: Any) -> Action:
+    def read(notes: _Tracer, result: Tensor, input: Tensor, output_size: Any, *_: Any) -> Action:
         window = []
         for size, outputs in zip(input.shape[2:], result.shape[2:], strict=True):
             if size % outputs:
@@ -229,7 +229,7 @@ def _adaptive(maximum: bool) -> Callable[..., Action]:
     return read
 
 
-def _reshape(notes: _Notes, result: Tensor, input: Tensor, *_: Any, **__: Any) -> Action | None:
+def _reshape(notes: _Tracer, result: Tensor, input: Tensor, *_: Any, **__: Any) -> Action | None:
     if result.shape == input.shape:
         return None
     if result.dim() == 2 and result.shape[0] == 1:
@@ -237,12 +237,12 @@ def _reshape(notes: _Notes, result: Tensor, input: Tensor, *_: Any, **__: Any) -
     notes.refuse(f"reshaping {list(input.shape)} to {list(result.shape)}")
 
 
-def _same(notes: _Notes, result: Tensor, input: Tensor, *_: Any, **__: Any) -> None:
+def _same(notes: _Tracer, result: Tensor, input: Tensor, *_: Any, **__: Any) -> None:
     return None
 
 
 def _dropout(
-    notes: _Notes, result: Tensor, input: Tensor, p: float = 0.5, training: bool = True, *_: Any
+    notes: _Tracer, result: Tensor, input: Tensor, p: float = 0.5, training: bool = True, *_: Any
 ) -> None:
     if training:
         notes.refuse("dropout in training mode")

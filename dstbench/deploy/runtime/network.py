@@ -19,7 +19,7 @@ from dstbench.errors import UserError
 from dstbench.utils.processes import cores
 
 BLOCK = 2  # images that a thread takes at a time: their planes stay in its cache
-WORTH = 4_000_000  # terms × pixels that waking another thread is worth
+MIN_WORK_PER_THREAD = 4_000_000  # terms × pixels that waking another thread is worth
 BLOCK_BYTES = 2**23  # unless a workspace becomes larger than this
 
 
@@ -67,7 +67,7 @@ class Network:
         logits = np.empty((len(images), self._program.classes), np.float32)
         if not len(images):
             return logits
-        threads = min(self.threads, max(1, len(images) * self._work // WORTH))
+        threads = min(self.threads, max(1, len(images) * self._work // MIN_WORK_PER_THREAD))
         size = min(self._largest, -(-len(images) // threads))
         block = self._block(size)
         starts = range(0, len(images), size)

@@ -49,7 +49,7 @@ class Launcher(Protocol):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LaunchOptions:
     """What was asked of a launcher.
 
     workers: runs at a time, None for the launcher's default. threads: CPU threads a run, None
@@ -69,7 +69,7 @@ class Wanted:
                 raise UserError(f"--launch {name}: no such option.{did_you_mean(name, allowed)}")
 
 
-def launcher(name: str, wanted: Wanted) -> Launcher:
+def launcher(name: str, wanted: LaunchOptions) -> Launcher:
     """The launcher of that name. Raises UserError for what it cannot do here."""
     return importlib.import_module(f"dstbench.sweep.launchers.{name}").open_launcher(wanted)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dstbench.sweep.launchers.base import Launcher, Task, Wanted
+from dstbench.sweep.launchers.base import Launcher, LaunchOptions, Task
 from dstbench.utils.processes import cores, environment, python
 
 _LOOK_S = 0.05
@@ -71,7 +71,7 @@ class Local:
             worker.process.send_signal(number)  # does nothing to one that has ended
 
 
-def open_launcher(wanted: Wanted) -> Launcher:
+def open_launcher(wanted: LaunchOptions) -> Launcher:
     wanted.only(())
     gpus = _gpus(wanted.device)
     if gpus:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dstbench.errors import UserError
-from dstbench.sweep.launchers.base import Launcher, Task, Wanted, needs
+from dstbench.sweep.launchers.base import Launcher, LaunchOptions, Task, needs
 
 _ALL = 10_000  # runs handed to a cluster, which chooses how many it carries out at a time
 _GRACE_S = 60.0  # for runs to save before they are ended
@@ -84,7 +84,7 @@ def _code(reference: Any) -> int | None:
         return None
 
 
-def open_launcher(wanted: Wanted) -> Launcher:
+def open_launcher(wanted: LaunchOptions) -> Launcher:
     needs("ray", "ray")
     wanted.only(("address", "cpus", "gpus"))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dstbench.errors import UserError
-from dstbench.sweep.launchers.base import Launcher, Task, Wanted, needs
+from dstbench.sweep.launchers.base import Launcher, LaunchOptions, Task, needs
 from dstbench.utils.processes import environment, python
 
 _GRACE_S = 60.0  # for a run to save
@@ -94,7 +94,7 @@ def _code(job: Any) -> int | None:
         return None
 
 
-def open_launcher(wanted: Wanted) -> Launcher:
+def open_launcher(wanted: LaunchOptions) -> Launcher:
     needs("submitit", "slurm")
     import submitit
 

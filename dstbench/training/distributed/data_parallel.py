@@ -11,15 +11,15 @@ from dstbench.core.masks import Masks, flat
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.training.distributed.process_group import Ranks
+from dstbench.training.distributed.process_group import ProcessGroup
 from dstbench.training.meters import clear_meters_
 
 
-def align_(state: State, ranks: Ranks, seed: int) -> None:
+def align_(state: State, ranks: ProcessGroup, seed: int) -> None:
     """Make every process's State the first's, but for its own random numbers and meters."""
     if ranks.alone:
         return
-    ranks.spread_([*state.model.parameters(), *state.model.buffers()])
+    ranks.broadcast_([*state.model.parameters(), *state.model.buffers()])
     refuse_differing_masks(state, ranks)
     if not ranks.first:  # dropout differs; what parts draw from, state.rng, does not
         torch.manual_seed(hash((seed, state.step, ranks.rank)))
@@ -27,7 +27,7 @@ def align_(state: State, ranks: Ranks, seed: int) -> None:
             clear_meters_(state.memory)
 
 
-class Together(Part):
+class DataParallelMethod(Part):
     """A method on several processes: it sees averaged gradients, and its masks are compared.
 
     method: the method. weight_at: step → this process's share of the step's batch, in [0, 1].
@@ -36,7 +36,7 @@ class Together(Part):
     processes alike whatever their shares, and stands between a part and the network it operates on.
     """
 
-    def __init__(self, method: Part, ranks: Ranks, weight_at: Callable[[int], float]):
+    def __init__(self, method: Part, ranks: ProcessGroup, weight_at: Callable[[int], float]):
         self.method, self.ranks, self.weight_at = method, ranks, weight_at
         self._compared: dict[str, Tensor] = {}  # positions of live weights, as last compared
 
@@ -50,14 +50,16 @@ class Together(Part):
     def after_step(self, state: State) -> None:
         self.method.after_step(state)
         # At fixed steps: a process whose masks alone moved would wait for the others for ever.
-        if self.ranks.meets(state.step) or state.step == state.total_steps:
+        if self.ranks.is_sync_step(state.step) or state.step == state.total_steps:
             self._compare(state)
 
     def _compare(self, state: State) -> None:
         """Raise UserError if masks that moved since the last comparison are not alike."""
         # A mask that moves gets a new tensor of positions.
         now = {name: state.masks.index(name) for name in state.masks}
-        (moved,) = self.ranks.highest([any(now[k] is not self._compared.get(k) for k in now)])
+        (moved,) = self.ranks.all_reduce_max(
+            [any(now[k] is not self._compared.get(k) for k in now)]
+        )
         if moved:
             refuse_differing_masks(state, self.ranks)
             self._compared = now
@@ -76,9 +78,9 @@ def average_gradients_(model: nn.Module, weight: float) -> None:
     torch._foreach_copy_(gradients, joint.split([len(g) for g in gradients]))
 
 
-def refuse_differing_masks(state: State, ranks: Ranks) -> None:
+def refuse_differing_masks(state: State, ranks: ProcessGroup) -> None:
     """Raise UserError, naming the layers, unless every process has the same masks."""
-    for rank, other in enumerate(every := ranks.gathered(digests(state.masks))):
+    for rank, other in enumerate(every := ranks.all_gather(digests(state.masks))):
         layers = [name for name in {**every[0], **other} if every[0].get(name) != other.get(name)]
         if layers:
             raise UserError(

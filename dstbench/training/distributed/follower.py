@@ -7,11 +7,11 @@ from typing import Any
 
 from rich.console import Console
 
-from dstbench.records.run_folder import RunDirectory
+from dstbench.records.run_folder import RunFolder
 from dstbench.training.progress import Reporter
 
 
-class Unwritten(RunDirectory):
+class NullRunFolder(RunFolder):
     """A run's folder to a process that leaves it to the first: neither read nor written."""
 
     @contextmanager

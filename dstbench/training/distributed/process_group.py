@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """The processes that train one network together, as one of them sees them.
 
     rank: of this process, 0 for the first. size: how many there are. local: its number among those
@@ -48,13 +48,13 @@ class Ranks:
         than one."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
-    def meets(self, step: int) -> bool:
+    def is_sync_step(self, step: int) -> bool:
         """Whether processes agree on what to do after this step; alone, after every one."""
         return self.alone or step % MEET_EVERY == 0
 
     # --- exchanged between processes, on the CPU ------------------------------------------------
 
-    def highest(self, values: Sequence[int]) -> list[int]:
+    def all_reduce_max(self, values: Sequence[int]) -> list[int]:
         """The highest of each value over all processes."""
         if self.alone:
             return list(values)
@@ -62,7 +62,7 @@ class Ranks:
         dist.all_reduce(shared, dist.ReduceOp.MAX)
         return shared.tolist()
 
-    def sums(self, values: Sequence[float]) -> list[float]:
+    def all_reduce_sum(self, values: Sequence[float]) -> list[float]:
         """The sum of each value over all processes."""
         if self.alone:
             return list(values)
@@ -70,7 +70,7 @@ class Ranks:
         dist.all_reduce(shared)
         return shared.tolist()
 
-    def gathered(self, value: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         """Every process's value, in the order of ranks."""
         if self.alone:
             return [value]
@@ -87,7 +87,7 @@ class Ranks:
         return values[0]
 
     @contextmanager
-    def agreed(self) -> Iterator[None]:
+    def raise_together(self) -> Iterator[None]:
         """A UserError of one process is one of all: nobody is left waiting for the others."""
         complaint = None
         try:
@@ -96,13 +96,13 @@ class Ranks:
             if self.alone:
                 raise
             complaint = error.message
-        for message in self.gathered(complaint):
+        for message in self.all_gather(complaint):
             if message is not None:
                 raise UserError(message)
 
-    def refuse_unlike(self, value: object, what: str) -> None:
+    def check_equal(self, value: object, what: str) -> None:
         """Raise UserError unless the value is the same for all processes."""
-        values = self.gathered(value)
+        values = self.all_gather(value)
         if any(v != values[0] for v in values):
             told = "; ".join(f"process {i}: {v}" for i, v in enumerate(values))
             raise UserError(f"the processes of this run differ in {what}: {told}.")
@@ -110,7 +110,7 @@ class Ranks:
     # --- tensors, on the device -----------------------------------------------------------------
 
     @torch.no_grad()
-    def spread_(self, tensors: Iterable[Tensor]) -> None:
+    def broadcast_(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite the tensors with the first process's."""
         if self.alone:
             return
@@ -120,18 +120,20 @@ class Ranks:
             tensor.copy_(copy)
 
 
-ALONE = Ranks()
+ALONE = ProcessGroup()
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def joined() -> Iterator[ProcessGroup]:
     """This process among those that torchrun started; alone where it did not."""
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         yield ALONE
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+        yield ProcessGroup(
+            dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0"))
+        )
         dist.all_reduce(torch.zeros(1))  # torchrun ends all when one leaves: the first may write
     finally:
         dist.destroy_process_group()

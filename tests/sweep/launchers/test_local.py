@@ -9,7 +9,7 @@ import pytest
 
 from dstbench.errors import UserError
 from dstbench.sweep.launchers import base, local
-from dstbench.sweep.launchers.base import Task, Wanted
+from dstbench.sweep.launchers.base import LaunchOptions, Task
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_gpus_are_shared_out_evenly(script):
 
 def test_a_cpu_has_one_thread_a_run_unless_asked(tmp_path):
     def opened(workers=None, threads=None):
-        return base.launcher("local", Wanted(workers, threads, "cpu", tmp_path, {}))
+        return base.launcher("local", LaunchOptions(workers, threads, "cpu", tmp_path, {}))
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert opened().arguments == ("--threads", "1") and opened().slots == cores
@@ -88,4 +88,4 @@ def test_options_are_values_and_unknown_ones_are_refused(tmp_path):
     with pytest.raises(UserError, match="expected NAME=VALUE"):
         base.options(["gpus"])
     with pytest.raises(UserError, match="--launch gpus: no such option"):
-        base.launcher("local", Wanted(None, None, "cpu", tmp_path, given))
+        base.launcher("local", LaunchOptions(None, None, "cpu", tmp_path, given))

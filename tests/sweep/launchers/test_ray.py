@@ -10,7 +10,7 @@ import pytest
 from dstbench.errors import UserError
 from dstbench.records import record
 from dstbench.sweep.launchers import base
-from dstbench.sweep.launchers.base import Task, Wanted
+from dstbench.sweep.launchers.base import LaunchOptions, Task
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'dstbench[ray]'")
 
@@ -25,7 +25,7 @@ RUN = (
 def ray_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    launcher = base.launcher("ray", Wanted(1, None, "cpu", tmp_path / "runs", {"cpus": 1}))
+    launcher = base.launcher("ray", LaunchOptions(1, None, "cpu", tmp_path / "runs", {"cpus": 1}))
     yield launcher
     launcher.close()
 
@@ -54,7 +54,7 @@ def training(log):
 def test_what_could_never_start_is_refused(tmp_path, monkeypatch, options, said):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(UserError, match=re.escape(said)):
-        base.launcher("ray", Wanted(None, None, "cpu", tmp_path, options))
+        base.launcher("ray", LaunchOptions(None, None, "cpu", tmp_path, options))
     assert not ray.is_initialized()
 
 

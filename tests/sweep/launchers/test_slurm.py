@@ -10,7 +10,7 @@ import pytest
 from dstbench.errors import UserError
 from dstbench.records import record
 from dstbench.sweep.launchers import base
-from dstbench.sweep.launchers.base import Task, Wanted
+from dstbench.sweep.launchers.base import LaunchOptions, Task
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'dstbench[slurm]'")
 
@@ -21,7 +21,7 @@ RUN = (
 
 
 def opened(tmp_path, **options):
-    wanted = Wanted(1, None, "cpu", tmp_path / "runs", {"cluster": "local", **options})
+    wanted = LaunchOptions(1, None, "cpu", tmp_path / "runs", {"cluster": "local", **options})
     return base.launcher("slurm", wanted)
 
 

@@ -14,10 +14,10 @@ from helpers import killing, two_processes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstbench.data.batch_plan import Portions
+from dstbench.data.batch_plan import BatchPlan
 from dstbench.errors import UserError
 from dstbench.training.device import choose_device
-from dstbench.training.distributed.process_group import Ranks
+from dstbench.training.distributed.process_group import ProcessGroup
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 RUN = [
@@ -28,8 +28,8 @@ RUN = [
 
 @given(st.integers(1, 60), st.integers(1, 30), st.integers(1, 5), st.integers(0, 200))
 def test_shares_make_the_whole_batch_and_weigh_one(count, batch_size, size, step):
-    whole = Portions(count, batch_size)
-    parts = [Portions(count, batch_size, Ranks(rank, size).share) for rank in range(size)]
+    whole = BatchPlan(count, batch_size)
+    parts = [BatchPlan(count, batch_size, ProcessGroup(rank, size).share) for rank in range(size)]
     epoch, here = whole.of(step)
     assert here.stop - here.start == whole.size_at(step) == min(batch_size, count - here.start)
     assert epoch == step // whole.steps_per_epoch
@@ -41,9 +41,9 @@ def test_shares_make_the_whole_batch_and_weigh_one(count, batch_size, size, step
 
 
 def test_processes_take_a_device_each():
-    assert choose_device("cpu", Ranks(1, 2, 1)) == torch.device("cpu")
+    assert choose_device("cpu", ProcessGroup(1, 2, 1)) == torch.device("cpu")
     with pytest.raises(UserError, match="one GPU each"):
-        choose_device("cuda:0", Ranks(1, 2, 1))
+        choose_device("cuda:0", ProcessGroup(1, 2, 1))
 
 
 @pytest.fixture(scope="module")
