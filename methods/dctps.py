@@ -13,7 +13,7 @@ from dstbench.config.registry import register
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.models.surgery import convolution_settings, places_of, plain_layer
+from dstbench.models.surgery import convolution_settings, find_modules, plain_layer
 
 
 def dct_offset(outputs: int, inputs: int) -> Tensor:
@@ -133,7 +133,7 @@ class DCTpS(Part):
     }
 
     def surgery(self, state: State) -> None:
-        places = places_of(state.model, nn.Conv2d, nn.Linear)
+        places = find_modules(state.model, nn.Conv2d, nn.Linear)
         if not places:
             raise UserError("DCTpS finds no convolution or linear layer in this model.")
         for parent, name, _ in places:

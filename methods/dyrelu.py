@@ -14,7 +14,7 @@ from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError, require
 from dstbench.models.copies import shadow
-from dstbench.models.surgery import places_of
+from dstbench.models.surgery import find_modules
 
 Blend = Literal["outputs", "coefficients"]
 
@@ -151,7 +151,7 @@ class DyReLUPhasing(Part):
 
     def surgery(self, state: State) -> None:
         channels = _channels(state.model, state.image_shape)
-        for parent, name, place in places_of(state.model, nn.ReLU):
+        for parent, name, place in find_modules(state.model, nn.ReLU):
             if place in channels:  # one that is never called has nothing to say
                 inplace = getattr(parent, name).inplace
                 dynamic = DyReLU(channels[place], self.reduction, self.blend, inplace)
@@ -164,7 +164,7 @@ class DyReLUPhasing(Part):
                 module.set_beta(beta)
 
     def finish(self, state: State) -> None:
-        for parent, name, _ in places_of(state.model, DyReLU):
+        for parent, name, _ in find_modules(state.model, DyReLU):
             setattr(parent, name, nn.ReLU(getattr(parent, name).inplace))
 
 

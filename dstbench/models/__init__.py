@@ -1,1 +1,1 @@
-"""The networks, and how one is copied or operated on."""
+"""Networks (ResNets), and functions that copy or modify one."""

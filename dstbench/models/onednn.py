@@ -1,14 +1,14 @@
-"""Keeps oneDNN away from the convolutions on which it corrupts memory.
+"""Disables oneDNN for networks with a convolution on which it corrupts memory.
 
 oneDNN 3.12 (torch 2.14.1), on CPUs that have AVX2 but not AVX-512, writes past its buffers in the
 backward pass of 1×1 convolutions with a stride and fewer than eight input channels, as the
-shortcuts of very narrow ResNets are. The process crashes or, worse, goes on.
+shortcuts of very narrow ResNets are. The process crashes, or continues with wrong values.
 """
 
 import torch
 from torch import nn
 
-_SAFE_CHANNELS = 8  # fewest input channels with which no overrun was seen
+_SAFE_CHANNELS = 8  # no overrun was observed with this many input channels or more
 
 
 def is_overrun_by_onednn(model: nn.Module) -> bool:
@@ -25,6 +25,6 @@ def is_overrun_by_onednn(model: nn.Module) -> bool:
 
 
 def disable_onednn_if_unsafe(model: nn.Module) -> None:
-    """Switch oneDNN off for this process if the model needs it: slower, but correct."""
+    """Switch oneDNN off for this process if the model is unsafe with it: slower, but correct."""
     if is_overrun_by_onednn(model):
         torch.backends.mkldnn.set_flags(False)

@@ -1,13 +1,14 @@
-"""The networks of the suite: ResNets for small images and for ImageNet, of any width.
+"""ResNets for small images and for ImageNet, of any width.
 
-One body (`ResNet`) is composed of a stem and of blocks; the named networks only say which. What
-parts may rely on when they operate on one: `stages` holds an nn.Sequential of blocks for each
-stage; a block calls its `conv1, bn1, act1, conv2, bn2, act2` (and `conv3, bn3, act3`) and
-`shortcut` by those names, so that a module may be swapped for another; every ReLU is a module of
-its own, called at one place.
+`ResNet` composes a stem and blocks; the named networks choose them. Parts that perform surgery may
+rely on three properties:
+- `stages` contains one nn.Sequential of blocks per stage.
+- A block calls `conv1, bn1, act1, conv2, bn2, act2` (and `conv3, bn3, act3`) and `shortcut` by
+  these names, so any of them can be replaced.
+- Every ReLU is a separate module, called once per forward pass.
 
-Source: He et al. 2016; the CIFAR networks as in ITOP (3×3 stem of stride 1, no max-pool,
-projection shortcuts, classifier without bias).
+Sources: He et al. 2016; CIFAR networks as in ITOP (Liu et al. 2021): 3×3 stem of stride 1, no
+max-pooling, projection shortcuts, classifier without bias.
 """
 
 from collections import OrderedDict
@@ -21,17 +22,17 @@ from dstbench.errors import require
 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution without bias that keeps height and width, up to its stride."""
+    """Return a convolution without bias; output height and width are the input's / stride."""
     return nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
 
 
 def _relu() -> nn.ReLU:
-    """In place: less memory, and 2 to 9 % less time a training step (measured on a CPU)."""
+    """Return an in-place ReLU: less memory, 2 to 9 % less time per training step (on a CPU)."""
     return nn.ReLU(inplace=True)
 
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """The identity, or a projection where the shape changes."""
+    """Return the identity, or a 1×1 projection if the shape changes."""
     if stride == 1 and inputs == outputs:
         return nn.Identity()
     return nn.Sequential(_conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
@@ -88,7 +89,7 @@ Stem = Callable[[int, int], nn.Module]
 
 
 def cifar_stem(in_channels: int, width: int, stride: int = 1) -> nn.Module:
-    """Keeps the size of a small image: (B, in_channels, H, W) → (B, width, H/stride, W/stride)."""
+    """Return a 3×3 stem: (B, in_channels, H, W) → (B, width, H/stride, W/stride)."""
     return nn.Sequential(
         OrderedDict(
             conv1=_conv(in_channels, width, 3, stride),
@@ -99,7 +100,7 @@ def cifar_stem(in_channels: int, width: int, stride: int = 1) -> nn.Module:
 
 
 def imagenet_stem(in_channels: int, width: int) -> nn.Module:
-    """Quarters a large image: (B, in_channels, H, W) → (B, width, H/4, W/4)."""
+    """Return a 7×7 stem with max-pooling: (B, in_channels, H, W) → (B, width, H/4, W/4)."""
     return nn.Sequential(
         OrderedDict(
             conv1=_conv(in_channels, width, 7, 2),
@@ -111,12 +112,17 @@ def imagenet_stem(in_channels: int, width: int) -> nn.Module:
 
 
 class ResNet(nn.Module):
-    """Images (B, in_channels, H, W) → logits (B, num_classes).
+    """Residual network: images (B, in_channels, H, W) → logits (B, num_classes).
 
-    block: BasicBlock or Bottleneck. depths: blocks of each stage; every stage but the first halves
-    height and width and doubles the channels. width: channels of the stem.
+    block: BasicBlock or Bottleneck.
+    depths: blocks per stage; every stage but the first halves height and width and doubles the
+        channels.
+    num_classes: number of logits.
+    in_channels: channels of the images.
+    width: channels of the stem.
+    stem: (in_channels, width) → module.
 
-    Raises UserError for a width below one.
+    Raises UserError when: width is not a whole number of at least one.
     """
 
     def __init__(
@@ -128,10 +134,8 @@ class ResNet(nn.Module):
         width: int,
         stem: Stem = cifar_stem,
     ):
-        require(
-            isinstance(width, int) and width >= 1, self, "width", width,
-            "a whole number of channels, at least 1",
-        )  # fmt: skip
+        allowed = "a whole number of channels, at least 1"
+        require(isinstance(width, int) and width >= 1, self, "width", width, allowed)
         super().__init__()
         self.stem = stem(in_channels, width)
         stages = []
@@ -156,7 +160,9 @@ class ResNet(nn.Module):
 class ResNet34(ResNet):
     """ResNet-34 for small images: 21,265,088 prunable weights with ten classes.
 
-    num_classes: logits. in_channels: of the images. width: channels of the first stage.
+    num_classes: number of logits.
+    in_channels: channels of the images.
+    width: channels of the first stage.
     """
 
     def __init__(self, num_classes: int, in_channels: int = 3, width: int = 64):
@@ -165,12 +171,14 @@ class ResNet34(ResNet):
 
 @register("models")
 class SmallResNet34(ResNet):
-    """ResNet-34 for small machines: narrow, and its stem halves the image's sides.
+    """ResNet-34 for small machines: narrow, with a stem of stride 2.
 
-    With the default width it has 333,016 prunable weights for ten classes, in the same 37 tensors
-    as ResNet34, and a 250th of its MACs.
+    With the default width and ten classes it has 333,016 prunable weights, in the same 37 tensors
+    as ResNet34, and 1/250 of its MACs.
 
-    num_classes: logits. in_channels: of the images. width: channels of the first stage.
+    num_classes: number of logits.
+    in_channels: channels of the images.
+    width: channels of the first stage.
     """
 
     def __init__(self, num_classes: int, in_channels: int = 3, width: int = 8):
@@ -182,7 +190,9 @@ class SmallResNet34(ResNet):
 class ResNet50(ResNet):
     """ResNet-50 for small images: 23,467,712 prunable weights with ten classes.
 
-    num_classes: logits. in_channels: of the images. width: channels of the first stage's 3×3.
+    num_classes: number of logits.
+    in_channels: channels of the images.
+    width: channels of the 3×3 convolutions in the first stage.
     """
 
     def __init__(self, num_classes: int, in_channels: int = 3, width: int = 64):
@@ -193,7 +203,9 @@ class ResNet50(ResNet):
 class ResNet20(ResNet):
     """The small CIFAR network of He et al. 2016 section 4.2, with projection shortcuts.
 
-    num_classes: logits. in_channels: of the images. width: channels of the first of three stages.
+    num_classes: number of logits.
+    in_channels: channels of the images.
+    width: channels of the first of three stages.
     """
 
     def __init__(self, num_classes: int, in_channels: int = 3, width: int = 16):
@@ -202,13 +214,15 @@ class ResNet20(ResNet):
 
 @register("models")
 class ImageNetResNet50(ResNet):
-    """torchvision's resnet50, the same function of the same tensors, with every ReLU by itself.
+    """torchvision's resnet50 with a separate module for every ReLU; same tensors, same function.
 
-    torchvision calls one ReLU module three times a block and fixes the width of the stem; parts
-    that replace activations need them apart. Initialised as there: convolutions Kaiming-normal
-    (fan-out), a bias on the classifier.
+    torchvision calls one ReLU module three times per block and fixes the width of the stem. Parts
+    that replace activations need separate modules. Initialised as in torchvision: convolutions
+    Kaiming-normal (fan-out), classifier with bias.
 
-    num_classes: logits. in_channels: of the images. width: channels of the stem.
+    num_classes: number of logits.
+    in_channels: channels of the images.
+    width: channels of the stem.
     """
 
     def __init__(self, num_classes: int, in_channels: int = 3, width: int = 64):

@@ -1,25 +1,27 @@
-"""Replacing modules of a network: what several parts need when they operate on one."""
+"""Surgery: finding modules of a network and making replacements for them."""
 
 from typing import Any
 
 from torch import Tensor, nn
 
 
-def places_of(model: nn.Module, *kinds: type[nn.Module]) -> list[tuple[nn.Module, str, str]]:
-    """(parent, name in the parent, full name) of every module of exactly one of the kinds.
+def find_modules(model: nn.Module, *kinds: type[nn.Module]) -> list[tuple[nn.Module, str, str]]:
+    """Return (parent, name in the parent, full name) of every module of the given types.
 
-    A module that stands in several places is listed at each.
+    kinds: exact types; subclasses are not found.
+
+    A module with several names is listed once per name.
     """
     found = []
-    for place, module in model.named_modules(remove_duplicate=False):
-        if type(module) in kinds and place:
-            parent, _, name = place.rpartition(".")
-            found.append((model.get_submodule(parent), name, place))
+    for path, module in model.named_modules(remove_duplicate=False):
+        if type(module) in kinds and path:
+            parent, _, name = path.rpartition(".")
+            found.append((model.get_submodule(parent), name, path))
     return found
 
 
 def convolution_settings(conv: nn.Conv2d) -> dict[str, Any]:
-    """Constructor arguments for a convolution of the same kind, its tensors left unallocated."""
+    """Return constructor arguments for a like convolution without bias, on the meta device."""
     return {
         "in_channels": conv.in_channels,
         "out_channels": conv.out_channels,
@@ -35,7 +37,11 @@ def convolution_settings(conv: nn.Conv2d) -> dict[str, Any]:
 
 
 def plain_layer(like: nn.Conv2d | nn.Linear, weight: Tensor, bias: Tensor | None) -> nn.Module:
-    """A plain layer of the settings of `like`, with copies of these tensors."""
+    """Return an nn.Conv2d or nn.Linear with the settings of `like`.
+
+    weight: of the layer's shape; copied.
+    bias: (outputs,) or None; copied.
+    """
     layer: nn.Conv2d | nn.Linear
     if isinstance(like, nn.Linear):
         layer = nn.Linear(like.in_features, like.out_features, bias=False, device="meta")

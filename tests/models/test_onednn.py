@@ -14,7 +14,7 @@ from dstbench.models.onednn import is_overrun_by_onednn
     "capability, channels, stride, unsafe",
     [("AVX2", 4, 2, True), ("AVX2", 8, 2, False), ("AVX2", 4, 1, False), ("AVX512", 4, 2, False)],
 )
-def test_unsafe_are_strided_pointwise_convolutions_of_few_channels(
+def test_onednn_is_unsafe_for_strided_pointwise_convolutions_of_few_channels(
     monkeypatch, capability, channels, stride, unsafe
 ):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
@@ -22,7 +22,7 @@ def test_unsafe_are_strided_pointwise_convolutions_of_few_channels(
     assert is_overrun_by_onednn(model) is unsafe
 
 
-def test_a_very_narrow_shortcut_trains_without_corrupting_memory():
+def test_narrow_shortcut_trains_without_memory_corruption():
     code = """
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""The networks have the tensors, shapes and attributes that the rest of the suite relies on."""
+"""Tensors, shapes and attributes of the ResNets."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def without_values(net, *args, **kwargs) -> nn.Module:
         (SmallResNet34, 10, 37, 333_016, 33, "4.58"),
     ],
 )
-def test_the_table_of_the_papers(net, classes, tensors, weights, relus, million_macs):
+def test_resnet_counts_match_papers(net, classes, tensors, weights, relus, million_macs):
     model = without_values(net, classes)
     found = prunable(model)
     assert len(found) == tensors
@@ -41,7 +41,7 @@ def test_the_table_of_the_papers(net, classes, tensors, weights, relus, million_
 
 
 @pytest.mark.parametrize("net", [ResNet20, ResNet34, ResNet50])
-def test_only_normalisation_is_left_out(net):
+def test_resnet_leaves_out_only_normalisation(net):
     model = without_values(net, 10)
     normalisation = {
         f"{path}.{name}"
@@ -53,7 +53,7 @@ def test_only_normalisation_is_left_out(net):
 
 
 @pytest.mark.parametrize("net", ALL)
-def test_every_relu_is_called_once(net):
+def test_resnet_calls_every_relu_once(net):
     model = net(4, width=2).eval()
     calls = {m: 0 for m in model.modules() if isinstance(m, nn.ReLU)}
 
@@ -67,7 +67,7 @@ def test_every_relu_is_called_once(net):
 
 
 @pytest.mark.parametrize("net, projections", [(ResNet20, 2), (ResNet34, 3), (ResNet50, 4)])
-def test_a_shortcut_projects_only_where_the_shape_changes(net, projections):
+def test_resnet_shortcut_projects_only_if_shape_changes(net, projections):
     shortcuts = [block.shortcut for stage in net(10, width=2).stages for block in stage]
     projecting = [s for s in shortcuts if not isinstance(s, nn.Identity)]
     assert len(projecting) == projections
@@ -77,7 +77,7 @@ def test_a_shortcut_projects_only_where_the_shape_changes(net, projections):
 @pytest.mark.parametrize(
     "net, sides", [(ResNet34, [32, 16, 8, 4]), (ResNet20, [32, 16, 8]), (ResNet50, [32, 16, 8, 4])]
 )
-def test_stages_halve_the_image_and_double_the_channels(net, sides):
+def test_resnet_stages_halve_image_and_double_channels(net, sides):
     model = net(10, width=4).eval()
     x = model.stem(torch.randn(2, 3, 32, 32))
     assert x.shape == (2, 4, 32, 32)
@@ -88,20 +88,20 @@ def test_stages_halve_the_image_and_double_the_channels(net, sides):
 
 @pytest.mark.parametrize("net", ALL)
 @pytest.mark.parametrize("channels, side", [(1, 8), (3, 32)])
-def test_it_runs_on_small_images_at_any_width(net, channels, side):
+def test_resnet_runs_on_small_images_at_width_one(net, channels, side):
     logits = net(7, in_channels=channels, width=1).eval()(torch.randn(2, channels, side, side))
     assert logits.shape == (2, 7)
 
 
 @pytest.mark.parametrize("net", ALL)
 @pytest.mark.parametrize("width", [0, -3, 1.5])
-def test_an_absurd_width_is_refused(net, width):
+def test_resnet_refuses_invalid_width(net, width):
     with pytest.raises(UserError, match="at least 1") as refused:
         net(10, width=width)
     assert refused.value.binding == f"{net.__name__}.width"
 
 
-def test_a_swapped_module_is_the_one_that_runs():
+def test_resnet_runs_replaced_modules():
     model = ResNet34(10, width=2).eval()
     stage = model.stages[2]
     for block in stage[2:]:
@@ -116,14 +116,14 @@ def test_a_swapped_module_is_the_one_that_runs():
     assert ran == [False, True, True, True, True, True]
 
 
-def test_convolutions_start_as_pytorch_starts_them():
+def test_resnet_convolutions_have_pytorch_initialisation():
     for module in ResNet20(10).modules():
         if isinstance(module, nn.Conv2d) and module.weight.numel() > 1000:
             bound = module.weight[0].numel() ** -0.5  # uniform in ±1/√fan_in
             assert 0.9 * bound < module.weight.abs().max() <= bound
 
 
-def test_the_imagenet_network_computes_what_torchvisions_does():
+def test_imagenet_resnet50_computes_torchvision_resnet50():
     from torchvision.models import resnet50
 
     theirs, ours = resnet50(num_classes=5).eval(), ImageNetResNet50(5).eval()
@@ -139,5 +139,5 @@ def test_the_imagenet_network_computes_what_torchvisions_does():
         assert torch.equal(ours(x), theirs(x))
 
 
-def test_gin_knows_them():
+def test_models_are_registered():
     assert {net.__name__ for net in ALL} <= set(names("models"))
