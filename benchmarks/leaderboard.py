@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from dstbench.records.naming import run_name
+from dstbench.records.run_name import run_name
 from dstbench.sparsity import live_total
 
 METHODS = ("SynFlow", "SET", "RigL", "EAST", "Static")

@@ -17,9 +17,9 @@ from torch.nn.functional import cross_entropy
 from dstbench.core.budgets import ERK
 from dstbench.core.state import State
 from dstbench.models import resnet
+from dstbench.models.precision import autocast_for
 from dstbench.optim.settings import SGD
 from dstbench.training.device import default_precision
-from dstbench.training.evaluation import autocast_for
 
 
 def default_step(name: str, x: torch.Tensor, y: torch.Tensor) -> Callable[[], None]:

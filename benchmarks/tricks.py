@@ -22,10 +22,10 @@ from dstbench.core.state import State
 from dstbench.methods.dctps import DCTpS
 from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing
 from dstbench.methods.weight_sharing import WeightSharing
+from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import ResNet34
 from dstbench.optim.settings import SGD
 from dstbench.training.device import default_precision
-from dstbench.training.evaluation import autocast_for
 
 CPU = torch.device("cpu")
 AUTOCAST = autocast_for(default_precision(CPU), CPU)

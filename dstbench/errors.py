@@ -1,7 +1,7 @@
-"""What a user got wrong, said once and clearly.
+"""UserError: one clear message for every mistake of a user.
 
-Every mistake that a user can make ends as a `UserError`: what was given, what is allowed, what to
-do. The command line prints it as one message and leaves with exit code 2.
+A message has three parts: what was given, what is allowed, what to do. The command line prints it
+without a traceback and exits with code 2.
 """
 
 from collections.abc import Iterable
@@ -11,8 +11,9 @@ from difflib import get_close_matches
 class UserError(Exception):
     """A mistake in what the user asked for, not in the program.
 
-    binding: the gin parameter at fault, such as `RigL.drop_fraction`, where there is one; the
-        configuration adds the file and line that set it.
+    message: what was given, what is allowed, what to do.
+    binding: the gin parameter at fault, such as `RigL.drop_fraction`, or None; the configuration
+        adds the file and line that set it.
     """
 
     def __init__(self, message: str, binding: str | None = None):
@@ -22,14 +23,23 @@ class UserError(Exception):
 
 
 def require(condition: bool, owner: object, parameter: str, value: object, allowed: str) -> None:
-    """Refuse `value` for a constructor's `parameter` unless `condition` holds."""
+    """Check a constructor argument.
+
+    condition: what must hold.
+    owner: the object under construction.
+    parameter: name of the argument.
+    value: the argument.
+    allowed: its allowed values, in words.
+
+    Raises UserError when: the condition does not hold.
+    """
     if not condition:
         binding = f"{type(owner).__name__}.{parameter}"
         raise UserError(f"{binding} = {value!r}: must be {allowed}", binding)
 
 
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
-    """The tail of a message about an unknown name: the nearest valid name, then all of them."""
+    """Return the end of a message about an unknown name: the nearest valid name, then all names."""
     valid = sorted(valid)
     lower = {name.lower(): name for name in valid}
     near = get_close_matches(given.lower(), lower, n=1, cutoff=0.5)

@@ -1,15 +1,19 @@
-"""A sparsity: how many live weights it means, and how it is printed; standard library only."""
+"""Sparsity as a number of live weights, and as text; standard library only."""
 
 from fractions import Fraction
 from functools import cache
 
 
-@cache  # a leaderboard asks ten thousand times
+@cache  # a leaderboard calls it ten thousand times
 def live_total(sparsity: float, dense_numel: int) -> int:
-    """round((1 − sparsity) · dense_numel), exact in the digits that `sparsity` is written with."""
+    """Return the live weights at a sparsity: round((1 − sparsity) · dense_numel).
+
+    sparsity: fraction of weights removed, in [0, 1]; exact in its decimal digits.
+    dense_numel: prunable weights of the original network.
+    """
     return round((1 - Fraction(repr(float(sparsity)))) * dense_numel)
 
 
-def percent(share: float) -> str:
-    """As it is printed everywhere, with as many nines as it has: 0.9995 → 99.95 %."""
-    return f"{100 * share:.6f}".rstrip("0").rstrip(".") + " %"
+def percent(fraction: float) -> str:
+    """Return a fraction in percent with all its digits: 0.9995 → "99.95 %"."""
+    return f"{100 * fraction:.6f}".rstrip("0").rstrip(".") + " %"

@@ -18,9 +18,9 @@ from dstbench.data.images import Images
 from dstbench.data.in_memory import InMemoryBatches
 from dstbench.data.preprocessing import Fitted
 from dstbench.errors import UserError
+from dstbench.models.precision import autocast_for
 from dstbench.training.build import new_state
 from dstbench.training.configure import assemble
-from dstbench.training.evaluation import autocast_for
 from dstbench.training.loop import train
 from dstbench.training.settings import Run
 

@@ -58,7 +58,7 @@ class State:
         self.step = 0
         self.total_steps = total_steps
         self.memory: dict[str, Tensor] = {}
-        self.curves: list[dict[str, Any]] = []
+        self.curves: list[Any] = []  # lines as in records.types.EpochLine
         self.best: dict[str, Any] = {}
 
     @property

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dstbench.data.images import Dataset, Images, Source
+from dstbench.data.images import Dataset, Images, Shape, Source
 from dstbench.data.sources import cache as disk
 from dstbench.data.sources import cifar, image_folder, parquet
 from dstbench.data.sources.digits import DIGITS, _digits
@@ -22,7 +22,7 @@ __all__ = ["KNOWN", "Dataset", "Images", "Known", "fetch", "load", "names"]
 class Known(NamedTuple):
     """What is known of a dataset without reading it. image: (channels, height, width)."""
 
-    image: tuple[int, int, int]
+    image: Shape
     classes: int
 
 

@@ -8,6 +8,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+Shape = tuple[int, int, int]  # of one image or feature map: (channels, height, width)
+
 
 @dataclass(frozen=True)
 class Images:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dstbench.config.registry import register
 from dstbench.data import datasets
-from dstbench.data.images import Dataset, Images
+from dstbench.data.images import Dataset, Images, Shape
 from dstbench.errors import require
 
 CHUNK = 1024  # images measured at a time; uint32 holds the sum of so many squares of a byte
@@ -31,7 +31,7 @@ class Fitted:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def image_shape(self, images: Any) -> tuple[int, int, int]:
+    def image_shape(self, images: Any) -> Shape:
         """(channels, height, width) of a network's input."""
         _, height, width, channels = images.pixels.shape
         return channels, height, width
@@ -44,7 +44,7 @@ class FittedImageNetPipeline(Fitted):
     size: int
     resize: int
 
-    def image_shape(self, images: Any) -> tuple[int, int, int]:
+    def image_shape(self, images: Any) -> Shape:
         return 3, self.size, self.size
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dstbench.records.types import Record
 
-def card(record: Mapping[str, Any], about: Mapping[str, Any], files: Mapping[str, str]) -> str:
+
+def card(record: Record, about: Mapping[str, Any], files: Mapping[str, str]) -> str:
     """The card in markdown.
 
     record: of the run. about: what the network's own file says. files: name → what it holds.

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from dstbench.data.images import Shape
 from dstbench.deploy.compiler.fold import constants_of
 from dstbench.deploy.compiler.graph import (
     Affine,
@@ -20,7 +21,6 @@ from dstbench.deploy.compiler.graph import (
     Flatten,
     Pool,
     Relu,
-    Shape,
     Step,
     Sum,
 )

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 from dstbench.errors import UserError
 from dstbench.records import record
-from dstbench.records.naming import file_name
+from dstbench.records.file_names import CURVES, RECORD
+from dstbench.records.run_name import slug
+from dstbench.records.types import EpochLine, Record
 
 
 class Setting(NamedTuple):
@@ -24,7 +26,7 @@ class Setting(NamedTuple):
     @property
     def slug(self) -> str:
         """As the name of a folder."""
-        return file_name(*self)
+        return slug(*self)
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ def read(folders: Iterable[Path]) -> list[RunData]:
     """
     runs = []
     for folder in folders:
-        curves = _curves(folder / "curves.jsonl")
+        curves = _curves(folder / CURVES)
         if curves:
-            runs.append(of_record(record.read(folder / "record.json"), curves))
+            runs.append(of_record(record.read(folder / RECORD), curves))
     if not runs:
         raise UserError(
             "none of these run folders holds a finished epoch: there is nothing to draw."
@@ -63,13 +65,19 @@ def read(folders: Iterable[Path]) -> list[RunData]:
     return runs
 
 
-def of_record(record: Mapping[str, Any], curves: Sequence[Mapping[str, Any]]) -> RunData:
+def of_record(record: Record, curves: Sequence[Mapping[str, Any]]) -> RunData:
     """What is shown of a run with this record and at least one epoch of curves."""
     finished = record["status"] == "finished"
     accuracy, health = record["accuracy"], record["health"]
     collapsed = "collapsed" if health.get("collapsed") else None
     return RunData(
-        setting=Setting(*(str(record[key]) for key in Setting._fields)),
+        setting=Setting(
+            record["dataset"],
+            record["model"],
+            record["recipe"],
+            record["protocol"],
+            record["precision"],
+        ),
         method=record["method"],
         sparsity=record["sparsity"]["asked"] or 0.0,
         accuracy=accuracy[accuracy["shown"]] if finished else None,
@@ -87,7 +95,7 @@ def grouped(runs: Iterable[RunData]) -> dict[Setting, list[RunData]]:
     return dict(sorted(groups.items()))
 
 
-def _curves(path: Path) -> list[dict[str, Any]]:
+def _curves(path: Path) -> list[EpochLine]:
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 
 from dstbench.errors import UserError
 from dstbench.leaderboard import curves
-from dstbench.leaderboard.validation import OVER
 from dstbench.records import record as records
+from dstbench.records.file_names import CURVES, RECORD
 from dstbench.records.provenance import without_password
 from dstbench.utils.files import write_atomic
 
 if TYPE_CHECKING:
     from dstbench.tracking.store import Store
-
-RECORD, CURVES = "record.json", "curves.jsonl"
 
 
 @dataclass
@@ -62,7 +60,7 @@ def _take(folder: Path, out: Path, collected: Collected) -> None:
     target = out / "records" / f"{name}.json"
     try:
         record = records.read(folder / RECORD)
-        if record["status"] not in OVER:
+        if record["status"] not in records.OVER:
             collected.unfinished.append(name)
             return
         if target.exists():

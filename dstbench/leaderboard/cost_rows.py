@@ -19,8 +19,8 @@ from dstbench.config.shipped_files import shipped
 from dstbench.errors import UserError
 from dstbench.leaderboard.paper import Paper
 from dstbench.leaderboard.rows import CostRow
-from dstbench.records.naming import file_name
 from dstbench.records.provenance import without_folder
+from dstbench.records.run_name import slug
 from dstbench.utils.files import write_atomic
 
 LEFT_OUT = ("layers", "left_out", "unused")  # of the command's figures: long, and in no table
@@ -45,7 +45,7 @@ def _count(job: Job, into: Path) -> Path:
     if done.returncode != 0:
         raise UserError(f"{' '.join(command)}: {done.stderr.strip()}")
     figures = {k: v for k, v in json.loads(done.stdout).items() if k not in LEFT_OUT}
-    name = file_name(job.method, job.dataset, job.model, f"s{job.sparsity or 0.0:g}")
+    name = slug(job.method, job.dataset, job.model, f"s{job.sparsity or 0.0:g}")
     path = into / f"{name}.json"
     content = {"command": [without_folder(word) for word in command], "figures": figures}
     text = json.dumps(content, indent=1, ensure_ascii=False)

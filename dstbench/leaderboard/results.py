@@ -8,7 +8,7 @@ two different results of one configuration and seed. Copies of one result count 
 import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from dstbench.errors import UserError
 from dstbench.leaderboard.board import Column, Key, Refused, Result
 from dstbench.leaderboard.validation import inconsistencies
 from dstbench.records import record as records
+from dstbench.records.types import Provenance, Record
 from dstbench.sparsity import percent
 
 _SEED = re.compile(r"^Run\.seed = .*\n?", re.MULTILINE)
@@ -39,7 +40,7 @@ def read(folder: Path) -> tuple[list[Result], list[Refused]]:
     return results, refused
 
 
-def reduce(record: Mapping[str, Any], name: str) -> Result:
+def reduce(record: Record, name: str) -> Result:
     """The result in a record without inconsistencies. name: of its file, without ending."""
     accuracy, cost, provenance = record["accuracy"], record["cost"], record["provenance"]
     column = Column(
@@ -54,7 +55,9 @@ def reduce(record: Mapping[str, Any], name: str) -> Result:
         seed=record["seed"],
         diverged=diverged,
         accuracy=None if diverged else accuracy[shown],
-        top5=accuracy.get(f"{shown}_top5"),
+        top5=accuracy.get("test_final_top5")
+        if shown == "test_final"
+        else accuracy.get("test_at_best_val_top5"),
         collapsed=not diverged and record["health"]["collapsed"],
         selected_on_test=accuracy.get("selected_on_test", False),
         live=cost.get("live_weights"),
@@ -73,7 +76,7 @@ def reduce(record: Mapping[str, Any], name: str) -> Result:
     )
 
 
-def _plugins(provenance: Mapping[str, Any]) -> str:
+def _plugins(provenance: Provenance) -> str:
     """A line for every file of code that the run brought along: it is part of what was run."""
     plugins = provenance.get("plugins") or {}
     return "".join(f"plugin {name} = {sha256}\n" for name, sha256 in sorted(plugins.items()))

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from dstbench.leaderboard.board import finite
-from dstbench.records.naming import run_name
+from dstbench.records.record import OVER
+from dstbench.records.run_name import run_name
+from dstbench.records.types import Record
 from dstbench.sparsity import live_total, percent
-
-OVER = ("finished", "diverged")  # statuses of runs that will not change any more
 
 _ACCURACIES = ("test_final", "test_at_best_val", "best_val", "val_final")
 _SHARES = ("measured", "effective")
 _ROUNDING = 1e-9  # of shares computed in floating point
 
 
-def inconsistencies(record: Mapping[str, Any]) -> Iterator[str]:
+def inconsistencies(record: Record) -> Iterator[str]:
     """Why a record cannot be shown, a line each; nothing when it can.
 
     record: as `dstbench.records.record.read` gives it.
@@ -122,7 +122,7 @@ def _untrue_accuracy(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"{section}.{key} is {record[section].get(key)!r}, not true or false"
 
 
-def submission_problems(record: Mapping[str, Any], stem: str) -> Iterator[str]:
+def submission_problems(record: Record, stem: str) -> Iterator[str]:
     """Why a record that is true cannot be submitted all the same.
 
     stem: name of its file, without ending.
@@ -140,7 +140,7 @@ def submission_problems(record: Mapping[str, Any], stem: str) -> Iterator[str]:
         yield f"is not called what it holds: {name}.json"
 
 
-def repeated(records: Iterable[tuple[Path, Mapping[str, Any]]]) -> Iterator[tuple[Path, str]]:
+def repeated(records: Iterable[tuple[Path, Record]]) -> Iterator[tuple[Path, str]]:
     """Every record of a configuration and seed that another file before it has too."""
     holders: dict[str, list[Path]] = defaultdict(list)
     for path, record in records:

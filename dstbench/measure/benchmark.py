@@ -4,6 +4,7 @@ import copy
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,20 +14,20 @@ from dstbench.errors import UserError
 from dstbench.measure.forms import Form, dense_forms, deployed_form, differences, trained_forms
 from dstbench.measure.subject import Subject
 from dstbench.measure.timing import WARM_UP, Timing, in_turns
-from dstbench.records import provenance
+from dstbench.records.provenance import collect_provenance
 
 SCHEMA = 1
 
 
 def conditions(device: torch.device, repeats: int) -> dict[str, Any]:
     """Where, with what and when it is measured."""
-    found = provenance.provenance(
+    found: Mapping[str, object] = collect_provenance(
         command=["dstbench", *sys.argv[1:]],
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         threads=torch.get_num_threads(),
         dataset_sha256="",
         sessions=1,
-        before={},
+        before=None,
     )
     kept = ("device", "cpu", "threads", "platform", "versions", "commit", "dirty", "command")
     return {

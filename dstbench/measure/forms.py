@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.core.masks import Masks
+from dstbench.data.images import Shape
 from dstbench.errors import UserError
 
 COMPILE_SECONDS = 180  # for one compiler, all batch sizes together
@@ -116,7 +117,7 @@ def compiled(model: nn.Module, examples: Sequence[Tensor]) -> tuple[str, Network
 
 
 def deployed_form(
-    model: nn.Module, masks: Masks, image_shape: tuple[int, int, int], batches: Sequence[int]
+    model: nn.Module, masks: Masks, image_shape: Shape, batches: Sequence[int]
 ) -> Form:
     """The network compiled by `dstbench deploy`, on as many threads as torch has.
 

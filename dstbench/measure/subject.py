@@ -11,11 +11,10 @@ from torch import nn
 from dstbench.config.plugins import load
 from dstbench.config.registry import lookup, names
 from dstbench.core.masks import Masks
+from dstbench.data.images import Shape
 from dstbench.errors import UserError, did_you_mean
 from dstbench.models.copies import preserve_rng
 from dstbench.training import trained_network
-
-Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Subject:
     model: nn.Module
     masks: Masks
     plain: nn.Module
-    image_shape: tuple[int, int, int]
+    image_shape: Shape
 
 
 def of_run(folder: Path, plugins: Sequence[Path] = ()) -> Subject:

@@ -16,7 +16,8 @@ from torch import nn
 from dstbench.core.budgets import ERK
 from dstbench.core.masks import Masks
 from dstbench.core.state import State
-from dstbench.deploy.compiler.graph import Convolution, Flatten, Pool, Shape, Step
+from dstbench.data.images import Shape
+from dstbench.deploy.compiler.graph import Convolution, Flatten, Pool, Step
 from dstbench.deploy.compiler.trace import trace
 from dstbench.deploy.compiler.window import Window
 from dstbench.errors import UserError

@@ -1,1 +1,1 @@
-"""What is measured of a masked network: cost, live paths, health, collapse."""
+"""Measurements of a masked network: cost, live paths, health, collapse."""

@@ -1,61 +1,73 @@
-"""Telling, while a run goes on, that its network has collapsed: no live path, or nothing learnt."""
+"""Collapse: training left no live path, or an accuracy no better than chance."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from dstbench.metrics import collapse
+from dstbench.records.types import EpochLine
 
 
-class Collapse:
-    """Looks at a run's curves for one that answers no better than by naming the largest class.
+def is_collapsed(
+    live_path_fraction: float | None,
+    accuracy: float,
+    majority_fraction: float,
+    n_images: int,
+) -> bool:
+    """Return whether a network has collapsed.
 
-    train, val: int64 labels of the images that the accuracies of the curves are of.
+    live_path_fraction: fraction of live weights on a path, in [0, 1]; None where not available.
+    accuracy: on the images, in percent.
+    majority_fraction: fraction p of the images in the largest class, in [0, 1].
+    n_images: number n of images.
+
+    Chance is p + 3·√(p(1−p)/n): three standard errors above always predicting the largest class.
     """
-
-    def __init__(self, train: np.ndarray, val: np.ndarray):
-        self.labels = {"train_accuracy": train, "val_accuracy": val}
-
-    def noticed(self, curves: list[dict[str, Any]]) -> str | None:
-        """What the last epoch is the first to show: that no path of live weights is left, or that
-        in two epochs in a row neither accuracy was better than chance."""
-        *earlier, line = curves
-        if line["live_path_share"] == 0:
-            if not any(e["live_path_share"] == 0 for e in earlier):
-                return "No path of live weights reaches the logits any more: collapsed."
-        elif [self._at_chance(e) for e in curves[-3:]] in ([True, True], [False, True, True]):
-            return "Two epochs in a row no better than chance: collapsed, or stuck."
-        return None
-
-    def _at_chance(self, line: dict[str, Any]) -> bool:
-        return all(
-            collapse.collapsed(None, line[accuracy], majority_class_fraction(labels), len(labels))
-            for accuracy, labels in self.labels.items()
-        )
+    if live_path_fraction == 0:
+        return True
+    p = majority_fraction
+    return accuracy / 100 <= p + 3 * math.sqrt(p * (1 - p) / n_images)
 
 
 def majority_class_fraction(labels: np.ndarray) -> float:
-    """The share of the largest class among the labels."""
+    """Return the fraction of the largest class among int64 labels (n,)."""
     return float(np.bincount(labels).max() / len(labels))
 
 
-def collapsed(
-    live_path_share: float | None,
-    test_accuracy: float,
-    largest_class_share: float,
-    n_test: int,
-) -> bool:
-    """Whether training has left nothing: no live path, or an accuracy no better than chance.
+class CollapseDetector:
+    """Detects collapse during training, from the curves.
 
-    live_path_share: in [0, 1], or None where it is not available.
-    test_accuracy: a percentage, 0 … 100, as accuracies are everywhere in the suite.
-    largest_class_share: p, the share in [0, 1] of the test images that the largest class has.
-    n_test: number n of test images.
-
-    Chance is p + 3·√(p(1−p)/n): three standard errors above always naming the largest class.
+    train: int64 labels (n,) of the images of `train_accuracy`.
+    val: int64 labels (n,) of the images of `val_accuracy`.
     """
-    if live_path_share == 0:
-        return True
-    p = largest_class_share
-    return test_accuracy / 100 <= p + 3 * math.sqrt(p * (1 - p) / n_test)
+
+    def __init__(self, train: np.ndarray, val: np.ndarray):
+        self.train_labels, self.val_labels = train, val
+
+    def check(self, curves: Sequence[EpochLine]) -> str | None:
+        """Return a message if the last epoch is the first to show collapse, else None.
+
+        curves: all epochs so far, at least one.
+
+        An epoch shows collapse when no live path is left, or when both accuracies were at chance
+        in it and in the epoch before.
+        """
+        *earlier, last = curves
+        if last["live_path_share"] == 0:
+            if not any(line["live_path_share"] == 0 for line in earlier):
+                return "No path of live weights reaches the logits any more: collapsed."
+        elif [self._is_at_chance(line) for line in curves[-3:]] in (
+            [True, True],
+            [False, True, True],
+        ):
+            return "Two epochs in a row no better than chance: collapsed, or stuck."
+        return None
+
+    def _is_at_chance(self, line: EpochLine) -> bool:
+        return all(
+            is_collapsed(None, accuracy, majority_class_fraction(labels), len(labels))
+            for accuracy, labels in (
+                (line["train_accuracy"], self.train_labels),
+                (line["val_accuracy"], self.val_labels),
+            )
+        )

@@ -1,13 +1,14 @@
-"""What a masked network costs, counted analytically: multiply-accumulates, weights, storage.
+"""Cost of a masked network, counted analytically: multiply-accumulates (MACs), weights, storage.
 
-MACs are those of prunable tensors only (convolutions, linear layers, attention's projections): a
-live weight is multiplied once at every output position. Where a layer adds a fixed transform to its
-weights, as DCTpS does, the transform's come on top. Bias, normalisation, activations, pooling and
-the products inside attention are not counted. FLOPs = 2 × MACs. A tensor that several layers share
-costs MACs at each of its uses (see uses.py), and storage once.
+MACs are those of prunable tensors only (convolutions, linear layers, projections of attention):
+a live weight is multiplied once at every output position. If a layer adds a dense offset to its
+weights, as DCTpS does, the MACs of the offset are added. Bias, normalisation, activations, pooling
+and the products inside attention are not counted. FLOPs = 2 × MACs. A tensor that several layers
+share costs MACs at each of its uses (see call_sites.py), and storage once.
 
-A module may say two things about its cost: `offset_macs(positions)`, what the fixed transform
-beside its `weight` costs; and `training_only = True`, that it is no part of the deployed network.
+A module may declare two things about its cost:
+offset_macs(positions): MACs of the dense offset of its `weight`, over all positions.
+training_only = True: the module is not part of the deployed network.
 """
 
 from typing import Any
@@ -16,66 +17,45 @@ from torch import Tensor, nn
 
 from dstbench.core.masks import Masks
 from dstbench.core.prunable import left_out
+from dstbench.data.images import Shape
 from dstbench.metrics.call_sites import Use, uses
+from dstbench.records.types import Cost, LayerCost
 
 
 def cost(
     model: nn.Module,
     masks: Masks,
-    input_shape: tuple[int, int, int],
+    input_shape: Shape,
     dense_numel: int | None = None,
-) -> dict[str, Any]:
-    """The cost of one input of `input_shape` (channels, height, width), ready for JSON.
+) -> Cost:
+    """Return the cost of one input; `records.types.Cost` documents the fields.
 
+    masks: live weights; an unmasked tensor is all live.
+    input_shape: (channels, height, width).
     dense_numel: prunable weights of the original network, if parts have changed `model` since.
-
-    macs, dense_macs, flops, dense_flops
-        of one input; dense: as if every weight were live, and without any fixed transform
-    offset_macs
-        the part of `macs` that fixed transforms cost, to the nearest whole one a layer
-    live_weights
-        each tensor once: the paper's "theoretical" storage
-    stored_weights
-        zeros included, each tensor once: its "GPU-supported" storage
-    prunable_weights
-        of the original network: the denominator of sparsity
-    apparent_weights
-        live weights counted at every use
-    training_only_parameters
-        of the modules that are there for training only, while `model` still has them
-    deployed_bytes
-        of the finished network in a file: see `deployed_bytes`
-    layers
-        one dict a tensor: name, shape, live, size, uses, positions (of all uses), macs,
-        offset_macs (its part of them), dense_macs
-    left_out
-        name → elements of every parameter that is never pruned
-    unused
-        tensors that no counted function multiplied by; where the network does use them, the MACs
-        lack them
     """
     of_tensor: dict[str, list[Use]] = {name: [] for name in masks.parameters}
     for use in uses(model, input_shape):
         of_tensor[use.name].append(use)
-    transforms: dict[int, Any] = {
+    offsets: dict[int, Any] = {
         id(module.weight): module for module in model.modules() if hasattr(module, "offset_macs")
     }
-    layers: list[dict[str, Any]] = []
+    layers: list[LayerCost] = []
     for name, weight in masks.parameters.items():
-        size, places = weight.numel(), of_tensor[name]
-        dense_macs = sum(size * sum(u.positions) // len(u.positions) for u in places)
+        size, calls = weight.numel(), of_tensor[name]
+        dense_macs = sum(size * sum(u.positions) // len(u.positions) for u in calls)
         positions = dense_macs // size
-        transform = transforms.get(id(weight))
-        offset_macs = round(transform.offset_macs(positions)) if transform else 0
+        module = offsets.get(id(weight))
+        offset_macs = round(module.offset_macs(positions)) if module else 0
         layers.append(
             {
                 "name": name,
                 "shape": list(weight.shape),
                 "live": masks.live(name),
                 "size": size,
-                "uses": len(places),
+                "uses": len(calls),
                 "positions": positions,
-                "macs": sum(_live_macs(masks, use) for use in places) + offset_macs,
+                "macs": sum(_live_macs(masks, use) for use in calls) + offset_macs,
                 "offset_macs": offset_macs,
                 "dense_macs": dense_macs,
             }
@@ -102,7 +82,7 @@ def cost(
 
 
 def _live_macs(masks: Masks, use: Use) -> int:
-    """Live weights × positions, block of rows by block of rows."""
+    """Return live weights × positions, summed over the use's blocks of rows."""
     if len(set(use.positions)) == 1 or use.name not in masks:
         return masks.live(use.name) * sum(use.positions) // len(use.positions)
     blocks = masks[use.name].chunk(len(use.positions))
@@ -110,15 +90,15 @@ def _live_macs(masks: Masks, use: Use) -> int:
 
 
 def training_only_parameters(model: nn.Module) -> int:
-    """Elements of the parameters that the deployed network does without, each once.
+    """Return the elements of training-only parameters, each counted once.
 
-    A method's `finish` removes them, so they are to be counted before it.
+    A method's `finish` removes these parameters, so count them before it.
     """
     return sum(t.numel() for t in _training_only(model).values() if isinstance(t, nn.Parameter))
 
 
 def _training_only(model: nn.Module) -> dict[int, Tensor]:
-    """id → parameter or buffer of every module that is there for training only."""
+    """Return id → tensor for every parameter and buffer of a training-only module."""
     return {
         id(tensor): tensor
         for module in model.modules()
@@ -128,25 +108,27 @@ def _training_only(model: nn.Module) -> dict[int, Tensor]:
 
 
 def deployed_bytes(model: nn.Module, masks: Masks) -> int:
-    """Estimate of the finished network in a file, without any header or compression.
+    """Return the estimated size of the finished network in a file, without header or compression.
 
-    A masked tensor: every live value, and its position in the fewest of 1, 2, 4 or 8 bytes that
-    number the tensor's elements; or all of its elements, where that is less. A parameter without a
-    mask, and a buffer that a checkpoint keeps: all elements. Each tensor once, in its precision.
-    Left out are what is there for training only, batch norm's counters of batches, and what is
-    rebuilt rather than stored, as the cosine transforms of DCTpS are.
+    Masked tensor: each live value and its flat index in 1, 2, 4 or 8 bytes, whichever can number
+        the tensor's elements; or all elements, where that is smaller.
+    Unmasked parameter, persistent buffer: all elements.
+
+    Each tensor is counted once, in its own precision. Not counted: training-only modules, batch
+    norm's `num_batches_tracked`, and tensors that are rebuilt on loading, such as the DCT matrices
+    of DCTpS.
     """
-    left = _training_only(model)
+    training_only = _training_only(model)
     stored = model.state_dict(keep_vars=True)
     tensors: dict[str, Tensor] = dict(model.named_parameters())
     tensors |= {name: b for name, b in model.named_buffers() if name in stored}
     total = 0
     for name, tensor in tensors.items():
-        if id(tensor) in left or name.endswith("num_batches_tracked"):
+        if id(tensor) in training_only or name.endswith("num_batches_tracked"):
             continue
-        whole = tensor.numel() * tensor.element_size()
+        size = tensor.numel() * tensor.element_size()
         if name in masks:
             index = next(b for b in (1, 2, 4, 8) if tensor.numel() <= 256**b)
-            whole = min(whole, masks.live(name) * (tensor.element_size() + index))
-        total += whole
+            size = min(size, masks.live(name) * (tensor.element_size() + index))
+        total += size
     return total

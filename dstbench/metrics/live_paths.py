@@ -1,16 +1,18 @@
-"""Which live weights lie on a path of live weights from the input to the logits.
+"""Live paths: which live weights are on a path of live weights from the input to the logits.
 
-A live weight that no signal reaches, or that reaches no logit, counts for nothing. SynFlow's score
-finds them exactly: replace live weights by one and dead ones by zero, drop biases and
-normalisation, send ones through, and a weight is on a path just where its gradient is not zero.
-That holds as long as every step of the network is a sum of non-negative terms (residual additions,
-pooling, activations that map zero to zero); where one is not, the answer is None, and why.
+A live weight that no input reaches, or that reaches no logit, has no influence on the output. The
+*effective sparsity* (Vysogorets & Kempe 2021) counts it as removed.
 
-Only whether a value is zero matters, so signals and gradients are cut back to zero and one after
-every layer: nothing overflows or vanishes, whatever the depth. Float64 keeps convolutions exact
-(float32 algorithms may subtract). The model is never touched: a copy is scored.
+SynFlow's score (Tanaka et al. 2020) finds these weights exactly. In a copy of the network, live
+weights are one and dead weights are zero, biases are zero, and normalisation and activations are
+the identity. For an input of ones, a weight is on a path exactly where the gradient of the summed
+logits is not zero. This requires that every operation is a sum of non-negative terms (residual
+additions, pooling, activations that map zero to zero). For a network with another operation there
+is no result, and the reason is given.
 
-Source: Tanaka et al. 2020 (SynFlow), on masks; an effective sparsity is Vysogorets & Kempe 2023.
+Only zero or not zero matters, so signals and gradients are binarised after every layer: nothing
+overflows or underflows, at any depth. Float64 keeps convolutions exact, because float32 algorithms
+may subtract.
 """
 
 from dataclasses import dataclass
@@ -24,11 +26,11 @@ from dstbench.core.masks import Masks
 from dstbench.core.prunable import prunable
 from dstbench.models.copies import preserve_rng, shadow
 
-# Functions that give zero for zero, channel by channel. Signals here are never negative.
+# Elementwise functions with f(0) = 0. Signals are never negative here.
 _ACTIVATIONS = (
-    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU,
-    nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardtanh, nn.Tanh, nn.Softsign,
-)  # fmt: skip
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU),
+    *(nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardtanh, nn.Tanh, nn.Softsign),
+)
 
 _NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -44,49 +46,57 @@ _EXACT = {
 
 
 @dataclass(frozen=True)
-class PathShare:
-    """Live weights on a path of live weights.
+class LivePaths:
+    """Live weights on a path from the input to the logits.
 
-    share: of all live weights, in [0, 1]; None where the network does not allow it.
-    on_path: tensor name → live weights of it that lie on a path; None likewise.
-    reason: why there is no share; None where there is one.
+    fraction: (live weights on a path) / (live weights), in [0, 1]; None without a result.
+    on_path: tensor name → live weights on a path; None without a result.
+    reason: why there is no result; None with one.
     """
 
-    share: float | None
+    fraction: float | None
     on_path: dict[str, int] | None
     reason: str | None
 
     def effective_sparsity(self, dense_numel: int) -> float | None:
-        """1 − (live weights on a path) / (prunable weights of the original network)."""
+        """Return 1 − (live weights on a path) / (prunable weights of the original network).
+
+        dense_numel: prunable weights of the original network.
+        """
         return None if self.on_path is None else 1 - sum(self.on_path.values()) / dense_numel
 
 
 class _Inexact(Exception):
-    """The network has a step for which the score's zeros say nothing."""
+    """The network has an operation for which zeros of the score do not mean "on no path"."""
 
 
-def live_path_share(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]) -> PathShare:
-    """The share of live weights on a path, each tensor counted once, unmasked ones as all live.
+def find_live_paths(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]) -> LivePaths:
+    """Return the live weights on a path. The model is unchanged: a copy is scored.
 
-    input_shape: of one input without the batch, such as (3, 32, 32). A weight of a shared tensor
-    is on a path if any of its uses is. Pixels count: a weight that only ever sees padding is on no
-    path. A network without live weights has share 0.
+    masks: live weights; an unmasked tensor is all live.
+    input_shape: of one input without the batch, such as (3, 32, 32).
+
+    Each tensor is counted once; a weight of a shared tensor is on a path if any of its uses is. A
+    weight that only multiplies padding is on no path. Without live weights the fraction is 0.
     """
     try:
         with preserve_rng(next(model.parameters())), torch.enable_grad():
             on_path = _on_path(model, masks, input_shape)
     except _Inexact as inexact:
-        return PathShare(None, None, str(inexact))
-    except (RuntimeError, TypeError) as error:  # such as a network that insists on its precision
-        return PathShare(None, None, f"its copy in float64 cannot run: {error}")
-    return PathShare(sum(on_path.values()) / max(1, masks.total()), on_path, None)
+        return LivePaths(None, None, str(inexact))
+    except (RuntimeError, TypeError) as error:  # such as a network that requires float32
+        return LivePaths(None, None, f"its copy in float64 cannot run: {error}")
+    return LivePaths(sum(on_path.values()) / max(1, masks.total()), on_path, None)
 
 
 def _on_path(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]) -> dict[str, int]:
-    """Tensor name → live weights on a path. Raises _Inexact where that cannot be told."""
+    """Return tensor name → live weights on a path.
+
+    Raises _Inexact when: the score is not exact for this network.
+    """
     twin = _path_network(model, masks)
-    weights = prunable(twin)  # before activations with weights of their own are taken out
-    _let_pass_(twin)
+    weights = prunable(twin)  # before activations, which may have weights, are removed
+    _linearise_(twin)
     guard = _Guard(twin)
     one = next(iter(weights.values())).new_ones((1, *input_shape))
     zero = torch.zeros_like(one)
@@ -97,7 +107,7 @@ def _on_path(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]) -> di
     if not isinstance(logits, Tensor):
         raise _Inexact(f"the network returns a {type(logits).__name__}, not logits")
     if at_zero.any():
-        raise _Inexact("the network adds a constant that is no bias")
+        raise _Inexact("the network adds a constant that is not a bias")
     gradients = torch.autograd.grad(logits.sum(), list(weights.values()), allow_unused=True)
     return {
         name: 0 if gradient is None else int((gradient * weight).count_nonzero())
@@ -106,7 +116,7 @@ def _on_path(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]) -> di
 
 
 def _path_network(model: nn.Module, masks: Masks) -> nn.Module:
-    """A float64 copy with masks for weights, biases of zero, and any other factor as one."""
+    """Return a float64 copy: masks as weights, biases zero, every other factor one."""
     weights = {id(weight): name for name, weight in masks.parameters.items()}
     biases = {id(p) for name, p in model.named_parameters() if name.endswith("bias")}
 
@@ -125,10 +135,10 @@ def _path_network(model: nn.Module, masks: Masks) -> nn.Module:
     return shadow(model, replace)
 
 
-def _let_pass_(network: nn.Module) -> None:
-    """Replace what passes channels on by something that does so linearly."""
+def _linearise_(network: nn.Module) -> None:
+    """Replace activations, normalisation and max-pooling by linear modules with the same paths."""
     for parent in list(network.modules()):
-        for name, child in parent._modules.items():  # named_children leaves out repetitions
+        for name, child in parent._modules.items():  # named_children skips repetitions
             if child is not None:
                 setattr(parent, name, _linear_like(child))
 
@@ -136,7 +146,7 @@ def _let_pass_(network: nn.Module) -> None:
 def _linear_like(module: nn.Module) -> nn.Module:
     if isinstance(module, (*_ACTIVATIONS, *_NORMALISATIONS)):
         return nn.Identity()
-    if getattr(module, "is_activation", False):  # it says that it passes each channel on
+    if getattr(module, "is_activation", False):  # by contract it maps each channel to itself
         return nn.Identity()
     # The gradient of a maximum goes to one of several equal inputs; that of a mean to all.
     for dim in (1, 2, 3):
@@ -149,8 +159,8 @@ def _linear_like(module: nn.Module) -> nn.Module:
     return module
 
 
-class _Cut(torch.autograd.Function):
-    """Zero or one, for signals and for gradients: only whether there is any matters."""
+class _Binarise(torch.autograd.Function):
+    """Binarises signals in the forward pass and gradients in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, signal: Tensor) -> Tensor:
@@ -162,24 +172,24 @@ class _Cut(torch.autograd.Function):
 
 
 class _Guard(TorchDispatchMode):
-    """Refuses, by name, every operation of a forward pass for which a score's zeros say nothing."""
+    """Binarises the output of every layer; raises _Inexact, by name, for an inexact operation."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
         self.inside: list[str] = []  # modules being called, innermost last
-        self.cutting = False
+        self.binarising = False
         for path, module in network.named_modules():
-            place = f"{type(module).__name__} at {path}" if path else type(module).__name__
-            module.register_forward_pre_hook(lambda *_, place=place: self.inside.append(place))
+            name = f"{type(module).__name__} at {path}" if path else type(module).__name__
+            module.register_forward_pre_hook(lambda *_, name=name: self.inside.append(name))
             module.register_forward_hook(self._leave)
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> Any:
         self.inside.pop()
         layer = not any(True for _ in module.children()) and not isinstance(module, nn.Identity)
         if layer and isinstance(output, Tensor):
-            self.cutting = True
-            output = _Cut.apply(output)
-            self.cutting = False
+            self.binarising = True
+            output = _Binarise.apply(output)
+            self.binarising = False
         return output
 
     def __torch_dispatch__(
@@ -187,7 +197,7 @@ class _Guard(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        if not self.cutting:
+        if not self.binarising:
             name = func.overloadpacket.__name__
             outputs = result if isinstance(result, (tuple, list)) else (result,)
             if (

@@ -1,6 +1,6 @@
 """Where a result comes from: versions, machine, commit, command, times. Standard library only.
 
-Nothing here fails a run: what cannot be found out is None.
+Collecting provenance never fails a run: a value that cannot be determined is None.
 """
 
 import os
@@ -9,35 +9,45 @@ import re
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import dstbench
+from dstbench.records.types import Provenance
 
-_PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow", "pyarrow", "gin-config",
-             "mlflow")  # fmt: skip
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scikit-learn",
+    "pillow",
+    "pyarrow",
+    "gin-config",
+    "mlflow",
+)
 _CODE = ("dstbench", "methods", "gin")  # folders of a checkout that can change a result
-_PATIENCE_S = 5  # for a command about this machine
+_TIMEOUT_S = 5  # of a command that describes this machine
 
 
-def provenance(
+def collect_provenance(
     *,
     command: Sequence[str],
     device: str,
     threads: int,
     dataset_sha256: str,
     sessions: int,
-    before: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Provenance of a run that begins, or goes on.
+    before: Provenance | None,
+) -> Provenance:
+    """Return the provenance of a run that starts or resumes.
 
-    command: what was typed; passwords in URLs and folders of absolute paths are left out.
-    device: name of the accelerator, or 'cpu'. dataset_sha256: of the decoded images.
-    sessions: how many times the run was started.
-    before: the provenance in its record so far, empty for a fresh start. From it come `started`
-    and `attempt`, the name of this attempt at the run: starting afresh gives another one.
+    command: the command line; passwords in URLs and folders of absolute paths are removed.
+    device: name of the accelerator, or "cpu".
+    threads: CPU threads of torch.
+    dataset_sha256: of the decoded images, hex.
+    sessions: how many times the run was started, this one included.
+    before: the provenance in the run's record so far; None for a fresh start. `started` and
+        `attempt` are taken from it; a fresh start gets a new `attempt`.
     """
     commit, dirty = checkout(Path(dstbench.__file__).resolve().parent.parent)
     return {
@@ -49,17 +59,17 @@ def provenance(
         "commit": commit,
         "dirty": dirty,
         "command": [without_folder(without_password(word)) for word in command],
-        "started": before.get("started") or time.time(),
+        "started": (before and before.get("started")) or time.time(),
         "ended": None,
         "train_seconds": None,
         "sessions": sessions,
-        "attempt": before.get("attempt") or uuid.uuid4().hex,
+        "attempt": (before and before.get("attempt")) or uuid.uuid4().hex,
         "dataset_sha256": dataset_sha256,
     }
 
 
 def versions() -> dict[str, str]:
-    """Name → version of Python, this suite and the installed packages that decide a result."""
+    """Return name → version of Python, dstbench and the packages that influence a result."""
     found = {"python": platform.python_version(), "dstbench": dstbench.__version__}
     for package in _PACKAGES:
         try:
@@ -70,7 +80,7 @@ def versions() -> dict[str, str]:
 
 
 def cpu() -> str | None:
-    """The processor's name as its maker calls it."""
+    """Return the vendor's name of the processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             key, _, value = line.partition(":")
@@ -82,16 +92,18 @@ def cpu() -> str | None:
 
 
 def checkout(root: Path) -> tuple[str | None, bool | None]:
-    """The commit of the checkout at `root`, and whether code in it differs from that commit.
+    """Return (commit, whether the code differs from it) of the git checkout at `root`.
 
-    (None, None) when `root` is no checkout, such as the folder of an installed package.
+    (None, None) when `root` is not a checkout, such as the folder of an installed package.
     """
     if not (root / ".git").exists():
         return None, None
     status = _output(
-        ["git", "--no-optional-locks", "-C", str(root), "status", "--porcelain=v2", "--branch",
-         "--", *_CODE]
-    )  # fmt: skip
+        [
+            *("git", "--no-optional-locks", "-C", str(root)),
+            *("status", "--porcelain=v2", "--branch", "--", *_CODE),
+        ]
+    )
     if status is None:
         return None, None
     lines = status.splitlines()
@@ -102,12 +114,12 @@ def checkout(root: Path) -> tuple[str | None, bool | None]:
 
 
 def without_password(text: str) -> str:
-    """The text with `user:password@` in a URL replaced by `***@`."""
+    """Replace `user:password@` in a URL by `***@`."""
     return re.sub(r"://[^/@\s]*@", "://***@", text)
 
 
 def without_folder(word: str) -> str:
-    """An absolute path as `…/name`: where someone keeps things is no part of a published record."""
+    """Shorten an absolute path to `…/name`: private folders do not belong in a published record."""
     option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
     if not value.startswith(("/", "~")):
         return word
@@ -115,12 +127,12 @@ def without_folder(word: str) -> str:
 
 
 def _output(command: Sequence[str]) -> str | None:
-    """What a command prints, or None if it cannot be run, fails or takes too long."""
-    # A variable such as GIT_DIR, which git sets for its hooks, would answer for another checkout.
+    """Return the output of a command, or None if it is missing, fails or takes too long."""
+    # git sets variables such as GIT_DIR for its hooks; they would select another checkout.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, timeout=_PATIENCE_S, check=True
+            command, env=environment, capture_output=True, timeout=_TIMEOUT_S, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,27 +1,43 @@
-"""One run = one JSON record: what was asked, what was measured, and where it comes from.
+"""Creates, writes, reads and validates the record of a run, one JSON file per run.
 
-Standard library only, so that tools which compare records need no torch. Accuracies are in percent,
-sparsities are shares in [0, 1], times are unix seconds, durations seconds. A record of a run that
-is not finished has empty `accuracy`, `cost` and `health`.
+types.py documents the fields. Standard library only, so that comparing records needs no torch.
 """
 
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from dstbench.errors import UserError
-from dstbench.records.provenance import provenance
+from dstbench.records.types import (
+    Accuracy,
+    Config,
+    Cost,
+    FinalHealth,
+    OverStatus,
+    Provenance,
+    Record,
+    Sparsity,
+)
 from dstbench.utils.files import write_atomic
 
-__all__ = ["SCHEMA", "STATUSES", "new", "plain", "provenance", "read", "write"]
-
 SCHEMA = 1
-STATUSES = ("running", "interrupted", "finished", "diverged", "failed")
+OVER: tuple[OverStatus, ...] = get_args(OverStatus)  # the run will not change any more
+STATUSES = ("running", "interrupted", *OVER, "failed")
 
-_PLAIN = ("schema", "method", "dataset", "model", "recipe", "protocol", "precision", "seed",
-          "status", "error")  # fmt: skip
+_PLAIN = (
+    "schema",
+    "method",
+    "dataset",
+    "model",
+    "recipe",
+    "protocol",
+    "precision",
+    "seed",
+    "status",
+    "error",
+)
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "sparsity": ("asked", "measured", "effective"),
     "accuracy": (),
@@ -30,8 +46,15 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "config": ("text", "sha256"),
     "provenance": ("versions", "device", "commit", "dirty", "command", "started", "attempt"),
 }
-_FINISHED_ACCURACY = ("test_final", "test_at_best_val", "best_val", "best_epoch", "val_final",
-                      "shown", "selected_on_test")  # fmt: skip
+_FINISHED_ACCURACY = (
+    "test_final",
+    "test_at_best_val",
+    "best_val",
+    "best_epoch",
+    "val_final",
+    "shown",
+    "selected_on_test",
+)
 
 
 def new(
@@ -43,15 +66,11 @@ def new(
     protocol: str,
     precision: str,
     seed: int,
-    sparsity: Mapping[str, float | None],
-    config: Mapping[str, str],
-    provenance: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The record of a run that begins; its end replaces status, accuracy, cost and health.
-
-    sparsity: asked, measured, effective. config: text (gin) and its sha256. provenance: see
-    provenance.py.
-    """
+    sparsity: Sparsity,
+    config: Config,
+    provenance: Provenance,
+) -> Record:
+    """Return the record of a run that starts: status "running", empty accuracy, cost and health."""
     return {
         "schema": SCHEMA,
         "method": method,
@@ -63,52 +82,53 @@ def new(
         "seed": seed,
         "status": "running",
         "error": None,
-        "sparsity": dict(sparsity),
-        "accuracy": {},
-        "cost": {},
-        "health": {},
-        "config": dict(config),
-        "provenance": dict(provenance),
+        "sparsity": sparsity,
+        "accuracy": cast(Accuracy, {}),
+        "cost": cast(Cost, {}),
+        "health": cast(FinalHealth, {}),
+        "config": config,
+        "provenance": provenance,
     }
 
 
-def write(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record whole: NaN and infinity become null, every other float is kept exactly.
+def write(path: Path, record: Record) -> None:
+    """Write a record atomically; NaN and infinity become null, other floats are kept exactly.
 
-    Raises UserError when the file cannot be written, TypeError for what JSON does not have.
+    Raises UserError when: the file cannot be written.
+    Raises TypeError when: a value has no JSON type.
     """
     text = json.dumps(plain(record), indent=1, allow_nan=False, ensure_ascii=False)
     write_atomic(path, f"{text}\n".encode())
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The record in `path`.
+def read(path: Path) -> Record:
+    """Return the record in `path`.
 
-    Raises UserError when there is none, it is not JSON or not a record, was written by a newer
-    version, or lacks something; the message names what.
+    Raises UserError when: the file is missing, unreadable, not JSON or not a record, lacks a
+        field, or was written by a newer version of dstbench.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such record.") from None
+        raise UserError(f"{path}: no such record.") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is not a record: it is not text.") from None
+        raise UserError(f"{path}: is not a record: it is not UTF-8 text.") from None
     try:
         record = json.loads(text, parse_constant=_refuse_constant)
     except ValueError as error:
         raise UserError(f"{path}: is not a record: it is not JSON ({error}).") from None
-    complaint = _complaint(record)
-    if complaint:
-        raise UserError(f"{path}: {complaint}")
+    problem = _problem(record)
+    if problem:
+        raise UserError(f"{path}: {problem}")
     return record
 
 
-def _complaint(record: Any) -> str | None:
-    """What is wrong with a record, or None."""
+def _problem(record: Any) -> str | None:
+    """Return why parsed JSON is not a record, or None if it is one."""
     if not isinstance(record, dict):
-        return f"is not a record: it holds a {type(record).__name__}, not an object."
+        return f"is not a record: it contains a {type(record).__name__}, not an object."
     schema = record.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         return (
@@ -118,13 +138,13 @@ def _complaint(record: Any) -> str | None:
     missing = [key for key in (*_PLAIN, *_SECTIONS) if key not in record]
     for section, keys in _SECTIONS.items():
         if section in record and not isinstance(record[section], dict):
-            return f"is not a record: {section!r} is no object."
+            return f"is not a record: {section!r} is not an object."
         missing += [f"{section}.{key}" for key in keys if key not in record.get(section, keys)]
     if record.get("status") == "finished":
         given = record.get("accuracy", _FINISHED_ACCURACY)
         missing += [f"accuracy.{key}" for key in _FINISHED_ACCURACY if key not in given]
     if missing:
-        return f"is not a whole record: it lacks {', '.join(missing)}."
+        return f"is not a complete record: it lacks {', '.join(missing)}."
     if schema != SCHEMA or isinstance(schema, bool):
         return f"is not a record: its schema is {schema!r}, not {SCHEMA}."
     if record["status"] not in STATUSES:
@@ -133,7 +153,7 @@ def _complaint(record: Any) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it: no NaN or infinity, no NumPy or torch scalars."""
+    """Return a value with JSON types only: None for NaN and infinity, Python for NumPy scalars."""
     if isinstance(value, Mapping):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -146,4 +166,4 @@ def plain(value: Any) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")

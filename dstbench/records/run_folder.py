@@ -11,7 +11,7 @@ import fcntl
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,21 @@ from typing import Any
 import torch
 
 from dstbench.errors import UserError
+from dstbench.records.file_names import (
+    BEST_NETWORK,
+    CONFIG,
+    CURVES,
+    FINAL_NETWORK,
+    LOCK,
+    MLFLOW_RUN,
+    RECORD,
+)
 from dstbench.records.record import plain
 from dstbench.records.record import read as read_record
 from dstbench.records.record import write as write_record
+from dstbench.records.types import EpochLine, Record
 from dstbench.training import checkpoint
 from dstbench.utils.files import remove_leftovers, write_atomic
-
-RECORD, CONFIG, CURVES = "record.json", "run.gin", "curves.jsonl"
-FINAL, BEST = "network.pt", "best.pt"
 
 
 class RunFolder:
@@ -43,7 +50,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / "lock").open("a+")
+            file = (self.path / LOCK).open("a+")
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot be written ({error.strerror}). Choose another place with "
@@ -67,10 +74,10 @@ class RunFolder:
     def clear(self) -> None:
         """Forget everything about the run, for a fresh start."""
         checkpoint.remove(self.path)
-        for name in (RECORD, CONFIG, CURVES, FINAL, BEST, "mlflow.json"):
+        for name in (RECORD, CONFIG, CURVES, FINAL_NETWORK, BEST_NETWORK, MLFLOW_RUN):
             (self.path / name).unlink(missing_ok=True)
 
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> Record | None:
         """The record, or None when there is none yet."""
         path = self.path / RECORD
         try:
@@ -80,13 +87,13 @@ class RunFolder:
                 f"{error.message} Delete that file: the checkpoints beside it are used without it."
             ) from None
 
-    def write_record(self, record: dict[str, Any]) -> None:
+    def write_record(self, record: Record) -> None:
         write_record(self.path / RECORD, record)
 
     def write_config(self, text: str) -> None:
         write_atomic(self.path / CONFIG, text.encode())
 
-    def write_curves(self, curves: list[dict[str, Any]]) -> None:
+    def write_curves(self, curves: Sequence[EpochLine]) -> None:
         lines = "".join(json.dumps(plain(line), allow_nan=False) + "\n" for line in curves)
         write_atomic(self.path / CURVES, lines.encode())
 

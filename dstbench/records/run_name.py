@@ -1,16 +1,16 @@
-"""What a run's folder, and so its record on a leaderboard, is called; standard library only."""
+"""The name of a run: of its folder, and of its record on a leaderboard."""
 
 import re
 
 
 def run_name(method: str, dataset: str, model: str, sparsity: float, seed: int, sha256: str) -> str:
-    """What a person looks for, then what makes it unique: `rigl-digits-resnet20-s0.9-seed0-…`.
+    """Return a readable and unique name, such as `rigl-digits-resnet20-s0.9-seed0-6ee3463d`.
 
-    sha256: of the run's configuration.
+    sha256: of the run's configuration, hex; the first eight digits are used.
     """
-    return file_name(method, dataset, model, f"s{sparsity:g}", f"seed{seed}", sha256[:8])
+    return slug(method, dataset, model, f"s{sparsity:g}", f"seed{seed}", sha256[:8])
 
 
-def file_name(*words: str) -> str:
-    """The words, as any file system takes them."""
+def slug(*words: str) -> str:
+    """Join words to a file name that every file system accepts."""
     return "-".join(re.sub(r"[^a-z0-9._]+", "_", word.lower()) for word in words)

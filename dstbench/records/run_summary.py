@@ -1,19 +1,23 @@
-"""The summary of a finished run, one field a line."""
+"""The summary that is printed when a run ends, one field a line."""
 
-from typing import Any
-
+from dstbench.records.types import Record
 from dstbench.sparsity import percent
 
 
-def summary(record: dict[str, Any], where: str, tracked: str) -> str:
-    """The end of a run, a line each: what it came to, and where it is kept."""
-    rows = [*summary_rows(record), ("record", where), ("MLflow", tracked)]
+def run_summary(record: Record, path: str, tracked: str) -> str:
+    """Return the summary as aligned lines `label  value`.
+
+    record: of a run that is over.
+    path: of the record's file.
+    tracked: where the run is in MLflow, or why it is not.
+    """
+    rows = [*_rows(record), ("record", path), ("MLflow", tracked)]
     width = max(len(label) for label, _ in rows)
     return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
 
 
-def summary_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """(label, value) of what a run came to."""
+def _rows(record: Record) -> list[tuple[str, str]]:
+    """Return the (label, value) pairs of a record; status alone for a run that did not finish."""
     accuracy, sparsity, cost = record["accuracy"], record["sparsity"], record["cost"]
     rows = [
         (
@@ -23,7 +27,8 @@ def summary_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
         )
     ]
     if record["status"] != "finished":
-        return [*rows, ("status", record["status"] + (f": {e}" if (e := record["error"]) else ""))]
+        reason = f": {record['error']}" if record["error"] else ""
+        return [*rows, ("status", record["status"] + reason)]
     at_best = (
         "none (no epoch counted)"
         if accuracy["test_at_best_val"] is None
@@ -55,6 +60,7 @@ def summary_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _count(number: float) -> str:
+    """Return a count with three significant digits or so, such as 1.16 G."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= size:
             return f"{number / size:.2f} {unit}"

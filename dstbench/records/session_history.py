@@ -1,46 +1,71 @@
-"""The sessions of a run, and in what they differ: "same seed, same run" holds where nothing does.
+"""The sessions of a run, and what changed between them.
 
-A run that was interrupted may go on elsewhere, or with other versions. That is allowed, told to who
-watches, and kept in the record; other code of one's own is refused, for then it is another method.
+An interrupted run may resume on another machine or with other versions. This is allowed, reported
+and kept in the record, because the result may then differ in its last bits. A changed plugin is
+refused: it would be another method.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from dstbench.errors import UserError
+from dstbench.records.types import Provenance, SessionEntry
 
-_KEPT = ("started", "versions", "device", "cpu", "threads", "processes", "commit", "dirty")
-_PLAIN = ("device", "cpu", "threads", "processes", "commit")
+_COMPARED: tuple[Literal["device", "cpu", "threads", "processes", "commit"], ...] = (
+    "device",
+    "cpu",
+    "threads",
+    "processes",
+    "commit",
+)
 
 
-def session(provenance: Mapping[str, Any], began: float) -> dict[str, Any]:
-    """What is kept of one session."""
-    return {key: provenance.get(key) for key in _KEPT} | {"started": began}
+def session_entry(provenance: Provenance, started: float) -> SessionEntry:
+    """Return the history's entry for a session.
+
+    provenance: of the run, collected in this session.
+    started: when the session started, Unix seconds.
+    """
+    return {
+        "started": started,
+        "versions": provenance["versions"],
+        "device": provenance["device"],
+        "cpu": provenance["cpu"],
+        "threads": provenance["threads"],
+        "processes": provenance["processes"],
+        "commit": provenance["commit"],
+        "dirty": provenance["dirty"],
+    }
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is not as in the session before, each as `name old → new`."""
-    pairs = [(key, before.get(key), now.get(key)) for key in _PLAIN]
+def differences(before: SessionEntry, now: SessionEntry) -> list[str]:
+    """Return what changed between two sessions, each as `name old → new`."""
+    pairs: list[tuple[str, object, object]] = [
+        (key, before.get(key), now.get(key)) for key in _COMPARED
+    ]
     old, new = before.get("versions") or {}, now.get("versions") or {}
     pairs += [(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
-    return [f"{name} {was} → {will}" for name, was, will in pairs if was != will]
+    return [f"{name} {was} → {is_now}" for name, was, is_now in pairs if was != is_now]
 
 
-def hashes(files: Sequence[Path]) -> dict[str, str]:
-    """Name → sha256 of each plugin file."""
+def plugin_hashes(files: Sequence[Path]) -> dict[str, str]:
+    """Return file name → sha256 (hex) of each plugin file."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def refuse_changed_plugins(before: Mapping[str, Any], now: Mapping[str, str], where: Path) -> None:
-    """Raise UserError if a plugin is not the file that the run in folder `where` was begun with.
+def refuse_changed_plugins(before: Mapping[str, str], now: Mapping[str, str], folder: Path) -> None:
+    """Check that no plugin file changed since the run was started.
 
-    before, now: name → sha256; a plugin that only one of them has says nothing.
+    before, now: plugin file → sha256; a file that is in only one of them is not compared.
+    folder: of the run, for the message.
+
+    Raises UserError when: a file has another hash now.
     """
-    changed = [name for name, sha in now.items() if before.get(name, sha) != sha]
+    changed = [name for name, sha256 in now.items() if before.get(name, sha256) != sha256]
     if changed:
         raise UserError(
-            f"{where} holds a run of {', '.join(changed)} as it was before it was changed. Put the "
-            "old file back, or start over with --fresh."
+            f"{folder} holds a run of an earlier version of {', '.join(changed)}. Restore that "
+            "version, or start over with --fresh."
         )

@@ -7,14 +7,13 @@ records: those are of other machines.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from dstbench.errors import UserError
+from dstbench.records.file_names import RECORD
 from dstbench.records.record import read
-from dstbench.records.run_folder import RECORD
+from dstbench.records.types import Record
 from dstbench.sweep.plan import Planned
 
 _ALIKE = ("dataset", "model", "batch_size", "train_images", "precision")  # parameters of Run
@@ -45,7 +44,7 @@ class Estimate:
         return None if each is None else each * (run.epochs - run.epochs_done())
 
 
-def _per_epoch(record: Mapping[str, Any]) -> float | None:
+def _per_epoch(record: Record) -> float | None:
     """Seconds an epoch of a finished run."""
     epochs = re.search(r"^Run\.epochs = (\d+)$", record["config"]["text"], re.MULTILINE)
     seconds = record["provenance"].get("train_seconds")

@@ -17,7 +17,10 @@ from dstbench.cli.parser import parser
 from dstbench.config.grid import Job
 from dstbench.data import datasets
 from dstbench.errors import UserError
-from dstbench.records.run_folder import CURVES, RunFolder
+from dstbench.records import file_names
+from dstbench.records.record import OVER
+from dstbench.records.run_folder import RunFolder
+from dstbench.records.types import OverStatus, Record
 from dstbench.sparsity import percent
 from dstbench.training.configure import assemble
 from dstbench.training.device import choose_device, default_precision
@@ -25,7 +28,7 @@ from dstbench.training.run import run_name
 from dstbench.training.settings import Run
 from dstbench.utils.files import held
 
-Stage = Literal["finished", "diverged", "busy", "begun", "missing"]
+Stage = OverStatus | Literal["busy", "begun", "missing"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ class Planned:
     @property
     def log(self) -> Path:
         """Where its output goes, of all its starts."""
-        return self.folder / "log.txt"
+        return self.folder / file_names.LOG
 
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> Record | None:
         """Its record, if there is one that can be read; the run itself says what is wrong."""
         with suppress(UserError):
             record = RunFolder(self.folder).record()
@@ -63,15 +66,16 @@ class Planned:
     def stage(self) -> Stage:
         """How far the run is: done (finished or diverged), in work elsewhere, begun, or missing."""
         record = self.record()
-        if record is not None and record["status"] in ("finished", "diverged"):
+        if record is not None and record["status"] in OVER:
             return record["status"]
         if self.is_held():
             return "busy"
-        return "begun" if any(self.folder.glob("checkpoint.*.pt")) else "missing"
+        begun = any((self.folder / name).exists() for name in file_names.CHECKPOINTS)
+        return "begun" if begun else "missing"
 
     def is_held(self) -> bool:
         """Whether a process is working on the run."""
-        lock = self.folder / "lock"
+        lock = self.folder / file_names.LOCK
         try:
             if lock.exists():
                 with held(lock, 0):
@@ -85,7 +89,7 @@ class Planned:
     def epochs_done(self) -> int:
         """As far as the last checkpoint covers them."""
         try:
-            lines = (self.folder / CURVES).read_text(encoding="utf-8").splitlines()
+            lines = (self.folder / file_names.CURVES).read_text(encoding="utf-8").splitlines()
             return int(json.loads(lines[-1])["epoch"])
         except (OSError, ValueError, LookupError):
             return 0

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dstbench.errors import UserError
+from dstbench.records.record import OVER
 from dstbench.sweep.launchers.base import Launcher, Task
 from dstbench.sweep.plan import Planned
-from dstbench.utils.signals import Stop
+from dstbench.utils.signals import GracefulStop
 
 _LOOK_S = 0.1
 _LOOK_ELSEWHERE_S = 2.0  # between two looks at runs that other processes work on
@@ -55,7 +56,7 @@ class Sweep:
         self.busy: list[Planned] = []
         self.attempts: Counter[str] = Counter()
         self.look_elsewhere = 0.0
-        stop = Stop()
+        stop = GracefulStop()
         try:
             with stop:
                 while self.waiting or self.running or self.busy:
@@ -63,7 +64,7 @@ class Sweep:
                     time.sleep(_LOOK_S)
                     self.settle_some()
                     self.witness.looked([*self.running.values()])
-                    stop.raise_if_asked()
+                    stop.raise_if_received()
         finally:
             if self.running:
                 self.launcher.stop()
@@ -103,7 +104,7 @@ class Sweep:
 
     def settle(self, run: Planned, code: int | None) -> None:
         """What became of a run that is not running any more: its record decides, not its code."""
-        if run.stage() in ("finished", "diverged"):
+        if run.stage() in OVER:
             self.witness.done(run, elsewhere=False)
         elif code == _MISTAKE and _BUSY in last_line(run):
             self.attempts[run.name] -= 1

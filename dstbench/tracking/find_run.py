@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dstbench.errors import UserError
 from dstbench.records import record
-from dstbench.records.run_folder import RECORD
+from dstbench.records.file_names import RECORD
 from dstbench.tracking.download import RUN_ID, fetch
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dstbench.errors import UserError
+from dstbench.records.file_names import MIRROR_LOG, MLFLOW_RUN, RECORD
 from dstbench.records.provenance import without_password
 from dstbench.tracking.store import open_store, probe, reason
 from dstbench.tracking.store_uri import OFF, resolve
@@ -54,7 +55,7 @@ class Mirror:
         if self.idle is not None:
             return
         try:
-            with (folder / "mirror.log").open("ab") as log:
+            with (folder / MIRROR_LOG).open("ab") as log:
                 root = Path(__file__).parents[2]
                 self.process = subprocess.Popen(
                     [sys.executable, "-P", "-c", _WATCH, str(root), str(folder)],
@@ -83,7 +84,7 @@ class Mirror:
             complete = False
         if complete and (place := _known_place(self.folder)):
             return place
-        return f"{self._later()} (why: {self.folder / 'mirror.log'})"
+        return f"{self._later()} (why: {self.folder / MIRROR_LOG})"
 
     def _later(self) -> str:
         store = f" --tracking {shlex.quote(without_password(self.given))}" if self.given else ""
@@ -99,7 +100,7 @@ def mirrored_to(folder: Path) -> str:
 def _known_place(folder: Path) -> str | None:
     """The place in the store that the last pass noted, if one did."""
     with suppress(OSError, ValueError, KeyError):
-        return json.loads((folder / "mlflow.json").read_bytes())["place"]
+        return json.loads((folder / MLFLOW_RUN).read_bytes())["place"]
     return None
 
 
@@ -122,7 +123,7 @@ def sync(folders: Sequence[Path], uri: str | None = None) -> list[Outcome]:
         raise UserError("Tracking is off, so there is no store to send to. Name one: --tracking.")
     if importlib.util.find_spec("mlflow") is None:
         raise UserError(f"{_ABSENT}: pip install mlflow")
-    from dstbench.tracking.upload import RECORD, mirror
+    from dstbench.tracking.upload import mirror
 
     try:
         store = open_store(uri)

@@ -14,9 +14,10 @@ import threading
 import time
 from pathlib import Path
 
+from dstbench.records.file_names import CURVES, RECORD
 from dstbench.tracking.store import Store, open_store, probe, reason
 from dstbench.tracking.store_uri import resolve
-from dstbench.tracking.upload import CURVES, RECORD, mirror
+from dstbench.tracking.upload import mirror
 
 _LOOK_S = 0.5  # between two looks at the run directory
 _PAUSE_S = 5.0  # after a pass

@@ -6,13 +6,20 @@ Pure functions; MLflow itself is not needed.
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
+
+from dstbench.records.types import EpochLine, Record
 
 HASH, ATTEMPT = "dstbench.config_sha256", "dstbench.attempt"
-EPOCH = "epoch"  # the metric that travels last: where it is, its whole epoch is
+EPOCH: Final = "epoch"  # the metric that travels last: where it is, its whole epoch is
 
 _TAGS = ("method", "dataset", "model", "recipe", "protocol", "precision", "seed", "status")
-_RESULTS = ("sparsity", "accuracy", "cost", "health")
+_RESULTS: tuple[Literal["sparsity", "accuracy", "cost", "health"], ...] = (
+    "sparsity",
+    "accuracy",
+    "cost",
+    "health",
+)
 _NAME_LENGTH = 250  # MLflow's limit
 
 
@@ -25,10 +32,10 @@ class Row(NamedTuple):
     step: int
 
 
-def tags(record: Mapping[str, Any]) -> dict[str, str]:
+def tags(record: Record) -> dict[str, str]:
     """What runs are searched by."""
     return {
-        **{key: str(record[key]) for key in _TAGS},
+        **{key: str(value) for key, value in record.items() if key in _TAGS},
         "sparsity": str(record["sparsity"]["asked"]),
         "error": record["error"] or "",
         HASH: record["config"]["sha256"],
@@ -42,7 +49,7 @@ def params(config: str) -> dict[str, str]:
     return {allowed(name): value for name, value in pairs}
 
 
-def epoch_rows(line: Mapping[str, Any]) -> list[Row]:
+def epoch_rows(line: EpochLine) -> list[Row]:
     """A line of the curves: numbers by name, those of layers as name/layer, `epoch` last."""
     when, step = milliseconds(line["time"]), int(line[EPOCH])
     figures = _numbers({name: v for name, v in line.items() if name not in ("time", EPOCH)})
@@ -50,10 +57,10 @@ def epoch_rows(line: Mapping[str, Any]) -> list[Row]:
             Row(EPOCH, float(step), when, step)]  # fmt: skip
 
 
-def result_rows(record: Mapping[str, Any]) -> list[Row]:
+def result_rows(record: Record) -> list[Row]:
     """The figures of a finished record as section/name; what it holds by layer stays in it."""
-    when = milliseconds(record["provenance"]["ended"])
-    flat = {
+    when = milliseconds(record["provenance"]["ended"] or record["provenance"]["started"])
+    flat: dict[str, Any] = {
         section: {name: v for name, v in record[section].items() if not isinstance(v, Mapping)}
         for section in _RESULTS
     }

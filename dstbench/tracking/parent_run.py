@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dstbench.records.file_names import MLFLOW_RUN
 from dstbench.tracking.store import Store, open_store, reason
 from dstbench.tracking.store_uri import OFF, resolve
 from dstbench.utils.processes import environment, python
@@ -126,7 +127,7 @@ def parent_run(store: Store, title: str, sha256: str) -> str:
 def _known(folder: Path, store: Store) -> str | None:
     """The run's id in this store, if its own mirror has noted it yet."""
     try:
-        known = json.loads((folder / "mlflow.json").read_bytes())
+        known = json.loads((folder / MLFLOW_RUN).read_bytes())
         return known["run_id"] if known["uri"] == store.shown else None
     except (OSError, ValueError, LookupError, TypeError):
         return None

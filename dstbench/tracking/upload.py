@@ -12,9 +12,19 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dstbench.records.file_names import (
+    BEST_NETWORK,
+    CONFIG,
+    CURVES,
+    FINAL_NETWORK,
+    MIRROR_LOCK,
+    MLFLOW_RUN,
+    RECORD,
+)
 from dstbench.records.record import read
+from dstbench.records.types import Record, Status
 from dstbench.tracking import mlflow_terms
 from dstbench.tracking.store import Store
 from dstbench.utils.files import held, write_atomic
@@ -22,10 +32,9 @@ from dstbench.utils.files import held, write_atomic
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
-RECORD, CURVES, KNOWN = "record.json", "curves.jsonl", "mlflow.json"
-ARTIFACTS = (RECORD, "run.gin", CURVES, "network.pt", "best.pt")
+ARTIFACTS = (RECORD, CONFIG, CURVES, FINAL_NETWORK, BEST_NETWORK)
 
-_STATUS = {"running": "RUNNING", "interrupted": "KILLED", "finished": "FINISHED",
+_STATUS: dict[Status, str] = {"running": "RUNNING", "interrupted": "KILLED", "finished": "FINISHED",
            "diverged": "FAILED", "failed": "FAILED"}  # fmt: skip
 _SENT = "dstbench.artifacts"  # tag: name → sha256 of what was sent
 _METRICS_A_CALL, _PARAMS_A_CALL = 1000, 100  # MLflow's limits
@@ -51,7 +60,7 @@ def mirror(folder: Path, store: Store) -> Mirrored:
     the next pass goes on from there.
     """
     folder = folder.resolve()
-    with held(folder / "mirror.lock", _LOCK_S):
+    with held(folder / MIRROR_LOCK, _LOCK_S):
         record = read(folder / RECORD)  # before the curves: at rest, it then speaks for all of them
         run = _known_run(folder, record, store) or _found_run(folder, record, store)
         _send_tags(store, run, mlflow_terms.tags(record))
@@ -70,17 +79,17 @@ def mirror(folder: Path, store: Store) -> Mirrored:
 # --- which run it is in the store -----------------------------------------------------------------
 
 
-def _identity(record: Mapping[str, Any], store: Store) -> dict[str, str]:
+def _identity(record: Record, store: Store) -> dict[str, str]:
     attempt = record["provenance"]["attempt"]
     return {"uri": store.shown, "experiment_id": store.experiment_id, "attempt": attempt}
 
 
-def _known_run(folder: Path, record: Mapping[str, Any], store: Store) -> "MlflowRun | None":
+def _known_run(folder: Path, record: Record, store: Store) -> "MlflowRun | None":
     """The run that an earlier pass noted, if it is about this attempt and the store has it."""
     from mlflow.exceptions import MlflowException
 
     try:
-        known = json.loads((folder / KNOWN).read_bytes())
+        known = json.loads((folder / MLFLOW_RUN).read_bytes())
         run_id = known.pop("run_id")
         known.pop("place")
     except (OSError, ValueError, KeyError, AttributeError):  # none, or not as we write it
@@ -96,7 +105,7 @@ def _known_run(folder: Path, record: Mapping[str, Any], store: Store) -> "Mlflow
     return run if run.info.lifecycle_stage == "active" else None
 
 
-def _found_run(folder: Path, record: Mapping[str, Any], store: Store) -> "MlflowRun":
+def _found_run(folder: Path, record: Record, store: Store) -> "MlflowRun":
     """The run of this attempt that the store has, or a new one; noted for the next pass."""
     tags = mlflow_terms.tags(record)
     found = store.client.search_runs(
@@ -113,7 +122,7 @@ def _found_run(folder: Path, record: Mapping[str, Any], store: Store) -> "Mlflow
         run = store.client.create_run(store.experiment_id, started, tags, folder.name)
     known = {"run_id": run.info.run_id, "place": store.place_of(run.info.run_id)}
     text = json.dumps(_identity(record, store) | known, indent=1)
-    write_atomic(folder / KNOWN, text.encode())
+    write_atomic(folder / MLFLOW_RUN, text.encode())
     return run
 
 
@@ -174,7 +183,7 @@ def _send_artifacts(store: Store, run: "MlflowRun", folder: Path) -> int:
     return len(lacking)
 
 
-def _send_status(store: Store, run: "MlflowRun", record: Mapping[str, Any]) -> None:
+def _send_status(store: Store, run: "MlflowRun", record: Record) -> None:
     status = _STATUS[record["status"]]
     if status == "RUNNING":
         if run.info.status != status:  # gone on with after an interruption

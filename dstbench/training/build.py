@@ -11,17 +11,18 @@ from torch import nn
 from dstbench.config.registry import lookup
 from dstbench.core.masks import Masks
 from dstbench.core.state import State
+from dstbench.data.images import Shape
 from dstbench.errors import UserError
 from dstbench.models.onednn import disable_onednn_if_unsafe
-from dstbench.training.evaluation import autocast_for
-from dstbench.training.preflight import Shape, _told, refuse_wrong_logits
+from dstbench.models.precision import autocast_for
+from dstbench.training.preflight import _told, refuse_wrong_logits
 from dstbench.training.settings import Run
 
 
 def new_state(
     run: Run,
     num_classes: int,
-    image_shape: tuple[int, int, int],
+    image_shape: Shape,
     total_steps: int,
     device: torch.device,
 ) -> State:

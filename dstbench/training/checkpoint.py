@@ -15,13 +15,13 @@ import torch
 
 from dstbench.core.state import State
 from dstbench.errors import UserError
+from dstbench.records.file_names import CHECKPOINTS
 from dstbench.training.settings import Run
 from dstbench.utils.files import write_atomic
 
 _HEADER = re.compile(rb"dstbench checkpoint 1 generation (\d{12})\n")
 _HEADER_SIZE = len(b"dstbench checkpoint 1 generation 000000000000\n")
 _DIGEST_SIZE = 32
-FILES = ("checkpoint.0.pt", "checkpoint.1.pt")
 
 
 def _dump(payload: dict[str, Any], generation: int) -> bytes:
@@ -61,15 +61,15 @@ def save(folder: Path, payload: dict[str, Any]) -> None:
 
     Raises UserError (disk full, read-only folder), with both as they were.
     """
-    generations = [_generation(folder / name) for name in FILES]
+    generations = [_generation(folder / name) for name in CHECKPOINTS]
     older = generations.index(min(generations))
-    write_atomic(folder / FILES[older], _dump(payload, max(generations) + 1))
+    write_atomic(folder / CHECKPOINTS[older], _dump(payload, max(generations) + 1))
 
 
 def load(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The newest sound checkpoint, or None, and a sentence about each damaged one passed over."""
     complaints: list[str] = []
-    for path in sorted((folder / name for name in FILES), key=_generation, reverse=True):
+    for path in sorted((folder / name for name in CHECKPOINTS), key=_generation, reverse=True):
         if not path.exists():
             continue
         try:
@@ -83,7 +83,7 @@ def load(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
 
 def remove(folder: Path) -> None:
     """Delete the checkpoints of a run that is done."""
-    for name in FILES:
+    for name in CHECKPOINTS:
         (folder / name).unlink(missing_ok=True)
 
 

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-Autocast = Callable[[], torch.autocast]
-
+from dstbench.models.precision import Autocast
 
 Total = Callable[[Sequence[float]], Sequence[float]]  # sums here → sums over all processes
 
@@ -25,11 +24,6 @@ class Scores(NamedTuple):
     accuracy: float
     loss: float
     top5: float | None
-
-
-def autocast_for(precision: str, device: torch.device) -> Autocast:
-    """The context in which networks run: bfloat16 autocast, or nothing for fp32."""
-    return lambda: torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @torch.no_grad()

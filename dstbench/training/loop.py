@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.data.batch_plan import Stream
-from dstbench.training.evaluation import Autocast
+from dstbench.models.precision import Autocast
 from dstbench.training.meters import add_to_meters_
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from dstbench.records.types import TrainMeters
 from dstbench.training.evaluation import Total
 
 METERS = ("train/loss", "train/correct", "train/images", "train/not_finite")
@@ -20,10 +21,10 @@ def add_to_meters_(memory: dict[str, Tensor], loss: Tensor, logits: Tensor, y: T
     memory["train/not_finite"] += ~torch.isfinite(loss)
 
 
-def read_meters_(memory: dict[str, Tensor]) -> dict[str, float]:
+def read_meters_(memory: dict[str, Tensor]) -> TrainMeters:
     """The epoch's mean loss and accuracy (percent); the sums start again from zero."""
     images = float(memory["train/images"])
-    result = {
+    result: TrainMeters = {
         "train_loss": float(memory["train/loss"]) / images,
         "train_accuracy": 100 * float(memory["train/correct"]) / images,
     }

@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchPlan
+from dstbench.data.images import Shape
 from dstbench.errors import UserError
 from dstbench.models.copies import preserve_rng, shadow
-from dstbench.training.evaluation import Autocast
+from dstbench.models.precision import Autocast
 from dstbench.training.runtime_options import RuntimeOptions
-
-Shape = tuple[int, int, int]
 
 
 def refuse_wrong_logits(

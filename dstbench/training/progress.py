@@ -3,10 +3,11 @@
 import os
 import sys
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from dstbench.records.types import EpochLine
 
 
 class _Console(Console):
@@ -49,7 +50,7 @@ class Reporter:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step)
 
-    def epoch(self, line: dict[str, Any], epochs: int, seconds: float) -> None:
+    def epoch(self, line: EpochLine, epochs: int, seconds: float) -> None:
         """One line about a finished epoch."""
         now, last = time.monotonic(), line["epoch"] == epochs
         thinned = not self.console.is_terminal and now - self._last_line < 1.0 and not last

@@ -7,9 +7,13 @@ from typing import Any
 from dstbench.config.identity import Resolved
 from dstbench.data.images import Dataset
 from dstbench.errors import UserError
-from dstbench.records import naming, sessions
-from dstbench.records.run_folder import RECORD, RunFolder
-from dstbench.records.summary import summary
+from dstbench.records import session_history
+from dstbench.records.file_names import RECORD
+from dstbench.records.record import OVER
+from dstbench.records.run_folder import RunFolder
+from dstbench.records.run_name import run_name as name_of
+from dstbench.records.run_summary import run_summary
+from dstbench.records.types import Record
 from dstbench.tracking.live_mirror import Mirror, mirrored_to
 from dstbench.training.distributed.follower import NullRunFolder
 from dstbench.training.progress import Reporter
@@ -17,8 +21,6 @@ from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
 from dstbench.training.trainer import Session
 from dstbench.utils.signals import Interrupted
-
-DONE = ("finished", "diverged")
 
 
 def carry_out(run: Run, resolved: Resolved, place: RuntimeOptions, report: Reporter) -> int:
@@ -34,7 +36,7 @@ def carry_out(run: Run, resolved: Resolved, place: RuntimeOptions, report: Repor
             if record is not None:
                 refuse_other_contents(record, dataset, place, path)
         record = ranks.from_first(record)
-        if record is not None and record["status"] in DONE:
+        if record is not None and record["status"] in OVER:
             report.note("This run is done already; --fresh starts it over.")
             tracked = mirrored_to(path)
         else:
@@ -50,7 +52,7 @@ def carry_out(run: Run, resolved: Resolved, place: RuntimeOptions, report: Repor
                 return error.exit_code
             tracked = mirror.finish(timeout_s=30)
         if ranks.first:
-            print(summary(record, str(path / RECORD), tracked))
+            print(run_summary(record, str(path / RECORD), tracked))
         return 0 if record["status"] == "finished" else 1
 
 
@@ -66,7 +68,7 @@ def loaded(run: Run, place: RuntimeOptions) -> Dataset[Any]:
 
 
 def refuse_other_contents(
-    record: dict[str, Any], dataset: Dataset[Any], place: RuntimeOptions, path: Path
+    record: Record, dataset: Dataset[Any], place: RuntimeOptions, path: Path
 ) -> None:
     """Raise UserError if the record is of other images, or of other plugins, than there are now."""
     provenance = record["provenance"]
@@ -75,14 +77,12 @@ def refuse_other_contents(
             f"{path} holds results on other images than {dataset.name} has now. Give your data "
             "another name, or start over with --fresh."
         )
-    sessions.refuse_changed_plugins(
-        provenance.get("plugins", {}), sessions.hashes(place.plugins), path
+    session_history.refuse_changed_plugins(
+        provenance.get("plugins", {}), session_history.plugin_hashes(place.plugins), path
     )
 
 
 def run_name(run: Run, resolved: Resolved) -> str:
     """Folder name of a run."""
     method, model = run.method, run.model.__name__
-    return naming.run_name(
-        method.name, run.dataset, model, method.sparsity, run.seed, resolved.sha256
-    )
+    return name_of(method.name, run.dataset, model, method.sparsity, run.seed, resolved.sha256)

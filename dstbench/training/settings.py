@@ -9,6 +9,7 @@ from torch import nn
 from dstbench.config.registry import SUPPLIED, lookup, register
 from dstbench.core.method import Method
 from dstbench.core.schedules import Schedule
+from dstbench.data.images import Shape
 from dstbench.data.preprocessing import Pipeline
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.errors import UserError, did_you_mean, require
@@ -73,7 +74,7 @@ class Run:
         factor = 1.0 if self.lr_schedule is None else self.lr_schedule(progress)
         return self.optimizer.lr * factor
 
-    def build_model(self, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    def build_model(self, num_classes: int, image_shape: Shape) -> nn.Module:
         """The network with this run's initial weights.
 
         image_shape: (channels, height, width). A model is given those of num_classes, in_channels

@@ -21,10 +21,12 @@ from dstbench.config.resolver import Config
 from dstbench.core.masks import Masks
 from dstbench.core.packing import load_network_
 from dstbench.core.state import State
+from dstbench.data.images import Shape
 from dstbench.errors import UserError
 from dstbench.models.copies import preserve_rng
 from dstbench.records import record
-from dstbench.records.run_folder import BEST, FINAL, RECORD
+from dstbench.records.file_names import BEST_NETWORK, CONFIG, FINAL_NETWORK, RECORD
+from dstbench.records.types import Record
 from dstbench.training import registered
 from dstbench.training.build import new_state
 from dstbench.training.settings import Run
@@ -47,8 +49,8 @@ class TrainedNetwork:
 
     model: nn.Module
     masks: Masks
-    record: dict[str, Any]
-    image_shape: tuple[int, int, int]
+    record: Record
+    image_shape: Shape
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -75,7 +77,7 @@ def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> Trai
             f"{folder}: this run is not finished ({told['status']}), so it has no "
             "network yet. Start it again, or choose another."
         )
-    payload = _payload(folder / (BEST if best else FINAL), told)
+    payload = _payload(folder / (BEST_NETWORK if best else FINAL_NETWORK), told)
     channels, height, width = payload["image_shape"]
     shape = (channels, height, width)
     try:
@@ -97,7 +99,7 @@ def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> Trai
     )  # fmt: skip
 
 
-def _payload(path: Path, told: dict[str, Any]) -> dict[str, Any]:
+def _payload(path: Path, told: Record) -> dict[str, Any]:
     """What a network's file holds. Raises UserError for one that cannot be used."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -132,11 +134,11 @@ def _configured(text: str, files: Sequence[Path]) -> Run:
     """The run that a resolved gin text describes."""
     plugins.load(files)
     config = Config()
-    config.add_text(text, "run.gin")
+    config.add_text(text, CONFIG)
     return config.build(config.resolve())
 
 
-def _built(run: Run, shape: tuple[int, int, int], classes: int) -> State:
+def _built(run: Run, shape: Shape, classes: int) -> State:
     """The State of a run after its `finish`, its tensors of no meaning yet."""
     with preserve_rng(torch.empty(0)):
         state = new_state(run, classes, shape, 1, torch.device("cpu"))

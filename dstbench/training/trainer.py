@@ -20,25 +20,28 @@ from dstbench.core.state import State
 from dstbench.data.images import Dataset
 from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
-from dstbench.metrics import collapse, health
-from dstbench.metrics.collapse import Collapse, majority_class_fraction
+from dstbench.metrics import health
+from dstbench.metrics.collapse import CollapseDetector, is_collapsed, majority_class_fraction
 from dstbench.metrics.cost import cost, training_only_parameters
-from dstbench.records import provenance as provenance_module
-from dstbench.records import record, sessions
-from dstbench.records.run_folder import BEST, FINAL, RunFolder
+from dstbench.models.precision import autocast_for
+from dstbench.records import record, session_history
+from dstbench.records.file_names import BEST_NETWORK, FINAL_NETWORK
+from dstbench.records.provenance import collect_provenance
+from dstbench.records.run_folder import RunFolder
+from dstbench.records.types import EpochLine, Provenance, Record, SessionEntry
 from dstbench.training import checkpoint
 from dstbench.training.build import new_state
 from dstbench.training.checkpoint import load_
 from dstbench.training.distributed.data_parallel import DataParallelMethod, align_
 from dstbench.training.divergence import Diverged, refuse_divergence
-from dstbench.training.evaluation import Scores, autocast_for, evaluate
+from dstbench.training.evaluation import Scores, evaluate
 from dstbench.training.loop import train
 from dstbench.training.meters import clear_meters_, pool_meters_, read_meters_
 from dstbench.training.preflight import refuse_small_batches
 from dstbench.training.progress import Reporter
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
-from dstbench.utils.signals import Interrupted, Stop
+from dstbench.utils.signals import GracefulStop, Interrupted
 
 
 class Session:
@@ -60,13 +63,13 @@ class Session:
         self.dataset = dataset
         self.feed = DataLoaders(run, dataset, place)
         split = self.feed.split
-        self.collapse = Collapse(dataset.train.labels[split.train], split.val.labels)
+        self.collapse = CollapseDetector(dataset.train.labels[split.train], split.val.labels)
         self.portions = self.feed.training.portions
         self.total_steps = run.epochs * self.portions.steps_per_epoch
         run.method.check(self.total_steps)
         self.settled = run.method.final_structure_step(self.total_steps)
 
-    def go(self) -> dict[str, Any]:
+    def go(self) -> Record:
         """Train what is left and return the finished (or diverged) record.
 
         Raises Interrupted after a signal, with everything saved. Before the first step there is
@@ -80,7 +83,7 @@ class Session:
         self.last_save, self.save_seconds = time.monotonic(), 0.0
         self.epoch_began = time.monotonic()
         self.report.start(state.step, state.total_steps)
-        with Stop() as self.stop:  # until the record is written
+        with GracefulStop() as self.stop:  # until the record is written
             try:
                 self.train(state)
                 self.finish(state)
@@ -138,11 +141,12 @@ class Session:
         align_(state, self.ranks, run.seed)
         return state
 
-    def describe(self, state: State) -> dict[str, Any]:
+    def describe(self, state: State) -> Record:
         """The record of a run that is under way."""
         run = self.run
-        before = (self.folder.record() or {"provenance": {}})["provenance"]
-        provenance = provenance_module.provenance(
+        earlier = self.folder.record()
+        before = earlier["provenance"] if earlier else None
+        provenance = collect_provenance(
             command=self.place.command,
             device=_device_name(self.place.device),
             threads=torch.get_num_threads(),
@@ -153,9 +157,9 @@ class Session:
         provenance |= {
             "processes": self.ranks.size,
             "sync_batch_norm": self.place.sync_batch_norm,
-            "plugins": sessions.hashes(self.place.plugins),
+            "plugins": session_history.plugin_hashes(self.place.plugins),
         }
-        provenance["history"] = self.noted(before.get("history", []), provenance)
+        provenance["history"] = self.noted(before.get("history", []) if before else [], provenance)
         return record.new(
             method=run.method.name,
             dataset=self.dataset.name,
@@ -169,14 +173,12 @@ class Session:
             provenance=provenance,
         )
 
-    def noted(
-        self, earlier: list[dict[str, Any]], provenance: dict[str, Any]
-    ) -> list[dict[str, Any]]:
+    def noted(self, earlier: list[SessionEntry], provenance: Provenance) -> list[SessionEntry]:
         """The run's sessions with this one, whose differences from the last are told."""
-        session = sessions.session(provenance, self.started)
+        session = session_history.session_entry(provenance, self.started)
         if self.sessions == 1:
             return [session]
-        if earlier and (differences := sessions.differences(earlier[-1], session)):
+        if earlier and (differences := session_history.differences(earlier[-1], session)):
             self.report.note(
                 f"Not as in the session before: {', '.join(differences)}. The result may differ "
                 "from that of a run that was never interrupted; the record says so."
@@ -227,7 +229,7 @@ class Session:
         scores = self.scores(state, self.feed.validation(epoch))
         if not math.isfinite(scores.loss):
             raise Diverged(f"the validation loss is NaN or infinite after epoch {epoch}")
-        line = {
+        line: EpochLine = {
             "epoch": epoch,
             "step": state.step,
             "time": time.time(),
@@ -246,7 +248,7 @@ class Session:
         now = time.monotonic()
         self.report.epoch(line, self.run.epochs, now - self.epoch_began)
         self.epoch_began = now
-        if said := self.collapse.noticed(state.curves):
+        if said := self.collapse.check(state.curves):
             self.report.note(said)
 
     def scores(self, state: State, batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
@@ -266,12 +268,12 @@ class Session:
         counted["training_only_parameters"] = training_only
         last = health.measure(state, *self.feed.health_batch(), self.autocast)
         measured = state.sparsity
-        self.write_network(FINAL, state)
+        self.write_network(FINAL_NETWORK, state)
         at_best = None
         if best:
             load_network_(state.model, state.masks, best["network"])
             at_best = self.scores(state, self.feed.test())
-            self.write_network(BEST, state)
+            self.write_network(BEST_NETWORK, state)
         labels = self.dataset.test.labels
         chance, share = majority_class_fraction(labels), last["live_path_share"]
         self.record |= {
@@ -293,7 +295,7 @@ class Session:
             "cost": counted,
             "health": {
                 **last,
-                "collapsed": collapse.collapsed(share, final.accuracy, chance, len(labels)),
+                "collapsed": is_collapsed(share, final.accuracy, chance, len(labels)),
             },
         }
         if final.top5 is not None:

@@ -5,20 +5,19 @@ values; a method that looks at the weights to choose its masks, as SynFlow does,
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
 from dstbench.config.choices import Choices
 from dstbench.core.masks import Masks
 from dstbench.data.datasets import KNOWN, Known
+from dstbench.data.images import Shape
 from dstbench.errors import UserError
 from dstbench.metrics.cost import cost, training_only_parameters
+from dstbench.records.types import Cost, CostReport
 from dstbench.training.build import new_state
 from dstbench.training.configure import assemble
 from dstbench.training.settings import Run
-
-Shape = tuple[int, int, int]
 
 
 def figures(
@@ -26,7 +25,7 @@ def figures(
     image: Shape | None = None,
     classes: int | None = None,
     note: Callable[[str], None] = lambda text: None,
-) -> dict[str, Any]:
+) -> CostReport:
     """What `dstbench cost --json` prints: which run it is, its sparsity, and what `cost` counts.
 
     image: (channels, height, width) of one image. classes: how many there are. None takes either
@@ -85,7 +84,7 @@ def shape_from(text: str) -> Shape:
 
 def count(
     run: Run, shape: Shape, classes: int, note: Callable[[str], None] = lambda text: None
-) -> dict[str, Any]:
+) -> Cost:
     """The cost of the run's finished network for one image, as metrics.cost gives it."""
     try:
         return count_on(torch.device("meta"), run, shape, classes)
@@ -97,7 +96,7 @@ def count(
     return count_on(torch.device("cpu"), run, shape, classes)
 
 
-def count_on(device: torch.device, run: Run, shape: Shape, classes: int) -> dict[str, Any]:
+def count_on(device: torch.device, run: Run, shape: Shape, classes: int) -> Cost:
     """The same, with the network on `device`; "meta" has shapes and no values."""
     state = new_state(run, classes, shape, 1, device)
     run.method.init_masks(state)

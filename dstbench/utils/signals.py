@@ -1,21 +1,26 @@
-"""Stopping between two steps when a signal asks for it, so that nothing is lost."""
+"""Graceful stop: SIGTERM and Ctrl-C end a run between two steps, so that its state is saved."""
 
 import signal
 from types import FrameType, TracebackType
 
 
 class Interrupted(Exception):
-    """A signal asked the run to stop; the State is whole."""
+    """A signal stopped the run between two steps; its State is complete.
+
+    exit_code: 128 + the signal's number, as shells report it.
+    """
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
 
 
-class Stop:
-    """Notes SIGTERM and Ctrl-C while entered; a second Ctrl-C stops at once, as usual.
+class GracefulStop:
+    """Records SIGTERM and Ctrl-C instead of acting on them, as a context manager.
 
-    A second SIGTERM says nothing new: whoever sends several means the same by all of them.
+    A second Ctrl-C raises KeyboardInterrupt at once. Repeated SIGTERMs are ignored.
+
+    received: number of the last signal, or None.
     """
 
     _signals = (signal.SIGTERM, signal.SIGINT)
@@ -23,8 +28,8 @@ class Stop:
     def __init__(self) -> None:
         self.received: int | None = None
 
-    def __enter__(self) -> "Stop":
-        self._before = {number: signal.signal(number, self._note) for number in self._signals}
+    def __enter__(self) -> "GracefulStop":
+        self._before = {number: signal.signal(number, self._record) for number in self._signals}
         return self
 
     def __exit__(
@@ -36,12 +41,12 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
             signal.default_int_handler(number, frame)
         self.received = number
 
-    def raise_if_asked(self) -> None:
-        """Raise Interrupted if a signal has come."""
+    def raise_if_received(self) -> None:
+        """Raise Interrupted if a signal was received."""
         if self.received is not None:
             raise Interrupted(self.received)

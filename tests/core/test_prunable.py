@@ -11,7 +11,7 @@ from dstbench.core.masks import Masks
 from dstbench.core.prunable import left_out, prunable
 from dstbench.core.selection import random_subset
 from dstbench.metrics.cost import cost
-from dstbench.metrics.live_paths import live_path_share
+from dstbench.metrics.live_paths import find_live_paths
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def test_a_perceptron_costs_a_mac_a_live_weight(perceptron):
     assert counted["macs"] == 4 + 24
     assert counted["dense_macs"] == 96 + 24
     assert counted["left_out"] == {"1.bias": 8, "3.bias": 3}
-    paths = live_path_share(perceptron, masks, (3, 2, 2))
+    paths = find_live_paths(perceptron, masks, (3, 2, 2))
     assert paths.on_path == {"1.weight": 4, "3.weight": 9}  # 3 units reach the 3 logits
-    assert paths.share == pytest.approx(13 / 28)
+    assert paths.fraction == pytest.approx(13 / 28)
 
 
 def test_a_transformer_has_projections_and_leaves_out_embeddings(transformer):
@@ -86,8 +86,8 @@ def test_a_transformer_can_be_masked(transformer):
 
 
 def test_a_transformer_has_no_live_path_share_and_says_why(transformer):
-    paths = live_path_share(transformer, Masks(transformer), (3, 8, 8))
-    assert paths.share is None and paths.on_path is None
+    paths = find_live_paths(transformer, Masks(transformer), (3, 8, 8))
+    assert paths.fraction is None and paths.on_path is None
     assert "LayerNorm at encoder.layers.encoder_layer_0.ln_1" in paths.reason
     assert paths.effective_sparsity(100) is None
 

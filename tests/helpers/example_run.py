@@ -5,8 +5,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from dstbench.records import provenance
 from dstbench.records import record as records
+from dstbench.records.provenance import collect_provenance
 
 CONFIG = "import dstbench.methods.rigl\nRun.seed = 0\nrigl/Cosine.start = 0.5\nRun.name = 'a = b'\n"
 STARTED = 1_700_000_000.25
@@ -23,7 +23,7 @@ class ExampleRun:
             method="RigL", dataset="digits", model="ResNet20", recipe="digits", protocol="strict",
             precision="fp32", seed=3, sparsity={"asked": 0.9, "measured": 0.9, "effective": None},
             config={"text": CONFIG, "sha256": "c0ffee"},
-            provenance=provenance.provenance(
+            provenance=collect_provenance(
                 command=["dstbench", "run"], device="cpu", threads=1, dataset_sha256="d161",
                 sessions=1, before=before,
             ),

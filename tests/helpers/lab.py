@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from dstbench.records import record as records
-from dstbench.records.naming import run_name
+from dstbench.records.run_name import run_name
 from dstbench.sparsity import live_total
 
 PRUNABLE = 100_000

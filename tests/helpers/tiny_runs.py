@@ -9,9 +9,9 @@ from torch import nn
 from dstbench.core.masks import Masks
 from dstbench.core.method import Method
 from dstbench.core.state import State
+from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import BasicBlock, Bottleneck, ResNet
 from dstbench.optim.settings import SGD
-from dstbench.training.evaluation import autocast_for
 from dstbench.training.loop import train
 
 IMAGE = (3, 4, 4)

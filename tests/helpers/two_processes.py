@@ -23,11 +23,11 @@ from dstbench.data.in_memory import InMemoryBatches
 from dstbench.data.preprocessing import Pipeline
 from dstbench.errors import UserError
 from dstbench.methods.rigl import RigL
+from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import ResNet20
 from dstbench.optim.settings import SGD
 from dstbench.training.distributed.data_parallel import DataParallelMethod
 from dstbench.training.distributed.process_group import ALONE, ProcessGroup, joined
-from dstbench.training.evaluation import autocast_for
 from dstbench.training.loop import train
 
 COUNT, BATCH, EPOCHS = 21, 8, 5  # batches of 8, 8 and 5: shares of 4 and 4, and of 2 and 3

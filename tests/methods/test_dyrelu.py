@@ -29,7 +29,7 @@ from dstbench.errors import UserError
 from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing, _Dynamic
 from dstbench.methods.rigl import RigL
 from dstbench.metrics.cost import cost
-from dstbench.metrics.live_paths import live_path_share
+from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.resnet import ResNet34, ResNet50
 from dstbench.optim.settings import SGD, Adam, TorchOptimizer
 
@@ -258,7 +258,7 @@ def test_every_relu_is_replaced_and_none_of_it_is_prunable():
     counted = cost(net, state.masks, IMAGE)
     plain = tiny_resnet("bottleneck", (2, 1))
     assert counted["macs"] == cost(plain, Masks(plain), IMAGE)["macs"]
-    assert live_path_share(net, state.masks, IMAGE).share == 1
+    assert find_live_paths(net, state.masks, IMAGE).fraction == 1
     for module in dyrelus(net):
         assert module.squeeze_weight.shape[1] == module.channels
 

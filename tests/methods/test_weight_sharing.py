@@ -21,7 +21,7 @@ from dstbench.errors import UserError
 from dstbench.methods.rigl import RigL
 from dstbench.methods.weight_sharing import SharedConv2d, WeightSharing
 from dstbench.metrics.cost import cost
-from dstbench.metrics.live_paths import live_path_share
+from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.resnet import ResNet34, ResNet50
 
 
@@ -215,8 +215,8 @@ def test_costs_and_paths_see_every_use():
         layers["stages.0.1.conv1.weight"]["uses"] == 3 == layers["stages.0.1.conv2.weight"]["uses"]
     )
     assert counted["stored_weights"] < counted["prunable_weights"] == dense["stored_weights"]
-    share = live_path_share(net, state.masks, IMAGE)
-    assert share.reason is None and 0 < share.share <= 1
+    paths = find_live_paths(net, state.masks, IMAGE)
+    assert paths.reason is None and 0 < paths.fraction <= 1
 
 
 def test_resuming_is_exact_and_the_tensor_is_one_again():

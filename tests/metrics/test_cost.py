@@ -1,4 +1,4 @@
-"""Costs against counts made by hand, against another counter, and against the paper's table."""
+"""Cost against hand counts, torch's FLOP counter, and the tables of the paper."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ def by_name(counted: dict) -> dict:
     return {layer["name"]: layer for layer in counted["layers"]}
 
 
-def test_a_small_network_by_hand():
+def test_cost_of_small_network_matches_hand_count():
     model = nn.Sequential(
         nn.Conv2d(1, 2, 3, padding=1),  # 18 weights at 4·4 positions
         nn.ReLU(),
@@ -69,11 +69,11 @@ def test_a_small_network_by_hand():
         (nn.Linear(4, 3), (6, 4), 6),
     ],
 )
-def test_positions(layer, shape, positions):
+def test_uses_counts_output_positions(layer, shape, positions):
     assert uses(layer, shape) == [Use("weight", (positions,))]
 
 
-def test_another_counter_agrees():
+def test_cost_matches_torch_flop_counter():
     model = ResNet20(10, width=4).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 3, 32, 32))
@@ -93,7 +93,7 @@ class Twice(nn.Module):
         return F.conv2d(self.conv(x), self.weight * self.scale, stride=2, padding=1)
 
 
-def test_a_shared_tensor_costs_at_every_use_and_is_stored_once():
+def test_cost_of_shared_tensor_has_macs_per_use_and_storage_once():
     model = Twice()
     masks = Masks(model)
     masks.write_("weight", torch.tensor([0, 1, 2, 3, 4]))
@@ -106,7 +106,7 @@ def test_a_shared_tensor_costs_at_every_use_and_is_stored_once():
     assert counted["left_out"] == {"scale": 1}
 
 
-def test_a_tensor_that_no_counted_function_uses_is_named():
+def test_cost_lists_unused_tensor():
     class Product(nn.Module):
         def __init__(self):
             super().__init__()
@@ -131,7 +131,7 @@ class Attends(nn.Module):
         return self.attention(x, key=self.memory, value=self.memory)[0]
 
 
-def test_attention_to_another_sequence_charges_each_projection_its_own_tokens():
+def test_cost_of_cross_attention_counts_tokens_per_projection():
     model = Attends()
     masks = Masks(model)
     # Rows of the packed projection: 4 of the query, 4 of the key, 4 of the value; 4 weights each.
@@ -143,21 +143,21 @@ def test_attention_to_another_sequence_charges_each_projection_its_own_tokens():
     assert layers["attention.out_proj.weight"]["macs"] == 16 * 5
 
 
-def test_attention_with_keys_of_another_width():
+def test_cost_of_attention_with_other_key_width():
     layers = by_name(cost(model := Attends(kdim=6, vdim=6), Masks(model), (5, 4)))
     assert layers["attention.q_proj_weight"]["macs"] == 16 * 5
     assert layers["attention.k_proj_weight"]["macs"] == 24 * 3
     assert layers["attention.v_proj_weight"]["macs"] == 24 * 3
 
 
-def test_a_transformer_layer_that_has_a_fast_path():
+def test_cost_of_transformer_layer_with_fast_path():
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
     counted = cost(layer, Masks(layer), (5, 8))
     assert counted["dense_macs"] == 5 * (4 * 64 + 2 * 128)
 
 
 @pytest.mark.parametrize("sparsity, million_macs", [(0.9995, "1.47"), (0.9999, "0.29")])
-def test_erk_on_resnet50_costs_what_the_paper_implies(sparsity, million_macs):
+def test_cost_of_erk_resnet50_matches_paper(sparsity, million_macs):
     state = State(ResNet50(10), (3, 32, 32), seed=0, total_steps=1)
     ERK(sparsity).init_masks(state)
     counted = cost(state.model, state.masks, (3, 32, 32), state.dense_numel)
@@ -166,7 +166,7 @@ def test_erk_on_resnet50_costs_what_the_paper_implies(sparsity, million_macs):
 
 
 @pytest.mark.parametrize("sparsity, million_macs", [(0.9995, "2.59"), (0.9999, "0.52")])
-def test_shared_blocks_cost_what_the_paper_prints(sparsity, million_macs):
+def test_cost_of_shared_blocks_matches_paper(sparsity, million_macs):
     state = State(ResNet50(10), (3, 32, 32), seed=0, total_steps=1)
     for stage in state.model.stages:
         for block in stage[2:]:
@@ -198,7 +198,7 @@ class NeedsValues(nn.Module):
 
 
 @pytest.mark.parametrize("model", [ResNet20(10, width=2), NeedsValues()], ids=["resnet", "values"])
-def test_the_model_is_untouched(model):
+def test_cost_leaves_model_unchanged(model):
     shape = (3, 8, 8) if isinstance(model, ResNet20) else (4,)
     model.train()
     next(model.children()).eval()
@@ -227,7 +227,7 @@ def operated(part, model, shape):
     return state
 
 
-def test_a_fixed_transform_costs_at_every_position_on_top_of_the_weights():
+def test_cost_adds_dense_offset_at_every_position():
     model = nn.Sequential(
         nn.Conv2d(2, 8, 3, padding=1, bias=False),  # q = max(8, 2·9) = 18 at 16 positions
         nn.Flatten(),
@@ -248,7 +248,7 @@ def test_a_fixed_transform_costs_at_every_position_on_top_of_the_weights():
     assert counted["deployed_bytes"] == 2 * (4 + 1) + 4 * 512 + 2 * 4
 
 
-def test_what_is_for_training_only_is_counted_apart_and_not_deployed():
+def test_cost_counts_training_only_parameters_separately():
     plain = ResNet20(10, width=4)
     without = cost(plain, Masks(plain), (3, 8, 8))
     part = DyReLUPhasing(reduction=4)
@@ -267,14 +267,14 @@ def test_what_is_for_training_only_is_counted_apart_and_not_deployed():
 
 
 @pytest.mark.parametrize(("size", "index"), [(256, 1), (257, 2), (65_536, 2), (65_537, 4)])
-def test_a_position_takes_the_fewest_bytes_that_number_the_elements(size, index):
+def test_deployed_bytes_use_smallest_index_type(size, index):
     model = nn.Linear(size, 1, bias=False)
     masks = Masks(model)
     masks.write_("weight", torch.tensor([0, 1, size - 1]))
     assert deployed_bytes(model, masks) == 3 * (4 + index)
 
 
-def test_a_tensor_is_deployed_whole_where_that_takes_less():
+def test_deployed_bytes_store_dense_tensor_if_smaller():
     model = nn.Linear(100, 1, bias=False)
     masks = Masks(model)
     masks.write_("weight", torch.arange(79))
@@ -283,11 +283,11 @@ def test_a_tensor_is_deployed_whole_where_that_takes_less():
     assert deployed_bytes(model, masks) == 400
 
 
-def test_batch_norm_is_deployed_without_its_counter():
+def test_deployed_bytes_skip_num_batches_tracked():
     model = nn.BatchNorm2d(6)
     assert deployed_bytes(model, Masks(model)) == 4 * 4 * 6
 
 
-def test_shared_tensors_are_deployed_once():
+def test_deployed_bytes_count_shared_tensor_once():
     model = Twice()
     assert deployed_bytes(model, Masks(model)) == 4 * (36 + 1)

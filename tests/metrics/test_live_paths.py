@@ -1,4 +1,4 @@
-"""Live paths against networks whose answer is plain to see, and against walking every path."""
+"""find_live_paths against hand-counted networks and against a graph search."""
 
 import copy
 from itertools import pairwise
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from dstbench.core.budgets import ERK
 from dstbench.core.masks import Masks
 from dstbench.core.state import State
-from dstbench.metrics.live_paths import live_path_share
+from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.resnet import ResNet20, ResNet34, ResNet50
 
 
 def masked(model: nn.Module, **live: list[int]) -> Masks:
-    """Masks with the given live positions; the keyword `_0` stands for the tensor `0.weight`."""
+    """Return masks with the given flat indices live; keyword `_0` means tensor `0.weight`."""
     masks = Masks(model)
     for key, positions in live.items():
         index = torch.tensor(positions, dtype=torch.int64)
@@ -25,27 +25,27 @@ def masked(model: nn.Module, **live: list[int]) -> Masks:
     return masks
 
 
-def test_a_cut_chain():
+def test_live_paths_of_cut_and_joined_chain():
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
-    # input 0 → unit 0, and unit 1 → logit 1: nothing meets. Biases would feed unit 1.
-    cut = live_path_share(model, masked(model, _0=[0], _2=[3]), (2,))
-    assert (cut.share, cut.on_path, cut.reason) == (0.0, {"0.weight": 0, "2.weight": 0}, None)
+    # input 0 → unit 0, and unit 1 → logit 1: the chain is cut. Biases would feed unit 1.
+    cut = find_live_paths(model, masked(model, _0=[0], _2=[3]), (2,))
+    assert (cut.fraction, cut.on_path, cut.reason) == (0.0, {"0.weight": 0, "2.weight": 0}, None)
     # input 0 → unit 0 → logit 1 is a path; input 1 → unit 1 leads nowhere.
-    joined = live_path_share(model, masked(model, _0=[0, 3], _2=[2]), (2,))
+    joined = find_live_paths(model, masked(model, _0=[0, 3], _2=[2]), (2,))
     assert joined.on_path == {"0.weight": 1, "2.weight": 1}
-    assert joined.share == pytest.approx(2 / 3)
+    assert joined.fraction == pytest.approx(2 / 3)
     assert joined.effective_sparsity(8) == 1 - 2 / 8
 
 
-def test_no_live_weight_at_all():
+def test_live_path_fraction_is_zero_without_live_weights():
     model = nn.Sequential(nn.Linear(2, 2))
-    assert live_path_share(model, masked(model, _0=[]), (2,)).share == 0.0
+    assert find_live_paths(model, masked(model, _0=[]), (2,)).fraction == 0.0
 
 
-def test_an_unmasked_tensor_is_all_live():
+def test_live_paths_treat_unmasked_tensor_as_live():
     model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))
-    assert live_path_share(model, Masks(model), (2,)).share == 1.0
-    half = live_path_share(model, masked(model, _0=[0, 1]), (2,))
+    assert find_live_paths(model, Masks(model), (2,)).fraction == 1.0
+    half = find_live_paths(model, masked(model, _0=[0, 1]), (2,))
     assert half.on_path == {"0.weight": 2, "2.weight": 2}
 
 
@@ -60,66 +60,66 @@ class Residual(nn.Module):
         return self.last(torch.relu(self.norm(self.branch(x)) + x)).mean((2, 3))
 
 
-def test_a_residual_addition_joins_paths():
+def test_live_paths_join_at_residual_addition():
     model = Residual()
     nn.init.ones_(model.norm.bias)
     # Channel 0 lives by the shortcut alone. The branch makes channel 1 of it, which nobody reads.
     masks = masked(model, first=[0], branch=[2], last=[0])
-    assert live_path_share(model, masks, (2, 3, 3)).on_path == {
+    assert find_live_paths(model, masks, (2, 3, 3)).on_path == {
         "first.weight": 1, "branch.weight": 0, "last.weight": 1,
     }  # fmt: skip
     # Now the last layer reads channel 1, which only the branch feeds.
     masks = masked(model, first=[0], branch=[2], last=[1])
-    assert live_path_share(model, masks, (2, 3, 3)).share == 1.0
+    assert find_live_paths(model, masks, (2, 3, 3)).fraction == 1.0
 
 
-def test_a_weight_that_sees_only_padding_is_on_no_path():
+def test_live_paths_exclude_weight_on_padding_only():
     model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Flatten())
-    assert live_path_share(model, Masks(model), (1, 1, 1)).on_path == {"0.weight": 1}
+    assert find_live_paths(model, Masks(model), (1, 1, 1)).on_path == {"0.weight": 1}
     # On 1×2 pixels: the centre, and its two neighbours in the row.
-    assert live_path_share(model, Masks(model), (1, 1, 2)).on_path == {"0.weight": 3}
+    assert find_live_paths(model, Masks(model), (1, 1, 2)).on_path == {"0.weight": 3}
 
 
 @pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AdaptiveMaxPool2d(1)])
-def test_a_maximum_passes_all_its_inputs_on(pool):
+def test_live_paths_pass_all_inputs_of_max_pooling(pool):
     # Two corners of the kernel reach the image at two different pixels of the pooled window.
     model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), pool, nn.Flatten())
-    assert live_path_share(model, masked(model, _0=[0, 8]), (1, 2, 2)).share == 1.0
+    assert find_live_paths(model, masked(model, _0=[0, 8]), (1, 2, 2)).fraction == 1.0
 
 
-def test_a_module_may_stand_in_several_places():
+def test_live_paths_with_repeated_module():
     pool, norm = nn.MaxPool2d(2), nn.BatchNorm2d(1)
     model = nn.Sequential(nn.Conv2d(1, 1, 1), norm, pool, nn.Conv2d(1, 1, 1), norm, pool)
-    assert live_path_share(model, Masks(model), (1, 4, 4)).share == 1.0
+    assert find_live_paths(model, Masks(model), (1, 4, 4)).fraction == 1.0
 
 
-def test_a_shared_weight_counts_if_any_use_does():
+def test_shared_weight_is_on_path_if_any_use_is():
     first, second = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
     second.weight = first.weight
     model = nn.Sequential(first, nn.ReLU(), second)
     # 0 → 1, then 0 → 1 again: the first use ends in a unit that the second does not read.
-    assert live_path_share(model, masked(model, _0=[2]), (2,)).share == 0.0
+    assert find_live_paths(model, masked(model, _0=[2]), (2,)).fraction == 0.0
     # With 1 → 1 added, 0 → 1 → 1 is a path, which uses 0 → 1 only in the first layer.
-    assert live_path_share(model, masked(model, _0=[2, 3]), (2,)).share == 1.0
+    assert find_live_paths(model, masked(model, _0=[2, 3]), (2,)).fraction == 1.0
 
 
-def test_depth_neither_overflows_nor_vanishes():
+def test_live_paths_of_300_layers_neither_overflow_nor_underflow():
     layers = [layer for _ in range(300) for layer in (nn.Linear(16, 16), nn.ReLU())]
     model = nn.Sequential(*layers)  # 16^300 paths
-    assert live_path_share(model, Masks(model), (16,)).share == 1.0
+    assert find_live_paths(model, Masks(model), (16,)).fraction == 1.0
 
 
 @pytest.mark.parametrize("net", [ResNet34, ResNet50])
-def test_a_dense_resnet_is_all_path(net):
+def test_live_path_fraction_of_dense_resnet_is_one(net):
     model = net(10, width=8)
-    assert live_path_share(model, Masks(model), (3, 32, 32)).share == 1.0
+    assert find_live_paths(model, Masks(model), (3, 32, 32)).fraction == 1.0
 
 
-# --- against walking --------------------------------------------------------------------------
+# --- against a graph search -------------------------------------------------------------------
 
 
-def walk(matrices: list[Tensor]) -> list[Tensor]:
-    """Which edges of a chain of boolean matrices (to, from) lie on a path through all of them."""
+def edges_on_path(matrices: list[Tensor]) -> list[Tensor]:
+    """Return which edges of a chain of boolean matrices (to, from) are on a path through all."""
     reached = [torch.ones(matrices[0].shape[1], dtype=torch.bool)]
     for m in matrices:
         reached.append((m & reached[-1]).any(1))
@@ -144,18 +144,18 @@ def random_masks(model: nn.Module, density: float, seed: int) -> Masks:
     density=st.floats(0.1, 0.9),
     seed=st.integers(0, 2**31),
 )
-def test_a_perceptron_against_walking(widths, density, seed):
+def test_live_paths_of_perceptron_match_graph_search(widths, density, seed):
     model = nn.Sequential()
     for inputs, outputs in pairwise(widths):
         model.extend([nn.Linear(inputs, outputs), nn.ReLU()])
     masks = random_masks(model, density, seed)
-    walked = walk(list(masks.values()))
-    found = live_path_share(model, masks, (widths[0],))
+    walked = edges_on_path(list(masks.values()))
+    found = find_live_paths(model, masks, (widths[0],))
     assert list(found.on_path.values()) == [int(m.sum()) for m in walked]
 
 
 def unrolled(conv: nn.Conv2d, mask: Tensor, side: int) -> tuple[dict, int]:
-    """Edge (output pixel, input pixel) → its weight; pixels are numbered channel by channel."""
+    """Return edge (output pixel, input pixel) → its weight; pixels are numbered by channel."""
     k, stride, pad = conv.kernel_size[0], conv.stride[0], conv.padding[0]
     out_side = (side + 2 * pad - k) // stride + 1
     edges = {}
@@ -179,7 +179,7 @@ def unrolled(conv: nn.Conv2d, mask: Tensor, side: int) -> tuple[dict, int]:
     density=st.floats(0.05, 0.6),
     seed=st.integers(0, 2**31),
 )
-def test_convolutions_against_walking_from_pixel_to_pixel(channels, shapes, side, density, seed):
+def test_live_paths_of_convolutions_match_pixel_graph_search(channels, shapes, side, density, seed):
     model, convs = nn.Sequential(), []
     for (inputs, outputs), (k, stride, pad) in zip(pairwise(channels), shapes, strict=False):
         convs.append(nn.Conv2d(inputs, outputs, k, stride, pad))
@@ -199,9 +199,9 @@ def test_convolutions_against_walking_from_pixel_to_pixel(channels, shapes, side
         at = after
     walked = [
         len({edges[tuple(e)] for e in alive.nonzero().tolist()})
-        for edges, alive in zip(layers, walk(matrices), strict=True)
+        for edges, alive in zip(layers, edges_on_path(matrices), strict=True)
     ]
-    found = live_path_share(model, masks, (channels[0], side, side))
+    found = find_live_paths(model, masks, (channels[0], side, side))
     assert list(found.on_path.values()) == walked
 
 
@@ -209,13 +209,13 @@ def test_convolutions_against_walking_from_pixel_to_pixel(channels, shapes, side
     "net, sparsity, low, high",
     [(ResNet34, 0.9995, 0.58, 0.68), (ResNet50, 0.9999, 0.0, 0.0)],
 )
-def test_random_erk_masks_cut_a_resnet_as_far_as_is_known(net, sparsity, low, high):
+def test_live_path_fraction_of_random_erk_masks(net, sparsity, low, high):
     state = State(net(10), (3, 32, 32), seed=0, total_steps=1)
     ERK(sparsity).init_masks(state)
-    assert low <= live_path_share(state.model, state.masks, state.image_shape).share <= high
+    assert low <= find_live_paths(state.model, state.masks, state.image_shape).fraction <= high
 
 
-# --- where a share would be wrong -------------------------------------------------------------
+# --- networks without a result ----------------------------------------------------------------
 
 
 SINGLE_PRECISION = torch.eye(3)
@@ -249,10 +249,10 @@ class Compute(nn.Module):
         (lambda m, h: h @ SINGLE_PRECISION, "float64"),
     ],
 )
-def test_a_step_that_is_no_sum_gives_none_and_says_why(function, reason):
+def test_live_paths_are_none_with_reason_for_inexact_operation(function, reason):
     model = Compute(function)
-    paths = live_path_share(model, Masks(model), (3,))
-    assert paths.share is None and paths.on_path is None
+    paths = find_live_paths(model, Masks(model), (3,))
+    assert paths.fraction is None and paths.on_path is None
     assert reason in paths.reason
 
 
@@ -264,18 +264,18 @@ def test_a_step_that_is_no_sum_gives_none_and_says_why(function, reason):
         (nn.Sequential(nn.Sigmoid()), "Sigmoid at 1.0"),
     ],
 )
-def test_the_module_at_fault_is_named(module, reason):
+def test_live_paths_reason_names_the_module(module, reason):
     model = nn.Sequential(nn.Linear(3, 3), module, nn.Linear(3, 2))
-    assert reason in live_path_share(model, Masks(model), (3,)).reason
+    assert reason in find_live_paths(model, Masks(model), (3,)).reason
 
 
-def test_what_is_not_logits_gives_none():
+def test_live_paths_are_none_if_output_is_not_logits():
     class Pair(nn.Linear):
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
             return super().forward(x), x
 
     model = Pair(3, 2)
-    assert "tuple" in live_path_share(model, Masks(model), (3,)).reason
+    assert "tuple" in find_live_paths(model, Masks(model), (3,)).reason
 
 
 @pytest.mark.parametrize(
@@ -287,21 +287,21 @@ def test_what_is_not_logits_gives_none():
         lambda m, h: h.view(3, 1).t().relu(),
     ],
 )
-def test_scales_and_reshaping_are_exact(function):
+def test_live_paths_are_exact_for_scales_and_reshaping(function):
     model = Compute(function)
     with torch.no_grad():
         model.offset.neg_()  # a factor, whatever its sign
     masks = masked(model, first=[0, 4], last=[0, 5])  # 0 → 0 → 0, 1 → 1, 2 → 1
-    assert live_path_share(model, masks, (3,)).on_path == {"first.weight": 1, "last.weight": 1}
+    assert find_live_paths(model, masks, (3,)).on_path == {"first.weight": 1, "last.weight": 1}
 
 
-def test_dropout_is_open():
+def test_live_paths_ignore_dropout():
     model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.9), nn.Linear(3, 2)).train()
-    assert live_path_share(model, Masks(model), (3,)).share == 1.0
+    assert find_live_paths(model, Masks(model), (3,)).fraction == 1.0
 
 
 class Squeeze(nn.Module):
-    """An activation of its own kind, with a branch across channels."""
+    """A custom activation with a branch across channels."""
 
     is_activation = True
 
@@ -313,14 +313,14 @@ class Squeeze(nn.Module):
         return x * torch.sigmoid(self.mix(x))
 
 
-def test_an_activation_that_says_so_passes_each_channel_on():
+def test_live_paths_treat_is_activation_module_as_identity():
     model = nn.Sequential(nn.Linear(3, 3), Squeeze(), nn.Linear(3, 2))
     masks = masked(model, _0=[0, 4], _2=[0, 5])
-    found = live_path_share(model, masks, (3,)).on_path
+    found = find_live_paths(model, masks, (3,)).on_path
     assert found == {"0.weight": 1, "1.mix.weight": 0, "2.weight": 1}
 
 
-def test_the_model_is_untouched():
+def test_find_live_paths_leaves_model_unchanged():
     model = ResNet20(10, width=2).train()
     model.stem.eval()
     masks = random_masks(model, 0.5, 0)
@@ -329,7 +329,7 @@ def test_the_model_is_untouched():
     model.stem.register_forward_hook(lambda *_: fired.append(1))
     before, rng = copy.deepcopy(model.state_dict()), torch.get_rng_state()
 
-    assert live_path_share(model, masks, (3, 8, 8)).share > 0
+    assert find_live_paths(model, masks, (3, 8, 8)).fraction > 0
 
     assert torch.equal(torch.get_rng_state(), rng)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())

@@ -1,4 +1,4 @@
-"""Provenance: real git checkouts, and what is found out about this machine."""
+"""Provenance, with real git checkouts."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from dstbench.records import provenance as source
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A git checkout with one commit of code, and a way to call git in it."""
+    """Return a git checkout with one commit of code, and a function that calls git in it."""
 
     def git(*words):
         identity = ("-c", "user.name=a", "-c", "user.email=a@b")
@@ -26,12 +26,12 @@ def checkout(tmp_path):
     return tmp_path, git
 
 
-def test_a_clean_checkout(checkout):
+def test_checkout_returns_head_and_clean(checkout):
     root, git = checkout
     assert source.checkout(root) == (git("rev-parse", "HEAD"), False)
 
 
-def test_changed_code_is_dirty_and_other_files_are_not(checkout):
+def test_checkout_is_dirty_only_for_changed_code(checkout):
     root, _ = checkout
     (root / "README.md").write_text("b\n")
     (root / "notes.txt").write_text("c\n")
@@ -43,14 +43,14 @@ def test_changed_code_is_dirty_and_other_files_are_not(checkout):
     assert source.checkout(root)[1] is True
 
 
-def test_variables_that_git_sets_for_hooks_do_not_mislead(checkout, monkeypatch, tmp_path_factory):
+def test_checkout_ignores_git_dir_variable(checkout, monkeypatch, tmp_path_factory):
     root, git = checkout
     head = git("rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", str(tmp_path_factory.mktemp("elsewhere")))
     assert source.checkout(root) == (head, False)
 
 
-def test_no_checkout_no_commits_no_git(checkout, tmp_path_factory, monkeypatch):
+def test_checkout_is_none_without_checkout_commit_or_git(checkout, tmp_path_factory, monkeypatch):
     empty = tmp_path_factory.mktemp("empty")
     assert source.checkout(empty) == (None, None)
     subprocess.run(["git", "init", "-q", str(empty)], check=True)
@@ -61,20 +61,24 @@ def test_no_checkout_no_commits_no_git(checkout, tmp_path_factory, monkeypatch):
 
 def example(**changes):
     settings = {
-        "command": ["dstbench", "run"], "device": "cpu", "threads": 2, "dataset_sha256": "d161",
-        "sessions": 1, "before": {},
-    }  # fmt: skip
-    return source.provenance(**settings | changes)
+        "command": ["dstbench", "run"],
+        "device": "cpu",
+        "threads": 2,
+        "dataset_sha256": "d161",
+        "sessions": 1,
+        "before": None,
+    }
+    return source.collect_provenance(**settings | changes)
 
 
-def test_it_is_json_and_knows_this_machine():
+def test_provenance_is_json_and_describes_machine():
     found = example()
     assert json.loads(json.dumps(found)) == found
     assert {"python", "dstbench", "torch", "numpy"} <= found["versions"].keys()
     assert found["cpu"] and found["platform"]
 
 
-def test_going_on_keeps_start_and_attempt_and_starting_afresh_does_not():
+def test_provenance_keeps_start_and_attempt_when_resumed():
     first = example()
     resumed = example(sessions=2, before=first)
     fresh = example()
@@ -83,14 +87,14 @@ def test_going_on_keeps_start_and_attempt_and_starting_afresh_does_not():
     assert fresh["attempt"] != first["attempt"]
 
 
-def test_passwords_stay_out():
+def test_provenance_removes_passwords():
     found = example(command=["dstbench", "--tracking", "https://me:secret@host:5000/a@b"])
     assert found["command"][-1] == "https://***@host:5000/a@b"
     assert source.without_password("http://127.0.0.1:1/a@b") == "http://127.0.0.1:1/a@b"
 
 
 @pytest.mark.parametrize(
-    "typed, kept",
+    "word, kept",
     [
         ("/home/me/secret/runs", "…/runs"),
         ("--runs=/home/me/runs", "--runs=…/runs"),
@@ -99,5 +103,5 @@ def test_passwords_stay_out():
         ("RigL.drop_fraction=0.3", "RigL.drop_fraction=0.3"),
     ],
 )
-def test_a_command_does_not_tell_where_its_files_lie(typed, kept):
-    assert source.without_folder(typed) == kept
+def test_without_folder_shortens_absolute_paths(word, kept):
+    assert source.without_folder(word) == kept

@@ -1,4 +1,4 @@
-"""Records: floats survive exactly, damage is named, and nothing heavy is needed to read one."""
+"""Records: exact floats, messages for damaged files, and light imports."""
 
 import json
 import subprocess
@@ -25,13 +25,13 @@ def path(run):
     return run.folder / "record.json"
 
 
-def test_what_is_written_is_read(run):
+def test_record_is_read_as_written(run):
     run.status("finished")
     assert records.read(run.folder / "record.json") == run.record
 
 
 @given(st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False) | st.integers()))
-def test_numbers_survive_exactly(tmp_path_factory, figures):
+def test_record_keeps_numbers_exactly(tmp_path_factory, figures):
     run = ExampleRun(tmp_path_factory.getbasetemp() / "figures")
     run.record["health"] = figures
     run.status("running")
@@ -39,7 +39,7 @@ def test_numbers_survive_exactly(tmp_path_factory, figures):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), np.float32("nan")])
-def test_what_json_does_not_have_becomes_null(run, value):
+def test_record_writes_nan_and_infinity_as_null(run, value):
     run.record["cost"] = {"macs": value, "layers": [value, 1.0]}
     run.status("running")
     text = (run.folder / "record.json").read_text()
@@ -47,7 +47,7 @@ def test_what_json_does_not_have_becomes_null(run, value):
     assert json.loads(text)["cost"] == {"macs": None, "layers": [None, 1.0]}
 
 
-def test_numpy_scalars_are_numbers(run):
+def test_record_writes_numpy_scalars_as_numbers(run):
     run.record["health"] = {"collapsed": np.bool_(True), "n": np.int64(3), "x": np.float32(0.5)}
     run.status("running")
     health = records.read(run.folder / "record.json")["health"]
@@ -55,36 +55,36 @@ def test_numpy_scalars_are_numbers(run):
     assert health["collapsed"] is True
 
 
-def test_missing_record(tmp_path):
-    with pytest.raises(UserError, match=r"record\.json: there is no such record"):
+def test_read_refuses_missing_record(tmp_path):
+    with pytest.raises(UserError, match=r"record\.json: no such record"):
         records.read(tmp_path / "record.json")
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "message"),
     [
         (b"", "not JSON"),
         (b'{"schema": 1, ', "not JSON"),
         (b'{"schema": NaN}', "not JSON"),
-        (b"\xff\xfe\x00", "not text"),
-        (b"[1, 2]", "holds a list"),
+        (b"\xff\xfe\x00", "not UTF-8 text"),
+        (b"[1, 2]", "contains a list"),
         (b'{"schema": 2}', "schema 2; this version of dstbench reads up to 1"),
         (b"{}", "lacks schema, method, dataset"),
     ],
 )
-def test_what_is_no_record(tmp_path, content, complaint):
+def test_read_refuses_other_content(tmp_path, content, message):
     path = tmp_path / "record.json"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=complaint) as error:
+    with pytest.raises(UserError, match=message) as error:
         records.read(path)
     assert str(path) in error.value.message
 
 
 @pytest.mark.parametrize(
-    "key", ["method", "seed", "config", "sparsity.asked", "provenance.attempt",
-            "accuracy.test_final"]
-)  # fmt: skip
-def test_what_is_lacking_is_named(path, key):
+    "key",
+    ["method", "seed", "config", "sparsity.asked", "provenance.attempt", "accuracy.test_final"],
+)
+def test_read_names_missing_field(path, key):
     content = json.loads(path.read_text())
     *outer, last = key.split(".")
     del (content[outer[0]] if outer else content)[last]
@@ -94,22 +94,22 @@ def test_what_is_lacking_is_named(path, key):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "complaint"),
+    ("key", "value", "message"),
     [
         ("schema", "1", "its schema is '1'"),
         ("schema", True, "its schema is True"),
         ("status", "done", "known: running, interrupted, finished"),
-        ("sparsity", 0.9, "'sparsity' is no object"),
+        ("sparsity", 0.9, "'sparsity' is not an object"),
     ],
 )
-def test_what_is_wrong_is_named(path, key, value, complaint):
+def test_read_names_invalid_field(path, key, value, message):
     content = json.loads(path.read_text()) | {key: value}
     path.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=complaint):
+    with pytest.raises(UserError, match=message):
         records.read(path)
 
 
-def test_reading_a_record_needs_the_standard_library_only():
+def test_reading_a_record_needs_standard_library_only():
     heavy = ("torch", "numpy", "mlflow", "gin", "rich")
     code = f"import dstbench.records.record, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,11 +1,11 @@
-"""Sessions of a run: what differs is told and kept, changed code is refused."""
+"""Session history: differences are listed, changed plugins are refused."""
 
 import json
 
 import pytest
 
 from dstbench.errors import UserError
-from dstbench.records import sessions
+from dstbench.records import session_history
 
 NOW = {
     "versions": {"torch": "2.15", "python": "3.11"}, "device": "cpu", "cpu": "A", "threads": 1,
@@ -13,33 +13,35 @@ NOW = {
 }  # fmt: skip
 
 
-def test_a_session_keeps_what_decides_the_last_bits():
-    kept = sessions.session(NOW, 5.0)
+def test_session_entry_omits_command():
+    kept = session_history.session_entry(NOW, 5.0)
     assert kept["started"] == 5.0 and "command" not in kept
-    assert sessions.differences(kept, sessions.session(NOW, 6.0)) == []
+    assert session_history.differences(kept, session_history.session_entry(NOW, 6.0)) == []
 
 
-def test_differences_are_told_by_name():
+def test_differences_are_listed_by_name():
     before = NOW | {"threads": 4, "versions": {"torch": "2.14", "numpy": "2"}}
-    assert sessions.differences(before, NOW) == [
+    assert session_history.differences(before, NOW) == [
         "threads 4 → 1", "numpy 2 → None", "python None → 3.11", "torch 2.14 → 2.15",
     ]  # fmt: skip
 
 
-def test_a_changed_plugin_is_refused_and_a_strange_one_is_not(tmp_path):
+def test_refuse_changed_plugins_compares_common_files(tmp_path):
     file = tmp_path / "own.py"
     file.write_text("x = 1")
-    before = sessions.hashes([file])
-    sessions.refuse_changed_plugins(before, sessions.hashes([file]), tmp_path)
-    sessions.refuse_changed_plugins({}, before, tmp_path)
+    before = session_history.plugin_hashes([file])
+    session_history.refuse_changed_plugins(before, session_history.plugin_hashes([file]), tmp_path)
+    session_history.refuse_changed_plugins({}, before, tmp_path)
     file.write_text("x = 2")
-    with pytest.raises(UserError, match=r"own\.py as it was.*--fresh"):
-        sessions.refuse_changed_plugins(before, sessions.hashes([file]), tmp_path)
+    with pytest.raises(UserError, match=r"own\.py.*--fresh"):
+        session_history.refuse_changed_plugins(
+            before, session_history.plugin_hashes([file]), tmp_path
+        )
 
 
 PLUGIN = '''
-from dstbench.dropgrow import DropGrow
-from dstbench.registry import register
+from dstbench.core.drop_grow import DropGrow
+from dstbench.config.registry import register
 
 
 @register("parts")
@@ -58,7 +60,7 @@ Historic.updates_per_run = 4
 """
 
 
-def test_a_run_is_not_gone_on_with_by_other_code(tmp_path, call):
+def test_run_with_changed_plugin_does_not_resume(tmp_path, call):
     plugin, gin = tmp_path / "historic.py", tmp_path / "historic.gin"
     plugin.write_text(PLUGIN)
     gin.write_text(GIN)
@@ -69,7 +71,10 @@ def test_a_run_is_not_gone_on_with_by_other_code(tmp_path, call):
     assert call(*argv)[0] == 0
     (record,) = tmp_path.glob("runs/*/record.json")
     provenance = json.loads(record.read_text())["provenance"]
-    assert provenance["plugins"] == sessions.hashes([plugin]) and len(provenance["history"]) == 1
+    assert (
+        provenance["plugins"] == session_history.plugin_hashes([plugin])
+        and len(provenance["history"]) == 1
+    )
     plugin.write_text(PLUGIN.replace("at random", "somewhere"))
     code, _, errors = call(*argv)
     assert code == 2 and "historic.py" in errors and "--fresh" in errors

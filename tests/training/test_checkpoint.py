@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dstbench.errors import UserError
+from dstbench.records.file_names import CHECKPOINTS
 from dstbench.training import checkpoint
 
 
@@ -15,7 +16,7 @@ def payload(step):
 
 
 def newest(folder):
-    return max((folder / n for n in checkpoint.FILES), key=checkpoint._generation)
+    return max((folder / n for n in CHECKPOINTS), key=checkpoint._generation)
 
 
 def test_the_newest_comes_back(tmp_path):
@@ -24,7 +25,7 @@ def test_the_newest_comes_back(tmp_path):
         loaded, complaints = checkpoint.load(tmp_path)
         assert loaded["state"]["step"] == step and not complaints
         assert torch.equal(loaded["state"]["w"], torch.arange(5.0) * step)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(checkpoint.FILES)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(CHECKPOINTS)
 
 
 def test_nothing_there(tmp_path):
@@ -56,7 +57,7 @@ def test_a_damaged_one_is_named_and_the_older_used(tmp_path, damage):
 def test_both_damaged(tmp_path):
     checkpoint.save(tmp_path, payload(1))
     checkpoint.save(tmp_path, payload(2))
-    for name in checkpoint.FILES:
+    for name in CHECKPOINTS:
         path = tmp_path / name
         path.write_bytes(path.read_bytes()[:100])
     loaded, complaints = checkpoint.load(tmp_path)
@@ -81,7 +82,7 @@ def test_loading_executes_nothing(tmp_path):
     torch.save({"state": Trap()}, torch_file)
     body = memoryview(torch_file.read_bytes())
     header = b"dstbench checkpoint 1 generation %012d\n" % 7
-    (tmp_path / checkpoint.FILES[0]).write_bytes(header + checkpoint._digest(body) + bytes(body))
+    (tmp_path / CHECKPOINTS[0]).write_bytes(header + checkpoint._digest(body) + bytes(body))
     with pytest.raises(pickle.UnpicklingError):
         checkpoint.load(tmp_path)
     assert not (tmp_path / "sprung").exists()

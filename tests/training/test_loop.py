@@ -15,10 +15,11 @@ from dstbench.data.images import Images
 from dstbench.data.in_memory import InMemoryBatches
 from dstbench.data.preprocessing import Pipeline
 from dstbench.methods.rigl import RigL
+from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import ResNet20
 from dstbench.optim.settings import SGD, Adam
 from dstbench.training.divergence import Diverged, refuse_divergence
-from dstbench.training.evaluation import autocast_for, evaluate
+from dstbench.training.evaluation import evaluate
 from dstbench.training.loop import train
 from dstbench.training.meters import read_meters_
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from dstbench.errors import UserError
+from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import ResNet20
 from dstbench.training import build, preflight
-from dstbench.training.evaluation import autocast_for
 
 CPU = torch.device("cpu")
 FP32 = autocast_for("fp32", CPU)

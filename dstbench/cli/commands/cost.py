@@ -4,12 +4,12 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from dstbench.cli.arguments import choices_from
+from dstbench.records.types import CostReport
 from dstbench.sparsity import live_total, percent
 from dstbench.training.untrained_cost import figures, shape_from, times
 
@@ -25,7 +25,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def show(figures: dict[str, Any], layers: bool) -> None:
+def show(figures: CostReport, layers: bool) -> None:
     """Print the figures as tables, the layers' first."""
     console = Console(highlight=False, width=200)  # a narrow terminal wraps; nothing is cut off
     if layers:
@@ -50,7 +50,7 @@ def show(figures: dict[str, Any], layers: bool) -> None:
         console.print(f"\nNot counted, because no counted function uses them: {names}")
 
 
-def total_table(figures: dict[str, Any]) -> Table:
+def total_table(figures: CostReport) -> Table:
     """What the network costs as a whole: finished, dense, and the one as a share of the other."""
     table = Table(box=None, pad_edge=False)
     table.add_column("")
@@ -76,7 +76,7 @@ def total_table(figures: dict[str, Any]) -> Table:
     return table
 
 
-def layer_table(figures: dict[str, Any]) -> Table:
+def layer_table(figures: CostReport) -> Table:
     """One line a tensor, and their sum."""
     table = Table(box=None, pad_edge=False, show_footer=True)
     offset = bool(figures["offset_macs"])
@@ -101,7 +101,7 @@ def layer_table(figures: dict[str, Any]) -> Table:
     return table
 
 
-def _sparsity(figures: dict[str, Any]) -> str:
+def _sparsity(figures: CostReport) -> str:
     asked, measured = figures["sparsity"]["asked"], figures["sparsity"]["measured"]
     text = f"sparsity asked {percent(asked)} · measured {percent(measured)}"
     budget = live_total(asked, figures["prunable_weights"])

@@ -4,10 +4,11 @@ import argparse
 
 from dstbench.errors import UserError
 from dstbench.figures import drawing, run_data
+from dstbench.records.file_names import CURVES
 
 
 def main(args: argparse.Namespace) -> int:
-    folders = args.directories or sorted(p.parent for p in args.runs.glob("*/curves.jsonl"))
+    folders = args.directories or sorted(p.parent for p in args.runs.glob(f"*/{CURVES}"))
     if not folders:
         raise UserError(f"no run below {args.runs}. Name run folders, or their parent with --runs.")
     for path in drawing.draw(run_data.read(folders), args.out):

@@ -10,6 +10,7 @@ from rich.console import Console
 from dstbench.config import grid
 from dstbench.config.grid import Table
 from dstbench.errors import UserError
+from dstbench.records.record import OVER
 from dstbench.sweep.display import Board, plan_summary, plan_table, title
 from dstbench.sweep.estimate import Estimate
 from dstbench.sweep.job_filter import only
@@ -27,8 +28,6 @@ from dstbench.sweep.scheduler import Sweep
 from dstbench.tracking.parent_run import Family
 from dstbench.utils.signals import Interrupted
 
-DONE: tuple[Stage, ...] = ("finished", "diverged")
-
 
 def main(args: argparse.Namespace) -> int:
     if args.workers is not None and args.workers < 1:
@@ -43,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     precision = precision_of_runs(args, options)
     runs = once_each([planned(job, args, precision) for job in jobs])
     stages = {run: run.stage() for run in runs}
-    left = [run for run, stage in stages.items() if stage not in DONE]
+    left = [run for run, stage in stages.items() if stage not in OVER]
     wanted = base.LaunchOptions(args.workers, args.threads, args.device, args.runs, options)
     if args.dry_run:
         show_plan(stages, left, args, wanted)

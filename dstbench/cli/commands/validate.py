@@ -1,20 +1,19 @@
 """`dstbench validate`: whether records can be submitted; one line for each complaint."""
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from dstbench.errors import UserError
 from dstbench.leaderboard.validation import inconsistencies, repeated, submission_problems
 from dstbench.records import record as records
+from dstbench.records.types import Record
 
 
 def main(args: argparse.Namespace) -> int:
     for path in args.files:
         _require_readable(path)
     complaints: list[tuple[Path, str]] = []
-    sound: list[tuple[Path, Mapping[str, Any]]] = []
+    sound: list[tuple[Path, Record]] = []
     for path in dict.fromkeys(args.files):
         try:
             record = records.read(path)

@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import nn
 
+from dstbench.data.images import Shape
 from dstbench.deploy.compiler.fold import fold
-from dstbench.deploy.compiler.graph import Shape
 from dstbench.deploy.compiler.trace import trace
 from dstbench.deploy.runtime.program import Program
 from dstbench.errors import UserError

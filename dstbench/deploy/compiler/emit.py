@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dstbench.data.images import Shape
 from dstbench.deploy.compiler.expressions import Operation, Plane, Term
-from dstbench.deploy.compiler.graph import Shape
 from dstbench.deploy.runtime.program import NO_CLIP, Program
 
 

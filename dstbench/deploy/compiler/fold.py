@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dstbench.data.images import Shape
 from dstbench.deploy.compiler.emit import assemble
 from dstbench.deploy.compiler.expressions import Bias, Form, Operation, Pair, Plane, Term, plain
 from dstbench.deploy.compiler.graph import (
@@ -21,7 +22,6 @@ from dstbench.deploy.compiler.graph import (
     Flatten,
     Pool,
     Relu,
-    Shape,
     Step,
     Sum,
 )

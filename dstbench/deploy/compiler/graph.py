@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Shape = tuple[int, int, int]
+from dstbench.data.images import Shape
+
 Pair = tuple[int, int]
 
 

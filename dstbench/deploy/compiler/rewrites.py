@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from dstbench.deploy.compiler.graph import Convolution, Flatten, Pool, Shape, Step
+from dstbench.data.images import Shape
+from dstbench.deploy.compiler.graph import Convolution, Flatten, Pool, Step
 
 
 def classify_before_mean(steps: list[Step], image_shape: Shape) -> list[Step]:

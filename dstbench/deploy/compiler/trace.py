@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from dstbench.data.images import Shape
 from dstbench.deploy.compiler.graph import (
     Action,
     Affine,
@@ -22,7 +23,6 @@ from dstbench.deploy.compiler.graph import (
     Pair,
     Pool,
     Relu,
-    Shape,
     Step,
     Sum,
 )

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from dstbench.data.images import Shape
+
 LANES = 16  # floats of a vector: strips are worked on in whole ones
 NO_CLIP = np.float32(-3.4e38)
 
@@ -47,7 +49,7 @@ class Program:
     about: whatever else is to be known, such as names of classes; JSON.
     """
 
-    image_shape: tuple[int, int, int]
+    image_shape: Shape
     classes: int
     constants: list[np.ndarray]
     weights: np.ndarray

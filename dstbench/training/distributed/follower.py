@@ -1,13 +1,14 @@
 """What every process of a run but the first says and writes: nothing."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 
 from dstbench.records.run_folder import RunFolder
+from dstbench.records.types import EpochLine, Record
 from dstbench.training.progress import Reporter
 
 
@@ -23,11 +24,11 @@ class NullRunFolder(RunFolder):
     def record(self) -> None:
         return None
 
-    def write_record(self, record: dict[str, Any]) -> None: ...
+    def write_record(self, record: Record) -> None: ...
 
     def write_config(self, text: str) -> None: ...
 
-    def write_curves(self, curves: list[dict[str, Any]]) -> None: ...
+    def write_curves(self, curves: Sequence[EpochLine]) -> None: ...
 
     def write_network(self, name: str, payload: dict[str, Any]) -> None: ...
 

@@ -17,7 +17,7 @@ from dstbench.measure.worst_case import worst_case
 from dstbench.methods.dctps import DCTpS
 from dstbench.methods.dyrelu import DyReLUPhasing
 from dstbench.methods.weight_sharing import WeightSharing
-from dstbench.metrics.live_paths import live_path_share
+from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.resnet import ResNet20, ResNet34
 
 
@@ -107,7 +107,7 @@ def test_the_model_is_left_alone():
                                                    (ResNet20, (1, 8, 8), 0.9)])  # fmt: skip
 def test_the_worst_case_has_every_weight_on_a_path_and_compiles_exactly(model, image, sparsity):
     network, masks = worst_case(model, sparsity, seed=1, image_shape=image)
-    assert live_path_share(network, masks, image).share == 1
+    assert find_live_paths(network, masks, image).fraction == 1
     _, state = started(model(10, image[0]), [ERK(sparsity)])
     assert masks.counts() == state.masks.counts()
     assert compare(network, image, 3, threads=2)[0] <= 1e-4

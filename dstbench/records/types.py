@@ -1,0 +1,194 @@
+"""Types of a record, its sections and the lines of its curves.
+
+Units, unless a field states another: accuracies in percent (0 to 100), sparsities and other
+fractions in [0, 1], times in Unix seconds, durations in seconds, MACs of one input.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+OverStatus = Literal["finished", "diverged"]  # nothing will change any more
+Status = Literal["running", "interrupted", "failed"] | OverStatus
+
+
+class Sparsity(TypedDict):
+    """Fractions of the original network's prunable weights."""
+
+    asked: float  # target of the method; 0 for a dense network
+    measured: float  # fraction of weights that are dead
+    effective: float | None  # also counting live weights on no path; None until the run finished
+
+
+class Accuracy(TypedDict):
+    """Accuracies of a finished run, in percent."""
+
+    test_final: float  # test images, network after the last epoch
+    test_at_best_val: float | None  # test images, network of best_epoch; None without such an epoch
+    best_val: float | None  # highest validation accuracy
+    best_epoch: int | None  # epoch of best_val, from 1
+    val_final: float  # validation images, after the last epoch
+    shown: Literal["test_final", "test_at_best_val"]  # the one that the protocol reports
+    selected_on_test: bool  # whether the validation images are the test images
+    test_final_top5: NotRequired[float]  # with more than ten classes
+    test_at_best_val_top5: NotRequired[float | None]  # with more than ten classes
+
+
+class LayerCost(TypedDict):
+    """Cost of one prunable tensor."""
+
+    name: str  # of the parameter
+    shape: list[int]  # of the parameter
+    live: int  # live weights
+    size: int  # all weights
+    uses: int  # calls of a layer function with this tensor, in one forward pass
+    positions: int  # multiplications by each weight for one input, over all uses
+    macs: int  # of live weights and the dense offset
+    offset_macs: NotRequired[int]  # part of macs for the dense offset; absent in older records
+    dense_macs: int  # if every weight were live, without the dense offset
+
+
+class CostTotals(TypedDict):
+    """Cost of a whole network."""
+
+    macs: int  # of live weights and dense offsets
+    dense_macs: int  # if every weight were live, without dense offsets
+    offset_macs: NotRequired[int]  # part of macs for dense offsets; absent in older records
+    flops: int  # 2 × macs
+    dense_flops: int  # 2 × dense_macs
+    live_weights: int  # each tensor once; a paper's "theoretical" storage
+    stored_weights: int  # zeros included, each tensor once; a paper's "GPU-supported" storage
+    prunable_weights: int  # of the original network: the denominator of sparsity
+    apparent_weights: int  # live weights, counted at every use
+    training_only_parameters: NotRequired[int]  # elements; absent in older records
+    deployed_bytes: NotRequired[int]  # estimated file size, bytes; absent in older records
+
+
+class Cost(CostTotals):
+    """Cost of a whole network and of each layer."""
+
+    layers: list[LayerCost]  # in the order of the model's parameters
+    left_out: dict[str, int]  # parameter that is never pruned → elements
+    unused: list[str]  # prunable tensors with uses = 0; their MACs, if any, are missing
+
+
+class CostReport(Cost):
+    """Output of `dstbench cost --json`."""
+
+    method: str
+    model: str
+    dataset: str
+    recipe: str
+    seed: int
+    image_shape: list[int]  # (channels, height, width)
+    classes: int
+    sparsity: dict[Literal["asked", "measured"], float]
+
+
+class Health(TypedDict):
+    """State of a sparse network, on a fixed batch of training images in eval mode."""
+
+    grad_norm: float  # L2 norm of the loss gradient over prunable weights, dead ones included
+    grad_norm_live: float  # the same over live weights
+    positive_preactivations: float | None  # fraction of activation inputs above zero
+    positive_preactivations_reason: NotRequired[str]  # why it is None
+    live_path_share: float | None  # fraction of live weights on an input-to-logits path
+    live_path_share_reason: NotRequired[str]  # why it is None
+    effective_sparsity: float | None  # 1 − (weights on a path) / (prunable weights)
+    effective_sparsity_reason: NotRequired[str]  # why it is None
+    sparsity: float  # measured: 1 − (live weights) / (prunable weights)
+    exploration: float  # ITOP's exploration rate R_s
+    layers_grad_norm: dict[str, float]  # tensor → grad_norm
+    layers_grad_norm_live: dict[str, float]  # tensor → grad_norm_live
+    layers_positive: dict[str, float]  # activation module → positive_preactivations
+    layers_live: dict[str, int]  # tensor → live weights
+
+
+class FinalHealth(Health):
+    """State of a finished network."""
+
+    collapsed: bool  # no live path, or test accuracy at chance
+
+
+class TrainMeters(TypedDict):
+    """Means over the training batches of one epoch."""
+
+    train_loss: float
+    train_accuracy: float  # percent
+
+
+class EpochLine(TrainMeters, Health):
+    """One line of curves.jsonl."""
+
+    epoch: int  # from 1
+    step: int  # optimizer steps done
+    time: float  # Unix seconds, at the end of the epoch
+    val_loss: float
+    val_accuracy: float  # percent
+    val_top5: NotRequired[float]  # percent; with more than ten classes
+    learning_rate: float  # of the epoch's last step
+
+
+class Config(TypedDict):
+    """Configuration of a run."""
+
+    text: str  # resolved gin text
+    sha256: str  # of the text, hex
+
+
+class SessionEntry(TypedDict):
+    """One start of a run: the part of its provenance that can change the last bits of a result."""
+
+    started: float  # Unix seconds
+    versions: dict[str, str]  # package → version
+    device: str  # accelerator name, or "cpu"
+    cpu: str | None  # processor name
+    threads: int  # CPU threads of torch
+    processes: int  # of the process group
+    commit: str | None  # git commit of the code
+    dirty: bool | None  # whether the code differs from the commit
+
+
+class Provenance(TypedDict):
+    """Where a result comes from; a value that cannot be determined is None."""
+
+    versions: dict[str, str]  # package → version
+    platform: str  # operating system
+    device: str  # accelerator name, or "cpu"
+    cpu: str | None  # processor name
+    threads: int  # CPU threads of torch
+    commit: str | None  # git commit of the code
+    dirty: bool | None  # whether the code differs from the commit
+    command: list[str]  # command line without passwords and folders
+    started: float  # Unix seconds, of the first session
+    ended: float | None  # Unix seconds, of the last session; None while it runs
+    train_seconds: float | None  # all sessions together; None until a session ended
+    sessions: int  # how many times the run was started
+    attempt: str  # random id, kept when the run resumes and new with --fresh
+    dataset_sha256: str  # of the decoded images, hex
+    processes: NotRequired[int]  # of the process group
+    sync_batch_norm: NotRequired[bool]  # whether batch statistics span all processes
+    plugins: NotRequired[dict[str, str]]  # plugin file → sha256
+    history: NotRequired[list[SessionEntry]]  # one entry per session
+
+
+class Record(TypedDict):
+    """Content of record.json.
+
+    Until a run has finished, `accuracy`, `cost` and `health` are empty: check `status` first.
+    """
+
+    schema: int
+    method: str
+    dataset: str
+    model: str
+    recipe: str
+    protocol: str
+    precision: str  # "fp32" or "bf16"
+    seed: int
+    status: Status
+    error: str | None  # why it diverged or failed
+    sparsity: Sparsity
+    accuracy: Accuracy
+    cost: Cost
+    health: FinalHealth
+    config: Config
+    provenance: Provenance
