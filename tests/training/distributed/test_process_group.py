@@ -135,7 +135,7 @@ def test_the_same_configuration_is_the_same_run(whole, tmp_path, call):
     assert code == 0 and "done already" in errors
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
 def test_a_signal_to_any_process_stops_all_and_the_run_goes_on(whole, tmp_path):
     process = start(tmp_path)
     for line in process.stderr:
