@@ -26,3 +26,18 @@ def test_architecture_shows_the_layers_of_import_linter():
     (layers,) = [c["layers"] for c in settings["contracts"] if c["type"] == "layers"]
     drawn = re.findall(r"^    (\w+(?: \| \w+)*)  ", TEXT, re.MULTILINE)
     assert [layer for layer in layers if layer != "__main__"] == drawn[: len(layers) - 1]
+
+
+def test_imports_in_strings_and_docs_name_existing_modules():
+    """Programs in strings, code blocks and gin files import modules that exist."""
+    example = "dstbench.methods.my_method"
+    files = [*ROOT.glob("*.md")]
+    for folder in ("docs", "gin", "methods", "benchmarks", "tests"):
+        files += [f for f in (ROOT / folder).rglob("*") if f.suffix in (".py", ".md", ".gin")]
+    missing = []
+    for file in files:
+        for module in re.findall(r"(?:from|import) (dstbench(?:\.\w+)+)", file.read_text()):
+            path = module.replace("dstbench.methods.", "methods.").replace(".", "/")
+            if not ((ROOT / path).is_dir() or (ROOT / f"{path}.py").is_file()):
+                missing.append(f"{file.relative_to(ROOT)}: {module}")
+    assert [line for line in missing if not line.endswith(example)] == []

@@ -153,7 +153,7 @@ def test_a_model_of_ones_own(call, empty_folder):
         '''
 from torch import nn
 
-from dstbench.registry import register
+from dstbench.config.registry import register
 
 
 @register("models")

@@ -38,8 +38,8 @@ def test_a_changed_plugin_is_refused_and_a_strange_one_is_not(tmp_path):
 
 
 PLUGIN = '''
-from dstbench.dropgrow import DropGrow
-from dstbench.registry import register
+from dstbench.core.drop_grow import DropGrow
+from dstbench.config.registry import register
 
 
 @register("parts")

@@ -228,7 +228,7 @@ def test_a_file_beside_the_run_takes_no_library_s_name(run, database, tmp_path, 
 def test_a_checkout_that_is_not_installed_mirrors_itself(run, tmp_path):
     root = tmp_path / "checkout"
     shutil.copytree(PACKAGE, root / "dstbench", ignore=shutil.ignore_patterns("__pycache__"))
-    with (root / "dstbench" / "tracking" / "watch.py").open("r+") as file:
+    with (root / "dstbench" / "tracking" / "mirror_process.py").open("r+") as file:
         text = file.read()
         file.seek(0)
         file.write(f"print('the copy')\n{text}")

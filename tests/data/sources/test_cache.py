@@ -113,7 +113,7 @@ def test_unwritable_cache_costs_a_warning_only(root, tmp_path, caplog):
 
 def test_two_processes_decode_at_once(root, tmp_path):
     write_hub(root / "hub")
-    code = "from dstbench import data; print(data.load('hub').sha256)"
+    code = "from dstbench.data import datasets; print(datasets.load('hub').sha256)"
     processes = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
