@@ -46,6 +46,7 @@ def call(capsys):
     def run(*argv):
         with pytest.raises(SystemExit) as exit:
             main([*argv])
+        torch.set_num_threads(1)  # the command may have set it
         output = capsys.readouterr()
         return exit.value.code, output.out, output.err
 

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def rows(text):
-    """Return method → cells of every table row, only the first line of a cell, without empty ones."""
+    """Return method → non-empty cells of every table row, the first line of each cell only."""
     found = {}
     for line in text.splitlines():
         if line.startswith("| ") and " ± " in line:

@@ -124,7 +124,7 @@ def test_two_processes_decode_at_once(root, tmp_path):
     assert cached(tmp_path).suffix == ".images"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     counts=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3])),
