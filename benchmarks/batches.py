@@ -1,8 +1,8 @@
-"""Augmented batches: images a second, against torchvision's PIL transforms in two loader workers.
+"""Compares augmented batches, in images per second, with torchvision's PIL transforms.
 
-Both give the same thing from the same CIFAR-sized images: reflection padding by 4, a random crop of
-32×32, a random flip, normalisation, batches of 128. The loader's workers live on between epochs, so
-starting them is not counted. Prints the ratio; wanted: at least 12.
+Both sides do the same with the same CIFAR-sized images: reflection padding by 4, a random crop of
+32×32, a random flip, normalisation, batches of 128. torchvision runs in two loader workers, which
+persist between epochs, so that their start is not measured. Prints the ratio; goal: at least 12.
 
     python benchmarks/batches.py [--images 10000] [--repeats 5] [--threads 2]
 """
@@ -34,7 +34,7 @@ WORKERS = 2
 
 
 class PILImages(TorchDataset):
-    """As torchvision's CIFAR10 hands images out: one array to a PIL image to a transform."""
+    """Loads images as torchvision's CIFAR10 does: from array to PIL image to transform."""
 
     def __init__(self, images: Images):
         self.images = images
@@ -55,7 +55,7 @@ class PILImages(TorchDataset):
 
 
 def consume(batches: Iterable[tuple[Tensor, Tensor]], expected: int) -> None:
-    """Go through one epoch of `expected` images."""
+    """Iterate over one epoch; its number of images must be `expected`."""
     seen = sum(len(y) for _, y in batches)
     assert seen == expected
 
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of this process")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    # threads of a small operation wait for each other, so a busy machine distorts this a lot
+    # the threads of small operations wait for each other, so other load distorts the result
     print(f"{machine()}, load average {os.getloadavg()[0]:.1f}")
     print(
         f"torchvision {torchvision.__version__}, Pillow {PIL.__version__}, "

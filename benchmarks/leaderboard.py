@@ -29,8 +29,8 @@ RECORDED = Path(__file__).parent.parent / "leaderboard/records"
 RENDER = """
 import sys, time
 from pathlib import Path
-from dstbench.commands.leaderboard import tables
-from dstbench.leaderboard.board import build
+from dstbench.cli.commands.leaderboard import tables
+from dstbench.leaderboard.build_board import build
 from dstbench.leaderboard.render import files
 began = time.perf_counter()
 board = build(Path(sys.argv[1]), tables([]))

@@ -1,8 +1,9 @@
-"""What sparsity costs a training step on ResNet-34: the optimizer, and one RigL update.
+"""Measures what sparsity adds to a training step of ResNet-34: the optimizer, and one RigL update.
 
-The baseline is torch's fused SGD (momentum, Nesterov) or Adam on all parameters, without masks; of
-an update, two full sorts a layer. Prints ratios; wanted: optimizer and masks at most 0.5 of dense
-fused SGD alone, an update at least 40 times faster than full sorts, with the very same set chosen.
+The optimizer is compared with torch's fused SGD (momentum, Nesterov) or Adam on all parameters
+without masks, the update with two full sorts per layer. Prints the ratios; goals: optimizer and
+masks take at most 0.5 of dense fused SGD, an update is at least 40 times faster than full sorts and
+chooses the same weights.
 
     python benchmarks/masks.py [--sparsity 0.9995] [--repeats 15]
 """
@@ -22,7 +23,7 @@ from dstbench.optim.settings import SGD, Adam
 
 
 def sparse_state(sparsity: float) -> State:
-    """ResNet-34 for ten classes with ERK masks and random gradients."""
+    """Return the State of a ResNet-34 for ten classes with ERK masks and random gradients."""
     torch.manual_seed(0)
     model = ResNet34(num_classes=10).to(memory_format=torch.channels_last)
     state = State(model, (3, 32, 32), seed=0, total_steps=1000)
@@ -34,7 +35,11 @@ def sparse_state(sparsity: float) -> State:
 
 
 def update_by_sorting(state: State, fraction: float) -> dict[str, Tensor]:
-    """The live sets that full sorts of every layer choose, as sorted positions."""
+    """Return the live weights that full sorts of every layer choose.
+
+    fraction: the drop fraction α.
+    Result: tensor name → sorted flat indices in storage order.
+    """
     chosen = {}
     for name, mask in state.masks.items():
         weight = flat(state.masks.parameters[name])
@@ -69,7 +74,7 @@ def main() -> None:
             f"{1e3 * seconds['dense']:.2f} ms, ratio {seconds['ours'] / seconds['dense']:.3f}"
         )
 
-    state = sparse_state(args.sparsity)  # the dense steps above moved dead weights
+    state = sparse_state(args.sparsity)  # the dense steps above changed dead weights
     rigl = RigL(update_interval=1)
     expected = update_by_sorting(state, 0.3)
     rigl.update(state, 0.3)
@@ -82,7 +87,7 @@ def main() -> None:
     print(
         f"RigL update: ours {1e3 * seconds['ours']:.1f} ms, full sorts "
         f"{1e3 * seconds['sorts']:.0f} ms, {seconds['sorts'] / seconds['ours']:.0f} times faster, "
-        f"same set chosen: {same}"
+        f"same weights chosen: {same}"
     )
 
 

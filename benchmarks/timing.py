@@ -1,4 +1,4 @@
-"""Fair ratios: the things compared take turns in one process, and medians are compared."""
+"""Interleaved timing: candidates take turns in one process, and their medians are compared."""
 
 import os
 import platform
@@ -16,7 +16,11 @@ from dstbench.training.evaluation import Autocast
 
 
 def interleaved(repeats: int, **candidates: Callable[[], object]) -> dict[str, float]:
-    """Name → median seconds of a call, after one warm-up call each."""
+    """Return the median seconds of a call of each candidate, after one warm-up call each.
+
+    repeats: timed calls of each candidate.
+    candidates: name → function to time.
+    """
     for candidate in candidates.values():
         candidate()
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
@@ -31,7 +35,11 @@ def interleaved(repeats: int, **candidates: Callable[[], object]) -> dict[str, f
 def training_step(
     model: nn.Module, optimizer: Optimizer, autocast: Autocast, x: Tensor, y: Tensor
 ) -> Callable[[], None]:
-    """The suite's training step, forward to optimizer, without an update of the masks."""
+    """Return a function that makes one training step of the suite, without a mask update.
+
+    x: images, (batch, channels, height, width).
+    y: labels, (batch,).
+    """
 
     def step() -> None:
         with autocast():
@@ -45,7 +53,7 @@ def training_step(
 
 
 def machine() -> str:
-    """The processor, threads and torch version, for the record."""
+    """Return a line that describes the machine: processor, cores, threads, torch version."""
     name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,9 +1,9 @@
-"""What each trick costs a training step on ResNet-34 at batch 128, against a plain RigL step.
+"""Compares training steps with one trick each with a plain RigL step: ResNet-34 at batch 128.
 
-Wanted: weight sharing at most 1.03, EAST after its phase 1.00, DCTpS at most 2.2, and DyReLU while
-it is there no more than its own arithmetic demands: a plain step plus the passes over every
-activation that its formula and gradient are made of, timed by themselves. Steps are of the default
-kind (bf16 where native, channels_last), without an update.
+Prints the ratios; goals: weight sharing at most 1.03, EAST after its DyReLU phase 1.00, DCTpS at
+most 2.2. DyReLU during its phase should cost no more than its arithmetic: a plain step plus the
+passes over every activation that its formula and gradient need, which are timed separately. Steps
+have the default precision and memory format (bf16 if native, channels_last) and no mask update.
 
     python benchmarks/tricks.py [--width 64] [--repeats 5]
 """
@@ -32,7 +32,12 @@ AUTOCAST = autocast_for(default_precision(CPU), CPU)
 
 
 def network_of(parts: list[Part], width: int, beta: float = 0.0) -> State:
-    """The network that these parts have operated on, masked."""
+    """Return the State of a ResNet-34 after the surgery of these parts, with ERK masks.
+
+    parts: parts of a method, in order.
+    width: channels of the first stage.
+    beta: DyReLU's blending factor, 1 (DyReLU) to 0 (ReLU).
+    """
     torch.manual_seed(0)
     model = ResNet34(num_classes=10, width=width).to(memory_format=torch.channels_last)
     state = State(model, (3, 32, 32), 0, 1000)
@@ -53,9 +58,13 @@ def step_of(state: State, x: Tensor) -> Callable[[], None]:
 
 
 def arithmetic_of(kind: Callable[[int], nn.Module], width: int, x: Tensor) -> Callable[[], None]:
-    """Forward and backward of an activation of this kind at every place, with nothing between.
+    """Return a function that runs an activation forward and backward for every ReLU of a ResNet-34.
 
-    kind: channels → the activation. Equal places share their images; the time is of all places.
+    kind: function from a number of channels to the activation module.
+    width: channels of the network's first stage.
+    x: images, (batch, 3, height, width).
+
+    ReLUs with inputs of the same shape use the same tensors and are timed once each.
     """
     inputs: list[Tensor] = []
     model = network_of([], width).model
@@ -95,7 +104,7 @@ def main() -> None:
     width = args.width
     print(machine())
     x = torch.randn(128, 3, 32, 32).contiguous(memory_format=torch.channels_last)
-    whole, between = "DyReLU before T_s", "DyReLU between T_s and T_e"
+    before, between = "DyReLU before T_s", "DyReLU between T_s and T_e"
     seconds = interleaved(
         args.repeats,
         **{
@@ -103,9 +112,9 @@ def main() -> None:
             "weight sharing": step_of(network_of([WeightSharing()], width), x),
             "EAST after T_e": step_of(network_of([WeightSharing(), DyReLUPhasing()], width), x),
             "DCTpS": step_of(network_of([DCTpS()], width), x),
-            whole: step_of(network_of([DyReLUPhasing()], width, 1.0), x),
+            before: step_of(network_of([DyReLUPhasing()], width, 1.0), x),
             between: step_of(network_of([DyReLUPhasing()], width, 0.5), x),
-            f"{whole}: its arithmetic": arithmetic_of(dynamic(1.0), width, x),
+            f"{before}: its arithmetic": arithmetic_of(dynamic(1.0), width, x),
             f"{between}: its arithmetic": arithmetic_of(dynamic(0.5), width, x),
             "ReLU: its arithmetic": arithmetic_of(lambda _: nn.ReLU(), width, x),
         },
@@ -113,9 +122,9 @@ def main() -> None:
     plain = seconds["plain RigL"]
     for name, time in seconds.items():
         print(f"{name}: {time:.3f} s, {time / plain:.3f} of a plain step")
-    for name in (whole, between):
+    for name in (before, between):
         more = seconds[f"{name}: its arithmetic"] - seconds["ReLU: its arithmetic"]
-        print(f"{name}: {seconds[name] / plain:.3f}; demanded {1 + more / plain:.3f}")
+        print(f"{name}: {seconds[name] / plain:.3f}, by its arithmetic {1 + more / plain:.3f}")
 
 
 if __name__ == "__main__":

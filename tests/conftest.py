@@ -1,10 +1,17 @@
-"""Shared by all tests: one thread, a moderate hypothesis profile, and two things to prune.
+"""Settings and fixtures of all tests.
 
-The fixtures are functions of no state, so hypothesis may share them between examples.
+One thread in this process and in those that tests start, few hypothesis examples, and no skip
+without a missing component. Fixtures return functions without state, so hypothesis may share them
+between examples.
 """
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 import pytest
 import torch
+from helpers.skips import fail_unexpected_skip
 from hypothesis import settings
 from torch import nn
 
@@ -18,13 +25,28 @@ settings.register_profile("dstbench", deadline=None, max_examples=50)
 settings.load_profile("dstbench")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    fail_unexpected_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    report = yield
+    fail_unexpected_skip(report)
+    return report
+
+
 @pytest.fixture
 def call(capsys):
-    """Run a command in this process: (exit code, stdout, stderr)."""
+    """Return a function that runs a command line in this process: (exit code, stdout, stderr)."""
 
     def run(*argv):
         with pytest.raises(SystemExit) as exit:
             main([*argv])
+        torch.set_num_threads(1)  # the command may have set it
         output = capsys.readouterr()
         return exit.value.code, output.out, output.err
 
@@ -33,7 +55,11 @@ def call(capsys):
 
 @pytest.fixture(scope="session")
 def eight():
-    """Builds a State of one tensor of eight weights, `weight`, of which `live` are live."""
+    """Return a function that builds a State with one tensor of eight weights, called `weight`.
+
+    weights: its values, eight.
+    live: flat indices of its live weights.
+    """
 
     def build(weights=range(1, 9), live=range(8), seed=0, total_steps=100):
         model = nn.Linear(8, 1, bias=False)
@@ -48,7 +74,10 @@ def eight():
 
 @pytest.fixture(scope="session")
 def small_net():
-    """Builds a small network of every prunable kind: 3×8×8 images → 5 logits."""
+    """Return a function that builds a network with convolutions and a linear layer.
+
+    Its images are 3×8×8, its logits 5.
+    """
 
     def build(seed=0, memory_format=torch.channels_last, dtype=torch.float32):
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What the README claims is what the committed leaderboard shows."""
+"""The numbers in the README are those of the committed leaderboard."""
 
 import json
 import re
@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def rows(text):
-    """Method → cells of every table row, without links, bold and what stands on further lines."""
+    """Return method → non-empty cells of every table row, the first line of each cell only."""
     found = {}
     for line in text.splitlines():
         if line.startswith("| ") and " ± " in line:
@@ -18,7 +18,7 @@ def rows(text):
     return found
 
 
-def test_accuracies_are_the_leaderboards():
+def test_readme_accuracies_equal_leaderboard():
     shown = rows((ROOT / "README.md").read_text())
     board = rows((ROOT / "leaderboard" / "cifar10_jpeg.md").read_text())
     assert len(shown) >= 9
@@ -26,7 +26,7 @@ def test_accuracies_are_the_leaderboards():
         assert cells == board[method], method
 
 
-def test_speeds_are_the_measurements():
+def test_readme_speedups_equal_measurements():
     path = ROOT / "leaderboard" / "measurements" / "worst_case-resnet50-s0.9995.json"
     timings = json.loads(path.read_text())["timings"]
     text = (ROOT / "README.md").read_text()

@@ -132,6 +132,7 @@ def test_data_prepare(call):
     assert code == 0 and "1,438 training" in out
 
 
+@pytest.mark.slow
 def test_a_scaffolded_method_conforms_and_runs(call, empty_folder):
     code, out, _ = call("new", "MyMethod")
     assert code == 0 and "my_method.gin" in out
@@ -153,7 +154,7 @@ def test_a_model_of_ones_own(call, empty_folder):
         '''
 from torch import nn
 
-from dstbench.registry import register
+from dstbench.config.registry import register
 
 
 @register("models")
@@ -177,6 +178,7 @@ class PluginMLP(nn.Sequential):
     assert "PluginMLP" in out and "asked 90 %" in out
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_with_one_message(empty_folder):
     """/dev/full answers every write as a full disk does; here, a file size limit does."""
     script = (

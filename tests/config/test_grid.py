@@ -131,7 +131,8 @@ def test_files_beside_the_grid_are_found_from_anywhere(tmp_path, monkeypatch):
 
 def test_reading_a_grid_imports_no_torch():
     code = (
-        "import sys; from dstbench import grid; grid.read('table1'); print('torch' in sys.modules)"
+        "import sys; from dstbench.config import grid; "
+        "grid.read('table1'); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 METHOD = '''
-from dstbench.dropgrow import DropGrow
-from dstbench.registry import register
+from dstbench.core.drop_grow import DropGrow
+from dstbench.config.registry import register
 
 
 @register("parts")

@@ -23,8 +23,8 @@ def test_a_method_that_overspends_and_keeps_state_is_caught(tmp_path):
     (tmp_path / "greedy.py").write_text(
         '''
 import torch
-from dstbench.part import Part
-from dstbench.registry import register
+from dstbench.core.part import Part
+from dstbench.config.registry import register
 
 
 @register("parts")
@@ -62,11 +62,11 @@ HEAD = """
 import torch
 from torch import nn
 
-from dstbench.dropgrow import DropGrow
-from dstbench.masks import gradient_of
-from dstbench.part import Part
-from dstbench.registry import register
-from dstbench.schedules import Cosine
+from dstbench.core.drop_grow import DropGrow
+from dstbench.core.masks import gradient_of
+from dstbench.core.part import Part
+from dstbench.config.registry import register
+from dstbench.core.schedules import Cosine
 
 """
 GROWS = """

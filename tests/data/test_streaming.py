@@ -219,6 +219,7 @@ def test_embedded_digits_have_nothing_to_crop_from():
         datasets.load_encoded("digits")
 
 
+@pytest.mark.slow
 def test_the_imagenet_recipe_trains_on_a_folder(root, tmp_path, call):
     write_jpegs(root / "odd", 12)
     argv = (

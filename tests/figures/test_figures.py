@@ -123,6 +123,7 @@ def test_the_hash_changes_with_what_is_shown_and_only_with_that():
     assert plot("gradient_norm", other).sha256 == plot("gradient_norm", runs).sha256
 
 
+@pytest.mark.slow
 def test_every_figure_is_written_and_the_same_runs_give_the_same_bytes(tmp_path):
     runs = [run("A", 0.9, 50.0), run("B", 0.99, 40.0, mark="collapsed"), run("Dense", 0.0, 90.0)]
     written = drawing.draw(runs, tmp_path / "one")
@@ -159,6 +160,7 @@ def test_what_is_shown_lies_within_the_axes():
             assert all(low <= y <= high for one in panel.series for y in (*one.low, *one.high))
 
 
+@pytest.mark.slow
 def test_what_must_not_be_compared_gets_figures_of_its_own(tmp_path):
     runs = [run("A", 0.9, 50.0), run("A", 0.9, 50.0, setting=SETTING._replace(precision="bf16"))]
     folders = {path.parent.name for path in drawing.draw(runs, tmp_path)}

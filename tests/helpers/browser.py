@@ -16,7 +16,7 @@ import pytest
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to look with")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 _FRAME = """<!doctype html><meta charset="utf-8">
 <style>iframe {{ width: {width}px; height: 800px; border: 0; }}</style>

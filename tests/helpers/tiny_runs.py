@@ -1,4 +1,4 @@
-"""Tiny residual networks and whole runs on them, for tests of parts that operate on networks."""
+"""Tiny residual networks, and runs on them, for tests of parts that do surgery on networks."""
 
 import io
 from contextlib import suppress
@@ -19,7 +19,7 @@ CLASSES = 3
 
 
 def block_of(size: int) -> type[BasicBlock]:
-    """The basic block with square kernels of another (odd) size."""
+    """Return a basic block class with kernels of size × size; size is odd."""
 
     class Block(BasicBlock):
         def __init__(self, inputs, width, stride):
@@ -49,7 +49,7 @@ def tiny_resnet(block="basic", depths=(1, 3), width=4, seed=0):
 
 
 class Noise:
-    """Batches of noise, a pure function of the step, as real batches are."""
+    """Batches of random images and labels, a pure function of the step."""
 
     steps_per_epoch = 10**9
 
@@ -59,7 +59,7 @@ class Noise:
 
 
 def operated(model, parts, total_steps=40, seed=0):
-    """(method, State) after surgery, as a run makes them, before the first masks."""
+    """Return (method, State) after surgery and before the first masks."""
     method = Method("Test", parts)
     state = State(model, IMAGE, seed, total_steps)
     method.check(total_steps)
@@ -70,7 +70,7 @@ def operated(model, parts, total_steps=40, seed=0):
 
 
 def started(model, parts, total_steps=40, seed=0, optimizer=None):
-    """(method, State) before the first step of a run."""
+    """Return (method, State) before the first step of a run."""
     method, state = operated(model, parts, total_steps, seed)
     method.init_masks(state)
     state.optimizer = (optimizer or SGD(0.05)).build(state.model, state.masks)
@@ -78,14 +78,14 @@ def started(model, parts, total_steps=40, seed=0, optimizer=None):
 
 
 def resumed(model, parts, saved, total_steps=40, seed=0, optimizer=None):
-    """(method, State) of a run continued from what `through_a_file` gave."""
+    """Return (method, State) of a run resumed from `saved`, the result of `through_a_file`."""
     method, state = operated(model, parts, total_steps, seed)
     state.load_state_dict(saved, optimizer or SGD(0.05))
     return method, state
 
 
 def through_a_file(state):
-    """The State's dict as a checkpoint file gives it back."""
+    """Return the State's dict after writing it to a checkpoint file and reading it."""
     file = io.BytesIO()
     torch.save(state.state_dict(), file)
     return torch.load(io.BytesIO(file.getvalue()), weights_only=True)
@@ -96,7 +96,7 @@ class Enough(Exception):
 
 
 def go(method, state, until=None, each=lambda state: None, rate=0.05, precision="fp32"):
-    """Train with the suite's own loop up to a step, calling `each` after every one."""
+    """Train with the suite's loop up to step `until`, calling `each` after every step."""
 
     def after_step(state):
         each(state)
@@ -109,7 +109,7 @@ def go(method, state, until=None, each=lambda state: None, rate=0.05, precision=
 
 
 def logits(model, seed=5):
-    """Of a fixed batch, in eval mode."""
+    """Return the logits of a fixed batch, (6, 3), in eval mode."""
     model.eval()
     with torch.no_grad():
         x = torch.randn(6, *IMAGE, generator=torch.Generator().manual_seed(seed))

@@ -181,7 +181,7 @@ def test_the_bytes_do_not_depend_on_anything_but_the_records(out, tmp_path_facto
 def test_rendering_needs_neither_torch_nor_mlflow(out):
     write(out, *(record(m, s, 50.0 + s) for m in ("SET", "RigL") for s in range(3)))
     code = (
-        "import sys; from pathlib import Path; from dstbench import grid\n"
+        "import sys; from pathlib import Path; from dstbench.config import grid\n"
         "from dstbench.cli.commands import leaderboard\n"
         "from dstbench.leaderboard import build_board as board, render\n"
         f"made = board.build(Path({str(out)!r}), [grid.read({str(out / 'mine.gin')!r})])\n"

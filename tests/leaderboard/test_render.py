@@ -147,6 +147,7 @@ def test_a_damaged_run_is_named_and_the_others_are_collected(lab, call):
     assert not Path(f"leaderboard/records/{bad.name}.json").exists()
 
 
+@pytest.mark.slow
 def test_runs_of_an_mlflow_store_are_the_same_as_those_of_folders(lab, call):
     from dstbench.tracking.live_mirror import sync
 

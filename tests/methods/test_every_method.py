@@ -17,6 +17,7 @@ from dstbench.methods.cyclic import Cyclic
 from dstbench.sparsity import live_total
 from dstbench.training.configure import assemble
 
+pytestmark = pytest.mark.slow
 METHODS = {name: str(path) for name, path in shipped("methods").items()}
 EXTREME = 0.9999
 WIDTH = 20  # ResNet-20 has 422,440 prunable weights then: 42 live ones for its 22 tensors

@@ -255,6 +255,7 @@ def records(folder):
     return {p.parent.name: json.loads(p.read_text()) for p in folder.glob("runs/*/record.json")}
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_stopped_and_killed_is_finished_by_the_same_command(small):
     first = start()
     logs(small, "  loss ")
@@ -288,6 +289,7 @@ def test_a_sweep_that_is_stopped_and_killed_is_finished_by_the_same_command(smal
             assert record == before[name] and record["provenance"]["sessions"] == 2
 
 
+@pytest.mark.slow
 def test_two_sweeps_share_a_folder(small):
     both = [start(), start()]
     for one in both:
@@ -331,6 +333,7 @@ def test_bindings_may_not_make_a_run_another_than_the_grid_lists(small, call, bi
 # --- MLflow ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_runs_belong_to_the_sweep_in_mlflow(tmp_path, monkeypatch):
     from dstbench.tracking.store import open_store
     from dstbench.tracking.upload import mirror
@@ -361,6 +364,7 @@ def test_with_tracking_off_nothing_is_started_for_mlflow(tmp_path):
     assert not (tmp_path / "log").exists()
 
 
+@pytest.mark.slow
 def test_a_store_that_is_down_neither_stops_nor_stalls(tmp_path):
     began = time.monotonic()
     family = Family("T", "abc", [tmp_path], "http://127.0.0.1:9", tmp_path / "log")

@@ -65,6 +65,7 @@ def rows_of(database, run):
     return rows_in(database, id_of(database, run) or "")
 
 
+@pytest.mark.slow
 def test_four_runs_start_at_once_on_a_store_that_does_not_exist(four):
     database, runs, lines = four
     assert lines == [f"run {id_of(database, run)} in sqlite:///{database}" for run in runs]
@@ -75,6 +76,7 @@ def test_four_runs_start_at_once_on_a_store_that_does_not_exist(four):
     assert names == [("Default",), ("dstbench",)]
 
 
+@pytest.mark.slow
 def test_it_follows_a_resumed_run_and_signals_do_not_stop_it(run, database):
     run.status("interrupted")  # what an earlier session left; not the end of this one
     mirror = Mirror(run.folder, f"sqlite:///{database}")
@@ -89,6 +91,7 @@ def test_it_follows_a_resumed_run_and_signals_do_not_stop_it(run, database):
     assert rows_of(database, run) == 3 * EPOCH_ROWS + RESULT_ROWS
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_mirrored_to_its_last_epoch_and_leaves_nobody_behind(run, database):
     run.epochs(2)
     code = (
@@ -108,6 +111,7 @@ def state_of(pid):
     return done.stdout.strip()[:1]
 
 
+@pytest.mark.slow
 def test_a_locked_store_does_not_stall_the_end(run, database, monkeypatch):
     uri = f"sqlite:///{database}"
     run.epochs(2)
@@ -159,6 +163,7 @@ def answers(port):
     return True
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_and_comes_back(run, tmp_path, four):
     database = tmp_path / "mlflow.db"
     shutil.copy(four[0], database)
@@ -194,6 +199,7 @@ def test_a_server_that_stops_and_comes_back(run, tmp_path, four):
     assert served == {"record.json", "run.gin", "curves.jsonl", "network.pt"}
 
 
+@pytest.mark.slow
 def test_sync_goes_on_after_a_failure(tmp_path, database):
     first, broken, last = (ExampleRun(tmp_path / name) for name in ("first", "broken", "last"))
     (broken.folder / "record.json").write_text("{")
@@ -216,6 +222,7 @@ def test_without_a_store_or_mlflow_runs_go_on(run, monkeypatch):
         sync([run.folder], None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "logging", "runpy", "dstbench", "mlflow"])
 def test_a_file_beside_the_run_takes_no_library_s_name(run, database, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
@@ -228,7 +235,7 @@ def test_a_file_beside_the_run_takes_no_library_s_name(run, database, tmp_path, 
 def test_a_checkout_that_is_not_installed_mirrors_itself(run, tmp_path):
     root = tmp_path / "checkout"
     shutil.copytree(PACKAGE, root / "dstbench", ignore=shutil.ignore_patterns("__pycache__"))
-    with (root / "dstbench" / "tracking" / "watch.py").open("r+") as file:
+    with (root / "dstbench" / "tracking" / "mirror_process.py").open("r+") as file:
         text = file.read()
         file.seek(0)
         file.write(f"print('the copy')\n{text}")
@@ -253,6 +260,7 @@ def test_a_mirror_that_cannot_be_started_says_so(tmp_path):
     assert line.startswith(f"not mirrored yet; later: dstbench sync {tmp_path / 'gone'} (")
 
 
+@pytest.mark.slow
 def test_a_password_is_neither_shown_nor_an_argument(run):
     mirror = Mirror(run.folder, "http://me:secret@127.0.0.1:9")
     assert "secret" not in " ".join(mirror.process.args)

@@ -8,6 +8,8 @@ import subprocess
 import pytest
 from helpers import killing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):

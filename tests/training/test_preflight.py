@@ -15,7 +15,7 @@ FP32 = autocast_for("fp32", CPU)
 MODEL = '''
 import torch
 from torch import nn
-from dstbench.registry import register
+from dstbench.config.registry import register
 
 
 @register("models")

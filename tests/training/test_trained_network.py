@@ -20,7 +20,7 @@ from dstbench.tracking.live_mirror import sync
 from dstbench.training import trained_network
 
 METHODS = ("dense", "rigl", "east", "dctps_rigl")
-SHORT = ("--set", "Run.epochs=6", "--set", "ResNet20.width=8",
+SHORT = ("--set", "Run.epochs=3", "--set", "ResNet20.width=4",
          "--quiet", "--tracking", "off", "--threads", "1")  # fmt: skip
 
 

@@ -37,6 +37,7 @@ def test_a_dataset_of_one_class_is_refused(tmp_path, call):
     assert not [*tmp_path.glob("runs/*/record.json")]
 
 
+@pytest.mark.slow
 def test_other_circumstances_are_told_and_kept(tmp_path):
     process = killing.start(tmp_path)
     for line in process.stderr:  # wait until it trains

@@ -58,6 +58,7 @@ def test_what_could_never_start_is_refused(tmp_path, monkeypatch, options, said)
     assert not ray.is_initialized()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_told_and_its_run_goes_on(ray_here, tmp_path):
     task = Task("one", (*RUN, "--runs", "runs", *ray_here.arguments), tmp_path / "log.txt")
     ray_here.start(task)

@@ -29,6 +29,7 @@ def parent_of(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().split()[3])
 
 
+@pytest.mark.slow
 def test_a_job_that_is_preempted_saves_is_queued_again_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     launcher = opened(tmp_path)
@@ -48,6 +49,7 @@ def test_a_job_that_is_preempted_saves_is_queued_again_and_goes_on(tmp_path, mon
     assert finished["status"] == "finished" and finished["provenance"]["sessions"] == 2
 
 
+@pytest.mark.slow
 def test_a_job_whose_run_is_refused_ends_with_its_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     launcher = opened(tmp_path)

@@ -55,6 +55,7 @@ def two(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_steps_of_one_with_the_whole_batch(two):
     alone = two_processes.outcome(
         two_processes.trained(two_processes.without_norm(), two_processes.mover())
@@ -68,6 +69,7 @@ def test_two_processes_make_the_steps_of_one_with_the_whole_batch(two):
             torch.testing.assert_close(found["weights"][name], weights, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["without norm", "with norm"])
 def test_processes_agree_to_the_last_bit(two, which):
     one, other = (rank[which] for rank in two)
@@ -76,6 +78,7 @@ def test_processes_agree_to_the_last_bit(two, which):
     assert all(torch.equal(one["weights"][name], other["weights"][name]) for name in learnt)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["astray", "alone astray"])
 def test_a_process_that_goes_astray_is_caught_with_the_layer_named(two, which):
     for rank in two:
@@ -116,6 +119,7 @@ def whole(tmp_path_factory):
     return runs, output, errors
 
 
+@pytest.mark.slow
 def test_one_record_and_one_voice(whole):
     runs, output, errors = whole
     assert output.count("test accuracy") == 1 and errors.count("epoch 4/4") == 1
@@ -129,13 +133,15 @@ def test_one_record_and_one_voice(whole):
     assert hits == pytest.approx(round(hits), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_configuration_is_the_same_run(whole, tmp_path, call):
     runs, _, _ = whole
     code, _, errors = call(*RUN[2:], "--runs", str(runs))
     assert code == 0 and "done already" in errors
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
 def test_a_signal_to_any_process_stops_all_and_the_run_goes_on(whole, tmp_path):
     process = start(tmp_path)
     for line in process.stderr:
@@ -154,6 +160,7 @@ def test_a_signal_to_any_process_stops_all_and_the_run_goes_on(whole, tmp_path):
     assert [session["processes"] for session in history] == [2, 2]
 
 
+@pytest.mark.slow
 def test_a_mistake_is_said_once_and_nobody_waits(tmp_path):
     began = time.monotonic()
     process = start(tmp_path, "--set", "Run.batch_size=1295", "--set", "Run.train_images=1")
@@ -163,6 +170,7 @@ def test_a_mistake_is_said_once_and_nobody_waits(tmp_path):
     assert "RuntimeError" not in errors
 
 
+@pytest.mark.slow
 def test_a_mistake_that_only_one_process_meets_is_said_too(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import os\n"
