@@ -94,7 +94,7 @@ def test_what_is_no_record_is_a_complaint_and_the_others_are_still_looked_at(cal
     broken.write_text(json.dumps({"schema": 1}))
     code, out, _ = call("validate", str(broken), str(tmp_path / "records" / f"{name}.json"))
     assert code == 1
-    assert "not a whole record" in out and "off its budget" in out
+    assert "not a complete record" in out and "off its budget" in out
 
 
 @pytest.mark.parametrize("path", ["absent.json", "."])
