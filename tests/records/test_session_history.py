@@ -60,6 +60,7 @@ Historic.updates_per_run = 4
 """
 
 
+@pytest.mark.slow
 def test_run_with_changed_plugin_does_not_resume(tmp_path, call):
     plugin, gin = tmp_path / "historic.py", tmp_path / "historic.gin"
     plugin.write_text(PLUGIN)
