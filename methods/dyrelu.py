@@ -13,7 +13,7 @@ from dstbench.config.registry import register
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError, require
-from dstbench.models.copies import shadow
+from dstbench.models.network_copy import copy_with
 from dstbench.models.surgery import find_modules
 
 Blend = Literal["outputs", "coefficients"]
@@ -170,7 +170,7 @@ class DyReLUPhasing(Part):
 
 def _channels(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, int]:
     """Full name of every ReLU that is called → channels of its input, found by a forward pass."""
-    twin = shadow(model, lambda t: torch.empty_like(t, device="meta"))
+    twin = copy_with(model, lambda t: torch.empty_like(t, device="meta"))
     shapes: dict[str, torch.Size] = {}
 
     def note(place: str, x: Tensor) -> None:

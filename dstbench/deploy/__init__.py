@@ -1,7 +1,8 @@
-"""The finished network made really small and really fast.
+"""Compiles a finished network to a small file, and runs it without torch.
 
-`load` runs a compiled network with numpy and numba alone; everything else here makes one, needs
-torch, and is imported by its own name.
+`load` reads and runs a compiled network and needs numpy and numba only (`runtime/`). All other
+modules need torch and are imported by their own names: `compiler/` makes a program of a network,
+`deploy_run` writes all files of a run.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,15 +1,17 @@
-"""The model card beside a deployed network: what it is, how good, what it costs, how to load it."""
+"""The model card of a deployed network: accuracy, cost, provenance, how to load it."""
 
 from collections.abc import Mapping
-from typing import Any
 
+from dstbench.deploy.runtime.program import About
 from dstbench.records.types import Record
 
 
-def card(record: Record, about: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    """The card in markdown.
+def model_card(record: Record, about: About, files: Mapping[str, str]) -> str:
+    """Return the card in markdown.
 
-    record: of the run. about: what the network's own file says. files: name → what it holds.
+    record: of the run.
+    about: description of the network.
+    files: name → what it holds.
     """
     accuracy, cost, provenance = record["accuracy"], record["cost"], record["provenance"]
     title = f"{about['method']} · {about['model']} · {about['dataset']}"
@@ -29,7 +31,7 @@ def card(record: Record, about: Mapping[str, Any], files: Mapping[str, str]) -> 
     lines = [f"# {title}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in rows.items()]
     lines += ["", "## Files", ""]
-    lines += [f"- `{name}`: {holds}" for name, holds in files.items()]
+    lines += [f"- `{name}`: {content}" for name, content in files.items()]
     if "network.dst" in files:
         lines += ["", _LOADING]
     mean = ", ".join(f"{m:.6g}" for m in about["mean"])
@@ -50,7 +52,7 @@ _LOADING = """## Loading
     logits = network(images)   # uint8 (n, height, width, channels) → float32 (n, classes)
     names = [network.classes[i] for i in logits.argmax(1)]
 
-No torch is needed. Images that are normalised already may be given as float32
+No torch is needed. Images that are already normalised are given as float32
 (n, channels, height, width)."""
 
 

@@ -1,27 +1,37 @@
-"""How near a deployed network must come to the masked one."""
+"""Checks that a deployed network computes the logits of the trained one."""
 
 import numpy as np
 
 from dstbench.errors import UserError
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-4  # largest relative error that rounding explains
 
 
-def relative_error(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Largest difference of logits, relative to the largest one.
+def relative_error(logits: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference of logits, relative to the largest expected one.
 
-    Logits below a thousandth count as that: they are differences, and round as their terms do.
+    The divisor is at least 0.001: smaller logits are sums whose terms cancel, and round as their
+    terms do.
+
+    logits, expected: (n, classes).
     """
-    return float(np.abs(ours - theirs).max() / max(float(np.abs(theirs).max()), 1e-3))
+    scale = max(float(np.abs(expected).max()), 1e-3)
+    return float(np.abs(logits - expected).max() / scale)
 
 
-def check_onnx(content: bytes, images: np.ndarray, logits: np.ndarray) -> float:
-    """Largest relative error of the logits in onnxruntime; raises UserError above 1e-4."""
-    import onnxruntime
+def check_logits(file: str, logits: np.ndarray, expected: np.ndarray) -> float:
+    """Return the relative error of a deployed network's logits.
 
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    (ours,) = session.run(["logits"], {"images": images})
-    error = relative_error(ours, logits)
+    file: the file that would be written, for the message.
+    logits: of the deployed network, (n, classes).
+    expected: of the trained network, (n, classes).
+
+    Raises UserError: when the error is above TOLERANCE or NaN.
+    """
+    error = relative_error(logits, expected)
     if not error <= TOLERANCE:
-        raise UserError(f"network.onnx differs from the network by {error:.1e}; it is not written.")
+        raise UserError(
+            f"{file}: its logits differ from the trained network's by {error:.1e} of the largest, "
+            f"more than {TOLERANCE:.0e}. Nothing is written. Please report this run."
+        )
     return error

@@ -1,27 +1,111 @@
-"""Measures every form of a network at every batch size, as `dstbench measure` prints it."""
+"""Measures every form of a network at every batch size."""
 
 import copy
 import logging
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 from torch import nn
 
 from dstbench.errors import UserError
-from dstbench.measure.forms import Form, dense_forms, deployed_form, differences, trained_forms
-from dstbench.measure.subject import Subject
-from dstbench.measure.timing import WARM_UP, Timing, in_turns
+from dstbench.measure.execution_forms import (
+    Form,
+    dense_forms,
+    deployed_form,
+    differences,
+    trained_forms,
+)
+from dstbench.measure.latency import WARM_UP, Latency, interleaved_latencies
+from dstbench.measure.measured_network import MeasuredNetwork, NetworkDescription
 from dstbench.records.provenance import collect_provenance
 
 SCHEMA = 1
 
 
-def conditions(device: torch.device, repeats: int) -> dict[str, Any]:
-    """Where, with what and when it is measured."""
-    found: Mapping[str, object] = collect_provenance(
+class Conditions(TypedDict):
+    """Where, with what and when a network was measured."""
+
+    device: str
+    cpu: str | None
+    threads: int
+    platform: str
+    versions: dict[str, str]
+    commit: str | None
+    dirty: bool | None
+    command: list[str]
+    dtype: str
+    memory_format: str
+    repeats: int
+    warm_up: int
+    time: float
+
+
+class FormResult(TypedDict):
+    """One form; difference: of its logits, None for dense forms."""
+
+    name: str
+    how: str
+    trained: bool
+    difference: float | None
+
+
+class LatencyResult(TypedDict):
+    """Latency of one form at one batch size."""
+
+    form: str
+    batch: int
+    latency_ms: float
+    quartiles_ms: list[float]
+    images_per_s: float
+
+
+class Results(TypedDict):
+    """What was measured.
+
+    forms: all forms that were measured.
+    timings: of each form at each batch size.
+    best_dense: batch size → name of the fastest dense form.
+    failed: name of a form that was not measured → reason.
+    """
+
+    forms: list[FormResult]
+    timings: list[LatencyResult]
+    best_dense: dict[str, str]
+    failed: dict[str, str]
+
+
+class _Schema(TypedDict):
+    schema: int
+
+
+class Measurement(_Schema, NetworkDescription, Conditions, Results):
+    """The output of `dstbench measure --json`; see docs/measuring.md."""
+
+
+def measure(
+    network: MeasuredNetwork, batches: Sequence[int], repeats: int, device: torch.device
+) -> Measurement:
+    """Measure every form of a network.
+
+    batches: batch sizes.
+    repeats: timed calls of each form at each batch size.
+    device: on which the forms run.
+
+    Raises UserError: when a form computes another network than the trained one.
+    """
+    return {
+        "schema": SCHEMA,
+        **network.description,
+        **_conditions(device, repeats),
+        **_results(network, batches, repeats, device),
+    }
+
+
+def _conditions(device: torch.device, repeats: int) -> Conditions:
+    found = collect_provenance(
         command=["dstbench", *sys.argv[1:]],
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         threads=torch.get_num_threads(),
@@ -29,9 +113,15 @@ def conditions(device: torch.device, repeats: int) -> dict[str, Any]:
         sessions=1,
         before=None,
     )
-    kept = ("device", "cpu", "threads", "platform", "versions", "commit", "dirty", "command")
     return {
-        **{key: found[key] for key in kept},
+        "device": found["device"],
+        "cpu": found["cpu"],
+        "threads": found["threads"],
+        "platform": found["platform"],
+        "versions": found["versions"],
+        "commit": found["commit"],
+        "dirty": found["dirty"],
+        "command": found["command"],
         "dtype": "float32",
         "memory_format": "channels_last",
         "repeats": repeats,
@@ -40,67 +130,71 @@ def conditions(device: torch.device, repeats: int) -> dict[str, Any]:
     }
 
 
-def measured(
-    subject: Subject, batches: list[int], repeats: int, device: torch.device
-) -> dict[str, Any]:
-    """forms, timings, best_dense and failed, as docs/measuring.md has them."""
+def _results(
+    network: MeasuredNetwork, batches: Sequence[int], repeats: int, device: torch.device
+) -> Results:
     rng = torch.Generator().manual_seed(0)
     examples = [
-        torch.randn(batch, *subject.image_shape, generator=rng).to(
+        torch.randn(batch, *network.image_shape, generator=rng).to(
             device, memory_format=torch.channels_last
         )
         for batch in batches
     ]
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # on missing GPUs
-    _note("preparing every form (compilers take a while)")
-    trained = trained_forms(_placed(subject.model, device))
-    dense, failed = dense_forms(_placed(subject.plain, device), examples)
+    _progress("preparing every form (compilers take a while)")
+    trained = trained_forms(_on_device(network.model, device))
+    dense, failed = dense_forms(_on_device(network.plain, device), examples)
     try:
         if device.type != "cpu":
             raise UserError("it runs on the CPU: --device cpu")
-        trained.append(deployed_form(subject.model, subject.masks, subject.image_shape, batches))
+        trained.append(deployed_form(network.model, network.masks, network.image_shape, batches))
     except (UserError, ImportError, TimeoutError) as error:
         failed["deployed"] = str(error)
-    apart = differences(trained, examples[-1])
+    difference = differences(trained, examples[-1])
     forms = [*dense, *trained]
-    timings = []
+    latencies: list[Latency] = []
     for x in examples:
-        _note(f"batch {len(x)}: {len(forms)} forms, {repeats} calls each")
-        timings += in_turns(forms, x, repeats)
+        _progress(f"batch {len(x)}: {len(forms)} forms, {repeats} calls each")
+        latencies += interleaved_latencies(forms, x, repeats)
     return {
-        "forms": [_form(form, apart) for form in forms],
-        "timings": [_timing(timing) for timing in timings],
-        "best_dense": {str(batch): _best(timings, dense, batch) for batch in batches},
+        "forms": [_form_result(form, difference.get(form.name)) for form in forms],
+        "timings": [_latency_result(latency) for latency in latencies],
+        "best_dense": {str(batch): _best(latencies, dense, batch) for batch in batches},
         "failed": failed,
     }
 
 
-def _placed(model: nn.Module, device: torch.device) -> nn.Module:
+def _on_device(model: nn.Module, device: torch.device) -> nn.Module:
     if device.type == "cpu":
         return model
     return copy.deepcopy(model).to(device)
 
 
-def _form(form: Form, apart: dict[str, float]) -> dict[str, Any]:
+def _form_result(form: Form, difference: float | None) -> FormResult:
     return {
-        "name": form.name, "how": form.how, "trained": form.trained,
-        "difference": apart.get(form.name),
-    }  # fmt: skip
+        "name": form.name,
+        "how": form.how,
+        "trained": form.trained,
+        "difference": difference,
+    }
 
 
-def _timing(timing: Timing) -> dict[str, Any]:
+def _latency_result(latency: Latency) -> LatencyResult:
     return {
-        "form": timing.form, "batch": timing.batch, "latency_ms": timing.latency_ms,
-        "quartiles_ms": list(timing.quartiles_ms), "images_per_s": timing.images_per_s,
-    }  # fmt: skip
+        "form": latency.form,
+        "batch": latency.batch,
+        "latency_ms": latency.latency_ms,
+        "quartiles_ms": list(latency.quartiles_ms),
+        "images_per_s": latency.images_per_s,
+    }
 
 
-def _best(timings: list[Timing], dense: list[Form], batch: int) -> str:
-    """The fastest of the dense forms at this batch size."""
-    among = {form.name for form in dense}
-    own = [t for t in timings if t.batch == batch and t.form in among]
-    return min(own, key=lambda t: t.latency_ms).form
+def _best(latencies: list[Latency], dense: list[Form], batch: int) -> str:
+    """Return the name of the fastest dense form at this batch size."""
+    names = {form.name for form in dense}
+    candidates = [t for t in latencies if t.batch == batch and t.form in names]
+    return min(candidates, key=lambda t: t.latency_ms).form
 
 
-def _note(text: str) -> None:
+def _progress(text: str) -> None:
     print(f"measure: {text}", file=sys.stderr, flush=True)

@@ -1,7 +1,8 @@
-"""Where a forward pass multiplies by prunable tensors, and at how many positions.
+"""Where a forward pass multiplies by prunable tensors, and at how many output positions.
 
-A *use* is one call of a function with one tensor; a tensor that several layers share has several.
-Output positions come from one forward pass of a copy without values; the model is never touched.
+A *call site* is one call of one function with one prunable tensor. A tensor that several layers
+share has several. Positions come from one forward pass of a copy on the meta device; the model
+itself is not run.
 """
 
 import inspect
@@ -12,77 +13,71 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from dstbench.core.prunable import prunable
-from dstbench.models.copies import preserve_rng, shadow
+from dstbench.models.function_recorder import FunctionRecorder
+from dstbench.models.network_copy import copy_with
+from dstbench.models.preserve_rng import preserve_rng
 
 
 @dataclass(frozen=True)
-class Use:
-    """One place of the forward pass that multiplies by a prunable tensor.
+class CallSite:
+    """One call that multiplies by a prunable tensor.
 
-    name: the tensor, as `prunable` calls it.
-    positions: how often each of its weights is multiplied for one input; one number for each of
-        equal blocks of its rows (attention packs three projections into one tensor).
+    name: the tensor, as `prunable` names it.
+    positions: multiplications of each weight for one input; one number for each of equal blocks of
+        the tensor's rows (attention packs three projections into one tensor).
     """
 
     name: str
     positions: tuple[int, ...]
 
 
-def uses(model: nn.Module, input_shape: tuple[int, ...]) -> list[Use]:
-    """Every use of a prunable tensor in one forward pass of one input, in the order of the calls.
+def call_sites(model: nn.Module, input_shape: tuple[int, ...]) -> list[CallSite]:
+    """Return every call site of one forward pass of one input, in the order of the calls.
 
-    input_shape: of one input without the batch, such as (3, 32, 32). Leaves the model, its buffers
-    and the random generators as they are. A model whose forward pass depends on values is run for
-    real, on zeros.
+    The model, its buffers and the random generators are unchanged. A model whose forward pass
+    depends on values is run on zeros instead of the meta device.
+
+    input_shape: of one input without the batch, such as (3, 32, 32).
     """
     with preserve_rng(next(model.parameters())):
         try:
-            twin = shadow(model, lambda t: torch.empty_like(t, device="meta"))
+            meta_copy = copy_with(model, lambda t: torch.empty_like(t, device="meta"))
             with torch.device("meta"):
-                return _trace(twin, input_shape)
-        except (RuntimeError, TypeError):  # what tensors without values raise when asked for them
-            return _trace(shadow(model, Tensor.clone), input_shape)
+                return _record(meta_copy, input_shape)
+        except (RuntimeError, TypeError):  # raised when a meta tensor's values are read
+            return _record(copy_with(model, Tensor.clone), input_shape)
 
 
-def _trace(model: nn.Module, input_shape: tuple[int, ...]) -> list[Use]:
+def _record(model: nn.Module, input_shape: tuple[int, ...]) -> list[CallSite]:
     like = next(model.parameters())
-    calls = _Calls(model)
-    with torch.no_grad(), calls:
+    calls = _PrunableCalls(model)
+    with torch.no_grad(), FunctionRecorder(calls.record):
         model(like.new_zeros((1, *input_shape)))
-    return calls.uses
+    return calls.sites
 
 
-class _Calls(TorchFunctionMode):
-    """Notes every call of a function that multiplies by a prunable tensor.
+class _PrunableCalls:
+    """Collects the call sites of prunable tensors.
 
-    Functions rather than modules: a module may use the weight of another, and attention does. What
-    is made of a weight in its own shape, such as its product with a scale, stands for it.
+    A result in the shape of a prunable tensor, such as its product with a scale, counts as that
+    tensor.
     """
 
     def __init__(self, model: nn.Module):
-        super().__init__()
-        self.uses: list[Use] = []
-        self.names = {id(weight): name for name, weight in prunable(model).items()}
-        self.made: list[Tensor] = []  # kept, for as long as their ids are
+        self.sites: list[CallSite] = []
+        self.names: dict[Tensor, str] = {weight: name for name, weight in prunable(model).items()}
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        if func in _MULTIPLIES:
-            for weight, positions in _MULTIPLIES[func](result, *args, **kwargs):
-                if id(weight) in self.names:
-                    self.uses.append(Use(self.names[id(weight)], positions))
+    def record(self, function: Any, result: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+        if function in _MULTIPLIES:
+            for weight, positions in _MULTIPLIES[function](result, *args, **kwargs):
+                if weight is not None and weight in self.names:
+                    self.sites.append(CallSite(self.names[weight], positions))
         elif isinstance(result, Tensor):
-            for given in args:
-                if id(given) in self.names and given.shape == result.shape:
-                    self.names[id(result)] = self.names[id(given)]
-                    self.made.append(result)
-        return result
+            for arg in args:
+                if isinstance(arg, Tensor) and arg in self.names and arg.shape == result.shape:
+                    self.names[result] = self.names[arg]
 
 
 Multiplied = list[tuple[Tensor | None, tuple[int, ...]]]
@@ -103,16 +98,16 @@ def _bilinear(
 
 
 def _attention(result: Any, *args: Any, **kwargs: Any) -> Multiplied:
-    given = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs).arguments
+    bound = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs).arguments
     queries, keys, values = (
-        given[side].numel() // given[side].shape[-1] for side in ("query", "key", "value")
+        bound[side].numel() // bound[side].shape[-1] for side in ("query", "key", "value")
     )
     return [
-        (given["in_proj_weight"], (queries, keys, values)),
-        (given.get("q_proj_weight"), (queries,)),
-        (given.get("k_proj_weight"), (keys,)),
-        (given.get("v_proj_weight"), (values,)),
-        (given["out_proj_weight"], (queries,)),
+        (bound["in_proj_weight"], (queries, keys, values)),
+        (bound.get("q_proj_weight"), (queries,)),
+        (bound.get("k_proj_weight"), (keys,)),
+        (bound.get("v_proj_weight"), (values,)),
+        (bound["out_proj_weight"], (queries,)),
     ]
 
 

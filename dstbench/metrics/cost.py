@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dstbench.core.masks import Masks
 from dstbench.core.prunable import left_out
 from dstbench.data.images import Shape
-from dstbench.metrics.call_sites import Use, uses
+from dstbench.metrics.call_sites import CallSite, call_sites
 from dstbench.records.types import Cost, LayerCost
 
 
@@ -34,8 +34,8 @@ def cost(
     input_shape: (channels, height, width).
     dense_numel: prunable weights of the original network, if parts have changed `model` since.
     """
-    of_tensor: dict[str, list[Use]] = {name: [] for name in masks.parameters}
-    for use in uses(model, input_shape):
+    of_tensor: dict[str, list[CallSite]] = {name: [] for name in masks.parameters}
+    for use in call_sites(model, input_shape):
         of_tensor[use.name].append(use)
     offsets: dict[int, Any] = {
         id(module.weight): module for module in model.modules() if hasattr(module, "offset_macs")
@@ -81,7 +81,7 @@ def cost(
     }
 
 
-def _live_macs(masks: Masks, use: Use) -> int:
+def _live_macs(masks: Masks, use: CallSite) -> int:
     """Return live weights × positions, summed over the use's blocks of rows."""
     if len(set(use.positions)) == 1 or use.name not in masks:
         return masks.live(use.name) * sum(use.positions) // len(use.positions)

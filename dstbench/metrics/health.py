@@ -17,8 +17,8 @@ from torch.nn.functional import cross_entropy
 
 from dstbench.core.state import State
 from dstbench.metrics.live_paths import find_live_paths
-from dstbench.models.copies import preserve_rng
 from dstbench.models.precision import Autocast
+from dstbench.models.preserve_rng import preserve_rng
 from dstbench.records.types import Health
 
 _CHUNK = 128  # images per pass, so that memory stays as in training

@@ -24,7 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dstbench.core.masks import Masks
 from dstbench.core.prunable import prunable
-from dstbench.models.copies import preserve_rng, shadow
+from dstbench.models.network_copy import copy_with
+from dstbench.models.preserve_rng import preserve_rng
 
 # Elementwise functions with f(0) = 0. Signals are never negative here.
 _ACTIVATIONS = (
@@ -132,7 +133,7 @@ def _path_network(model: nn.Module, masks: Masks) -> nn.Module:
             return masks[name].double()
         return torch.ones_like(tensor, dtype=torch.float64)
 
-    return shadow(model, replace)
+    return copy_with(model, replace)
 
 
 def _linearise_(network: nn.Module) -> None:

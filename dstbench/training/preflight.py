@@ -15,8 +15,9 @@ from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchPlan
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
-from dstbench.models.copies import preserve_rng, shadow
+from dstbench.models.network_copy import copy_with
 from dstbench.models.precision import Autocast
+from dstbench.models.preserve_rng import preserve_rng
 from dstbench.training.runtime_options import RuntimeOptions
 
 
@@ -81,7 +82,7 @@ def _forward(
     autocast: Autocast,
 ) -> Any:
     """What a copy of the model, on the device, gives for so many black images."""
-    twin = shadow(model, lambda t: t.to(device, copy=True)).train(training)
+    twin = copy_with(model, lambda t: t.to(device, copy=True)).train(training)
     like = next(twin.parameters())
     with preserve_rng(like), torch.no_grad(), autocast():
         return twin(like.new_zeros((batch, *image_shape)))

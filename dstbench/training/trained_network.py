@@ -23,7 +23,7 @@ from dstbench.core.packing import load_network_
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
-from dstbench.models.copies import preserve_rng
+from dstbench.models.preserve_rng import preserve_rng
 from dstbench.records import record
 from dstbench.records.file_names import BEST_NETWORK, CONFIG, FINAL_NETWORK, RECORD
 from dstbench.records.types import Record

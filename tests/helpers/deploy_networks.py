@@ -1,4 +1,4 @@
-"""Small networks of every kind that can be compiled, and how a compiled one compares."""
+"""Small networks of every kind that can be compiled, and comparisons with compiled ones."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from dstbench.deploy.verify import relative_error
 
 
 class Residual(nn.Module):
-    """Two convolutions of one block, optionally sharing a weight, and a shortcut."""
+    """A block of two convolutions and a shortcut, and optionally a third that shares a weight."""
 
     def __init__(self, inputs, outputs, size, stride, shared, bias):
         super().__init__()
@@ -33,13 +33,31 @@ class Residual(nn.Module):
         return self.relu(y)
 
 
-def random_net(seed, *, size=3, width=4, strides=(1, 2), shared=False, bias=True, head="mean",
-               pool="none", image=(3, 9, 7), sparsity=0.7, classes=3):  # fmt: skip
-    """A network in eval mode, its weights mostly zero, with trained-like statistics."""
+IMAGE = (3, 9, 7)
+
+
+def random_net(
+    seed,
+    *,
+    size=3,
+    width=4,
+    strides=(1, 2),
+    shared=False,
+    bias=True,
+    head="mean",
+    pool="none",
+    image=IMAGE,
+    sparsity=0.7,
+    classes=3,
+):
+    """Return a network in eval mode with sparse weights and statistics like a trained one's."""
     rng = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
-    layers = [nn.Conv2d(image[0], width, size, padding=size // 2, bias=bias),
-              nn.BatchNorm2d(width), nn.ReLU(inplace=True)]  # fmt: skip
+    layers = [
+        nn.Conv2d(image[0], width, size, padding=size // 2, bias=bias),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    ]
     if pool == "max":
         layers.append(nn.MaxPool2d(3, 2, padding=1))
     if pool == "ceil":
@@ -67,27 +85,37 @@ def random_net(seed, *, size=3, width=4, strides=(1, 2), shared=False, bias=True
 
 
 def draw_norm_(module, rng):
-    """Trained-like statistics and affine parameters, if it is batch norm."""
+    """Draw statistics and parameters like a trained network's, if the module is batch norm."""
     if isinstance(module, nn.BatchNorm2d):
         module.weight.uniform_(-1.5, 1.5, generator=rng)
-        module.weight[0] = 0  # a channel that its norm makes constant
+        module.weight[0] = 0  # batch norm makes this channel constant
         module.bias.uniform_(-0.5, 0.5, generator=rng)
         module.running_mean.uniform_(-0.5, 0.5, generator=rng)
         module.running_var.uniform_(0.3, 2, generator=rng)
 
 
-def compare(model, image=(3, 9, 7), count=5, threads=1):
-    """(relative error, masked logits, compiled logits) on images of noise."""
-    images = torch.randn(count, *image, generator=torch.Generator().manual_seed(0))
+def noise(count, image=IMAGE, seed=0):
+    """Return normally distributed images, (count, *image)."""
+    return torch.randn(count, *image, generator=torch.Generator().manual_seed(seed))
+
+
+def logits_of(model, images):
+    """Return the logits of a torch network as numpy."""
     with torch.no_grad():
-        wanted = model(images).numpy()
-    got = Network(compile_network(model, image), threads)(images.numpy())
-    return relative_error(got, wanted), wanted, got
+        return model(images).numpy()
 
 
-def assert_same(error, wanted, got):
-    """Logits as near as rounding allows, and the same class wherever the margin exceeds it."""
+def compare(model, image=IMAGE, count=5, threads=1):
+    """Return (relative error, masked logits, compiled logits) on noise."""
+    images = noise(count, image)
+    expected = logits_of(model, images)
+    logits = Network(compile_network(model, image), threads)(images.numpy())
+    return relative_error(logits, expected), expected, logits
+
+
+def assert_same(error, expected, logits):
+    """Assert equal logits up to rounding, and equal classes where the margin exceeds rounding."""
     assert error <= 1e-4
-    top = np.sort(wanted, axis=1)
-    clear = top[:, -1] - top[:, -2] > 1e-4 * max(np.abs(wanted).max(), 1e-3)
-    assert (got.argmax(1) == wanted.argmax(1))[clear].all()
+    top = np.sort(expected, axis=1)
+    clear = top[:, -1] - top[:, -2] > 1e-4 * max(np.abs(expected).max(), 1e-3)
+    assert (logits.argmax(1) == expected.argmax(1))[clear].all()

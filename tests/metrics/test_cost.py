@@ -15,7 +15,6 @@ from dstbench.core.masks import Masks
 from dstbench.core.state import State
 from dstbench.methods.dctps import DCTpS
 from dstbench.methods.dyrelu import DyReLUPhasing
-from dstbench.metrics.call_sites import Use, uses
 from dstbench.metrics.cost import cost, deployed_bytes, training_only_parameters
 from dstbench.models.resnet import ResNet20, ResNet50
 
@@ -57,20 +56,6 @@ def test_cost_of_small_network_matches_hand_count():
     }  # fmt: skip
     assert json.loads(json.dumps(counted)) == counted
     assert cost(model, masks, (1, 4, 4))["prunable_weights"] == 66
-
-
-@pytest.mark.parametrize(
-    "layer, shape, positions",
-    [
-        (nn.Conv1d(2, 3, 3), (2, 7), 5),
-        (nn.Conv2d(2, 3, 3, stride=2, padding=1, padding_mode="reflect"), (2, 7, 8), 4 * 4),
-        (nn.Conv3d(2, 3, 2, dilation=2), (2, 4, 5, 6), 2 * 3 * 4),
-        (nn.ConvTranspose2d(2, 3, 4, stride=2), (2, 5, 6), 5 * 6),
-        (nn.Linear(4, 3), (6, 4), 6),
-    ],
-)
-def test_uses_counts_output_positions(layer, shape, positions):
-    assert uses(layer, shape) == [Use("weight", (positions,))]
 
 
 def test_cost_matches_torch_flop_counter():

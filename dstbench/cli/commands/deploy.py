@@ -1,4 +1,4 @@
-"""`dstbench deploy`: a finished run's network as small, fast files that need no torch."""
+"""`dstbench deploy`: writes a finished run's network as small, fast files that need no torch."""
 
 import argparse
 import importlib.util
@@ -12,19 +12,19 @@ def main(args: argparse.Namespace) -> int:
     for library in ("numba", "safetensors"):
         if importlib.util.find_spec(library) is None:
             raise UserError(f"Deploying needs {library}: pip install 'dstbench[deploy]'.")
-    from dstbench.deploy.export import deploy, deploy_dense
+    from dstbench.deploy.deploy_run import deploy, deploy_dense
 
     folder = find_run.find(args.run, args.runs, args.tracking)
     network = trained_network.load(folder, plugins=args.plugins, best=args.best)
     out = args.out or folder / "deployed"
-    made = (deploy_dense if args.dense else deploy)(network, out, args.best)
-    for name, size in made.files.items():
+    deployed = (deploy_dense if args.dense else deploy)(network, out, args.best)
+    for name, size in deployed.files.items():
         print(f"{out / name}  {size:,} bytes")
-    for note in made.notes:
+    for note in deployed.notes:
         print(note)
-    if made.operations is not None:
+    if compilation := deployed.compilation:
         print(
-            f"compiled in {made.seconds:.1f} s to {made.operations:,} operations · largest "
-            f"relative error {made.error:.1e}"
+            f"compiled in {compilation.seconds:.1f} s to {compilation.operations:,} operations · "
+            f"largest relative error {compilation.error:.1e}"
         )
     return 0

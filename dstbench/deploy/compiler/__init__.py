@@ -1,1 +1,1 @@
-"""A finished network compiled to a program: trace, fold, emit."""
+"""Compiles a network to a program: trace → fold → emit."""

@@ -1,32 +1,31 @@
-"""From a finished network to a program that numpy and numba run."""
-
-from typing import Any
+"""Compiles a finished network to a program that numpy and numba run."""
 
 from torch import nn
 
 from dstbench.data.images import Shape
 from dstbench.deploy.compiler.fold import fold
 from dstbench.deploy.compiler.trace import trace
-from dstbench.deploy.runtime.program import Program
+from dstbench.deploy.runtime.program import About, Program
 from dstbench.errors import UserError
 
 
-def compile_network(
-    model: nn.Module, image_shape: Shape, about: dict[str, Any] | None = None
-) -> Program:
-    """The program that computes what `model` does in eval mode, for images (channels, height,
-    width). Dead weights must be zeros, as masks leave them.
+def compile_network(model: nn.Module, image_shape: Shape, about: About | None = None) -> Program:
+    """Return the program that computes the logits of `model` in eval mode.
 
-    about: what is to be known of the network: `classes`, `mean`, `std`, and whatever JSON has.
-    Raises UserError, naming the layer, for a network that cannot be compiled.
+    model: its dead weights must be zeros, as masks leave them.
+    image_shape: channels, height, width.
+    about: description of the network that is stored in its file.
+
+    Raises UserError: when a layer cannot be compiled; the message names it.
     """
-    for place, module in model.named_modules():
+    for path, module in model.named_modules():
         if hasattr(module, "offset_macs"):
             raise UserError(
-                f"{type(module).__name__} at {place} adds a dense transform to its sparse weights, "
-                "so there is nothing to leave out and it cannot be compiled. "
-                "`dstbench deploy RUN --dense` writes it as the dense network that it is."
+                f"{type(module).__name__} at {path} adds a dense offset to its sparse weights, so "
+                "no weight can be left out and it cannot be compiled. "
+                "`dstbench deploy RUN --dense` writes it as a dense network."
             )
     program = fold(trace(model, image_shape), image_shape)
-    program.about |= about or {}
+    if about is not None:
+        program.about = about
     return program

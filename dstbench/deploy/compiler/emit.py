@@ -1,4 +1,4 @@
-"""The operations of a folded network as the arrays of a program, without what no logit needs."""
+"""Emits a program: the operations that the logits need, as arrays."""
 
 from collections.abc import Sequence
 
@@ -9,30 +9,35 @@ from dstbench.deploy.compiler.expressions import Operation, Plane, Term
 from dstbench.deploy.runtime.program import NO_CLIP, Program
 
 
-def assemble(
+def emit(
     operations: list[Operation], constants: list[np.ndarray], classes: int, image_shape: Shape
 ) -> Program:
-    """The program of which the last `classes` operations are the logits."""
+    """Return the program whose logits are the last `classes` operations.
+
+    operations: all operations; those that no logit needs are left out.
+    constants: constant planes, (height, width) each.
+    classes: number of logits.
+    image_shape: channels, height, width.
+    """
     kept = _needed(operations, classes)
-    numbers, planes = _numbers(operations, kept, constants, image_shape[0])
-    settings, shifts = _Rows(), _Rows()
-    stored = _Stored()
+    numbers, planes = _number_planes(operations, kept, constants, image_shape[0])
+    settings, shifts = _DistinctRows(), _DistinctRows()
+    weights = _DistinctWeights()
     gains, per_term = [], []
     for operation in kept:
-        gain, weights = stored.take(operation.terms)
+        gain, weight_numbers = weights.take(operation.terms)
         gains.append(gain)
-        per_term += [
-            (numbers[term.plane], shifts.row((term.rows, term.columns)), weight,
-             max(term.clip, float(NO_CLIP)))
-            for term, weight in zip(operation.terms, weights, strict=True)
-        ]  # fmt: skip
-    plane, shift, weight, clip = zip(*per_term, strict=True) if per_term else ((), (), (), ())
+        for term, weight_number in zip(operation.terms, weight_numbers, strict=True):
+            shift_row = shifts.row((term.rows, term.columns))
+            clip = max(term.clip, float(NO_CLIP))
+            per_term.append((numbers[term.plane], shift_row, weight_number, clip))
+    plane, shift, weight, clips = zip(*per_term, strict=True) if per_term else ((), (), (), ())
     flat = [(*o.size, *(n for pair in o.settings for n in pair)) for o in kept]
     return Program(
         image_shape=image_shape,
         classes=classes,
         constants=planes,
-        weights=np.array(stored.values, np.float32),
+        weights=np.array(weights.values, np.float32),
         kind=np.array([o.kind for o in kept], np.uint8),
         relu=np.array([o.relu for o in kept], np.bool_),
         gain=np.array(gains, np.float32),
@@ -42,26 +47,26 @@ def assemble(
         plane=np.array(plane, np.uint32),
         shift=np.array(shift, np.uint16),
         weight=np.array(weight, np.uint32),
-        clip=np.array(clip, np.float32),
+        clip=np.array(clips, np.float32),
         settings=settings.array(8),
         shifts=shifts.array(2),
     )
 
 
 def _needed(operations: list[Operation], classes: int) -> list[Operation]:
-    """Those that the last `classes` ones need, in the order they are to run."""
+    """Return the operations that the last `classes` ones need, in the order they run."""
     needed = set(range(len(operations) - classes, len(operations)))
     for number in reversed(range(len(operations))):
         if number in needed:
             planes = [term.plane for term in operations[number].terms]
-            needed |= {plane.number for plane in planes if plane.source == "made"}
+            needed |= {plane.number for plane in planes if plane.source == "operation"}
     return sorted((operations[number] for number in needed), key=lambda o: o.order)
 
 
-def _numbers(
+def _number_planes(
     operations: list[Operation], kept: list[Operation], constants: list[np.ndarray], channels: int
 ) -> tuple[dict[Plane, int], list[np.ndarray]]:
-    """The number of every plane in the program, and the constant ones, equal ones once."""
+    """Return the number of every plane in the program, and the distinct constant planes."""
     numbers = {Plane("image", channel): channel for channel in range(channels)}
     planes: list[np.ndarray] = []
     found: dict[tuple, int] = {}
@@ -76,12 +81,12 @@ def _numbers(
                 numbers[term.plane] = found[key]
     old = {id(operation): number for number, operation in enumerate(operations)}
     for number, operation in enumerate(kept):
-        numbers[Plane("made", old[id(operation)])] = channels + len(planes) + number
+        numbers[Plane("operation", old[id(operation)])] = channels + len(planes) + number
     return numbers, planes
 
 
-class _Rows:
-    """Distinct tuples, numbered as they come."""
+class _DistinctRows:
+    """Numbers distinct tuples in order of appearance."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[int, ...], int] = {}
@@ -93,15 +98,15 @@ class _Rows:
         return np.array([*self.numbers], np.int32).reshape(-1, width)
 
 
-class _Stored:
-    """The weights of the program, each stored once, however often it is used."""
+class _DistinctWeights:
+    """Stores each weight of the program once, however many terms use it."""
 
     def __init__(self) -> None:
         self.values: list[float] = []
         self.numbers: dict[object, int] = {}
 
     def take(self, terms: Sequence[Term]) -> tuple[float, list[int]]:
-        """(gain, numbers): what the weights of an operation have in common, and which they are."""
+        """Return the gain that an operation's weights have in common, and their numbers."""
         gain = next((term.factor for term in terms if term.weight is not None), 1.0)
         return gain, [self._number(term, gain) for term in terms]
 

@@ -1,27 +1,36 @@
-"""One channel while a network is folded: a sum of planes and a bias, and what can be done to it."""
+"""One channel during folding: a weighted sum of planes plus a bias."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from dstbench.deploy.compiler.graph import Pair
 from dstbench.deploy.runtime.program import Kind
 
-Bias = float | np.ndarray
-Pair = tuple[int, int]
+Bias = float | np.ndarray  # one number, or one number a pixel: (height, width)
 
 
 class Plane(NamedTuple):
-    """Where a plane comes from: "image", "constant" or "made", and its number there."""
+    """One plane.
 
-    source: str
+    source: where it comes from: the image, the constant planes, or an operation.
+    number: of the image's channel, of the constant plane, or of the operation.
+    """
+
+    source: Literal["image", "constant", "operation"]
     number: int
 
 
 class Term(NamedTuple):
-    """factor · value · max(plane, clip), read `rows` further down and `columns` to the right.
+    """factor · value · max(plane, clip), the plane read shifted.
 
-    weight: (tensor, position in row order) of the stored weight that `value` is, or None.
+    plane: what is read.
+    rows, columns: shift: pixel (r, c) reads (r + rows, c + columns).
+    factor: number.
+    weight: (tensor, flat index in row order) of the stored weight that `value` is, or None.
+    value: number.
+    clip: lower bound of the plane's pixels.
     """
 
     plane: Plane
@@ -38,48 +47,55 @@ class Term(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Form:
-    """The sum of its terms and a bias: a number, or a plane (height, width) of several numbers."""
+class Expression:
+    """The sum of terms and a bias. Without terms it is a constant: the channel is dead.
+
+    terms: its terms.
+    bias: one number, or a plane.
+    """
 
     terms: tuple[Term, ...] = ()
     bias: Bias = 0.0
 
     @property
-    def single(self) -> bool:
-        """Whether it is one plane, shifted, clipped, scaled, and moved by a number."""
+    def is_single_plane(self) -> bool:
+        """Whether it is one plane (shifted, clipped, scaled) plus one number."""
         return len(self.terms) == 1 and not isinstance(self.bias, np.ndarray)
 
     @property
-    def alone(self) -> bool:
-        """Whether it is one plane that is not shifted, clipped, scaled, and moved by a number."""
-        return self.single and self.terms[0].rows == 0 and self.terms[0].columns == 0
+    def is_unshifted(self) -> bool:
+        """Whether it is one plane (clipped, scaled, not shifted) plus one number."""
+        return self.is_single_plane and self.terms[0].rows == 0 and self.terms[0].columns == 0
 
     @property
-    def bare(self) -> bool:
-        """Whether it is nothing but a scaled plane, so that zeros around that are its zeros."""
-        return self.alone and self.bias == 0 and self.terms[0].clip == -np.inf
+    def is_scaled_plane(self) -> bool:
+        """Whether it is one scaled plane and nothing else, so that padding it with zeros is exact.
 
-    def scaled(self, factor: float, shift: float = 0.0) -> "Form":
-        """factor · self + shift."""
-        if factor == 0:
-            return Form((), shift)
-        terms = tuple(t._replace(factor=t.factor * factor) for t in self.terms)
-        return Form(terms, self.bias * factor + shift)
+        That is: padding the plane and scaling it gives the same as padding the expression.
+        """
+        return self.is_unshifted and self.bias == 0 and self.terms[0].clip == -np.inf
 
-    def plus(self, other: "Form") -> "Form":
-        return Form(self.terms + other.terms, plain(self.bias + other.bias))
+    def affine(self, scale: float, shift: float = 0.0) -> "Expression":
+        """Return scale · self + shift."""
+        if scale == 0:
+            return Expression((), shift)
+        terms = tuple(t._replace(factor=t.factor * scale) for t in self.terms)
+        return Expression(terms, self.bias * scale + shift)
 
-    def weighted(self, factor: float, weight: tuple[str, int], value: float) -> "Form":
-        """factor · value · self, where `value` is a stored weight."""
+    def plus(self, other: "Expression") -> "Expression":
+        return Expression(self.terms + other.terms, simplified(self.bias + other.bias))
+
+    def weighted(self, factor: float, weight: tuple[str, int], value: float) -> "Expression":
+        """Return factor · value · self, where `value` is the stored weight `weight`."""
         terms = tuple(
             t._replace(factor=t.coefficient * factor, weight=weight, value=value)
             for t in self.terms
         )
-        return Form(terms, self.bias * (factor * value))
+        return Expression(terms, self.bias * (factor * value))
 
 
-def plain(bias: Bias) -> Bias:
-    """A plane of one number is that number."""
+def simplified(bias: Bias) -> Bias:
+    """Return the bias, as one number where all its pixels are equal."""
     if isinstance(bias, np.ndarray) and (bias == bias.flat[0]).all():
         return float(bias.flat[0])
     return bias
@@ -87,11 +103,16 @@ def plain(bias: Bias) -> Bias:
 
 @dataclass(frozen=True)
 class Operation:
-    """What makes one plane of others; see `program`.
+    """Computes one plane from others; see `runtime.program`.
 
-    size: height and width of the result. settings: (origin, stride) of a sample, (before, stride,
-    window) of a maximum, as pairs. moment: those of one moment do not need each other, except that
-    all others may need LINEAR ones.
+    kind: what it does.
+    size: height and width of the result.
+    terms: what it reads.
+    bias: added to a LINEAR operation.
+    relu: whether negative results become zero.
+    settings: (origin, stride) of a SAMPLE, (padding, stride, window) of a MAXIMUM, as pairs.
+    stage: operations of one stage do not need each other, except that LINEAR ones run first and
+        all others may need them.
     """
 
     kind: Kind
@@ -100,9 +121,9 @@ class Operation:
     bias: float = 0.0
     relu: bool = False
     settings: tuple[Pair, ...] = ()
-    moment: int = 0
+    stage: int = 0
 
     @property
     def order(self) -> tuple:
-        """What runs one after the other: of one moment, all that is alike."""
-        return (self.moment, self.kind, self.size, self.settings, len(self.terms))
+        """The sort key that runs a stage's operations of one shape one after the other."""
+        return (self.stage, self.kind, self.size, self.settings, len(self.terms))

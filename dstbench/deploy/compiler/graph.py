@@ -1,4 +1,7 @@
-"""The steps of a network: convolutions, sums, ReLUs, pooling, and what each takes and makes."""
+"""A network as a list of steps: each is one action on the values that earlier steps computed.
+
+The last step computes the logits. Weights are those of eval mode, in float64.
+"""
 
 from dataclasses import dataclass
 
@@ -11,11 +14,16 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Convolution:
-    """Linear layers included, as 1×1 convolutions of 1×1 planes.
+    """A convolution. A linear layer is a 1×1 convolution of 1×1 planes.
 
-    weight: (outputs, inputs / groups, rows, columns), float64, to be multiplied by `factor`.
-    tensor: name of the stored tensor that `weight` is; layers that share one have the same name.
-    before: rows and columns of zeros above and to the left.
+    weight: (outputs, inputs / groups, rows, columns), float64, without `factor`.
+    factor: number that `weight` is multiplied by.
+    tensor: name of the stored tensor that holds `weight`; layers that share it have the same name.
+    bias: (outputs,) float64, or None.
+    stride: rows, columns.
+    padding: rows of zeros above, columns of zeros to the left.
+    dilation: rows, columns.
+    groups: number of groups.
     """
 
     weight: np.ndarray
@@ -23,14 +31,17 @@ class Convolution:
     tensor: str
     bias: np.ndarray | None
     stride: Pair
-    before: Pair
+    padding: Pair
     dilation: Pair
     groups: int
 
 
 @dataclass(frozen=True)
 class Affine:
-    """x · scale + shift, (channels,) each: batch norm in eval mode."""
+    """x · scale + shift: batch norm in eval mode.
+
+    scale, shift: (channels,) float64 each.
+    """
 
     scale: np.ndarray
     shift: np.ndarray
@@ -38,23 +49,30 @@ class Affine:
 
 @dataclass(frozen=True)
 class Pool:
-    """The maximum or the mean of windows; what lies outside the image takes no part in a maximum
-    and counts as zero in a mean."""
+    """The maximum or the mean of windows.
+
+    Pixels outside the image are ignored by a maximum and count as zeros in a mean.
+
+    maximum: whether it is a maximum; else a mean.
+    window: rows, columns.
+    stride: rows, columns.
+    padding: rows above, columns to the left.
+    """
 
     maximum: bool
     window: Pair
     stride: Pair
-    before: Pair
+    padding: Pair
 
 
 @dataclass(frozen=True)
 class Relu:
-    pass
+    """max(x, 0)."""
 
 
 @dataclass(frozen=True)
 class Sum:
-    pass
+    """The sum of two values of one shape."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +85,12 @@ Action = Convolution | Affine | Pool | Relu | Sum | Flatten
 
 @dataclass(frozen=True)
 class Step:
-    """One action. inputs: numbers of the values it takes, 0 being the image and n + 1 the result
-    of step n. shape: (channels, height, width) of its result."""
+    """One action.
+
+    action: what is computed.
+    inputs: numbers of the values it reads; 0 is the image, n + 1 the result of step n.
+    shape: (channels, height, width) of its result.
+    """
 
     action: Action
     inputs: tuple[int, ...]

@@ -1,1 +1,1 @@
-"""A compiled network loaded and run; numpy and numba only."""
+"""Loads and runs a compiled network. Needs numpy and numba only."""

@@ -1,6 +1,6 @@
 """The interpreter of programs: one compiled function runs all operations on a block of images.
 
-It leaves Python's lock free and knows nothing of threads.
+It releases Python's lock and starts no threads.
 """
 
 import hashlib
@@ -12,205 +12,118 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from dstbench.deploy.runtime import memory_plan, program, simd
-from dstbench.deploy.runtime.memory_plan import (  # fmt: skip
-    CLEAN,
-    HEIGHT,
-    IMAGE,
-    IN_HEIGHT,
-    IN_IMAGE,
-    IN_ROW,
-    IN_WIDTH,
-    KIND,
-    LENGTH,
-    MASK,
-    ROW,
-    SETTINGS,
-    WIDTH,
+from dstbench.deploy.runtime import kernels, program, simd, workspace
+from dstbench.deploy.runtime.kernels import (
+    compiled,
+    maximum,
+    mean,
+    read_logits,
+    sample,
+    write_bytes,
+    write_images,
+    zero_between,
 )
-from dstbench.deploy.runtime.program import NO_CLIP, Kind
-from dstbench.deploy.runtime.simd import add_terms, take_second
+from dstbench.deploy.runtime.program import Kind
+from dstbench.deploy.runtime.simd import add_terms
+from dstbench.deploy.runtime.workspace import IMAGE, KIND, LENGTH, MASK, PADDED
 
 LINEAR, SAMPLE, MAXIMUM, MEAN = map(int, Kind)
 
 
-_compiled: Any = njit(nogil=True)
-
-
-def _kept(function: Callable[..., Any]) -> Any:
-    """Compiled when first called, and kept on disk where there is a folder to keep it in."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # neither this folder nor the user's cache can be written
-        return _compiled(function)
-
-
-def _version() -> int:
-    """A hash of all source that goes into compiled code. numba itself watches this file alone."""
-    modules = (memory_plan, program, simd, sys.modules[__name__])
-    try:
-        source = "".join(inspect.getsource(module) for module in modules)
-    except OSError:  # there is none, and then numba keeps nothing
-        return 0
-    return int.from_bytes(hashlib.sha256(source.encode()).digest()[:7])
-
-
-@_compiled
-def _above(x, floor):
-    """What is no number stays that."""
-    return floor if floor > x else x
-
-
-@_compiled
-def _sample(work, source, out, shapes, shape, images):
-    """What lies outside the plane is read, too: the layout has zeros there."""
-    # Read once: for all the compiler knows, a number that is written could change them.
-    height, width, row, image = (
-        shapes[shape, HEIGHT], shapes[shape, WIDTH], shapes[shape, ROW], shapes[shape, IMAGE]
-    )  # fmt: skip
-    columns, in_image = shapes[shape, SETTINGS + 3], shapes[shape, IN_IMAGE]
-    in_row = shapes[shape, IN_ROW] * shapes[shape, SETTINGS + 2]
-    for b in range(images):
-        x, y = source + b * in_image, out + b * image
-        for _ in range(height):
-            if columns == 2:  # writes beyond its row, where the next row comes
-                take_second(work, y, x, width)
-            else:
-                for c in range(width):
-                    work[y + c] = work[x + c * columns]
-            x += in_row
-            y += row
-
-
-@_compiled
-def _maximum(work, source, out, shapes, shape, images):
-    height, width, row, image = (
-        shapes[shape, HEIGHT], shapes[shape, WIDTH], shapes[shape, ROW], shapes[shape, IMAGE]
-    )  # fmt: skip
-    in_height, in_width, in_row, in_image = (
-        shapes[shape, IN_HEIGHT], shapes[shape, IN_WIDTH], shapes[shape, IN_ROW],
-        shapes[shape, IN_IMAGE],
-    )  # fmt: skip
-    above, before = shapes[shape, SETTINGS], shapes[shape, SETTINGS + 1]
-    down, right = shapes[shape, SETTINGS + 2], shapes[shape, SETTINGS + 3]
-    rows, columns = shapes[shape, SETTINGS + 4], shapes[shape, SETTINGS + 5]
-    for b in range(images):
-        for r in range(height):
-            top = max(r * down - above, 0)
-            bottom = min(r * down - above + rows, in_height)
-            for c in range(width):
-                first = max(c * right - before, 0)
-                last = min(c * right - before + columns, in_width)
-                best = NO_CLIP
-                for i in range(top, bottom):
-                    x = source + b * in_image + i * in_row
-                    for j in range(first, last):
-                        value = work[x + j]
-                        if value > best or value != value:
-                            best = value
-                work[out + b * image + r * row + c] = best
-
-
-@_compiled
-def _mean(work, source, clip, out, shapes, shape, images):
-    height, width, row, image = (
-        shapes[shape, IN_HEIGHT], shapes[shape, IN_WIDTH], shapes[shape, IN_ROW],
-        shapes[shape, IN_IMAGE],
-    )  # fmt: skip
-    out_image = shapes[shape, IMAGE]
-    for b in range(images):
-        total = np.float32(0)
-        for r in range(height):
-            x = source + b * image + r * row
-            for c in range(width):
-                total += _above(work[x + c], clip)
-        work[out + b * out_image] = total / np.float32(height * width)
-
-
-@_compiled
-def _clean(work, out, mask, n):
-    for i in range(n):
-        if work[mask + i] == 0:
-            work[out + i] = 0
-
-
-@_compiled
+@compiled
 def run(work, images, shapes, operations, numbers, offsets, coefficients, clips):
-    """Run all operations on the first `images` images of a workspace. See `layout`."""
+    """Run all operations on the first `images` images of a workspace. See `MemoryPlan`."""
     k = 0  # the first term of the operation
     for number in range(len(operations)):
         shape, out = operations[number, 0], np.int64(operations[number, 1])
         after = k + operations[number, 2]
-        kind, clean = shapes[shape, KIND], shapes[shape, CLEAN]
-        n = (images - 1) * shapes[shape, IMAGE] + shapes[shape, LENGTH]
+        kind, padded = shapes[shape, KIND], shapes[shape, PADDED]
+        mask, n = shapes[shape, MASK], (images - 1) * shapes[shape, IMAGE] + shapes[shape, LENGTH]
         if kind == LINEAR:
+            bias, floor = numbers[number, 0], numbers[number, 1]
             add_terms(
-                work, out, n, offsets, coefficients, clips, k, after, numbers[number, 0],
-                numbers[number, 1], shapes[shape, MASK], clean != 0,
-            )  # fmt: skip
+                work, out, n, offsets, coefficients, clips, k, after, bias, floor, mask, padded != 0
+            )
         else:
             source = np.int64(offsets[k])
             if kind == SAMPLE:
-                _sample(work, source, out, shapes, shape, images)
+                sample(work, source, out, shapes, shape, images)
             elif kind == MAXIMUM:
-                _maximum(work, source, out, shapes, shape, images)
+                maximum(work, source, out, shapes, shape, images)
             else:
-                _mean(work, source, clips[k], out, shapes, shape, images)
-            if clean:
-                _clean(work, out, shapes[shape, MASK], n)
+                mean(work, source, clips[k], out, shapes, shape, images)
+            if padded:
+                zero_between(work, out, mask, n)
         k = after
 
 
-@_compiled
-def _leave(work, logits, out):
-    for b in range(len(out)):
-        for c in range(len(logits)):
-            out[b, c] = work[logits[c, 0] + b * logits[c, 1]]
+def _compiled_and_cached(function: Callable[..., Any]) -> Any:
+    """Compile when first called; keep the result on disk where a folder can be written."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # neither this folder nor the user's cache can be written
+        return compiled(function)
 
 
-@_compiled
-def _put(work, pixels, sources):
-    for b in range(pixels.shape[0]):
-        for channel in range(pixels.shape[1]):
-            for r in range(pixels.shape[2]):
-                y = sources[channel, 0] + b * sources[channel, 2] + r * sources[channel, 1]
-                for c in range(pixels.shape[3]):
-                    work[y + c] = pixels[b, channel, r, c]
+def _source_hash() -> int:
+    """Return a hash of all source that is compiled. numba itself watches only this file."""
+    modules = (kernels, program, simd, workspace, sys.modules[__name__])
+    try:
+        source = "".join(inspect.getsource(module) for module in modules)
+    except OSError:  # no source, and then numba caches nothing
+        return 0
+    return int.from_bytes(hashlib.sha256(source.encode()).digest()[:7])
 
 
-@_compiled
-def _put_bytes(work, pixels, table, sources):
-    for b in range(pixels.shape[0]):
-        for r in range(pixels.shape[1]):
-            for c in range(pixels.shape[2]):
-                for channel in range(pixels.shape[3]):
-                    y = sources[channel, 0] + b * sources[channel, 2] + r * sources[channel, 1]
-                    work[y + c] = table[channel, pixels[b, r, c, channel]]
+def _entry_points(version: int) -> tuple[Any, Any]:
+    """Return (infer, infer_bytes).
 
+    version: part of numba's cache key, as a variable that both functions close over.
+    """
 
-def _entries(version: int) -> tuple[Any, Any]:
-    """(infer, infer_bytes). numba keeps compiled code by what a function closes over, too."""
-
-    @_kept
-    def infer(work, pixels, table, sources, logits, out, shapes, operations, numbers, offsets,
-              coefficients, clips):  # fmt: skip
+    @_compiled_and_cached
+    def infer(
+        work,
+        pixels,
+        table,
+        sources,
+        logits,
+        out,
+        shapes,
+        operations,
+        numbers,
+        offsets,
+        coefficients,
+        clips,
+    ):
         version  # noqa: B018
-        _put(work, pixels, sources)
+        write_images(work, pixels, sources)
         run(work, pixels.shape[0], shapes, operations, numbers, offsets, coefficients, clips)
-        _leave(work, logits, out)
+        read_logits(work, logits, out)
 
-    @_kept
-    def infer_bytes(work, pixels, table, sources, logits, out, shapes, operations, numbers,
-                    offsets, coefficients, clips):  # fmt: skip
+    @_compiled_and_cached
+    def infer_bytes(
+        work,
+        pixels,
+        table,
+        sources,
+        logits,
+        out,
+        shapes,
+        operations,
+        numbers,
+        offsets,
+        coefficients,
+        clips,
+    ):
         version  # noqa: B018
-        _put_bytes(work, pixels, table, sources)
+        write_bytes(work, pixels, table, sources)
         run(work, pixels.shape[0], shapes, operations, numbers, offsets, coefficients, clips)
-        _leave(work, logits, out)
+        read_logits(work, logits, out)
 
     return infer, infer_bytes
 
 
-# infer: images (n, C, H, W) float32 → out (n, classes). n: at most what the workspace is laid out
-# for. infer_bytes: the same for uint8 (n, H, W, C), each byte through its channel's table: float32
-# (C, 256).
-infer, infer_bytes = _entries(_version())
+# infer: images (n, C, H, W) float32 → out (n, classes); n is at most the images of the memory plan.
+# infer_bytes: images (n, H, W, C) uint8, each byte through its channel's table, float32 (C, 256).
+infer, infer_bytes = _entry_points(_source_hash())

@@ -1,84 +1,93 @@
-"""A compiled network that can be called. Needs numpy and numba, and no torch.
+"""A compiled network as a function of images.
 
-Every block of images is run by one thread in a workspace that no other thread touches meanwhile, so
-a network may be called from several threads at once.
+Each block of images is run by one thread, in a workspace that no other thread uses meanwhile, so a
+network may be called from several threads at once.
 """
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dstbench.deploy.runtime import interpreter
-from dstbench.deploy.runtime.memory_plan import Layout, lay_out
-from dstbench.deploy.runtime.program import Program
+from dstbench.deploy.runtime.memory_plan import plan_memory
+from dstbench.deploy.runtime.program import About, Program
 from dstbench.deploy.runtime.program_file import read
+from dstbench.deploy.runtime.workspace import MemoryPlan
 from dstbench.errors import UserError
 from dstbench.utils.processes import cores
 
-BLOCK = 2  # images that a thread takes at a time: their planes stay in its cache
-MIN_WORK_PER_THREAD = 4_000_000  # terms × pixels that waking another thread is worth
-BLOCK_BYTES = 2**23  # unless a workspace becomes larger than this
+BLOCK_IMAGES = 2  # images that a thread runs at a time: their planes stay in its cache
+MAX_WORKSPACE_BYTES = 2**23  # a block has fewer images where its workspace would be larger
+MIN_WORK_PER_THREAD = (
+    4_000_000  # terms × pixels below which another thread costs more than it saves
+)
 
 
 def load(path: str | Path, threads: int | None = None) -> "Network":
-    """The network of a `network.dst` file.
+    """Return the network of a `network.dst` file.
 
-    threads: the most that a call uses; None for one for each processor this process may use. A
-    small batch is not worth waking others for.
-    Raises UserError for a file that is damaged, foreign, or of a newer version.
+    threads: most threads that a call uses; None for one for each processor of this process. A call
+        with few images uses fewer.
+
+    Raises UserError: when the file is damaged, of another format, or of a newer version.
     """
     return Network(read(Path(path)), threads)
 
 
 class Network:
-    """A callable network.
+    """A compiled network that can be called.
 
-    image_shape: (channels, height, width). classes: their names, in the order of the logits.
-    about: where it comes from: method, sparsity, accuracy and the rest of what its file says.
+    image_shape: channels, height, width.
+    classes: names, in the order of the logits.
+    about: description from its file: method, sparsity, accuracy and more.
+    threads: most threads that a call uses.
     """
 
     def __init__(self, program: Program, threads: int | None = None):
         if threads is not None and not (isinstance(threads, int) and threads >= 1):
             raise UserError(f"threads = {threads!r}: must be a whole number of at least 1.")
         self.image_shape = program.image_shape
-        self.about: dict[str, Any] = program.about
+        self.about: About = program.about
         numbers = [str(number) for number in range(program.classes)]
         self.classes: list[str] = program.about.get("classes") or numbers
         self.threads = threads or cores()
         self._program = program
         self._coefficients = program.coefficients()
         areas = program.settings[program.setting, :2].astype(np.int64).prod(1)
-        self._work = int(areas @ program.terms)  # of one image
-        self._table = _table(program)
+        self._work_per_image = int(areas @ program.terms)  # terms × pixels
+        self._table = _normalisation_table(program)
         self._blocks: dict[int, _Block] = {}
-        self._largest = self._largest_block()
+        self._block_images = self._largest_block()
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Logits, float32 (n, classes), of any number of images.
+        """Return the logits of any number of images, float32 (n, classes).
 
-        images: uint8 (n, height, width, channels), normalised as in training; or float32
-        (n, channels, height, width), already normalised. Raises UserError for anything else.
+        images: uint8 (n, height, width, channels), normalised here as in training; or float32
+            (n, channels, height, width), already normalised.
+
+        Raises UserError: when the images have another dtype or shape.
         """
         images = self._checked(np.asarray(images))
         logits = np.empty((len(images), self._program.classes), np.float32)
         if not len(images):
             return logits
-        threads = min(self.threads, max(1, len(images) * self._work // MIN_WORK_PER_THREAD))
-        size = min(self._largest, -(-len(images) // threads))
+        threads = min(
+            self.threads, max(1, len(images) * self._work_per_image // MIN_WORK_PER_THREAD)
+        )
+        size = min(self._block_images, -(-len(images) // threads))
         block = self._block(size)
         starts = range(0, len(images), size)
         if self._pool is None or threads == 1 or len(starts) == 1:
             for start in starts:
                 block.infer(images[start : start + size], logits[start : start + size])
             return logits
-        turn = itertools.count()  # whoever is free takes the next block
+        next_block = itertools.count()  # taken by any thread that is free
 
         def work() -> None:
-            while (number := next(turn)) < len(starts):
+            while (number := next(next_block)) < len(starts):
                 chosen = slice(starts[number], starts[number] + size)
                 block.infer(images[chosen], logits[chosen])
 
@@ -90,26 +99,30 @@ class Network:
         return logits
 
     def accuracy(self, images: np.ndarray, labels: np.ndarray, batch: int = 256) -> float:
-        """Percent of the images whose largest logit is that of their label; NaN for none.
+        """Return the percentage of images whose largest logit is their label's; NaN for no images.
 
-        images: as for a call. labels: (n,), the number of each image's class.
+        images: (n, …), as for a call.
+        labels: (n,), class numbers.
+        batch: images of one call.
+
+        Raises UserError: when the labels have another shape.
         """
         labels = np.asarray(labels)
         if labels.shape != (len(images),):
             raise UserError(f"labels of shape {list(labels.shape)}: expected [{len(images)}].")
-        right = sum(
+        correct = sum(
             int((self(images[i : i + batch]).argmax(1) == labels[i : i + batch]).sum())
             for i in range(0, len(images), batch)
         )
-        return 100 * right / len(images) if len(images) else float("nan")
+        return 100 * correct / len(images) if len(images) else float("nan")
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
         channels, height, width = self.image_shape
         if images.dtype == np.uint8 and images.shape[1:] == (height, width, channels):
             if self._table is None:
                 raise UserError(
-                    "This network was compiled without a mean and standard deviation: give it "
-                    "normalised float32 images."
+                    "This network was compiled without a mean and standard deviation, so it cannot "
+                    "normalise uint8 images: give it normalised float32 images."
                 )
         elif images.dtype != np.float32 or images.shape[1:] != (channels, height, width):
             raise UserError(
@@ -117,49 +130,54 @@ class Network:
                 f"[n, {height}, {width}, {channels}], or normalised float32 "
                 f"[n, {channels}, {height}, {width}]."
             )
-        # One kind of array, so that one compiled function does.
+        # One memory layout, so that the interpreter is compiled once.
         return np.require(images, requirements=("C", "W"))
 
     def _block(self, size: int) -> "_Block":
         if size not in self._blocks:
-            self._blocks[size] = _Block(self, lay_out(self._program, size))
+            self._blocks[size] = _Block(self, plan_memory(self._program, size))
         return self._blocks[size]
 
     def _largest_block(self) -> int:
-        size = BLOCK
-        while size > 1 and 4 * lay_out(self._program, size).size > BLOCK_BYTES:
+        size = BLOCK_IMAGES
+        while size > 1 and 4 * plan_memory(self._program, size).size > MAX_WORKSPACE_BYTES:
             size //= 2
         return size
 
 
 class _Block:
-    """A network laid out for so many images at a time, and workspaces that are not in use."""
+    """A network for blocks of up to so many images, and the workspaces that are not in use."""
 
-    def __init__(self, network: Network, layout: Layout):
-        program = network._program
-        self.layout, self.constants = layout, program.constants
-        self.workspaces: list[np.ndarray] = []
-        table = network._table
-        self.before = (np.zeros((0, 256), np.float32) if table is None else table,
-                       layout.sources, layout.logits)  # fmt: skip
-        self.after = (layout.shapes, layout.operations, layout.numbers, layout.offsets,
-                      network._coefficients, program.clip)  # fmt: skip
+    def __init__(self, network: Network, plan: MemoryPlan):
+        program, table = network._program, network._table
+        self._plan, self._constants = plan, program.constants
+        self._workspaces: list[np.ndarray] = []
+        self._table = np.zeros((0, 256), np.float32) if table is None else table
+        self._operations = (
+            plan.shapes,
+            plan.operations,
+            plan.numbers,
+            plan.offsets,
+            network._coefficients,
+            program.clip,
+        )
 
     def infer(self, images: np.ndarray, logits: np.ndarray) -> None:
+        """Write the logits of a block of images into `logits` (n, classes)."""
         try:
-            workspace = self.workspaces.pop()
+            workspace = self._workspaces.pop()
         except IndexError:
-            workspace = self.layout.workspace(self.constants)
+            workspace = self._plan.workspace(self._constants)
         infer = interpreter.infer_bytes if images.dtype == np.uint8 else interpreter.infer
-        infer(workspace, images, *self.before, logits, *self.after)
-        self.workspaces.append(workspace)
+        sources, logit_table = self._plan.sources, self._plan.logits
+        infer(workspace, images, self._table, sources, logit_table, logits, *self._operations)
+        self._workspaces.append(workspace)
 
 
-def _table(program: Program) -> np.ndarray | None:
-    """(channels, 256): what a byte is after normalisation; None where that is not known."""
+def _normalisation_table(program: Program) -> np.ndarray | None:
+    """Return each byte normalised, (channels, 256); None where mean or std are not known."""
     mean, std = program.about.get("mean"), program.about.get("std")
     if mean is None or std is None:
         return None
     scaled = np.arange(256) / 255
-    columns = [(scaled - m) / s for m, s in zip(mean, std, strict=True)]
-    return np.array(columns, np.float32)
+    return np.array([(scaled - m) / s for m, s in zip(mean, std, strict=True)], np.float32)

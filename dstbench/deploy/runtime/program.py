@@ -1,26 +1,26 @@
-"""The compiled network: a list of operations on planes, and what they need. numpy only.
+"""A compiled network: a list of operations on planes, as arrays.
 
-A plane is one channel of one image, height × width. Planes are numbered: those of the image, then
-the constant ones, then one for each operation, in the order they run. An operation is
+A plane is one channel of one image, height × width. Planes are numbered: first the image's
+channels, then the constant planes, then one for each operation, in the order they run. An operation
+is one of
 
     LINEAR   out = Σ coefficient · max(plane, clip), shifted, + bias; then max(out, 0) if `relu`
     SAMPLE   out[r, c] = plane[origin_r + r · stride_r, origin_c + c · stride_c], or 0 outside
-    MAXIMUM  out[r, c] = max of a window of the plane, what lies outside left out
+    MAXIMUM  out[r, c] = max of a window of the plane, pixels outside ignored
     MEAN     out = mean of max(plane, clip) over the plane: 1 × 1
 
-and its terms say which planes it reads. The last `classes` operations make the logits.
+and its terms list the planes that it reads. The last `classes` operations compute the logits.
 """
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from dstbench.data.images import Shape
 
-LANES = 16  # floats of a vector: strips are worked on in whole ones
-NO_CLIP = np.float32(-3.4e38)
+NO_CLIP = np.float32(-3.4e38)  # a clip below every pixel
 
 
 class Kind(IntEnum):
@@ -30,23 +30,66 @@ class Kind(IntEnum):
     MEAN = 3
 
 
+class About(TypedDict, total=False):
+    """Description of a network, stored in its file as JSON.
+
+    method, model, dataset, seed: of its run.
+    sparsity: fraction removed.
+    accuracy: test accuracy in percent, None if not known.
+    epoch: "best validation" or "final epoch".
+    config_sha256: identity of the run's configuration.
+    commit: of the code that trained it, None if not known.
+    image_shape: channels, height, width.
+    classes: names, in the order of the logits.
+    mean, std: of a channel's pixels in [0, 1], for normalising uint8 images.
+    """
+
+    method: str
+    model: str
+    dataset: str
+    seed: int
+    sparsity: float
+    accuracy: float | None
+    epoch: str
+    config_sha256: str
+    commit: str | None
+    image_shape: list[int]
+    classes: list[str]
+    mean: list[float]
+    std: list[float]
+
+
 @dataclass
 class Program:
-    """What a network does to an image, without a network.
+    """The operations that compute the logits of an image.
 
-    image_shape: (channels, height, width). classes: number of logits.
+    image_shape: channels, height, width.
+    classes: number of logits.
     constants: planes that are the same for every image, (height, width) float32 each.
-    weights: (w,) float32, each stored weight once.
+    weights: (weights,) float32, each stored weight once.
 
-    For each operation, in order: kind uint8; relu bool; gain float32, which multiplies its stored
-    weights; bias float32; setting, a row of `settings`; terms, how many it has.
+    One entry an operation, in the order they run:
 
-    For each term: plane uint32; shift, a row of `shifts`; weight uint32, 0 for the number one,
-    n + 1 for weights[n] · gain; clip float32.
+    kind: uint8, a `Kind`.
+    relu: bool, whether negative results become zero.
+    gain: float32, factor of its stored weights.
+    bias: float32.
+    setting: row of `settings`.
+    terms: number of its terms.
 
-    settings: int32 (s, 8): height and width of the result, then origin and stride, or before,
-    stride and window. shifts: int32 (t, 2): rows and columns.
-    about: whatever else is to be known, such as names of classes; JSON.
+    One entry a term:
+
+    plane: uint32, the plane that is read.
+    shift: row of `shifts`.
+    weight: uint32, 0 for the number one, n + 1 for weights[n] · gain.
+    clip: float32, lower bound of the plane's pixels.
+
+    Tables:
+
+    settings: int32 (s, 8), height and width of the result, then origin and stride of a SAMPLE, or
+        padding, stride and window of a MAXIMUM, as pairs of rows and columns.
+    shifts: int32 (t, 2), rows and columns.
+    about: description of the network.
     """
 
     image_shape: Shape
@@ -65,22 +108,22 @@ class Program:
     clip: np.ndarray
     settings: np.ndarray
     shifts: np.ndarray
-    about: dict[str, Any] = field(default_factory=dict)
+    about: About = field(default_factory=About)
 
     @property
     def sources(self) -> int:
-        """Planes that are there before the first operation runs."""
+        """Number of planes that no operation computes: the image's and the constant ones."""
         return self.image_shape[0] + len(self.constants)
 
     def coefficients(self) -> np.ndarray:
-        """(terms,) float32: what each term's plane is multiplied by."""
+        """Return the factor of each term's plane, (terms,) float32."""
         stored = np.concatenate([np.ones(1, np.float32), self.weights])[self.weight]
         gain = np.where(self.weight == 0, np.float32(1), np.repeat(self.gain, self.terms))
         return stored * gain
 
     def sizes(self) -> np.ndarray:
-        """(planes, 2) int: height and width of every plane."""
-        made = self.settings[self.setting, :2]
+        """Return height and width of every plane, (planes, 2) int64."""
+        computed = self.settings[self.setting, :2]
         image = [self.image_shape[1:]] * self.image_shape[0]
-        given = [*image, *(plane.shape for plane in self.constants)]
-        return np.concatenate([np.array(given, np.int64).reshape(-1, 2), made])
+        sources = [*image, *(plane.shape for plane in self.constants)]
+        return np.concatenate([np.array(sources, np.int64).reshape(-1, 2), computed])

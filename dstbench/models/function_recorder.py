@@ -1,0 +1,37 @@
+"""Records the torch functions that a forward pass calls.
+
+Functions rather than modules: a module may use the weight of another, and attention does.
+
+What is known of a tensor belongs in a dictionary with the tensor as its key. Tensors hash and
+compare by identity there, and the dictionary keeps them alive, so that no later tensor gets the id
+of a freed one. Test `isinstance(x, Tensor)` before looking an argument up: lists have no hash.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch.overrides import TorchFunctionMode
+
+Record = Callable[[Callable[..., Any], Any, tuple, dict[str, Any]], None]
+
+
+class FunctionRecorder(TorchFunctionMode):
+    """Context in which every call of a torch function is recorded.
+
+    Functions that a recorded function calls itself are not recorded. Control flow that depends on
+    values is not seen.
+
+    record: called after each call, with (function, its result, its arguments, its keywords).
+    """
+
+    def __init__(self, record: Record):
+        super().__init__()
+        self._record = record
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        self._record(func, result, args, kwargs)
+        return result

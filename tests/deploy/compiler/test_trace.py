@@ -1,0 +1,90 @@
+"""Tracing: the steps of a network, and layers that are refused by name."""
+
+import pytest
+import torch
+from helpers.deploy_networks import compare
+from helpers.tiny_runs import IMAGE, started, tiny_resnet
+from torch import nn
+
+from dstbench.core.budgets import ERK
+from dstbench.deploy.compiler.compile import compile_network
+from dstbench.deploy.compiler.graph import Affine, Convolution, Flatten, Pool, Relu, Sum
+from dstbench.deploy.compiler.trace import trace
+from dstbench.errors import UserError
+from dstbench.methods.dctps import DCTpS
+from dstbench.methods.dyrelu import DyReLUPhasing
+
+
+class Block(nn.Module):
+    """A residual block whose second use of its weight is scaled."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+        self.scale = nn.Parameter(torch.tensor(-2.0))
+
+    def forward(self, x):
+        y = torch.relu(self.norm(self.conv(x)))
+        return x + self.conv._conv_forward(y, self.scale * self.conv.weight, None)
+
+
+def test_trace_returns_one_step_an_action():
+    model = nn.Sequential(Block(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)).eval()
+    steps = trace(model, (3, 4, 5))
+    kinds = [Convolution, Affine, Relu, Convolution, Sum, Pool, Flatten, Convolution]
+    assert [type(step.action) for step in steps] == kinds
+    assert [step.inputs for step in steps] == [(0,), (1,), (2,), (3,), (0, 4), (5,), (6,), (7,)]
+    assert [step.shape for step in steps[3:]] == [
+        (3, 4, 5),
+        (3, 4, 5),
+        (3, 1, 1),
+        (3, 1, 1),
+        (2, 1, 1),
+    ]
+
+
+def test_trace_follows_a_shared_weight_through_its_scale():
+    steps = trace(nn.Sequential(Block(), nn.Flatten()).eval(), (3, 4, 5))
+    first, second = steps[0].action, steps[3].action
+    assert first.tensor == second.tensor == "0.conv.weight"
+    assert (first.factor, second.factor) == (1.0, -2.0)
+    assert (first.weight == second.weight).all() and second.bias is None
+
+
+def test_trace_omits_functions_that_change_nothing():
+    model = nn.Sequential(nn.Dropout(), nn.Identity(), nn.Flatten(), nn.Linear(4, 2)).eval()
+    assert [type(step.action) for step in trace(model, (1, 2, 2))] == [Flatten, Convolution]
+
+
+def test_trace_refuses_a_network_without_logits():
+    with pytest.raises(UserError, match="does not map images to logits"):
+        trace(nn.Sequential(nn.Conv2d(3, 4, 1)).eval(), (3, 4, 4))
+
+
+def test_dense_offset_is_refused():
+    _, state = started(tiny_resnet(), [DCTpS(), ERK(0.5)])
+    with pytest.raises(UserError, match=r"DCTConv2d at stem\.conv1 .*--dense"):
+        compile_network(state.model, IMAGE)
+
+
+def test_dynamic_activation_is_refused_until_it_is_phased_out():
+    method, state = started(tiny_resnet(), [DyReLUPhasing(), ERK(0.5)])
+    with pytest.raises(UserError, match=r"DyReLU at .* not a plain ReLU yet"):
+        compile_network(state.model, IMAGE)
+    method.finish(state)
+    assert compare(state.model.eval(), IMAGE)[0] <= 1e-4
+
+
+@pytest.mark.parametrize(
+    "layer, message",
+    [
+        (nn.Sigmoid(), "Sigmoid at 1"),
+        (nn.GroupNorm(1, 4), "GroupNorm at 1"),
+        (nn.BatchNorm2d(4, track_running_stats=False), "running statistics"),
+        (nn.AdaptiveAvgPool2d(5), "adaptive pooling of 9 pixels to 5"),
+    ],
+)
+def test_unsupported_layer_is_named(layer, message):
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), layer, nn.Flatten()).eval()
+    with pytest.raises(UserError, match=message):
+        trace(model, (3, 9, 9))

@@ -1,0 +1,114 @@
+"""Execution forms: forms that compute the same network, and those that fail or differ."""
+
+import pytest
+import torch
+from helpers.tiny_runs import IMAGE, operated, tiny_resnet
+from torch import nn
+
+from dstbench.errors import UserError
+from dstbench.measure import execution_forms
+from dstbench.measure.execution_forms import (
+    Form,
+    dense_forms,
+    differences,
+    freeze,
+    in_form,
+    trained_forms,
+)
+from dstbench.methods.dctps import DCTConv2d, DCTLinear, DCTpS, TwoBranches
+from dstbench.methods.weight_sharing import SharedConv2d, WeightSharing
+
+
+def trained(parts, seed=0):
+    """Return a network after the parts' surgery, with random weights, scales and statistics."""
+    _, state = operated(tiny_resnet("basic", (1, 3), seed=seed), parts)
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for tensor in (*state.model.parameters(), *state.model.buffers()):
+            if tensor.is_floating_point() and tensor.shape != torch.Size([0]):
+                tensor.add_(0.3 * torch.rand(tensor.shape, generator=rng))
+    return state.model.eval()
+
+
+def images(batch=3):
+    x = torch.randn(batch, *IMAGE, generator=torch.Generator().manual_seed(1))
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    "parts, names",
+    [
+        ([], ["masked"]),
+        ([DCTpS()], ["masked", "two-branch", "merged"]),
+        ([WeightSharing()], ["masked", "merged"]),
+    ],
+    ids=["plain", "DCTpS", "weight sharing"],
+)
+def test_trained_forms_compute_the_same_and_leave_the_model_unchanged(parts, names):
+    model = trained(parts)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    forms = trained_forms(model)
+    assert [form.name for form in forms] == names
+    assert all(difference < 1e-5 for difference in differences(forms, images()).values())
+    after = model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_merged_form_has_plain_layers_only():
+    for parts in ([DCTpS()], [WeightSharing()]):
+        merged = in_form(trained(parts), "merged")
+        kinds = {type(m) for m in merged.modules()}
+        assert nn.Conv2d in kinds and not kinds & {DCTConv2d, DCTLinear, SharedConv2d}
+        assert not merged.training
+
+
+def test_two_branch_form_has_two_layers_for_each_dct_layer():
+    model = trained([DCTpS()])
+    layers = sum(isinstance(m, DCTConv2d | DCTLinear) for m in model.modules())
+    branches = in_form(model, "two-branch")
+    assert sum(isinstance(m, TwoBranches) for m in branches.modules()) == layers
+    assert sum(type(m) in (nn.Conv2d, nn.Linear) for m in branches.modules()) == 2 * layers
+
+
+def test_in_form_keeps_a_module_in_two_places_shared():
+    layer = DCTConv2d(nn.Conv2d(3, 3, 1))
+    merged = in_form(nn.Sequential(layer, nn.ReLU(), layer), "merged")
+    assert merged[0] is merged[2] and type(merged[0]) is nn.Conv2d
+    assert type(in_form(layer, "merged")) is nn.Conv2d
+
+
+def test_frozen_form_computes_the_same():
+    model, examples = trained([]), [images(1), images(4)]
+    _, frozen = freeze(model, examples)
+    with torch.no_grad():
+        for x in examples:
+            torch.testing.assert_close(frozen(x), model(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1.1, torch.nan])
+def test_form_that_computes_another_network_is_refused(factor):
+    model = trained([])
+    wrong = Form("wrong", "", lambda x: factor * model(x))
+    with pytest.raises(UserError, match=r"wrong: the logits differ .* more than rounding explains"):
+        differences([Form("right", "", model), wrong], images())
+
+
+def test_failing_compiler_is_reported_and_other_forms_remain(monkeypatch):
+    def fail(model, examples):
+        raise RuntimeError("no C++ here\nand a page of more")
+
+    monkeypatch.setattr(execution_forms, "compile_frozen", fail)
+    forms, failed = dense_forms(trained([]), [images()])
+    assert [form.name for form in forms] == ["dense", "dense frozen"]
+    assert failed == {"dense compiled": "RuntimeError: no C++ here"}
+
+
+@pytest.mark.slow
+def test_torch_has_private_dynamo_config_recompile_limit():
+    """`compile_frozen` sets it, so that more than eight batch sizes are compiled."""
+    import torch._dynamo
+
+    assert hasattr(torch._dynamo.config, "recompile_limit"), (
+        f"torch {torch.__version__} has no torch._dynamo.config.recompile_limit, which "
+        "dstbench.measure.execution_forms.compile_frozen sets. Find its new name."
+    )
