@@ -158,16 +158,22 @@ def test_streaming_workers_end_with_the_interpreter(tmp_path):
 def test_imagenet_recipe_trains_on_an_image_folder(tmp_path, monkeypatch, call):
     root = data_root(tmp_path, monkeypatch)
     write_jpegs(root / "odd", 12)
-    argv = (
-        "run", "methods/east_no_cycle.gin", "--recipe", "imagenet_resnet50", "--dataset",
-        str(root / "odd"), "--sparsity", "0.8", "--set", "ImageNetResNet50.width=4", "--set",
-        "Run.epochs=1", "--set", "RigL.update_interval=3", "--set", "Run.batch_size=12", "--set",
-        "precision='fp32'", "--set", "ImageNetPipeline.size=32", "--set",
-        "ImageNetPipeline.resize=36", "--tracking", "off", "--device", "cpu", "--runs",
-    )  # fmt: skip
+    argv = ["run", "methods/east_no_cycle.gin", "--recipe", "imagenet_resnet50"]
+    argv += ["--dataset", str(root / "odd"), "--sparsity", "0.8"]
+    argv += ["--tracking", "off", "--device", "cpu"]
+    for setting in (
+        "ImageNetResNet50.width=4",
+        "Run.epochs=1",
+        "RigL.update_interval=3",
+        "Run.batch_size=12",
+        "precision='fp32'",
+        "ImageNetPipeline.size=32",
+        "ImageNetPipeline.resize=36",
+    ):
+        argv += ["--set", setting]
     networks = []
     for runs in (tmp_path / "one", tmp_path / "other"):
-        code, output, errors = call(*argv, str(runs))
+        code, output, errors = call(*argv, "--runs", str(runs))
         assert code == 0, errors
         assert "test accuracy" in output
         (folder,) = runs.iterdir()

@@ -111,11 +111,11 @@ def _verified(name: str, root: Path, file: str) -> bytes:
         raise UserError(f"{name}: {path} is missing. {_remedy(name)}.") from None
     except OSError as error:
         raise UserError(f"{name}: {path} cannot be read ({error.strerror}).") from None
-    digest, wanted = hashlib.md5(content).hexdigest(), ORIGINALS[name].files[file]
-    if digest != wanted:
+    digest, expected = hashlib.md5(content).hexdigest(), ORIGINALS[name].files[file]
+    if digest != expected:
         raise UserError(
             f"{name}: {path} is corrupt or half downloaded: {len(content):,} bytes with MD5 "
-            f"{digest}, where the published file has {wanted}. {_remedy(name)}."
+            f"{digest}, where the published file has {expected}. {_remedy(name)}."
         )
     return content
 
