@@ -85,8 +85,8 @@ def main() -> None:
     epochs = itertools.count()
 
     def ours() -> None:
-        first = next(epochs) * batches.steps_per_epoch
-        steps = range(first, first + batches.steps_per_epoch)
+        first = next(epochs) * batches.plan.steps_per_epoch
+        steps = range(first, first + batches.plan.steps_per_epoch)
         consume((batches.at(step) for step in steps), args.images)
 
     seconds = interleaved(args.repeats, ours=ours, loader=lambda: consume(loader, args.images))

@@ -96,7 +96,7 @@ def _built(run: Run) -> tuple[InMemoryBatches, State]:
             "it does not take. A recipe sets the pipeline; leave it out of the method's file."
         )
     batches = InMemoryBatches(images, pipeline, BATCH, run.seed, torch.device("cpu"), chosen)
-    total_steps = EPOCHS * batches.steps_per_epoch
+    total_steps = EPOCHS * batches.plan.steps_per_epoch
     run.method.check(total_steps)
     state = new_state(run, CLASSES, (3, SIZE, SIZE), total_steps, torch.device("cpu"))
     return batches, state

@@ -1,1 +1,1 @@
-"""Images: sources, splits, preprocessing, batches as a function of (seed, step)."""
+"""Images: sources, splits, preprocessing, augmentation, batches as a function of (seed, step)."""

@@ -1,4 +1,6 @@
-"""How images divide: an epoch into batches, and each batch among the processes that train on it."""
+"""Batches of an epoch: steps per epoch, batch sizes, the random stream of an epoch, and each
+process's shard of a batch.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -8,65 +10,64 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-Share = Callable[[int], slice]  # so many images → those of this process
+Shard = Callable[[int], slice]  # number of images → the slice of them that this process takes
 
 
-def whole(count: int) -> slice:
-    """The share of who is alone: everything."""
+def whole_range(count: int) -> slice:
+    """Return the whole range: the shard of a single process."""
     return slice(0, count)
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """The batches of an epoch, and this process's part of each.
+    """The batches of an epoch, and this process's shard of each.
 
-    count: images of an epoch. batch_size: of every batch but an epoch's last, which holds what is
-    left. share: this process's part of so many images.
+    count: images of an epoch.
+    batch_size: images of every batch but an epoch's last, which has the remaining ones.
+    shard: number of images → the slice of them that this process takes.
     """
 
     count: int
     batch_size: int
-    share: Share = whole
+    shard: Shard = whole_range
 
     @property
     def steps_per_epoch(self) -> int:
         return -(-self.count // self.batch_size)
 
     def size_at(self, step: int) -> int:
-        """Images of the whole batch that optimizer step `step` (from 0) trains on."""
+        """Return the images of the batch of optimizer step `step` (from 0), all shards together."""
         number = step % self.steps_per_epoch
         return min(self.batch_size, self.count - number * self.batch_size)
 
     def of(self, step: int) -> tuple[int, slice]:
-        """Epoch of a step, and the places in the epoch's order that this process trains on."""
+        """Return the epoch of a step, and the slice of the epoch's order that is this process's."""
         epoch, number = divmod(step, self.steps_per_epoch)
-        mine, first = self.share(self.size_at(step)), number * self.batch_size
+        mine, first = self.shard(self.size_at(step)), number * self.batch_size
         return epoch, slice(first + mine.start, first + mine.stop)
 
     def weight_at(self, step: int) -> float:
-        """This process's images ÷ all of the step's batch."""
+        """Return this process's images ÷ all images of the step's batch."""
         size = self.size_at(step)
-        mine = self.share(size)
+        mine = self.shard(size)
         return (mine.stop - mine.start) / size
 
 
-class Stream(Protocol):
+class BatchStream(Protocol):
     """Training batches without end; `at` is a pure function of (seed, step)."""
 
-    portions: BatchPlan
-
     @property
-    def steps_per_epoch(self) -> int: ...
+    def plan(self) -> BatchPlan: ...
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """This process's share of the batch that optimizer step `step` (from 0) trains on.
+        """Return this process's shard of the batch that optimizer step `step` (from 0) trains on.
 
         Returns float32 (B, C, H, W) in channels_last, normalised, and int64 (B,) labels, both new
         tensors on the device.
         """
 
 
-def generator(seed: int, epoch: int) -> torch.Generator:
-    """The random numbers of one epoch, unrelated to those of other seeds and epochs."""
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """Return the random generator of one epoch, unrelated to those of other seeds and epochs."""
     digest = hashlib.blake2b(f"batches, seed {seed}, epoch {epoch}".encode(), digest_size=8)
     return torch.Generator().manual_seed(int.from_bytes(digest.digest(), "little"))

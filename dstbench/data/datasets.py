@@ -1,29 +1,43 @@
-"""Where images come from: the datasets a run can name, loaded, listed, fetched.
+"""The datasets that a run can name: find, load and download them by id.
 
 A dataset's id is `digits` (embedded), `cifar10` or `cifar100` (the original files), or the name of
-a folder under the data root that holds an image folder or parquet files. Nothing is downloaded
-unless `fetch` is called; decoded pixels are kept in the cache folder.
+a folder under the data root: an image folder or parquet files. Only `fetch` downloads anything;
+decoded pixels are kept in the cache folder.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
-from dstbench.data.images import Dataset, Images, Shape, Source
-from dstbench.data.sources import cache as disk
-from dstbench.data.sources import cifar, image_folder, parquet
-from dstbench.data.sources.digits import DIGITS, _digits
-from dstbench.data.sources.encoded import EncodedImages
+from dstbench.data.images import Dataset, Shape, Source
+from dstbench.data.sources import cache as disk_cache
+from dstbench.data.sources import cifar, digits, image_folder, parquet
+from dstbench.data.sources.digits import DIGITS
+from dstbench.data.sources.encoded import EncodedImages, EncodedSource
 from dstbench.errors import UserError, did_you_mean
-
-__all__ = ["KNOWN", "Dataset", "Images", "Known", "fetch", "load", "names"]
 
 
 class Known(NamedTuple):
-    """What is known of a dataset without reading it. image: (channels, height, width)."""
+    """Facts about a dataset that need no reading.
+
+    image: shape of an image.
+    classes: number of classes.
+    """
 
     image: Shape
     classes: int
+
+
+class Format(Protocol):
+    """A file format of datasets, a module of `sources`."""
+
+    def recognises(self, folder: Path) -> bool: ...
+
+    def find(self, folder: Path) -> Source: ...
+
+    def find_encoded(self, folder: Path) -> EncodedSource: ...
 
 
 # The ids whose images always have one shape; no folder of other images may take one of them.
@@ -33,20 +47,20 @@ KNOWN = {
     "cifar100": Known((3, 32, 32), 100),
     "imagenet": Known((3, 224, 224), 1000),
 }
-KINDS = {"parquet files": parquet, "an image folder": image_folder}
+FORMATS: dict[str, Format] = {"parquet files": parquet, "an image folder": image_folder}
 LAYOUTS = (
-    "an image folder (train/<class>/*.png|jpg|jpeg and test/ or val/ likewise) or parquet files "
-    "(train*.parquet and test*.parquet or validation*.parquet)"
+    "an image folder (train/<class>/*.png|jpg|jpeg, and test/<class>/… or val/<class>/…) or "
+    "parquet files (train*.parquet, and test*.parquet or validation*.parquet)"
 )
 
 
 def root_of(data_root: Path | None) -> Path:
-    """The folder that holds datasets: the argument, else DSTBENCH_DATA, else ./data."""
+    """Return the folder of datasets: the argument, else DSTBENCH_DATA, else ./data."""
     return Path(data_root or os.environ.get("DSTBENCH_DATA") or "data")
 
 
 def cache_of(cache: Path | None) -> Path:
-    """The folder of decoded datasets: the argument, else DSTBENCH_CACHE, else the XDG cache's."""
+    """Return the cache folder: the argument, else DSTBENCH_CACHE, else that of XDG_CACHE_HOME."""
     if cache or os.environ.get("DSTBENCH_CACHE"):
         return Path(cache or os.environ["DSTBENCH_CACHE"])
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -54,28 +68,35 @@ def cache_of(cache: Path | None) -> Path:
 
 
 def load(name: str, data_root: Path | None = None, cache: Path | None = None) -> Dataset:
-    """The dataset called `name`, decoded now or read from the cache.
+    """Return the dataset, decoded now or read from the cache.
 
-    Raises UserError for an unknown id, and for data that is missing, corrupt, empty, half
-    downloaded or of several sizes; the message names the file.
+    name: the dataset's id.
+    data_root, cache: see `root_of`, `cache_of`.
+
+    Raises UserError: when the id is unknown, or the data are missing, corrupt, empty, half
+        downloaded or of several sizes; the message names the file.
     """
     if name == DIGITS:
-        return _digits()
+        return digits.load()
     root = root_of(data_root)
-    try:
-        source = cifar.find(name, root) if name in cifar.ORIGINALS else _source_in(root, name)
-        return disk.through(source, name, cache_of(cache))
-    except OSError as error:
-        raise UserError(f"{name}: {error.filename or root}: {error.strerror}.") from None
+    with _readable(name, root):
+        if name in cifar.ORIGINALS:
+            source = cifar.find(name, root)
+        else:
+            source = _format_in(root, name).find(root.absolute() / name)
+        return disk_cache.load_or_build(source, name, cache_of(cache))
 
 
 def load_encoded(
     name: str, data_root: Path | None = None, cache: Path | None = None
 ) -> Dataset[EncodedImages]:
-    """The dataset called `name`, nothing of it decoded; its images may be of any size.
+    """Return the dataset with its images not decoded; they may be of any size.
 
-    Raises UserError for what is missing, corrupt or empty as far as names, sizes and labels tell,
-    and for a dataset that is neither an image folder nor parquet files.
+    name: the dataset's id.
+    data_root, cache: see `root_of`, `cache_of`.
+
+    Raises UserError: when the id is unknown or of a dataset without encoded images, or the data are
+        missing, corrupt or empty as far as names, sizes and labels show.
     """
     if name == DIGITS or name in cifar.ORIGINALS:
         raise UserError(
@@ -83,16 +104,14 @@ def load_encoded(
             f"dataset that is {LAYOUTS}."
         )
     root = root_of(data_root)
-    try:
-        found = _layout_in(root, name).find_encoded(root.absolute() / name)
+    with _readable(name, root):
+        found = _format_in(root, name).find_encoded(root.absolute() / name)
         train, test = found.images(cache_of(cache))
-    except OSError as error:
-        raise UserError(f"{name}: {error.filename or root}: {error.strerror}.") from None
     return Dataset(name, train, test, found.classes, found.sha256)
 
 
 def names(data_root: Path | None) -> dict[str, str]:
-    """Dataset id → its state in one line. Looks for files, and reads none of them."""
+    """Return dataset id → its state in one line. Looks for files without reading them."""
     root = root_of(data_root)
     states = {DIGITS: "embedded: 1,797 handwritten digits of 8×8 pixels (scikit-learn)"}
     states |= {name: cifar.state(name, root) for name in cifar.ORIGINALS}
@@ -104,42 +123,50 @@ def names(data_root: Path | None) -> dict[str, str]:
 
 
 def fetch(name: str, data_root: Path | None) -> Path:
-    """Download the original files of `cifar10` or `cifar100`; return the folder that holds them.
+    """Download the original files of `cifar10` or `cifar100`; return their folder.
 
-    Files that are there and intact are left alone. Raises UserError for any other id, and for a
-    download that fails, which leaves nothing behind.
+    Intact files are not downloaded again.
+
+    Raises UserError: when the id is another one, or the download fails, which leaves no files.
     """
     if name in cifar.ORIGINALS:
         return cifar.fetch(name, root_of(data_root))
     if name == DIGITS:
         raise UserError("digits is embedded in scikit-learn: there is nothing to fetch.")
     raise UserError(
-        f"{name!r} cannot be fetched.{did_you_mean(name, cifar.ORIGINALS)} Any other dataset is "
-        f"put in {root_of(data_root).absolute() / name} by hand, as {LAYOUTS}."
+        f"{name!r} cannot be fetched.{did_you_mean(name, cifar.ORIGINALS)} Put any other dataset "
+        f"in {root_of(data_root).absolute() / name} yourself, as {LAYOUTS}."
     )
 
 
+@contextmanager
+def _readable(name: str, root: Path) -> Iterator[None]:
+    """Turn an OSError into a UserError that names the dataset and the file."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{name}: {error.filename or root}: {error.strerror}.") from None
+
+
 def _kind_of(folder: Path) -> str | None:
-    """What lies in the folder, one of KINDS, or None for neither."""
-    return next((kind for kind, layout in KINDS.items() if layout.recognises(folder)), None)
+    """Return which of FORMATS the folder has, None for neither."""
+    return next((kind for kind, format in FORMATS.items() if format.recognises(folder)), None)
 
 
-def _source_in(root: Path, name: str) -> Source:
-    """The dataset in the folder `name` of root, to be decoded."""
-    return _layout_in(root, name).find(root.absolute() / name)
+def _format_in(root: Path, name: str) -> Format:
+    """Return the format of the dataset in the folder `name` of root.
 
-
-def _layout_in(root: Path, name: str) -> Any:
-    """The layout, one of KINDS, of the dataset in the folder `name` of root."""
+    Raises UserError: when there is no such folder, or it has neither format.
+    """
     folder = root.absolute() / name
     if name in ("", "..") or Path(name).name != name or not folder.is_dir():
         raise UserError(
             f"no dataset {name!r}: {root.absolute()} has no folder of that name."
-            f"{did_you_mean(name, names(root))} A dataset of your own is a folder with "
-            f"{LAYOUTS}; the folder it stands in is given by --data-root or DSTBENCH_DATA."
+            f"{did_you_mean(name, names(root))} A custom dataset is a folder with {LAYOUTS}; give "
+            "its parent folder with --data-root or DSTBENCH_DATA."
         )
     kind = _kind_of(folder)
     if kind is None:
-        holds = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
-        raise UserError(f"{folder}: holds {holds}; wanted is {LAYOUTS}.")
-    return KINDS[kind]
+        content = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
+        raise UserError(f"{folder}: contains {content}; expected {LAYOUTS}.")
+    return FORMATS[kind]

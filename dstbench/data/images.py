@@ -1,4 +1,4 @@
-"""Labelled images in memory, and the fingerprint of what a dataset holds. Needs numpy only."""
+"""Labelled images in memory, and the fingerprint of a dataset's content. Needs numpy only."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ Shape = tuple[int, int, int]  # of one image or feature map: (channels, height, 
 
 @dataclass(frozen=True)
 class Images:
-    """Images of one size with their labels.
+    """Decoded images of one size with their labels.
 
     pixels: uint8 (n, H, W, C), C = 1 (grey) or 3 (RGB); may be a read-only memory map.
-    labels: int64 (n,), positions in the dataset's `classes`.
+    labels: int64 (n,), indices into the dataset's `classes`.
     """
 
     pixels: np.ndarray
@@ -30,7 +30,7 @@ class Images:
 
 
 class Labelled(Protocol):
-    """Images of whatever kind: labels int64 (n,), a length, and a choice of them by position."""
+    """Images of any kind, decoded or encoded: labels int64 (n,), a length, and indexing."""
 
     @property
     def labels(self) -> np.ndarray: ...
@@ -45,10 +45,13 @@ Kind = TypeVar("Kind", bound=Labelled)
 
 @dataclass(frozen=True)
 class Dataset(Generic[Kind]):
-    """Training and test images, the names of their classes, and the sha256 of all of it.
+    """Training and test images, and the names of their classes.
 
-    name: the dataset's id. sha256: of decoded images, see `fingerprint`; of encoded ones, see the
-    layout that found them.
+    name: the dataset's id.
+    train, test: the images.
+    classes: class names; a label is an index into them.
+    sha256: of the content; of decoded images, see `fingerprint`; of encoded ones, see the
+        `find_encoded` of the format.
     """
 
     name: str
@@ -60,9 +63,10 @@ class Dataset(Generic[Kind]):
 
 @dataclass(frozen=True)
 class Source:
-    """Where a dataset's content was found, not decoded yet.
+    """A dataset found on disk, not decoded yet.
 
-    key: changes whenever the content does. decode: (train, test, classes); raises UserError.
+    key: changes whenever the content does.
+    decode: () → (train, test, classes); raises UserError.
     """
 
     key: str
@@ -70,7 +74,7 @@ class Source:
 
 
 def fingerprint(train: Images, test: Images, classes: tuple[str, ...]) -> str:
-    """sha256 (hex) of class names, shapes, labels and decoded pixels."""
+    """Return the sha256 (hex) of class names, shapes, labels and decoded pixels."""
     digest = hashlib.sha256(json.dumps(classes).encode())
     for images in (train, test):
         digest.update(repr(images.pixels.shape).encode())

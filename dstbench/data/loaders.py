@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from dstbench.data.batch_plan import Stream
+from dstbench.data.batch_plan import BatchStream
 from dstbench.data.images import Dataset, Labelled
-from dstbench.data.in_memory import InMemoryBatches, plain
+from dstbench.data.in_memory import InMemoryBatches, in_order
 from dstbench.data.preprocessing import Fitted, FittedImageNetPipeline
-from dstbench.data.protocols import PROTOCOLS, split
-from dstbench.data.streaming import StreamingBatches, streamed_plain
+from dstbench.data.protocols import PROTOCOLS
+from dstbench.data.splits import split
+from dstbench.data.streaming import StreamingBatches, streamed_in_order
 from dstbench.errors import UserError
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
@@ -32,17 +33,17 @@ LabelledBatches = Iterator[tuple[Tensor, Tensor]]
 class Way:
     """One way for images to reach a device.
 
-    batches: (images, pipeline, batch_size, seed, device, indices, share) → augmented batches.
+    batches: (images, pipeline, batch_size, seed, device, indices, shard) → augmented batches.
     plain: (images, pipeline, batch_size, device) → the images in order, not augmented.
     """
 
-    batches: Callable[..., Stream]
+    batches: Callable[..., BatchStream]
     plain: Callable[..., LabelledBatches]
 
 
 WAYS: dict[type, Way] = {
-    Fitted: Way(InMemoryBatches, plain),
-    FittedImageNetPipeline: Way(StreamingBatches, streamed_plain),
+    Fitted: Way(InMemoryBatches, in_order),
+    FittedImageNetPipeline: Way(StreamingBatches, streamed_in_order),
 }
 
 
@@ -63,7 +64,9 @@ class DataLoaders:
             )
         self.run, self.dataset, self.device = run, dataset, place.device
         self.share = place.ranks.share
-        self.split = split(dataset, PROTOCOLS[run.protocol], run.split_seed, run.train_images)
+        self.split = split(
+            dataset, PROTOCOLS[run.protocol].divide, run.split_seed, run.train_images
+        )
         self.pipeline = run.pipeline.fitted(dataset.train, self.split.train)
         self.image_shape = self.pipeline.image_shape(dataset.train)
         self.way = WAYS[type(self.pipeline)]
@@ -71,7 +74,7 @@ class DataLoaders:
 
     def _augmented(
         self, images: Labelled, batch_size: int, indices: np.ndarray | None = None
-    ) -> Stream:
+    ) -> BatchStream:
         return self.way.batches(
             images, self.pipeline, batch_size, self.run.seed, self.device, indices, self.share
         )
@@ -81,8 +84,8 @@ class DataLoaders:
         if not self.split.val_augmented:
             return self._plain(self.split.val)
         batches = self._augmented(self.split.val, EVALUATION_BATCH)
-        first = epoch * batches.steps_per_epoch
-        return (batches.at(first + i) for i in range(batches.steps_per_epoch))
+        first = epoch * batches.plan.steps_per_epoch
+        return (batches.at(first + i) for i in range(batches.plan.steps_per_epoch))
 
     def test(self) -> LabelledBatches:
         return self._plain(self.dataset.test)

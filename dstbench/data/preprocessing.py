@@ -1,21 +1,19 @@
-"""How an image becomes a network's input: the settings, measured where left open, and the numbers.
+"""From images to a network's input: the settings of a pipeline, channel statistics, normalisation.
 
-Nothing here moves images; `batches` does, by these settings.
+The crops and flips themselves are in `augment`, the order of batches in `batch_plan`.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dstbench.config.registry import register
-from dstbench.data import datasets
-from dstbench.data.images import Dataset, Images, Shape
+from dstbench.data.images import Images, Shape
 from dstbench.errors import require
 
 CHUNK = 1024  # images measured at a time; uint32 holds the sum of so many squares of a byte
@@ -23,7 +21,7 @@ CHUNK = 1024  # images measured at a time; uint32 holds the sum of so many squar
 
 @dataclass(frozen=True)
 class Fitted:
-    """A pipeline whose every number is known, for images of a known shape. See `Pipeline`."""
+    """A pipeline with all numbers known, mean and standard deviation included. See `Pipeline`."""
 
     pad: int
     pad_mode: Literal["reflect", "zero"]
@@ -32,14 +30,18 @@ class Fitted:
     std: tuple[float, ...]
 
     def image_shape(self, images: Any) -> Shape:
-        """(channels, height, width) of a network's input."""
+        """Return (channels, height, width) of a network's input."""
         _, height, width, channels = images.pixels.shape
         return channels, height, width
 
 
 @dataclass(frozen=True)
 class FittedImageNetPipeline(Fitted):
-    """A pipeline of crops by area, which pads nothing. See `ImageNetPipeline`."""
+    """A pipeline of crops by area, without padding. See `ImageNetPipeline`.
+
+    size: height and width of a network's input, pixels.
+    resize: shorter side of an image before its centre is taken, pixels.
+    """
 
     size: int
     resize: int
@@ -52,11 +54,14 @@ class FittedImageNetPipeline(Fitted):
 class Pipeline:
     """Pad, random crop to the original size, random flip, normalise.
 
-    pad: pixels on every side; 0 crops nothing. pad_mode: 'reflect' (the edge itself not repeated)
-    or 'zero' (black). flip: mirror left-right with probability ½.
+    pad: pixels on every side; 0 crops nothing.
+    pad_mode: 'reflect' (without repeating the edge) or 'zero' (black).
+    flip: mirror left-right with probability ½.
     mean, std: one number a channel, on a scale where 255 is 1; None takes those of the training
-    images.
+        images.
     """
+
+    decoded: ClassVar[bool] = True  # whether it reads decoded images, all of one size
 
     def __init__(
         self,
@@ -72,49 +77,45 @@ class Pipeline:
         self.pad, self.pad_mode, self.flip = pad, pad_mode, flip
         self.mean, self.std = mean, std
 
-    def load(self, name: str, data_root: Path | None, cache: Path | None) -> Dataset[Any]:
-        """The dataset as this pipeline wants it: decoded, all images of one size."""
-        return datasets.load(name, data_root, cache)
-
     def fitted(self, images: Any, indices: np.ndarray | None = None) -> Fitted:
-        """The pipeline for these images; a mean or std that is None is measured on them.
+        """Return the pipeline for these images; a mean or std that is None is measured on them.
 
-        indices: of the images to measure, None for all.
-        Raises UserError where the settings do not fit the images.
+        images: the training images.
+        indices: int64 (n,), indices of the images to measure; None for all.
+
+        Raises UserError: when the settings do not fit the images.
         """
         _, height, width, channels = images.pixels.shape
         if self.pad_mode == "reflect":
-            require(
-                self.pad < min(height, width), self, "pad", self.pad,
-                f"less than {min(height, width)} to reflect images of {width}×{height} pixels",
-            )  # fmt: skip
+            limit = min(height, width)
+            allowed = f"less than {limit} to reflect images of {width}×{height} pixels"
+            require(self.pad < limit, self, "pad", self.pad, allowed)
         mean, std = self.mean, self.std
         if mean is None or std is None:
             measured = moments(images, indices)
             mean = measured[0] if mean is None else mean
             std = measured[1] if std is None else std
         for name, value in (("mean", mean), ("std", std)):
-            require(
-                len(value) == channels, self, name, value,
-                f"{channels} numbers, one a channel of the images",
-            )  # fmt: skip
+            allowed = f"{channels} numbers, one a channel of the images"
+            require(len(value) == channels, self, name, value, allowed)
         return Fitted(self.pad, self.pad_mode, self.flip, tuple(mean), tuple(std))
 
 
 @register("pipelines")
 class ImageNetPipeline(Pipeline):
-    """Crops of random area for training, the centre for everything else; images of any size.
+    """Crop at random area for training, at the centre for evaluation; images of any size.
 
-    They are decoded when they are needed, never kept: for datasets too large to be held decoded.
+    Images are decoded each time they are needed: for datasets too large to be kept decoded.
+    Source: torchvision's reference training, RandomResizedCrop and CenterCrop.
 
     size: height and width of a network's input, pixels. A training crop covers 8 to 100 % of an
-    image's area with a height between ¾ and 4⁄3 of its width, and is scaled to size × size.
-    resize: the shorter side that other images are scaled to before their centre is taken.
-    flip: mirror left-right with probability ½. mean, std: of red, green and blue, on a scale where
-    255 is 1.
-
-    Source: torchvision's reference training, RandomResizedCrop and CenterCrop.
+        image's area with a height between ¾ and 4⁄3 of its width, and is scaled to size × size.
+    resize: the shorter side that other images are scaled to before their centre is taken, pixels.
+    flip: mirror left-right with probability ½.
+    mean, std: of red, green and blue, on a scale where 255 is 1.
     """
+
+    decoded = False
 
     def __init__(
         self,
@@ -129,21 +130,23 @@ class ImageNetPipeline(Pipeline):
         for name, value in (("mean", mean), ("std", std)):
             require(len(value) == 3, self, name, value, "three numbers: red, green, blue")
         super().__init__(pad=0, flip=flip, mean=mean, std=std)
-        self.crops = FittedImageNetPipeline(0, "zero", flip, tuple(mean), tuple(std), size, resize)
-
-    def load(self, name: str, data_root: Path | None, cache: Path | None) -> Dataset[Any]:
-        return datasets.load_encoded(name, data_root, cache)
+        self._fitted = FittedImageNetPipeline(
+            0, "zero", flip, tuple(mean), tuple(std), size, resize
+        )
 
     def fitted(self, images: Any, indices: np.ndarray | None = None) -> FittedImageNetPipeline:
-        return self.crops
+        return self._fitted
 
 
 def moments(
     images: Images, indices: np.ndarray | None = None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and (population) standard deviation of every channel, on a scale where 255 is 1.
+    """Return mean and population standard deviation of every channel, where 255 counts as 1.
 
-    The sums are exact integers, what follows is float64.
+    The sums are exact integers, the rest is float64.
+
+    images: the images to measure.
+    indices: int64 (n,), indices of the images to measure; None for all.
     """
     indices = np.arange(len(images)) if indices is None else indices
     _, height, width, channels = images.pixels.shape
@@ -156,7 +159,7 @@ def moments(
     total, squares = sums.reshape(2, height * width, channels).sum(1).tolist()
     n = len(indices) * height * width
     mean = tuple(t / n / 255 for t in total)
-    # a channel that never changes has no deviation; 1 leaves it at zero once the mean is taken
+    # a constant channel has standard deviation 0; dividing by 1 instead leaves it at zero
     std = tuple(
         math.sqrt(n * s - t * t) / n / 255 or 1.0 for t, s in zip(total, squares, strict=True)
     )
@@ -164,11 +167,16 @@ def moments(
 
 
 class Normaliser:
-    """((byte / 255) − mean) / std in float32, in this order, channel by channel.
+    """Compute ((byte / 255) − mean) / std in float32, in this order, channel by channel.
 
-    pixel_bytes: of a pixel, its channels first. Means and deviations are spread over a whole row,
-    and 255 is a tensor: so each operation is one pass over contiguous memory, and a true division
-    on every device (a GPU multiplies by the reciprocal of a plain number, and rounds differently).
+    Means and deviations are repeated over a whole row, and 255 is a tensor: so each operation is
+    one pass over contiguous memory, and a true division on every device (a GPU multiplies by the
+    reciprocal of a Python number, and rounds differently).
+
+    pipeline: gives mean and std.
+    width: pixels of a row.
+    pixel_bytes: bytes of a pixel: its channels, then unused ones.
+    device: of the bytes.
     """
 
     def __init__(self, pipeline: Fitted, width: int, pixel_bytes: int, device: torch.device):
@@ -179,7 +187,7 @@ class Normaliser:
         self.std = torch.tensor([*pipeline.std, *[1.0] * unused] * width, device=device)
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """uint8 (B, H, W·pixel_bytes) → float32 (B, C, H, W), channels_last."""
+        """Return float32 (B, C, H, W) in channels_last, from uint8 (B, H, W · pixel_bytes)."""
         x = rows.to(torch.float32).div_(self.full).sub_(self.mean).div_(self.std)
         pixels = x.unflatten(2, (-1, self.pixel_bytes))
         return pixels[..., : self.channels].contiguous().permute(0, 3, 1, 2)

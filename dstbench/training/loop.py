@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from dstbench.core.part import Part
 from dstbench.core.state import State
-from dstbench.data.batch_plan import Stream
+from dstbench.data.batch_plan import BatchStream
 from dstbench.models.precision import Autocast
 from dstbench.training.meters import add_to_meters_
 
@@ -18,7 +18,7 @@ from dstbench.training.meters import add_to_meters_
 def train(
     state: State,
     method: Part,
-    batches: Stream,
+    batches: BatchStream,
     rate_at: Callable[[float], float],
     autocast: Autocast,
     after_epoch: Callable[[State], None],
@@ -45,7 +45,7 @@ def train(
         state.step += 1
         method.after_step(state)
         add_to_meters_(state.memory, loss, logits, y)
-        if state.step % batches.steps_per_epoch == 0:
+        if state.step % batches.plan.steps_per_epoch == 0:
             after_epoch(state)
             model.train()
         after_step(state)

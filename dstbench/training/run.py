@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dstbench.config.identity import Resolved
+from dstbench.data import datasets
 from dstbench.data.images import Dataset
 from dstbench.errors import UserError
 from dstbench.records import session_history
@@ -59,10 +60,11 @@ def carry_out(run: Run, resolved: Resolved, place: RuntimeOptions, report: Repor
 def loaded(run: Run, place: RuntimeOptions) -> Dataset[Any]:
     """The dataset. The first process fills the cache, and the others find it there."""
     ranks = place.ranks
+    load = datasets.load if run.pipeline.decoded else datasets.load_encoded
     for turn in (True, False):
         with ranks.raise_together():
             if ranks.first is turn:
-                dataset = run.pipeline.load(run.dataset, place.data_root, place.cache)
+                dataset = load(run.dataset, place.data_root, place.cache)
     ranks.check_equal(dataset.sha256, "the images they have")
     return dataset
 

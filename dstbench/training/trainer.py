@@ -64,7 +64,7 @@ class Session:
         self.feed = DataLoaders(run, dataset, place)
         split = self.feed.split
         self.collapse = CollapseDetector(dataset.train.labels[split.train], split.val.labels)
-        self.portions = self.feed.training.portions
+        self.portions = self.feed.training.plan
         self.total_steps = run.epochs * self.portions.steps_per_epoch
         run.method.check(self.total_steps)
         self.settled = run.method.final_structure_step(self.total_steps)

@@ -1,4 +1,4 @@
-"""Datasets by id: the embedded one, unknown ones, and the places they are looked for."""
+"""Datasets by id: the embedded one, unknown ids, and the folders that are searched."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 from helpers.disk_datasets import data_root, refused, write_folder, write_hub
 
 from dstbench.data import datasets
+from dstbench.errors import UserError
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def root(tmp_path, monkeypatch):
     return data_root(tmp_path, monkeypatch)
 
 
-def test_digits_are_scikit_learns_each_once():
+def test_digits_equal_scikit_learns_each_once():
     from sklearn.datasets import load_digits
 
     digits = datasets.load("digits")
@@ -34,11 +35,11 @@ def test_digits_are_scikit_learns_each_once():
     assert rows(*ours) == rows(theirs.images * 15, theirs.target)
 
 
-def test_digits_never_change():
+def test_digits_sha256_is_unchanged():
     assert datasets.load("digits").sha256.startswith("69467d8c93d871da")
 
 
-def test_unknown_ids_are_refused(root):
+def test_unknown_dataset_ids_are_refused(root):
     write_folder(root / "pets")
     refused("cifar1O", root, "Did you mean 'cifar10'?")
     refused("pet", "Did you mean 'pets'?", "--data-root", "DSTBENCH_DATA")
@@ -46,7 +47,7 @@ def test_unknown_ids_are_refused(root):
         refused(name, "no dataset")
 
 
-def test_names_say_what_is_there(root):
+def test_names_lists_datasets_with_their_state(root):
     write_folder(root / "pets")
     write_hub(root / "hub")
     (root / "notes").mkdir()
@@ -57,7 +58,7 @@ def test_names_say_what_is_there(root):
     assert list(datasets.names(root / "nowhere")) == ["digits", "cifar10", "cifar100"]
 
 
-def test_arguments_win_over_the_environment(root, tmp_path, monkeypatch):
+def test_data_root_and_cache_arguments_override_the_environment(root, tmp_path, monkeypatch):
     other = tmp_path / "other"
     write_folder(other / "pets")
     assert datasets.load("pets", other, tmp_path / "second").name == "pets"
@@ -68,3 +69,8 @@ def test_arguments_win_over_the_environment(root, tmp_path, monkeypatch):
     assert any((tmp_path / "xdg/dstbench").iterdir())
     monkeypatch.delenv("DSTBENCH_DATA")
     assert datasets.root_of(None) == Path("data")
+
+
+def test_digits_have_no_encoded_images():
+    with pytest.raises(UserError, match="@Pipeline"):
+        datasets.load_encoded("digits")

@@ -1,4 +1,4 @@
-"""The pipeline's settings: measured exactly, refused where they do not fit."""
+"""Settings of pipelines: channel statistics are exact, unsuitable settings are refused."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dstbench.data import preprocessing
 from dstbench.data.images import Images
-from dstbench.data.preprocessing import Pipeline, moments
+from dstbench.data.preprocessing import ImageNetPipeline, Pipeline, moments
 from dstbench.errors import UserError
 
 
@@ -18,7 +18,7 @@ def images(n: int, height: int, width: int, channels: int, seed: int = 0) -> Ima
 
 
 @given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 8), st.integers(0, 99), st.data())
-def test_moments_are_those_of_the_chosen_images(n, size, channels, seed, data):
+def test_moments_equal_numpy_on_given_indices(n, size, channels, seed, data):
     given_ = images(n, size, size + 1, channels, seed)
     chosen = np.array(data.draw(st.lists(st.integers(0, n - 1), min_size=1, unique=True)))
     mean, std = moments(given_, chosen)
@@ -27,21 +27,21 @@ def test_moments_are_those_of_the_chosen_images(n, size, channels, seed, data):
     np.testing.assert_allclose(std, scaled.std((0, 1, 2)), rtol=1e-9)
 
 
-def test_moments_of_many_chunks(monkeypatch):
+def test_moments_in_chunks_are_the_same(monkeypatch):
     given_ = images(50, 3, 3, 3)
     whole = moments(given_)
     monkeypatch.setattr(preprocessing, "CHUNK", 7)
     assert moments(given_) == whole
 
 
-def test_a_constant_channel_gets_no_zero_deviation():
+def test_constant_channel_has_standard_deviation_one():
     given_ = images(5, 3, 3, 2)
     given_.pixels[..., 1] = 51
     mean, std = moments(given_)
     assert mean[1] == 0.2 and std[1] == 1.0 and 0 < std[0] < 1
 
 
-def test_only_what_is_open_is_measured():
+def test_pipeline_measures_only_unset_mean_and_std():
     given_ = images(20, 4, 4, 3)
     mean, std = moments(given_)
     fitted = Pipeline(pad=2, flip=False, mean=(0.1, 0.2, 0.3)).fitted(given_)
@@ -55,7 +55,7 @@ def test_only_what_is_open_is_measured():
     ("settings", "word"),
     [({"pad": -1}, "pad"), ({"pad_mode": "edge"}, "pad_mode"), ({"std": (1.0, 0.0)}, "std")],
 )
-def test_impossible_settings_are_refused(settings, word):
+def test_invalid_pipeline_settings_are_refused(settings, word):
     with pytest.raises(UserError) as error:
         Pipeline(**settings)
     assert error.value.binding == f"Pipeline.{word}"
@@ -69,7 +69,22 @@ def test_impossible_settings_are_refused(settings, word):
         ({"pad": 0, "std": (0.5, 1.0)}, "3 numbers, one a channel"),
     ],
 )
-def test_settings_that_do_not_fit_the_images_are_refused(settings, word):
+def test_pipeline_settings_that_do_not_fit_the_images_are_refused(settings, word):
     with pytest.raises(UserError, match=word):
         Pipeline(**settings).fitted(images(5, 4, 5, 3))
     Pipeline(pad=4, pad_mode="zero").fitted(images(5, 4, 5, 3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"size": 0}, "size"),
+        ({"size": 9, "resize": 8}, "resize"),
+        ({"mean": (0.5,)}, "mean"),
+        ({"std": (1, 1, 0)}, "std"),
+    ],
+)
+def test_invalid_imagenet_pipeline_settings_are_refused(settings, word):
+    with pytest.raises(UserError) as error:
+        ImageNetPipeline(**settings)
+    assert error.value.binding == f"ImageNetPipeline.{word}"

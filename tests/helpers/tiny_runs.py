@@ -9,6 +9,7 @@ from torch import nn
 from dstbench.core.masks import Masks
 from dstbench.core.method import Method
 from dstbench.core.state import State
+from dstbench.data.batch_plan import BatchPlan
 from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import BasicBlock, Bottleneck, ResNet
 from dstbench.optim.settings import SGD
@@ -51,7 +52,7 @@ def tiny_resnet(block="basic", depths=(1, 3), width=4, seed=0):
 class Noise:
     """Batches of random images and labels, a pure function of the step."""
 
-    steps_per_epoch = 10**9
+    plan = BatchPlan(count=10**9, batch_size=1)
 
     def at(self, step):
         rng = torch.Generator().manual_seed(1000 + step)

@@ -76,14 +76,14 @@ def trained(model, mover, ranks: ProcessGroup = ALONE) -> State:
     pixels = rng.integers(0, 256, (COUNT, 6, 6, 3), dtype=np.uint8)
     images = Images(pixels, rng.integers(0, 4, COUNT, dtype=np.int64))
     batches = InMemoryBatches(
-        images, Pipeline(pad=1).fitted(images), BATCH, 0, CPU, share=ranks.share
+        images, Pipeline(pad=1).fitted(images), BATCH, 0, CPU, shard=ranks.share
     )
-    state = State(model, (3, 6, 6), 0, EPOCHS * batches.steps_per_epoch)
+    state = State(model, (3, 6, 6), 0, EPOCHS * batches.plan.steps_per_epoch)
     method = Method("m", [ERK(0.6), mover, GradientClip(norm=0.5)])
     method.init_masks(state)
     state.optimizer = SGD(0.05).build(state.model, state.masks)
     torch.manual_seed(ranks.rank)
-    part = method if ranks.alone else DataParallelMethod(method, ranks, batches.portions.weight_at)
+    part = method if ranks.alone else DataParallelMethod(method, ranks, batches.plan.weight_at)
     train(
         state, part, batches, lambda p: 0.05, autocast_for("fp32", CPU),
         lambda s: None, lambda s: None,

@@ -45,7 +45,7 @@ def prepared(optimizer, interval=1000, images=70):
     pipeline = Pipeline(pad=1).fitted(data)
     batches = InMemoryBatches(data, pipeline, 16, 0, CPU)
     model = ResNet20(num_classes=4, width=4).to(memory_format=torch.channels_last)
-    state = State(model, (3, 8, 8), 0, 4 * batches.steps_per_epoch)
+    state = State(model, (3, 8, 8), 0, 4 * batches.plan.steps_per_epoch)
     method = Method("m", [ERK(0.8), RigL(update_interval=interval)])
     method.init_masks(state)
     state.optimizer = optimizer.build(model, state.masks)
@@ -81,7 +81,7 @@ def test_meters_are_the_mean_over_images_of_an_epoch():
     # Without learning every epoch has the same weights; only augmentation and batches differ.
     for meters in seen:
         assert 0.5 < meters["train_loss"] < 3 and 0 <= meters["train_accuracy"] <= 100
-        hits = meters["train_accuracy"] / 100 * batches.count
+        hits = meters["train_accuracy"] / 100 * batches.plan.count
         assert hits == pytest.approx(round(hits), abs=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Decoded datasets on disk: written once and whole, opened as memory maps.
+"""The cache of decoded datasets: files written once, atomically, and opened as memory maps.
 
 One file a dataset, named by the key of its source's content:
 
@@ -6,8 +6,8 @@ One file a dataset, named by the key of its source's content:
     a line of JSON: shapes, class names, sha256 of the content
     padding to a multiple of 64 bytes, train labels, test labels, train pixels, test pixels
 
-Opening one recomputes the sha256, about 0.1 s for 60,000 images of 32×32, so a truncated or damaged
-file is noticed, and decoded again.
+Opening a file recomputes the sha256, about 0.1 s for 60,000 images of 32×32, so a truncated or
+damaged file is noticed, and decoded again.
 """
 
 import hashlib
@@ -28,11 +28,17 @@ MAGIC = b"dstbench images 1\n"
 ALIGNMENT = 64
 
 
-def through(source: Source, name: str, folder: Path) -> Dataset:
-    """The dataset of `source`, from the cache in `folder`, which is filled if it has none.
+def load_or_build(source: Source, name: str, folder: Path) -> Dataset:
+    """Return the dataset of `source` from the cache; decode and cache it first if it is missing.
 
-    A cache that cannot be written costs a warning, and the images stay in memory. Processes that
-    decode at the same time do the same work, and any of their files is as good as another.
+    If the cache cannot be written, a warning is logged and the images stay in memory. Processes
+    that decode at the same time do the same work and write the same file.
+
+    source: the dataset, not decoded yet.
+    name: the dataset's id.
+    folder: of the cache.
+
+    Raises UserError: when the dataset cannot be decoded.
     """
     key = hashlib.sha256(MAGIC + source.key.encode()).hexdigest()
     path = folder / f"{name}-{key[:16]}.images"
@@ -48,14 +54,16 @@ def through(source: Source, name: str, folder: Path) -> Dataset:
         return read(path, name)
     except (ValueError, OSError, UserError) as error:
         log.warning(
-            "%s is not kept decoded, so each run decodes it again (%s). DSTBENCH_CACHE names "
-            "another folder for it.", name, error,
-        )  # fmt: skip
+            "%s could not be cached, so each run decodes it again (%s). Choose another folder with "
+            "DSTBENCH_CACHE.",
+            name,
+            error,
+        )
         return dataset
 
 
 def write(path: Path, dataset: Dataset) -> None:
-    """Write the file, whole or not at all. Raises OSError or UserError where it cannot."""
+    """Write the file atomically. Raises OSError or UserError: when it cannot be written."""
     splits = (dataset.train, dataset.test)
     header = {
         "train": dataset.train.pixels.shape,
@@ -76,7 +84,7 @@ def _aligned(size: int) -> int:
 
 
 def read(path: Path, name: str) -> Dataset:
-    """Open the file. Raises ValueError, saying what is wrong, unless it is whole and unchanged."""
+    """Return the dataset in the file. Raises ValueError: when it is damaged, with the reason."""
     with path.open("rb") as file:
         if file.readline() != MAGIC:
             raise ValueError("its first line is not that of a cache file")

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as their authors publish them: verified, read, fetched.
+"""CIFAR-10 and CIFAR-100 in their authors' files: verified, decoded, downloaded.
 
 The files are Python pickles, which can execute code, so none is opened before its MD5 matches.
 Layout and checksums are those of torchvision. Source: Krizhevsky 2009.
@@ -22,9 +22,13 @@ from dstbench.errors import UserError
 
 @dataclass(frozen=True)
 class Original:
-    """One published dataset: its folder, its files with their MD5, and where names stand in them.
+    """One published dataset.
 
-    loader: the class of torchvision.datasets that downloads it. meta: the file of class names.
+    loader: the class of torchvision.datasets that downloads it.
+    folder: name of the folder of its files.
+    train, test: file → MD5, of training and test images.
+    meta: file → MD5, of class names.
+    labels_key, names_key: keys of labels and class names in the files.
     """
 
     loader: str
@@ -69,7 +73,10 @@ ORIGINALS = {
 
 
 def find(name: str, root: Path) -> Source:
-    """The files of `name` under root, all verified. Raises UserError for the first that is not."""
+    """Return the dataset `name` under root, its files verified.
+
+    Raises UserError: when a file is missing or not the published one.
+    """
     original = ORIGINALS[name]
     for file in original.files:
         _verified(name, root, file)
@@ -78,7 +85,7 @@ def find(name: str, root: Path) -> Source:
 
 
 def state(name: str, root: Path) -> str:
-    """Whether the files are there, in one line; they are not read."""
+    """Return in one line whether the files are present, without reading them."""
     original = ORIGINALS[name]
     folder = root.absolute() / original.folder
     missing = [file for file in original.files if not (folder / file).is_file()]
@@ -90,13 +97,13 @@ def state(name: str, root: Path) -> str:
 
 def _remedy(name: str) -> str:
     return (
-        f"`dstbench data fetch {name}` downloads it; or name the folder that holds "
+        f"`dstbench data fetch {name}` downloads it; or give the folder that contains "
         f"{ORIGINALS[name].folder} with --data-root or DSTBENCH_DATA"
     )
 
 
 def _verified(name: str, root: Path, file: str) -> bytes:
-    """The content of one file. Raises UserError unless its MD5 is the published one."""
+    """Return the content of one file. Raises UserError: when its MD5 is not the published one."""
     path = root.absolute() / ORIGINALS[name].folder / file
     try:
         content = path.read_bytes()
@@ -104,16 +111,17 @@ def _verified(name: str, root: Path, file: str) -> bytes:
         raise UserError(f"{name}: {path} is missing. {_remedy(name)}.") from None
     except OSError as error:
         raise UserError(f"{name}: {path} cannot be read ({error.strerror}).") from None
-    digest, wanted = hashlib.md5(content).hexdigest(), ORIGINALS[name].files[file]
-    if digest != wanted:
+    digest, expected = hashlib.md5(content).hexdigest(), ORIGINALS[name].files[file]
+    if digest != expected:
         raise UserError(
             f"{name}: {path} is corrupt or half downloaded: {len(content):,} bytes with MD5 "
-            f"{digest}, where the published file has {wanted}. {_remedy(name)}."
+            f"{digest}, where the published file has {expected}. {_remedy(name)}."
         )
     return content
 
 
 def _decode(name: str, root: Path) -> tuple[Images, Images, tuple[str, ...]]:
+    """Return training images, test images and class names."""
     original = ORIGINALS[name]
 
     def unpickled(file: str) -> dict[str, Any]:
@@ -130,7 +138,12 @@ def _decode(name: str, root: Path) -> tuple[Images, Images, tuple[str, ...]]:
 
 
 def fetch(name: str, root: Path) -> Path:
-    """Download through torchvision, beside the final place first, so that no half is left."""
+    """Download the dataset with torchvision; return its folder.
+
+    Files are downloaded to a temporary folder and moved, so that a failure leaves none behind.
+
+    Raises UserError: when the download fails.
+    """
     original = ORIGINALS[name]
     folder = root.absolute() / original.folder
     try:
@@ -141,7 +154,7 @@ def fetch(name: str, root: Path) -> Path:
         return folder
     import torchvision
 
-    created = [place for place in (root, *root.parents) if not place.exists()]
+    created = [parent for parent in (root, *root.parents) if not parent.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".fetching-") as temporary:
@@ -152,8 +165,8 @@ def fetch(name: str, root: Path) -> Path:
                 os.replace(Path(temporary) / original.folder / file, folder / file)
     except (OSError, RuntimeError, HTTPException, UserError) as error:
         with contextlib.suppress(OSError):
-            for place in created:
-                place.rmdir()
+            for parent in created:
+                parent.rmdir()
         raise UserError(
             f"{name} could not be fetched into {root.absolute()}: {error}. Check the network and "
             f"the free space, or copy {original.folder} there from a machine that has it."

@@ -1,4 +1,4 @@
-"""Encoded images to one uint8 array, by Pillow, in threads where they help."""
+"""Decoding of images with Pillow into one uint8 array, in threads where they help."""
 
 import io
 import os
@@ -19,37 +19,43 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 CHUNK = 256  # images a thread takes at a time
-SMALL = 64 * 64  # pixels: up to here Pillow's threads wait for the interpreter more than they work
+SMALL = 64 * 64  # pixels: up to here threads mostly wait for the interpreter lock
 GREY_MODES = ("1", "L", "LA")
 DEEP_MODES = ("I", "F")  # and their variants such as I;16: more than 8 bits a channel
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """One image file, as a path or as its bytes; `where` names it in messages."""
+class EncodedImage:
+    """One encoded image.
+
+    content: the path of its file, or its bytes.
+    where: names the image in messages.
+    """
 
     content: Path | bytes
     where: str
 
 
-Split = tuple[list[Encoded], np.ndarray]  # images, and their int64 labels
+EncodedSplit = tuple[list[EncodedImage], np.ndarray]  # images, and their int64 labels (n,)
 
 
 class _NeedsColour(Exception):
-    """An RGB image among those taken for grey."""
+    """An image is RGB although the first one is grey."""
 
 
-def decode_both(train: Split, test: Split) -> tuple[Images, Images]:
-    """Decode training and test images, together: one size, one number of channels."""
+def decode_splits(train: EncodedSplit, test: EncodedSplit) -> tuple[Images, Images]:
+    """Return training and test images, decoded together: one size, one number of channels."""
     pixels, cut = decode(train[0] + test[0]), len(train[0])
     return Images(pixels[:cut], train[1]), Images(pixels[cut:], test[1])
 
 
-def decode(images: Sequence[Encoded]) -> np.ndarray:
-    """uint8 (n, H, W, C): C = 1 if all images are grey, else 3 (grey ones repeated).
+def decode(images: Sequence[EncodedImage]) -> np.ndarray:
+    """Return uint8 (n, H, W, C): C = 1 if all images are grey, else 3 (grey ones repeated).
 
-    Transparency is dropped, palettes are resolved. Raises UserError, naming the image, for one
-    that cannot be decoded, has more than 8 bits a channel, or differs from the first in size.
+    Transparency is dropped, palettes are resolved.
+
+    Raises UserError: when an image cannot be decoded, has more than 8 bits a channel, or differs
+        from the first in size; the message names it.
     """
     first = _pixels(images[0])
     try:
@@ -58,7 +64,7 @@ def decode(images: Sequence[Encoded]) -> np.ndarray:
         return _decode_into((*first.shape[:2], 3), images)
 
 
-def _decode_into(shape: tuple[int, ...], images: Sequence[Encoded]) -> np.ndarray:
+def _decode_into(shape: tuple[int, ...], images: Sequence[EncodedImage]) -> np.ndarray:
     pixels = np.empty((len(images), *shape), dtype=np.uint8)
 
     def fill(chunk: range) -> int:
@@ -78,15 +84,15 @@ def _decode_into(shape: tuple[int, ...], images: Sequence[Encoded]) -> np.ndarra
         return len(chunk)
 
     chunks = [range(i, min(i + CHUNK, len(images))) for i in range(0, len(images), CHUNK)]
-    for _ in _progress(_spread(fill, chunks, shape), len(images)):
+    for _ in _with_progress_bar(_map_chunks(fill, chunks, shape), len(images)):
         pass
     return pixels
 
 
-def _spread(
+def _map_chunks(
     fill: Callable[[range], int], chunks: list[range], shape: tuple[int, ...]
 ) -> Iterator[int]:
-    """Run `fill` over the chunks, in threads if the images are large."""
+    """Call `fill` on every chunk, in threads if the images are large; yield its results."""
     if shape[0] * shape[1] <= SMALL:
         yield from map(fill, chunks)
         return
@@ -97,8 +103,8 @@ def _spread(
         pool.shutdown(cancel_futures=True)  # after an error, do not decode the rest
 
 
-def _progress(done: Iterable[int], total: int) -> Iterator[int]:
-    """Pass `done` on; show a bar on the terminal if it takes more than a second."""
+def _with_progress_bar(done: Iterable[int], total: int) -> Iterator[int]:
+    """Yield from `done`; show a bar on the terminal if it takes more than a second."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -119,19 +125,19 @@ def _progress(done: Iterable[int], total: int) -> Iterator[int]:
             bar.stop()
 
 
-def _pixels(image: Encoded) -> np.ndarray:
-    """uint8 (H, W, 1 or 3) of one image."""
+def _pixels(image: EncodedImage) -> np.ndarray:
+    """Return one image as uint8 (H, W, 1 or 3)."""
     pixels = np.asarray(_picture(image, lambda mode: "L" if mode in GREY_MODES else "RGB"))
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def colour(image: Encoded) -> "Picture":
-    """One image of whatever size and mode in red, green and blue. Raises UserError as `decode`."""
+def decode_rgb(image: EncodedImage) -> "Picture":
+    """Return one image, of any size and mode, in RGB. Raises UserError: as `decode`."""
     return _picture(image, lambda mode: "RGB")
 
 
-def _picture(image: Encoded, mode_for: Callable[[str], str]) -> "Picture":
-    """The decoded image in the mode that `mode_for` says for its own."""
+def _picture(image: EncodedImage, mode_for: Callable[[str], str]) -> "Picture":
+    """Return the decoded image, converted to mode_for(its mode)."""
     from PIL import Image
 
     try:
@@ -152,7 +158,7 @@ def _picture(image: Encoded, mode_for: Callable[[str], str]) -> "Picture":
             return opened if opened.mode == wanted else opened.convert(wanted)
     except UserError:
         raise
-    except Exception as error:  # each of Pillow's formats fails in a way of its own
+    except Exception as error:  # each of Pillow's formats raises its own exceptions
         reason = "not an image" if "cannot identify" in str(error) else error
         raise UserError(
             f"{image.where} cannot be decoded: {reason} ({len(content):,} bytes). It is corrupt or "

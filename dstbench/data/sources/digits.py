@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: the embedded default dataset."""
+"""scikit-learn's handwritten digits, the embedded default dataset."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from dstbench.data.images import Dataset, Images, fingerprint
 DIGITS = "digits"
 
 
-def _digits() -> Dataset:
-    """scikit-learn's 8×8 digits: 1,438 for training, 359 for testing.
+def load() -> Dataset:
+    """Return scikit-learn's 8×8 digits: 1,438 for training, 359 for testing.
 
-    # assumed: the data come without a split, so test is the first fifth of one fixed shuffle
+    # assumed: the source has no split, so the test images are the first fifth of one fixed shuffle
     # (not stratified), the same for every run and every protocol.
     """
     from sklearn.datasets import load_digits

@@ -1,7 +1,7 @@
-"""Labelled images as they lie on disk, encoded: read one by one, when they are asked for.
+"""Encoded images on disk, each read when it is needed.
 
-For datasets too large to be decoded once and kept. An image is a file of a folder, or a span of one
-large file.
+For datasets too large to be kept decoded. An image is a file of a folder, or a span of bytes in one
+packed file.
 """
 
 import os
@@ -12,74 +12,86 @@ from typing import Protocol
 
 import numpy as np
 
-from dstbench.data.sources.decode import Encoded
+from dstbench.data.sources.decode import EncodedImage
 from dstbench.errors import UserError
 
 
-class Places(Protocol):
-    """Where images lie: as many as there are, by position."""
+class ImageLocations(Protocol):
+    """Where the images of a split are stored, by index."""
 
-    def __getitem__(self, which: slice | np.ndarray) -> "Places": ...
+    def __getitem__(self, which: slice | np.ndarray) -> "ImageLocations": ...
 
-    def at(self, i: int) -> Encoded: ...
+    def at(self, i: int) -> EncodedImage:
+        """Return image i, not decoded."""
 
 
 @dataclass(frozen=True)
-class Files:
-    """Images as files. names: bytes (n,), paths below `root`, in one array to be light to share."""
+class ImageFiles:
+    """Images in one file each.
+
+    root: the folder of the files.
+    names: bytes (n,), paths below `root`; one array is cheap to send to worker processes.
+    """
 
     root: Path
     names: np.ndarray
 
-    def __getitem__(self, which: slice | np.ndarray) -> "Files":
-        return Files(self.root, self.names[which])
+    def __getitem__(self, which: slice | np.ndarray) -> "ImageFiles":
+        return ImageFiles(self.root, self.names[which])
 
-    def at(self, i: int) -> Encoded:
+    def at(self, i: int) -> EncodedImage:
         path = self.root / self.names[i].decode()
-        return Encoded(path, str(path))
+        return EncodedImage(path, str(path))
 
 
 @dataclass(frozen=True)
-class Spans:
-    """Images as spans of the file `path`. starts, sizes: int64 (n,), in bytes."""
+class PackedFile:
+    """Images one after the other in one file.
+
+    path: the file.
+    starts, sizes: int64 (n,), of every image, in bytes.
+    """
 
     path: Path
     starts: np.ndarray
     sizes: np.ndarray
 
-    def __getitem__(self, which: slice | np.ndarray) -> "Spans":
-        return Spans(self.path, self.starts[which], self.sizes[which])
+    def __getitem__(self, which: slice | np.ndarray) -> "PackedFile":
+        return PackedFile(self.path, self.starts[which], self.sizes[which])
 
-    def at(self, i: int) -> Encoded:
+    def at(self, i: int) -> EncodedImage:
         start = int(self.starts[i])
         with self.path.open("rb") as file:
             file.seek(start)
             content = file.read(int(self.sizes[i]))
-        return Encoded(content, f"{self.path}, at byte {start}")
+        return EncodedImage(content, f"{self.path}, at byte {start}")
 
 
 @dataclass(frozen=True)
 class EncodedImages:
     """Encoded images of any size with their labels.
 
-    places: where they lie. labels: int64 (n,), positions in the dataset's `classes`.
+    locations: where they are stored.
+    labels: int64 (n,), indices into the dataset's `classes`.
     """
 
-    places: Places
+    locations: ImageLocations
     labels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, which: slice | np.ndarray) -> "EncodedImages":
-        return EncodedImages(self.places[which], self.labels[which])
+        return EncodedImages(self.locations[which], self.labels[which])
 
 
 @dataclass(frozen=True)
 class EncodedSource:
-    """A dataset found on disk, nothing decoded.
+    """A dataset found on disk, to be read without decoding.
 
-    sha256: see the layout that found it. images: folder of the cache → (train, test).
+    classes: class names.
+    sha256: of the content; see the `find_encoded` of the format.
+    images: folder of the cache → (train, test).
     """
 
     classes: tuple[str, ...]
@@ -87,23 +99,27 @@ class EncodedSource:
     images: Callable[[Path], tuple[EncodedImages, EncodedImages]]
 
 
-def pack(path: Path, contents: Iterable[bytes]) -> Spans:
-    """The encoded images one after the other in the file `path`, written now if it is not there.
+def packed_file(path: Path, contents: Iterable[bytes]) -> PackedFile:
+    """Return the packed file `path`; write it from `contents`, atomically, if it does not exist.
 
-    After the images come their sizes (int64, little endian), and the number of them. Whole or not
-    there, whatever happens. Raises UserError where it cannot be written.
+    After the images, the file has their sizes (int64, little endian) and their number.
+
+    path: the file.
+    contents: the encoded images, in order.
+
+    Raises UserError: when it cannot be written.
     """
     if not path.exists():
-        _write_pack(path, contents)
+        _write_packed_file(path, contents)
     with path.open("rb") as file:
         end = file.seek(-8, os.SEEK_END)
         count = int.from_bytes(file.read(8), "little")
         file.seek(end - 8 * count)
         sizes = np.frombuffer(file.read(8 * count), dtype="<i8").astype(np.int64)
-    return Spans(path, np.cumsum(sizes) - sizes, sizes)
+    return PackedFile(path, np.cumsum(sizes) - sizes, sizes)
 
 
-def _write_pack(path: Path, contents: Iterable[bytes]) -> None:
+def _write_packed_file(path: Path, contents: Iterable[bytes]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +135,7 @@ def _write_pack(path: Path, contents: Iterable[bytes]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be written ({error.strerror}). It takes as much room as the dataset; "
+            f"{path}: cannot be written ({error.strerror}). It takes as much space as the dataset; "
             "choose another folder with --cache or DSTBENCH_CACHE."
         ) from None
     finally:

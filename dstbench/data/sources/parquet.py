@@ -1,4 +1,4 @@
-"""Parquet files as dataset hubs lay them out.
+"""Datasets in parquet files, as on dataset hubs.
 
 X/train*.parquet and X/test*.parquet or X/validation*.parquet, with an image column `img` or `image`
 (a struct of bytes and path) and a label column `label` or `fine_label` (whole numbers).
@@ -13,19 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from dstbench.data.images import Images, Source
-from dstbench.data.sources.decode import Encoded, Split, decode_both
-from dstbench.data.sources.encoded import EncodedImages, EncodedSource, pack
+from dstbench.data.sources.decode import EncodedImage, EncodedSplit, decode_splits
+from dstbench.data.sources.encoded import EncodedImages, EncodedSource, packed_file
 from dstbench.data.sources.parquet_columns import (
-    IMAGE_COLUMNS,
-    LABEL_COLUMNS,
-    _class_names,
-    _column,
-    _encoded,
-    _footer,
-    _labels,
-    _names,
-    _row_groups,
-    _table,
+    class_names,
+    encoded_images,
+    image_column,
+    int_labels,
+    label_column,
+    read_footer,
+    read_row_groups,
+    read_table,
 )
 from dstbench.errors import UserError
 
@@ -34,15 +32,17 @@ TEST_FILES = ("test*.parquet", "validation*.parquet")
 
 
 def recognises(folder: Path) -> bool:
+    """Return whether the folder looks like a dataset in parquet files."""
     return any(folder.glob(TRAIN_FILES))
 
 
 def find(folder: Path) -> Source:
-    """The dataset in `folder`; its key hashes the files' content.
+    """Return the dataset in `folder`; its key hashes the files' content.
 
-    Classes are named by the files' metadata where it has names, else by their numbers. Raises
-    UserError for missing shards at once, and for unreadable files, missing columns, labels out of
-    range and missing images when decoded.
+    Class names come from the files' metadata if it has them, else they are the labels' numbers.
+
+    Raises UserError: when shards are missing. Decoding raises it for damaged files, missing
+        columns or images, and labels out of range.
     """
     train_files, test_files = _files(folder)
     digest = hashlib.sha256()
@@ -54,20 +54,22 @@ def find(folder: Path) -> Source:
     def decode_all() -> tuple[Images, Images, tuple[str, ...]]:
         train, names = _rows(train_files)
         test, _ = _rows(test_files)
-        classes = names or _numbered(train[1], partial(_where, train[0]))
+        classes = names or _numbered_classes(train[1], partial(_where, train[0]))
         for images, labels in (train, test):
             _check_labels(labels, classes, partial(_where, images))
-        return (*decode_both(train, test), classes)
+        return (*decode_splits(train, test), classes)
 
     return Source(digest.hexdigest(), decode_all)
 
 
 def find_encoded(folder: Path) -> EncodedSource:
-    """The dataset in `folder`, its images left encoded; a file of the cache holds their bytes one
-    after the other, since a single row of a parquet file cannot be read cheaply.
+    """Return the dataset in `folder`, its images not decoded.
 
-    Its sha256 is of the files' names, sizes and footers, which describe every column. Raises
-    UserError as `find`.
+    The images are copied to packed files in the cache, since a single row of a parquet file cannot
+    be read cheaply. The sha256 is of the files' names, sizes and footers, which describe every
+    column.
+
+    Raises UserError: as `find`, except for missing images.
     """
     digest = hashlib.sha256()
     names: tuple[str, ...] = ()
@@ -75,12 +77,14 @@ def find_encoded(folder: Path) -> EncodedSource:
     for files in _files(folder):
         labels = []
         for path in files:
-            digest.update(f"{path.name}\0{path.stat().st_size}\n".encode() + _footer(path))
-            table = _table(path, [_column(path, _names(path), LABEL_COLUMNS)])
-            labels.append(_labels(path, table[table.column_names[0]]))
-            names = names or _class_names(table.schema.metadata, table.column_names[0])
+            digest.update(f"{path.name}\0{path.stat().st_size}\n".encode() + read_footer(path))
+            column = label_column(path)
+            table = read_table(path, [column])
+            labels.append(int_labels(path, table[column]))
+            names = names or class_names(table.schema.metadata, column)
         splits.append((files, np.concatenate(labels)))
-    classes = names or _numbered(splits[0][1], partial("{}, training row {}".format, folder))
+    where = partial("{}, training row {}".format, folder)
+    classes = names or _numbered_classes(splits[0][1], where)
     for which, (_, found) in zip(("training", "test"), splits, strict=True):
         _check_labels(found, classes, partial("{}, {} row {}".format, folder, which))
     key = digest.hexdigest()
@@ -88,7 +92,8 @@ def find_encoded(folder: Path) -> EncodedSource:
     def images(cache: Path) -> tuple[EncodedImages, EncodedImages]:
         train, test = (
             EncodedImages(
-                pack(cache / f"{folder.name}-{key[:16]}.{split}.encoded", _contents(files)), labels
+                packed_file(cache / f"{folder.name}-{key[:16]}.{split}.encoded", _contents(files)),
+                labels,
             )
             for split, (files, labels) in zip(("train", "test"), splits, strict=True)
         )
@@ -97,12 +102,12 @@ def find_encoded(folder: Path) -> EncodedSource:
     return EncodedSource(classes, key, images)
 
 
-def _where(images: list[Encoded], row: int) -> str:
+def _where(images: list[EncodedImage], row: int) -> str:
     return images[row].where
 
 
 def _files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The training and test files. Raises UserError for what is missing."""
+    """Return the training and test files. Raises UserError: when some are missing."""
     train_files = _shards(folder, TRAIN_FILES)
     test_files = next((f for pattern in TEST_FILES if (f := _shards(folder, pattern))), [])
     if not test_files:
@@ -111,17 +116,16 @@ def _files(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _contents(files: list[Path]) -> Iterator[bytes]:
-    """The encoded images of a split's files, a few at a time in memory."""
+    """Yield the encoded images of a split's files, one row group at a time in memory."""
     for path in files:
-        column = _column(path, _names(path), IMAGE_COLUMNS)
-        for group in _row_groups(path, column):
-            for image in _encoded(path, group):
+        for group in read_row_groups(path, image_column(path)):
+            for image in encoded_images(path, group):
                 assert isinstance(image.content, bytes)
                 yield image.content
 
 
 def _shards(folder: Path, pattern: str) -> list[Path]:
-    """The files of a split, in order. Raises UserError where 'i-of-n' in their names shows gaps."""
+    """Return the files of a split, in order. Raises UserError: when 'i-of-n' names have gaps."""
     paths = sorted(folder.glob(pattern))
     for path in paths:
         if match := re.fullmatch(r"(.*-)(\d+)-of-(\d+)(.*)", path.name):
@@ -129,35 +133,39 @@ def _shards(folder: Path, pattern: str) -> list[Path]:
             for i in range(int(count)):
                 sibling = folder / f"{before}{i:0{len(number)}}-of-{count}{after}"
                 if not sibling.is_file():
-                    raise UserError(f"{sibling} is missing: {path.name} says there are {count}.")
+                    raise UserError(f"{sibling} is missing: {path.name} is one of {count}.")
     return paths
 
 
-def _rows(paths: list[Path]) -> tuple[Split, tuple[str, ...]]:
-    """Images and labels of one split's files, and class names where the files carry them."""
-    images: list[Encoded] = []
+def _rows(paths: list[Path]) -> tuple[EncodedSplit, tuple[str, ...]]:
+    """Return images and labels of one split's files, and class names if the files have them."""
+    images: list[EncodedImage] = []
     labels: list[np.ndarray] = []
     names: tuple[str, ...] = ()
     for path in paths:
-        table = _table(path)
-        has = table.column_names
-        pixels, column = _column(path, has, IMAGE_COLUMNS), _column(path, has, LABEL_COLUMNS)
-        images += _encoded(path, table[pixels])
-        labels.append(_labels(path, table[column]))
-        names = names or _class_names(table.schema.metadata, column)
+        table, column = read_table(path), label_column(path)
+        images += encoded_images(path, table[image_column(path)])
+        labels.append(int_labels(path, table[column]))
+        names = names or class_names(table.schema.metadata, column)
     if not images:
         raise UserError(f"{paths[0]} has no rows. Download it again.")
     return (images, np.concatenate(labels)), names
 
 
-def _numbered(labels: np.ndarray, where: Callable[[int], str]) -> tuple[str, ...]:
-    """Classes without names: every number from 0 up must be the label of some training image."""
+def _numbered_classes(labels: np.ndarray, where: Callable[[int], str]) -> tuple[str, ...]:
+    """Return the numbers of the labels as class names.
+
+    labels: int64 (n,), of the training images.
+    where: row → its name in messages.
+
+    Raises UserError: when a number from 0 to the highest is no image's label.
+    """
     used = np.unique(labels)
     gaps = np.flatnonzero(used != np.arange(len(used)))
     if len(gaps):
         row = int(np.flatnonzero(labels == used[gaps[0]])[0])
         raise UserError(
-            f"{where(row)} has label {labels[row]}, yet no training image has label "
+            f"{where(row)} has label {labels[row]}, but no training image has label "
             f"{gaps[0]}. Labels must be 0 … number of classes − 1."
         )
     return tuple(map(str, used))
@@ -166,6 +174,7 @@ def _numbered(labels: np.ndarray, where: Callable[[int], str]) -> tuple[str, ...
 def _check_labels(
     labels: np.ndarray, classes: tuple[str, ...], where: Callable[[int], str]
 ) -> None:
+    """Raise UserError unless every label is an index into `classes`."""
     outside = np.flatnonzero((labels < 0) | (labels >= len(classes)))
     if len(outside):
         row = int(outside[0])

@@ -1,4 +1,4 @@
-"""The cache of decoded images: whole, or decoded again."""
+"""The cache of decoded datasets: a damaged file is decoded again."""
 
 import os
 import subprocess
@@ -29,14 +29,15 @@ def root(tmp_path, monkeypatch):
 
 
 def cached(tmp_path: Path) -> Path:
+    """The one file of the cache."""
     (path,) = (tmp_path / "cache").iterdir()
     return path
 
 
-def test_second_load_is_a_memory_map_and_decodes_nothing(root, tmp_path, monkeypatch):
+def test_second_load_is_a_memory_map_without_decoding(root, tmp_path, monkeypatch):
     write_hub(root / "hub")
     first = datasets.load("hub")
-    monkeypatch.setattr(decode, "_pixels", None)  # any decoding would now raise
+    monkeypatch.setattr(decode, "_pixels", None)  # decoding now raises
     second = datasets.load("hub")
     assert isinstance(second.train.pixels, np.memmap) and not second.train.pixels.flags.writeable
     assert (second.train.pixels == first.train.pixels).all()
@@ -92,26 +93,26 @@ def damage_empty(content: bytes) -> bytes:
     "damage",
     [damage_truncate, damage_flip, damage_label, damage_header, damage_shape, damage_empty],
 )
-def test_damaged_cache_is_noticed_and_rebuilt(root, tmp_path, caplog, damage):
+def test_damaged_cache_is_rebuilt(root, tmp_path, caplog, damage):
     pixels = write_hub(root / "hub")
     datasets.load("hub")
     path = cached(tmp_path)
-    whole = path.read_bytes()
-    path.write_bytes(damage(whole))
-    assert path.read_bytes() != whole
+    intact = path.read_bytes()
+    path.write_bytes(damage(intact))
+    assert path.read_bytes() != intact
     assert (datasets.load("hub").train.pixels == pixels[:6]).all()
     assert str(path) in caplog.text and "damaged" in caplog.text
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == intact
 
 
-def test_unwritable_cache_costs_a_warning_only(root, tmp_path, caplog):
+def test_unwritable_cache_only_warns(root, tmp_path, caplog):
     pixels = write_hub(root / "hub")
     (tmp_path / "cache").write_text("a file where the folder should be")
     assert (datasets.load("hub").train.pixels == pixels[:6]).all()
     assert "DSTBENCH_CACHE" in caplog.text
 
 
-def test_two_processes_decode_at_once(root, tmp_path):
+def test_two_processes_build_the_cache_at_once(root, tmp_path):
     write_hub(root / "hub")
     code = "from dstbench.data import datasets; print(datasets.load('hub').sha256)"
     processes = [
@@ -131,7 +132,7 @@ def test_two_processes_decode_at_once(root, tmp_path):
     classes=st.lists(st.text(max_size=8), min_size=1, max_size=4),
     seed=st.integers(0, 99),
 )
-def test_cache_gives_back_what_it_was_given(tmp_path_factory, counts, shape, classes, seed):
+def test_cache_returns_the_written_dataset(tmp_path_factory, counts, shape, classes, seed):
     rng = np.random.default_rng(seed)
     train, test = (
         Images(rng.integers(0, 256, (n, *shape), dtype=np.uint8), rng.integers(0, len(classes), n))

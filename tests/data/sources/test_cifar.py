@@ -1,4 +1,4 @@
-"""CIFAR's original files: read exactly, verified before they are opened, fetched whole."""
+"""CIFAR's original files: verified before they are opened; a failed download leaves none."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ def root(tmp_path, monkeypatch):
 
 
 def write_cifar(name: str, root: Path, monkeypatch, content: dict[str, object]) -> Path:
-    """Fake original files, with their MD5 in place of the published ones."""
+    """Write fake original files, and replace the published MD5 by theirs."""
     original = cifar.ORIGINALS[name]
     folder = root / original.folder
     folder.mkdir(parents=True)
@@ -42,7 +42,7 @@ def write_cifar(name: str, root: Path, monkeypatch, content: dict[str, object]) 
 
 
 def planes(pixels: np.ndarray) -> np.ndarray:
-    """(n, 32, 32, 3) as the rows of a CIFAR file."""
+    """The rows of a CIFAR file, from (n, 32, 32, 3)."""
     return pixels.transpose(0, 3, 1, 2).reshape(len(pixels), -1)
 
 
@@ -85,7 +85,7 @@ def test_cifar100_uses_fine_labels(root, monkeypatch):
 
 
 @pytest.mark.parametrize("name", cifar.ORIGINALS)
-def test_checksums_are_torchvisions(name):
+def test_cifar_checksums_equal_torchvisions(name):
     import torchvision
 
     ours = cifar.ORIGINALS[name]
@@ -97,14 +97,14 @@ def test_checksums_are_torchvisions(name):
     assert ours.names_key == theirs.meta["key"]
 
 
-def test_missing_cifar_says_which_file_and_what_would_do(cifar10):
+def test_missing_cifar_file_is_named_with_a_remedy(cifar10):
     folder, *_ = cifar10
     (folder / "data_batch_3").unlink()
     refused("cifar10", folder / "data_batch_3", "missing", "data fetch cifar10", "--data-root")
     assert "lacks data_batch_3" in datasets.names(None)["cifar10"].replace(f"{folder} ", "")
 
 
-def test_half_downloaded_cifar_is_named(cifar10):
+def test_half_downloaded_cifar_file_is_named(cifar10):
     folder, *_ = cifar10
     content = (folder / "test_batch").read_bytes()
     (folder / "test_batch").write_bytes(content[:100])
@@ -112,7 +112,7 @@ def test_half_downloaded_cifar_is_named(cifar10):
 
 
 class Trap:
-    """Unpickling it makes a folder."""
+    """Creates a folder when unpickled."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -121,30 +121,32 @@ class Trap:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_foreign_pickle_is_never_opened(cifar10, tmp_path):
+def test_cifar_pickle_with_wrong_md5_is_not_opened(cifar10, tmp_path):
     folder, *_ = cifar10
-    (folder / "data_batch_1").write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    (folder / "data_batch_1").write_bytes(pickle.dumps(Trap(tmp_path / "created")))
     refused("cifar10", folder / "data_batch_1", "corrupt")
-    assert not (tmp_path / "sprung").exists()
+    assert not (tmp_path / "created").exists()
 
 
-class Broken:
+class Unreachable:
+    """A download that fails half-way."""
+
     def __init__(self, root, download):
         (Path(root) / "half.tar.gz").write_bytes(b"half")
         raise URLError("no route to host")
 
 
 @pytest.mark.parametrize("where", [".", "data", "new/data"])
-def test_failed_fetch_leaves_nothing(tmp_path, monkeypatch, where):
-    monkeypatch.setattr("torchvision.datasets.CIFAR10", Broken)
+def test_failed_fetch_leaves_no_files(tmp_path, monkeypatch, where):
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", Unreachable)
     with pytest.raises(UserError, match=r"cifar10 could not be fetched.*no route to host"):
         datasets.fetch("cifar10", tmp_path / where)
     assert not any(tmp_path.iterdir())
 
 
-def test_fetch_mends_what_is_corrupt_and_leaves_what_is_sound(cifar10, root, monkeypatch):
+def test_fetch_replaces_corrupt_files_only(cifar10, root, monkeypatch):
     folder, pixels, _ = cifar10
-    sound = {path.name: path.read_bytes() for path in folder.iterdir()}
+    intact = {path.name: path.read_bytes() for path in folder.iterdir()}
     calls = []
 
     class Server:
@@ -152,7 +154,7 @@ def test_fetch_mends_what_is_corrupt_and_leaves_what_is_sound(cifar10, root, mon
             calls.append(root)
             copy = Path(root) / folder.name
             copy.mkdir()
-            for name, content in sound.items():
+            for name, content in intact.items():
                 (copy / name).write_bytes(content)
 
     monkeypatch.setattr("torchvision.datasets.CIFAR10", Server)
@@ -163,7 +165,7 @@ def test_fetch_mends_what_is_corrupt_and_leaves_what_is_sound(cifar10, root, mon
     assert [path.name for path in root.iterdir()] == [folder.name]
 
 
-def test_only_the_originals_are_fetched():
+def test_fetch_refuses_other_datasets():
     with pytest.raises(UserError, match="embedded"):
         datasets.fetch("digits", None)
     with pytest.raises(UserError, match="Did you mean 'cifar10'"):

@@ -1,13 +1,23 @@
-"""Parquet files: every row where it belongs, every fault named."""
+"""Datasets in parquet files: read in order; the message for a fault names file and row."""
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from helpers.disk_datasets import data_root, png, refused, write_hub, write_parquet
+from helpers.disk_datasets import (
+    colour_image,
+    data_root,
+    jpeg,
+    png,
+    refused,
+    write_hub,
+    write_parquet,
+)
 from pyarrow import parquet as pq
 
 from dstbench.data import datasets
+from dstbench.errors import UserError
 
 
 @pytest.fixture
@@ -25,13 +35,13 @@ def test_parquet_is_read_in_order(root, image, label):
     assert loaded.classes == ("0", "1", "2")
 
 
-def test_parquet_class_names_come_from_its_metadata(root):
+def test_parquet_class_names_come_from_metadata(root):
     features = {"label": {"names": ["ant", "bee", "cow", "dog"], "_type": "ClassLabel"}}
     write_hub(root / "hub", metadata={"huggingface": json.dumps({"info": {"features": features}})})
     assert datasets.load("hub").classes == ("ant", "bee", "cow", "dog")
 
 
-def test_validation_file_stands_in_for_test(root):
+def test_parquet_validation_file_is_used_without_a_test_file(root):
     pixels = write_hub(root / "hub")
     (root / "hub/test.parquet").rename(root / "hub/validation.parquet")
     assert (datasets.load("hub").test.pixels == pixels[6:]).all()
@@ -39,7 +49,7 @@ def test_validation_file_stands_in_for_test(root):
     refused("hub", root / "hub", "test*.parquet or validation*.parquet")
 
 
-def test_missing_shard_is_named(root):
+def test_missing_parquet_shard_is_named(root):
     write_hub(root / "hub")
     (root / "hub/train-00001-of-00002.parquet").unlink()
     refused("hub", root / "hub/train-00001-of-00002.parquet", "missing")
@@ -73,7 +83,7 @@ def test_corrupt_image_in_parquet_is_named_by_row(root):
         (["cat", "dog"], ("whole numbers", "string")),
     ],
 )
-def test_wrong_test_labels_are_named(root, labels, words):
+def test_wrong_parquet_test_labels_are_named(root, labels, words):
     pixels = write_hub(root / "hub")
     path = root / "hub/test.parquet"
     write_parquet(path, [png(p) for p in pixels[6:]], labels)
@@ -82,10 +92,12 @@ def test_wrong_test_labels_are_named(root, labels, words):
 
 @pytest.mark.parametrize(
     ("labels", "words"),
-    [([1, 2, 3], ("row 0", "label 1", "no training image has label 0")),
-     ([0, 1, 10**12], ("row 2", f"label {10**12}", "no training image has label 2"))],
-)  # fmt: skip
-def test_training_labels_with_gaps_are_refused(root, labels, words):
+    [
+        ([1, 2, 3], ("row 0", "label 1", "no training image has label 0")),
+        ([0, 1, 10**12], ("row 2", f"label {10**12}", "no training image has label 2")),
+    ],
+)
+def test_parquet_training_labels_with_gaps_are_refused(root, labels, words):
     pixels = write_hub(root / "hub")
     (root / "hub/train-00001-of-00002.parquet").unlink()
     path = (root / "hub/train-00000-of-00002.parquet").rename(root / "hub/train.parquet")
@@ -93,7 +105,7 @@ def test_training_labels_with_gaps_are_refused(root, labels, words):
     refused("hub", path, *words)
 
 
-def test_missing_columns_are_named(root):
+def test_missing_parquet_columns_are_named(root):
     write_hub(root / "hub", image="picture")
     refused("hub", "train-00000-of-00002.parquet", "'img' or 'image'", "picture, label")
     write_hub(root / "hub", label="kind")
@@ -101,3 +113,35 @@ def test_missing_columns_are_named(root):
     table = pa.table({"img": [[1, 2]], "label": [0]})
     pq.write_table(table, root / "hub/train-00000-of-00002.parquet")
     refused("hub", "train-00000-of-00002.parquet", "list", "struct")
+
+
+def test_encoded_parquet_is_packed_once_and_read_by_row(root, tmp_path):
+    images = [jpeg(colour_image(i, ("RGB", "L", "CMYK")[i % 3])) for i in range(6)]
+    write_parquet(root / "hub/train-00000-of-00002.parquet", images[:3], [0, 1, 2])
+    write_parquet(root / "hub/train-00001-of-00002.parquet", images[3:5], [2, 0])
+    write_parquet(root / "hub/test.parquet", images[5:], [1])
+    for _ in range(2):
+        found = datasets.load_encoded("hub")
+        assert [found.train.locations.at(i).content for i in range(5)] == images[:5]
+        assert found.test.locations.at(0).content == images[5] and found.train.labels[4] == 0
+    assert len(list((tmp_path / "cache").glob("*.encoded"))) == 2
+    assert found.train[np.array([4, 1])].locations.at(0).content == images[4]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [([0, 1, 3], ["row 2", "label 3"]), ([0, 1, None], ["whole numbers"])],
+)
+def test_encoded_parquet_with_wrong_labels_is_refused(root, labels, words):
+    write_parquet(root / "hub/train.parquet", [jpeg(colour_image(0))] * 3, labels)
+    write_parquet(root / "hub/test.parquet", [jpeg(colour_image(0))], [0])
+    with pytest.raises(UserError) as error:
+        datasets.load_encoded("hub")
+    assert all(word in error.value.message for word in words)
+
+
+def test_damaged_encoded_parquet_is_named(root):
+    write_parquet(root / "hub/train.parquet", [jpeg(colour_image(0))] * 3, [0, 1, 2])
+    (root / "hub/test.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"test\.parquet is corrupt or half downloaded"):
+        datasets.load_encoded("hub")
