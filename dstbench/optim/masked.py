@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from dstbench.core.masks import Masks
-from dstbench.optim.optimizer import Optimizer
+from dstbench.core.sparse_optimizer import SparseOptimizer
 
 
-class MaskedOptimizer(Optimizer):
+class MaskedOptimizer(SparseOptimizer):
     """Any torch optimizer, followed by zeroing what is dead: dense cost, every rule."""
 
     def __init__(self, inner: torch.optim.Optimizer, masks: Masks):

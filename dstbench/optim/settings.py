@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from dstbench.config.registry import register
 from dstbench.core.masks import Masks
+from dstbench.core.sparse_optimizer import SparseOptimizer
 from dstbench.errors import UserError, require
-from dstbench.optim.live import LiveAdam, LiveSGD
 from dstbench.optim.masked import MaskedOptimizer
-from dstbench.optim.optimizer import Optimizer
+from dstbench.optim.sgd_adam import LiveAdam, LiveSGD
 
 
 class OptimizerSettings(ABC):
@@ -24,7 +24,7 @@ class OptimizerSettings(ABC):
     lr: float
 
     @abstractmethod
-    def build(self, model: nn.Module, masks: Masks) -> Optimizer: ...
+    def build(self, model: nn.Module, masks: Masks) -> SparseOptimizer: ...
 
 
 @register("optimizers")
@@ -49,7 +49,7 @@ class SGD(OptimizerSettings):
         self.lr, self.momentum = lr, momentum
         self.weight_decay, self.nesterov = weight_decay, nesterov
 
-    def build(self, model: nn.Module, masks: Masks) -> Optimizer:
+    def build(self, model: nn.Module, masks: Masks) -> SparseOptimizer:
         return LiveSGD(model, masks, self.momentum, self.weight_decay, self.nesterov)
 
 
@@ -78,7 +78,7 @@ class Adam(OptimizerSettings):
         self.lr, self.betas = lr, (betas[0], betas[1])
         self.eps, self.weight_decay = eps, weight_decay
 
-    def build(self, model: nn.Module, masks: Masks) -> Optimizer:
+    def build(self, model: nn.Module, masks: Masks) -> SparseOptimizer:
         return LiveAdam(model, masks, self.betas, self.eps, self.weight_decay)
 
 
@@ -97,7 +97,7 @@ class TorchOptimizer(OptimizerSettings):
         require(lr > 0, self, "lr", lr, "positive")
         self.name, self.lr, self.options = name, lr, options or {}
 
-    def build(self, model: nn.Module, masks: Masks) -> Optimizer:
+    def build(self, model: nn.Module, masks: Masks) -> SparseOptimizer:
         trainable: Iterable[Tensor] = [p for p in model.parameters() if p.requires_grad]
         try:
             inner = getattr(torch.optim, self.name)(trainable, lr=self.lr, **self.options)

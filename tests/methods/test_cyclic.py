@@ -215,8 +215,7 @@ def test_a_phase_only_adds_or_only_removes(shape, mover, before, budget):
 
 def test_at_its_end_it_prunes_to_the_budget_whatever_was_before():
     """The last regular update leaves the network denser."""
-    part = cyclic(RigL(update_interval=100), until=0.5, update_interval=9)
-    part.mover.update_interval = 30
+    part = cyclic(RigL(update_interval=30), until=0.5, update_interval=9)
     method, state = started(tiny_resnet(), [ERK(0.9), part], 40)
     asked, totals = state.masks.total(), {}
     go(method, state, each=lambda s: totals.__setitem__(s.step, s.masks.total()))

@@ -75,8 +75,8 @@ def test_the_papers_settings():
     assert part(method, WeightSharing).owner == 2
     assert (phase.start, phase.end, phase.reduction, phase.blend) == (0.25, 0.495, 4, "outputs")
     assert (cycle.cycles, cycle.until, cycle.shape) == (2, 0.4, "cosine")
-    assert cycle.lowest == pytest.approx(0.997) and cycle.update_interval == 1000
-    assert cycle.mover.update_interval == 4000
+    assert cycle.lowest == pytest.approx(0.997) and cycle.update_schedule.interval == 1000
+    assert cycle.mover.update_schedule.interval == 4000
     assert [cycle.mover.drop_fraction(p) for p in (0.0, 1.0)] == pytest.approx([0.5, 0.005])
     clip = part(method, GradientClip)
     assert (clip.norm, clip.over) == (1.0, "dense")
@@ -85,7 +85,7 @@ def test_the_papers_settings():
 def test_dctps_has_its_own():
     method = built("dctps_rigl", "cifar10_dct")
     mover = part(method, RigL)
-    assert (mover.update_interval, mover.update_until) == (100, 0.75)
+    assert (mover.update_schedule.interval, mover.update_schedule.until) == (100, 0.75)
     assert [mover.drop_fraction(p) for p in (0, 0.75, 1)] == pytest.approx([0.3, 0, 0])
 
 

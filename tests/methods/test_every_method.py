@@ -12,7 +12,16 @@ import torch
 
 from dstbench.config.choices import Choices
 from dstbench.config.shipped_files import shipped
-from dstbench.conformance.trial import BATCH, EPOCHS, INTERVAL, advance, begun, nothing, parts_of
+from dstbench.conformance.trial import (
+    BATCH,
+    EPOCHS,
+    INTERVAL,
+    advance,
+    initial_state,
+    interval_bindings,
+    no_op,
+    parts_of,
+)
 from dstbench.methods.cyclic import Cyclic
 from dstbench.sparsity import live_total
 from dstbench.training.configure import assemble
@@ -26,11 +35,7 @@ WIDTH = 20  # ResNet-20 has 422,440 prunable weights then: 42 live ones for its 
 def intervals(file, recipe, interval):
     """Bindings that let masks move within a short run, for parts that count optimizer steps."""
     run, _ = assemble(Choices((file,), recipe), "fp32")
-    return tuple(
-        f"{type(part).__name__}.update_interval = {interval}"
-        for part in parts_of(run.method)
-        if getattr(part, "update_interval", None) is not None
-    )
+    return interval_bindings(run.method, interval)
 
 
 # --- 90 % on digits -------------------------------------------------------------------------------
@@ -101,7 +106,7 @@ class Budget:
 @pytest.mark.parametrize("method", METHODS)
 def test_an_extreme_run_keeps_its_budget_and_resumes_in_its_middle(method, recipe):
     run = extreme(method, recipe)
-    batches, state = begun(run)
+    batches, state = initial_state(run)
     budget, saved = Budget(run, state), []
     middle = state.total_steps // 2 - 1  # and in the middle of an epoch
 
@@ -116,10 +121,10 @@ def test_an_extreme_run_keeps_its_budget_and_resumes_in_its_middle(method, recip
     assert (budget.most > budget.asked) == bool(budget.cycle)
 
     again = extreme(method, recipe)
-    batches, other = begun(again)
-    other.load_state_dict(saved[0], again.optimizer)
+    batches, other = initial_state(again)
+    other.load_state_dict(saved[0], again.optimizer.build)
     assert other.step == middle
-    advance(again, batches, other, other.total_steps, nothing)
+    advance(again, batches, other, other.total_steps, no_op)
     run.method.finish(state)
     again.method.finish(other)
     assert state.masks.total() == other.masks.total() == budget.asked

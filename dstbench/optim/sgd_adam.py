@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.core.masks import Masks, flat, gradient_of
-from dstbench.optim.optimizer import Optimizer
+from dstbench.core.sparse_optimizer import SparseOptimizer
 
 
-class LiveOptimizer(Optimizer):
+class LiveOptimizer(SparseOptimizer):
     """Steps the live coordinates of masked tensors as one vector, the rest with torch's optimizer.
 
     slots: names of the per-weight state vectors, such as momentum.
