@@ -70,10 +70,8 @@ class DropGrow(Part, ABC):
     def check(self, total_steps: int) -> None:
         for percent in range(101):
             fraction = value_at(self.drop_fraction, percent / 100)
-            require(
-                0 <= fraction <= 1, self, "drop_fraction", fraction,
-                f"a fraction in [0, 1] throughout the run; its schedule leaves it at {percent} %",
-            )  # fmt: skip
+            allowed = f"a fraction in [0, 1] throughout; its schedule leaves it at {percent} %"
+            require(0 <= fraction <= 1, self, "drop_fraction", fraction, allowed)
         if self.update_schedule.next_update(0, total_steps) is None:
             name = type(self).__name__
             raise UserError(

@@ -1,7 +1,4 @@
-"""Optimizers as gin configures them: settings, with a `build` for the network and its masks.
-
-What is built steps; see stepping.py.
-"""
+"""Optimizer settings, as gin configures them; `build` makes the optimizer of a masked network."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -19,20 +16,26 @@ from dstbench.optim.sgd_adam import LiveAdam, LiveSGD
 
 
 class OptimizerSettings(ABC):
-    """What gin configures; `lr` is the peak rate, which the run's schedule multiplies."""
+    """Base class of optimizer settings.
+
+    lr: peak learning rate, multiplied by the run's schedule.
+    """
 
     lr: float
 
     @abstractmethod
-    def build(self, model: nn.Module, masks: Masks) -> SparseOptimizer: ...
+    def build(self, model: nn.Module, masks: Masks) -> SparseOptimizer:
+        """Return the optimizer of the model's parameters; the masks must be initialised."""
 
 
 @register("optimizers")
 class SGD(OptimizerSettings):
     """Stochastic gradient descent with momentum.
 
-    lr: peak learning rate. momentum: in [0, 1). weight_decay: L2 coefficient, added to the gradient
-    of every parameter, normalisation included. nesterov: look ahead by the momentum.
+    lr: peak learning rate.
+    momentum: in [0, 1).
+    weight_decay: L2 coefficient, added to the gradient of every parameter, normalisation included.
+    nesterov: whether to use Nesterov momentum.
     """
 
     def __init__(
@@ -57,7 +60,9 @@ class SGD(OptimizerSettings):
 class Adam(OptimizerSettings):
     """Adam with L2 regularisation (not decoupled).
 
-    lr: peak learning rate. betas: decay of the two moments. eps: added to the root.
+    lr: peak learning rate.
+    betas: decay rates of the two moments, in [0, 1).
+    eps: added to the denominator.
     weight_decay: L2 coefficient, added to the gradient of every parameter.
     """
 
@@ -69,10 +74,8 @@ class Adam(OptimizerSettings):
         weight_decay: float = 0.0,
     ):
         require(lr > 0, self, "lr", lr, "positive")
-        require(
-            len(betas) == 2 and all(0 <= b < 1 for b in betas), self, "betas", betas,
-            "two numbers in [0, 1)",
-        )  # fmt: skip
+        valid = len(betas) == 2 and all(0 <= b < 1 for b in betas)
+        require(valid, self, "betas", betas, "two numbers in [0, 1)")
         require(weight_decay >= 0, self, "weight_decay", weight_decay, "zero or more")
         require(eps > 0, self, "eps", eps, "positive")
         self.lr, self.betas = lr, (betas[0], betas[1])
@@ -86,12 +89,14 @@ class Adam(OptimizerSettings):
 class TorchOptimizer(OptimizerSettings):
     """Any optimizer of torch.optim by its class name, such as 'AdamW' or 'RMSprop'.
 
-    name: the class. lr: peak learning rate. options: its other keyword arguments.
+    name: class name in torch.optim.
+    lr: peak learning rate.
+    options: its other keyword arguments.
     """
 
     def __init__(self, name: str, lr: float, options: dict[str, Any] | None = None):
         classes = {n for n in vars(torch.optim) if isinstance(getattr(torch.optim, n), type)}
-        # an abstract class, one that wants to call the model itself, one for sparse gradients
+        # an abstract class, one that needs a closure, one for sparse gradients
         classes -= {"Optimizer", "LBFGS", "SparseAdam"}
         require(name in classes, self, "name", name, f"one of {', '.join(sorted(classes))}")
         require(lr > 0, self, "lr", lr, "positive")

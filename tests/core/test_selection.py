@@ -24,10 +24,10 @@ def generator(seed=0):
 
 
 def chosen(index):
-    """A choice as a set; fails if a position comes twice."""
-    positions = index.tolist()
-    assert len(set(positions)) == len(positions)
-    return set(positions)
+    """Return a choice as a set; fails if an index occurs twice."""
+    indices = index.tolist()
+    assert len(set(indices)) == len(indices)
+    return set(indices)
 
 
 def sorted_best(scores, k, allowed=None):
@@ -252,5 +252,5 @@ def test_largest_free_refuses_more_than_is_free(n, scored):
     taken[:2] = False
     scores = torch.ones(n) if scored else None
     assert chosen(largest_free(scores, taken, 2, generator())) == {0, 1}
-    with pytest.raises(ValueError, match="cannot grow 3 weights: 2 positions are free"):
+    with pytest.raises(ValueError, match="cannot grow 3 weights: only 2 are free"):
         largest_free(scores, taken, 3, generator())

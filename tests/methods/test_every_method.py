@@ -1,6 +1,6 @@
 """Every shipped method on real digits at 90 %, and at 99.99 %, where a layer may keep one weight.
 
-What methods promise at 90 % on generated images is the conformance suite's to hold them to.
+The conformance suite tests the methods at 90 % on generated images.
 """
 
 import io
@@ -42,7 +42,7 @@ def intervals(file, recipe, interval):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_digits_at_ninety_percent(method, call, tmp_path):
+def test_method_trains_on_digits_at_ninety_percent(method, call, tmp_path):
     bindings = ("ResNet20.width = 4", "Run.epochs = 3", *intervals(METHODS[method], "digits", 8))
     code, _, err = call(
         "run", METHODS[method], *(word for binding in bindings for word in ("--set", binding)),
@@ -87,7 +87,7 @@ def checkpoint(state):
 
 
 class Budget:
-    """Holds a run to its live weights after every step: s_max, or where its cycle stands."""
+    """Checks the live weights of a run after every step: those of s_max, or of its cycle."""
 
     def __init__(self, run, state):
         self.cycle = next((part for part in parts_of(run.method) if isinstance(part, Cyclic)), None)
@@ -104,7 +104,7 @@ class Budget:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_extreme_run_keeps_its_budget_and_resumes_in_its_middle(method, recipe):
+def test_method_keeps_its_budget_and_resumes_at_extreme_sparsity(method, recipe):
     run = extreme(method, recipe)
     batches, state = initial_state(run)
     budget, saved = Budget(run, state), []
