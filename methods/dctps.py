@@ -139,12 +139,12 @@ class DCTpS(Part):
     }
 
     def surgery(self, state: State) -> None:
-        places = find_modules(state.model, nn.Conv2d, nn.Linear)
-        if not places:
+        layers = find_modules(state.model, nn.Conv2d, nn.Linear)
+        if not layers:
             raise UserError(
                 "DCTpS finds no convolution or linear layer in this model. Choose another model."
             )
-        for parent, name, _ in places:
+        for parent, name, _ in layers:
             layer = getattr(parent, name)
             kind = DCTLinear if isinstance(layer, nn.Linear) else DCTConv2d
             setattr(parent, name, kind(layer))

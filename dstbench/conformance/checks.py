@@ -81,9 +81,7 @@ def _checked(grow_score: Callable[[State, str], Tensor | None]) -> Any:
             if shape != (size,):
                 raise ConformanceError(f"the score of {name} has shape {shape}, not ({size},)")
             if wrong := int((~(score >= 0)).sum()):
-                raise ConformanceError(
-                    f"the score of {name} is negative or NaN at {wrong} positions"
-                )
+                raise ConformanceError(f"the score of {name} is negative or NaN at {wrong} weights")
         return score
 
     return checked

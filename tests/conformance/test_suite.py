@@ -127,6 +127,7 @@ def failure(tmp_path):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "score", "message"),
     [
@@ -179,6 +180,7 @@ def test_settings_check_finds_parts_that_change(failure, hook, does, message):
     assert found is None if message is None else message in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "does", "message"),
     [

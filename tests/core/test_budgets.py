@@ -1,4 +1,4 @@
-"""Layer budgets: totals to the last weight, Sainte-Laguë to the letter, and ERK as published."""
+"""Budgets: exact totals, Sainte-Laguë apportionment, ERK as published."""
 
 import math
 from collections import Counter
@@ -363,6 +363,6 @@ def test_erk_floor_is_relative_to_the_density_of_shared_tensors():
 
 @pytest.mark.parametrize("floor", [0.0, -0.1, 1.5])
 def test_erk_refuses_floor_out_of_range(floor):
-    with pytest.raises(UserError, match=r"ERK\.floor = .*must be a share") as error:
+    with pytest.raises(UserError, match=r"ERK\.floor = .*must be a fraction") as error:
         ERK(0.9, floor)
     assert error.value.binding == "ERK.floor"

@@ -1,6 +1,6 @@
-"""The counting rule, as a truth table of eight weights and as invariants of any tensor.
+"""DropGrow: a truth table of updates of eight weights, and invariants of any tensor.
 
-The tests' own method takes its scores from a table, so that what must grow can be written down.
+The method under test takes its growth scores from a table.
 """
 
 import math
@@ -21,7 +21,7 @@ from dstbench.sparsity import live_total
 
 
 class Scored(DropGrow):
-    """Grows by scores that are given; None is chance."""
+    """Grows by given scores; None is random growth."""
 
     def __init__(self, scores=None, **settings):
         super().__init__(**({"updates_per_run": 2} | settings))

@@ -378,7 +378,7 @@ def test_budget_counts_never_fall_when_the_total_rises(network, owner, budget, d
     totals = data.draw(st.lists(st.integers(fewest, most), min_size=2, max_size=6).map(sorted))
     before = None
     for total in totals:
-        # half a weight's margin on either side of a total that the sparsity only stands for
+        # a margin of half a weight, because the sparsity is a rounded float
         counts = budget(0.5).live_counts(state, 1 - total / state.dense_numel)
         assert sum(counts.values()) == total
         for name, count in counts.items():

@@ -1,4 +1,4 @@
-"""Gradient clipping: which gradients count, and that all are scaled alike."""
+"""GradientClip: which gradients the norm is taken over, and that all are scaled."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Packing: a masked network to plain tensors and back, whatever its layout, sharing and types."""
+"""Packing: round trips of masked networks in every layout, dtype and kind of sharing."""
 
 import io
 

@@ -1,7 +1,4 @@
-"""A network that the suite has never seen: what is prunable in it, what is left out, what it costs.
-
-A perceptron with biases, and torchvision's vision transformer.
-"""
+"""Prunable tensors of a perceptron with biases and of torchvision's vision transformer."""
 
 import pytest
 import torch

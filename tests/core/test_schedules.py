@@ -1,4 +1,4 @@
-"""Schedules: plain functions of progress, with the ends exactly where they are said to be."""
+"""Schedules: values at their ends, milestones and in between."""
 
 import math
 

@@ -22,7 +22,7 @@ OPTIMIZERS = {"SGD": SGD(0.1), "Adam": Adam(0.01), "any": TorchOptimizer("AdamW"
 
 
 class Churn(DropGrow):
-    """Swaps half of every layer at every step, by chance."""
+    """Swaps half of every layer at every step, at random."""
 
     def __init__(self):
         super().__init__(drop_fraction=0.5, update_interval=1)

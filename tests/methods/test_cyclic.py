@@ -1,4 +1,4 @@
-"""Cyclic sparsity: what the cycle asks for at every step, and what the masks then are."""
+"""Cyclic sparsity: its sparsity at every step, and the masks that follow it."""
 
 import math
 from fractions import Fraction
@@ -73,9 +73,7 @@ def test_cyclic_lowest_defaults_to_three_times_the_live_weights():
     st.sampled_from(["cosine", "triangular"]),
     st.integers(2, 3000),
 )
-def test_cyclic_sparsity_stays_between_s_min_and_s_max(
-    sparsity, share, cycles, until, shape, total
-):
+def test_cyclic_sparsity_stays_within_its_bounds(sparsity, share, cycles, until, shape, total):
     part = cyclic(sparsity=sparsity, lowest=share * sparsity, cycles=cycles, until=until,
                   shape=shape)  # fmt: skip
     end = part.final_structure_step(total)
@@ -108,7 +106,7 @@ def test_cyclic_update_interval_replaces_updates_per_cycle():
 
 
 @pytest.mark.parametrize(
-    "settings, says",
+    "settings, message",
     [
         ({"lowest": 0.95}, r"Cyclic.lowest = 0.95: must be in \[0, 0.9\]"),
         ({"lowest": -0.1}, "Cyclic.lowest"),
@@ -120,13 +118,13 @@ def test_cyclic_update_interval_replaces_updates_per_cycle():
         ({"update_interval": 0}, "Cyclic.update_interval"),
     ],
 )
-def test_cyclic_refuses_settings_out_of_range(settings, says):
-    with pytest.raises(UserError, match=says):
+def test_cyclic_refuses_settings_out_of_range(settings, message):
+    with pytest.raises(UserError, match=message):
         cyclic(**settings)
 
 
 @pytest.mark.parametrize(
-    "part, says",
+    "part, message",
     [
         (cyclic(update_interval=1000), "Cyclic would never change the sparsity"),
         (cyclic(RigL(update_interval=100)), "RigL would never update its masks after the cycles"),
@@ -134,8 +132,8 @@ def test_cyclic_refuses_settings_out_of_range(settings, says):
         (cyclic(SET(updates_per_run=2), until=0.5), "SET would never update"),
     ],
 )
-def test_cyclic_check_refuses_runs_without_updates(part, says):
-    with pytest.raises(UserError, match=says):
+def test_cyclic_check_refuses_runs_without_updates(part, message):
+    with pytest.raises(UserError, match=message):
         part.check(100)
     cyclic().check(100)
 

@@ -1,4 +1,4 @@
-"""DCTpS: a cosine transform that SciPy agrees with, and sparse weights that start from nothing."""
+"""DCTpS: a cosine transform compared with SciPy's, and sparse weights that start at zero."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""DyReLU phasing: a dynamic activation at first, plain ReLU at last, and a blend in between."""
+"""DyReLU phasing: DyReLU first, plain ReLU at the end, a blend in between."""
 
 import itertools
 
@@ -229,7 +229,7 @@ def test_beta_is_linear_in_between():
 
 
 @pytest.mark.parametrize(
-    "settings, says",
+    "settings, message",
     [
         ({"start": -0.1}, "DyReLUPhasing.start"),
         ({"start": 1.0}, "DyReLUPhasing.start"),
@@ -238,8 +238,8 @@ def test_beta_is_linear_in_between():
         ({"reduction": 0}, "DyReLUPhasing.reduction"),
     ],
 )
-def test_dyrelu_phasing_refuses_settings_out_of_range(settings, says):
-    with pytest.raises(UserError, match=says):
+def test_dyrelu_phasing_refuses_settings_out_of_range(settings, message):
+    with pytest.raises(UserError, match=message):
         DyReLUPhasing(**settings)
 
 

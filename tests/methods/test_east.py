@@ -1,4 +1,4 @@
-"""EAST and every other row of its tables: the parts that the gin files build."""
+"""EAST and the other rows of its tables: the parts that the gin files build."""
 
 import pytest
 from helpers.tiny_runs import go, started, tiny_resnet
@@ -64,7 +64,7 @@ def test_method_file_has_its_parts(name):
 @pytest.mark.parametrize("name", [n for n in ROWS if n not in ("dense", "static")])
 @pytest.mark.parametrize("recipe", [n for n in shipped("gin/recipes") if n.startswith("cifar10_")])
 def test_method_file_passes_check_with_the_papers_recipes(name, recipe):
-    """Its parts find something to do in the recipe's number of steps, or say why not."""
+    """Every part has an effect in the recipe's number of steps."""
     steps = 250 * 352
     built(name, recipe).check(steps)
 

@@ -1,4 +1,4 @@
-"""RigL: drops by magnitude, grows where the dense gradient of the step just made is largest."""
+"""RigL: drops smallest magnitudes, grows largest dense gradients of the step."""
 
 import pytest
 import torch

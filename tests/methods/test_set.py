@@ -1,4 +1,4 @@
-"""SET: drops by magnitude, grows by chance alone."""
+"""SET: drops smallest magnitudes, grows at random."""
 
 from collections import Counter
 

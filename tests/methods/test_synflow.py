@@ -1,4 +1,4 @@
-"""SynFlow: its scores by the paper's conservation laws, its masks by a slow reference.
+"""SynFlow: scores compared with the paper's conservation laws, masks with a slow reference.
 
 The reference multiplies weights and masks in the forward pass and sorts every score of every
 layer, as the published code does, in float64.
@@ -260,7 +260,7 @@ def test_synflow_ignores_seed_and_memory_layout(small_net):
 
 
 class Copying(nn.Linear):
-    """Its weight's gradient lies row by row in memory, whatever the weight does."""
+    """The gradient of its weight is contiguous in every memory layout of the weight."""
 
     def forward(self, x):
         return nn.functional.linear(x, self.weight.contiguous())

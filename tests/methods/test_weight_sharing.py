@@ -1,4 +1,4 @@
-"""Weight sharing: one tensor for a stage's later blocks, a scale for each use of it."""
+"""Weight sharing: one tensor for the later blocks of a stage, one scale for each use."""
 
 import pytest
 import torch

@@ -1,7 +1,7 @@
-"""Optimizers: torch's own rules on live weights, and nothing at all on dead ones.
+"""Optimizers: torch's rules on live weights; dead weights and their state stay zero.
 
-LiveSGD and LiveAdam are held against torch's fused optimizers with masked gradients. SGD agrees
-with them bit for bit; Adam, whose terms are ordered differently, up to rounding.
+LiveSGD and LiveAdam are compared with torch's fused optimizers on masked gradients. SGD agrees bit
+for bit; Adam, whose terms are ordered differently, up to rounding.
 """
 
 import copy
@@ -318,7 +318,7 @@ def test_optimizer_state_follows_weights_through_mask_moves(small_net, name, dat
 
 @pytest.mark.parametrize("name", SLOTTED)
 def test_steps_after_a_mask_move_match_torch(small_net, name):
-    """Dense torch state, zeroed where it dies, goes on exactly as the live state does."""
+    """A dense torch optimizer, with the state of dying weights zeroed, takes the same steps."""
     state = masked_state(small_net(dtype=torch.float64), SLOTTED[name])
     twin = copy.deepcopy(state.model)
     parameters = dict(twin.named_parameters())
@@ -346,7 +346,7 @@ def test_steps_after_a_mask_move_match_torch(small_net, name):
 
 @pytest.mark.parametrize("optimizer", [*SLOTTED.values(), TorchOptimizer("AdamW", 0.1)])
 def test_empty_layer_may_grow(eight, optimizer):
-    """SynFlow empties layers; whoever moves masks after it may fill them again."""
+    """SynFlow may empty a layer, and a mask update after it may grow it again."""
     state = eight(live=[])
     state.optimizer = optimizer.build(state.model, state.masks)
     state.set_live_("weight", torch.tensor([5, 2]))
