@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dstbench.optim.optimizer import Optimizer
+from dstbench.core.sparse_optimizer import SparseOptimizer
 from dstbench.training.evaluation import Autocast
 
 
@@ -33,7 +33,7 @@ def interleaved(repeats: int, **candidates: Callable[[], object]) -> dict[str, f
 
 
 def training_step(
-    model: nn.Module, optimizer: Optimizer, autocast: Autocast, x: Tensor, y: Tensor
+    model: nn.Module, optimizer: SparseOptimizer, autocast: Autocast, x: Tensor, y: Tensor
 ) -> Callable[[], None]:
     """Return a function that makes one training step of the suite, without a mask update.
 

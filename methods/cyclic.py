@@ -1,16 +1,19 @@
-"""Cyclic sparsity: a drop-and-grow method whose sparsity itself swings for a while. EAST paper,
-section 3.3 and Algorithm 1, lines 7–19."""
+"""Cyclic sparsity: a drop-and-grow method whose sparsity oscillates early in the run.
+
+EAST paper (Li et al. 2024), section 3.3 and Algorithm 1, lines 7–19.
+"""
 
 import math
-from collections.abc import Iterator
 from typing import Literal
 
 from dstbench.config.registry import register
 from dstbench.core.drop_grow import DropGrow
 from dstbench.core.part import Part
 from dstbench.core.state import State
+from dstbench.core.update_schedule import UpdateSchedule
 from dstbench.errors import UserError, require
 
+# position within a cycle, in [0, 1] → 0 at s_max, 1 at s_min
 SHAPES = {
     "cosine": lambda p: 0.5 * (1 - math.cos(2 * math.pi * p)),
     "triangular": lambda p: 1 - abs(2 * p - 1),
@@ -19,20 +22,22 @@ SHAPES = {
 
 @register("parts")
 class Cyclic(Part):
-    """Swings between the method's sparsity and a lower one, then hands over to `mover`.
+    """Cycles between the method's sparsity and a lower one, then continues with `mover` alone.
 
-    mover: the drop-and-grow method whose growth score the cycles use, and which moves the masks
+    mover: drop-and-grow method whose growth score the cycles use, and which moves the masks
         afterwards at constant sparsity.
-    sparsity: s_max, where every cycle starts and ends. lowest: s_min, in the middle of each; None
-        is 1 − 3(1 − s_max), three times the live weights.
-    cycles: how many. until: progress at which they end (T_c).
+    sparsity: s_max, at the start and end of every cycle.
+    lowest: s_min, in the middle of every cycle; None is 1 − 3(1 − s_max), three times the live
+        weights.
+    cycles: number of cycles.
+    until: T_c, fraction of the run after which the cycles end, in (0, 1).
     shape: of a cycle, 'cosine' or 'triangular'.
-    updates_per_cycle, update_interval: as DropGrow's, the first per cycle; where given, the second
-        (optimizer steps) counts.
+    updates_per_cycle: evenly spaced mask updates in each cycle.
+    update_interval: ΔT, optimizer steps between updates; if given, updates_per_cycle is not used.
 
-    While cycling nothing is swapped (drop fraction 0), so that a phase only grows or only prunes,
-    layer by layer, to the budget's counts. At `until` the masks are pruned to exactly s_max: the
-    last regular update comes before it, and would leave the network denser for good.
+    While cycling, the drop fraction α is 0, so that layers only grow or only shrink, to the
+    budget's counts. The update at `until` prunes to exactly s_max: the last regular update comes
+    before it, and would leave the network denser for the rest of the run.
     """
 
     moves_masks = True
@@ -52,22 +57,19 @@ class Cyclic(Part):
         lowest = max(0.0, 1 - 3 * (1 - sparsity)) if lowest is None else lowest
         require(0 <= lowest <= sparsity, self, "lowest", lowest, f"in [0, {sparsity}]")
         require(cycles >= 1, self, "cycles", cycles, "at least 1")
-        require(0 < until < 1, self, "until", until, "a progress in (0, 1)")
+        require(0 < until < 1, self, "until", until, "a fraction of the run in (0, 1)")
         require(shape in SHAPES, self, "shape", shape, " or ".join(map(repr, SHAPES)))
         require(updates_per_cycle >= 2, self, "updates_per_cycle", updates_per_cycle, "at least 2")
-        require(
-            update_interval is None or update_interval >= 1,
-            self, "update_interval", update_interval, "at least 1 optimizer step, or None",
-        )  # fmt: skip
         self.mover, self.sparsity, self.lowest = mover, sparsity, lowest
         self.cycles, self.until, self.shape = cycles, until, shape
-        self.updates_per_cycle, self.update_interval = updates_per_cycle, update_interval
+        # over the steps before `until`, not over the whole run
+        self.update_schedule = UpdateSchedule(self, update_interval, cycles * updates_per_cycle)
 
     def final_structure_step(self, total_steps: int) -> int:
         return math.ceil(round(self.until * total_steps, 6))
 
     def sparsity_at(self, step: int, total_steps: int) -> float:
-        """The sparsity that the cycle wants after `step` steps."""
+        """Return the sparsity that an update after optimizer step `step` sets."""
         end = self.final_structure_step(total_steps)
         if step >= end:
             return self.sparsity
@@ -75,42 +77,22 @@ class Cyclic(Part):
         return self.sparsity - (self.sparsity - self.lowest) * SHAPES[self.shape](position)
 
     def is_due(self, step: int, total_steps: int) -> bool:
-        """Whether the cycle updates after this step; at its end it always does."""
+        """Return whether a cycle's update follows this optimizer step; the last is at `until`."""
         end = self.final_structure_step(total_steps)
-        if step >= end:
-            return step == end
-        if self.update_interval is not None:
-            return step % self.update_interval == 0
-        updates = self.cycles * self.updates_per_cycle
-        return step * updates // end > (step - 1) * updates // end
-
-    def _steps(self, end: int) -> Iterator[int]:
-        """The steps before `end` at which the cycle updates."""
-        if self.update_interval is not None:
-            yield from range(self.update_interval, end, self.update_interval)
-        else:
-            updates = self.cycles * self.updates_per_cycle
-            yield from (-(-k * end // updates) for k in range(1, updates))
+        return step == end or self.update_schedule.is_due(step, end)
 
     def check(self, total_steps: int) -> None:
         end = self.final_structure_step(total_steps)
-        swings = any(
-            step < end and self.sparsity_at(step, total_steps) < self.sparsity
-            for step in self._steps(end)
-        )
-        if self.lowest < self.sparsity and not swings:
-            when = (
-                f"every {self.update_interval} of them"
-                if self.update_interval is not None
-                else f"{self.updates_per_cycle} times a cycle"
-            )
+        updates = self.update_schedule.steps(end)
+        oscillates = any(self.sparsity_at(step, total_steps) < self.sparsity for step in updates)
+        if self.lowest < self.sparsity and not oscillates:
             raise UserError(
                 f"Cyclic would never change the sparsity: its {self.cycles} cycles last {end} "
-                f"optimizer steps, with updates {when}. Lower Cyclic.update_interval, raise "
-                "Cyclic.until, or train longer.",
+                f"optimizer steps, with updates {self.update_schedule}. Lower "
+                "Cyclic.update_interval, raise Cyclic.until, or train longer.",
                 "Cyclic.update_interval",
             )
-        if self.mover.next_update(end, total_steps) is None:
+        if self.mover.update_schedule.next_update(end, total_steps) is None:
             name = type(self.mover).__name__
             raise UserError(
                 f"{name} would never update its masks after the cycles, which end at step {end} "
@@ -119,7 +101,7 @@ class Cyclic(Part):
             )
 
     def before_step(self, state: State) -> None:
-        if state.step == 0:  # better refused now than in the middle of the first cycle
+        if state.step == 0:  # a budget that cannot hold s_min is refused before training
             assert state.budget is not None
             state.budget.live_counts(state, self.lowest)
 

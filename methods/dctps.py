@@ -1,5 +1,8 @@
-"""DCTpS: every layer is a fixed dense cosine transform plus sparse weights. Price & Tanner 2021,
-"Dense for the Price of Sparse"."""
+"""DCTpS: every layer is a dense offset, a discrete cosine transform, plus sparse weights.
+
+Price & Tanner 2021, "Dense for the Price of Sparse: Improved Performance of Sparsely Initialized
+Networks via a Subspace Offset".
+"""
 
 import math
 from collections.abc import Callable
@@ -17,11 +20,11 @@ from dstbench.models.surgery import convolution_settings, find_modules, plain_la
 
 
 def dct_offset(outputs: int, inputs: int) -> Tensor:
-    """The transform as a matrix (inputs, outputs), float32: the first rows and columns of the
-    orthonormal DCT-II of size max(inputs, outputs).
+    """Return the DCT as a matrix, (inputs, outputs) float32.
 
-    B[i, j] = c_j cos(π(2i+1)j / 2N), c_0 = √(1/N), else √(2/N). Columns are orthonormal where
-    inputs ≥ outputs, rows where inputs ≤ outputs.
+    It is the first rows and columns of the orthonormal DCT-II of size N = max(inputs, outputs):
+    B[i, j] = c_j cos(π(2i+1)j / 2N), c_0 = √(1/N), else √(2/N). Columns are orthonormal if
+    inputs ≥ outputs, rows if inputs ≤ outputs.
     """
     n = max(inputs, outputs)
     i = torch.arange(inputs, dtype=torch.float64)[:, None]
@@ -32,17 +35,18 @@ def dct_offset(outputs: int, inputs: int) -> Tensor:
 
 
 class _WithOffset(nn.Module):
-    """What the two kinds of layer share: W starts at zero, α at 1, F is rebuilt and never stored.
+    """A layer x ↦ α · F(x) + W(x): dense offset F, learnable scale α, sparse weight W.
 
-    The layer's function is x ↦ α · F(x) + W(x), which is linear, so that training runs it as one
-    layer with the weight αF + W. The patch order of F is row, column, channel, channel fastest.
+    It is linear, so training runs it as one layer with the weight αF + W. W starts at zero and α at
+    1. F is rebuilt from the shape and never stored; its input order within a patch is row, column,
+    channel, channel fastest.
     """
 
     weight: nn.Parameter
     offset: Tensor
 
     def take(self, layer: nn.Conv2d | nn.Linear) -> None:
-        """Take over the layer's tensors, the weight at zero."""
+        """Take the layer's tensors, and set the weight to zero."""
         self.weight, self.bias = layer.weight, layer.bias
         with torch.no_grad():
             self.weight.zero_()
@@ -56,14 +60,14 @@ class _WithOffset(nn.Module):
         self.register_buffer("offset", offset, persistent=False)
 
     def merged(self) -> Tensor:
-        """αF + W: the one dense weight that does the same."""
+        """Return αF + W, the dense weight of the same function."""
         return self.weight + self.alpha * self.offset
 
     def forms(self) -> dict[str, Callable[[], nn.Module]]:
-        """How a trained layer can be run otherwise: name → what makes such a layer, of copies.
+        """Return name → function that builds an equivalent layer with copies of the tensors.
 
-        two-branch: α · F(x) + W(x) as two dense layers, as the EAST paper times it. merged: one
-        plain layer with the weight αF + W.
+        two-branch: α · F(x) + W(x) as two dense layers, as the EAST paper times it.
+        merged: one plain layer with the weight αF + W.
         """
         assert isinstance(self, DCTConv2d | DCTLinear)
         return {
@@ -72,16 +76,18 @@ class _WithOffset(nn.Module):
         }
 
     def offset_macs(self, positions: int) -> float:
-        """Multiplications of a fast transform of q = max(outputs, inputs): ½ q log₂ q a position.
+        """Return the MACs of a fast transform: ½ q log₂ q per position, q = max(outputs, inputs).
 
-        The ½ is a fit to the paper's Table 2; its text says only O(q log q).
+        The ½ is fitted to the EAST paper's Table 2; its text only states O(q log q).
+
+        positions: output positions, height · width.
         """
         q = max(self.weight.shape[0], self.weight[0].numel())
         return 0.5 * q * math.log2(q) * positions
 
 
 class DCTConv2d(_WithOffset, nn.Conv2d):
-    """A convolution with a cosine offset, in place of `layer`."""
+    """A convolution with a dense offset, replacing `layer`."""
 
     def __init__(self, layer: nn.Conv2d):
         nn.Conv2d.__init__(self, **convolution_settings(layer))
@@ -92,7 +98,7 @@ class DCTConv2d(_WithOffset, nn.Conv2d):
 
 
 class DCTLinear(_WithOffset, nn.Linear):
-    """A linear layer with a cosine offset, in place of `layer`."""
+    """A linear layer with a dense offset, replacing `layer`."""
 
     def __init__(self, layer: nn.Linear):
         nn.Linear.__init__(self, layer.in_features, layer.out_features, bias=False, device="meta")
@@ -103,7 +109,7 @@ class DCTLinear(_WithOffset, nn.Linear):
 
 
 class TwoBranches(nn.Module):
-    """A trained layer as two: x ↦ α · F(x) + W(x)."""
+    """A trained layer as two dense layers: x ↦ α · F(x) + W(x)."""
 
     alpha: Tensor
 
@@ -119,12 +125,12 @@ class TwoBranches(nn.Module):
 
 @register("parts")
 class DCTpS(Part):
-    """Replaces every convolution and linear layer by one with a cosine offset.
+    """Replaces every convolution and linear layer by one with a dense offset.
 
-    The sparse weights W start at zero; the scale α of the offset is trained, the offset F is not.
-    Neither counts as a weight. Sources: Price & Tanner 2021 and its public code.
+    The sparse weights W start at zero. The scale α of the offset is trained, the offset F is not;
+    neither counts as a weight. Sources: Price & Tanner 2021 and its public code.
 
-    Raises UserError for a model with no such layer, and together with weight sharing.
+    Raises UserError: for a model without such a layer, and in combination with weight sharing.
     """
 
     conflicts: ClassVar[dict[str, str]] = {
@@ -133,10 +139,12 @@ class DCTpS(Part):
     }
 
     def surgery(self, state: State) -> None:
-        places = find_modules(state.model, nn.Conv2d, nn.Linear)
-        if not places:
-            raise UserError("DCTpS finds no convolution or linear layer in this model.")
-        for parent, name, _ in places:
+        layers = find_modules(state.model, nn.Conv2d, nn.Linear)
+        if not layers:
+            raise UserError(
+                "DCTpS finds no convolution or linear layer in this model. Choose another model."
+            )
+        for parent, name, _ in layers:
             layer = getattr(parent, name)
             kind = DCTLinear if isinstance(layer, nn.Linear) else DCTConv2d
             setattr(parent, name, kind(layer))

@@ -1,5 +1,8 @@
-"""DyReLU phasing: dynamic activations that give way to plain ReLU during training. EAST paper,
-section 3.1 and Algorithm 1, lines 3–6; DyReLU-B of Chen et al. 2020, "Dynamic ReLU"."""
+"""DyReLU phasing: DyReLU activations that are blended into ReLU during training.
+
+EAST paper (Li et al. 2024), section 3.1 and Algorithm 1, lines 3–6; DyReLU-B of Chen et al. 2020,
+"Dynamic ReLU".
+"""
 
 import math
 from typing import Any, Literal
@@ -20,10 +23,13 @@ Blend = Literal["outputs", "coefficients"]
 
 
 class _Dynamic(torch.autograd.Function):
-    """β · max(a₁x + b₁, a₂x + b₂) + (1 − β) · relu(x), with a gradient in few passes and buffers.
+    """β · max(a₁x + b₁, a₂x + b₂) + (1 − β) · relu(x), with a memory-efficient gradient.
 
-    x: (B, C, H, W). a₁, a₂, b₁, b₂: (B, C, 1, 1). β: (), or None for 1. Where both terms of the
-    maximum are equal, the gradient goes to the second.
+    Where both terms of the maximum are equal, the gradient goes to the second.
+
+    x: (B, C, H, W).
+    a₁, a₂, b₁, b₂: (B, C, 1, 1).
+    β: (), or None for 1.
     """
 
     @staticmethod
@@ -54,29 +60,32 @@ class _Dynamic(torch.autograd.Function):
 
 
 def _where_positive(values: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-    """The values where x > 0, else zero: much faster than `torch.where`."""
+    """Return the values where x > 0, else zero; much faster than `torch.where`."""
     threshold = torch.ops.aten.threshold_backward
     return threshold(values, x, 0) if out is None else threshold(values, x, 0, grad_input=out)
 
 
 def _over_pixels(values: Tensor) -> Tensor:
-    """Sums of (B, C, H, W) → (B, C, 1, 1)."""
+    """Sum over height and width: (B, C, H, W) → (B, C, 1, 1)."""
     return values.sum(dim=(2, 3), keepdim=True)
 
 
 class DyReLU(nn.Module):
-    """y = max_k (a_k(x) · x + b_k(x)), k = 1, 2: slopes and offsets per channel and image.
+    """y = max_k (a_k(x) · x + b_k(x)), k = 1, 2: slopes and intercepts per channel and image.
 
-    (a₁, a₂, b₁, b₂) = (1, 0, 0, 0) + λ ∘ (2σ(W₂ relu(W₁ mean(x))) − 1), λ = 1 for a, ½ for b; W₁
-    maps C to C/reduction channels, W₂ those to 4C, both with bias. So it is no ReLU at its start.
-    `beta` blends it with ReLU: 1 is DyReLU alone, 0 is ReLU alone, and then nothing else is
-    computed. The weights are no nn.Linear, so that they are never taken for prunable.
+    (a₁, a₂, b₁, b₂) = (1, 0, 0, 0) + λ ∘ (2σ(W₂ relu(W₁ mean(x))) − 1), λ = 1 for a, ½ for b. W₁
+    maps C to C/reduction channels, W₂ those to 4C, both with bias. At initialisation it is not a
+    ReLU. The weights are not in nn.Linear modules, so that they are not prunable.
 
-    channels: C. Input and output (B, C, H, W). inplace: whether ReLU alone may overwrite its input.
+    channels: C of input and output, both (B, C, H, W).
+    reduction: hidden channels are C/reduction, at least 1.
+    blend: what β blends, 'outputs' or 'coefficients'.
+    inplace: whether plain ReLU may overwrite its input.
+    beta: β, (): 1 is DyReLU alone, 0 is plain ReLU, and then nothing else is computed.
     """
 
     is_activation = True
-    training_only = True  # its parameters are no part of the network that is deployed
+    training_only = True  # its parameters are not in the deployed network
     beta: Tensor
 
     def __init__(self, channels: int, reduction: int, blend: Blend, inplace: bool = False):
@@ -87,7 +96,7 @@ class DyReLU(nn.Module):
         squeeze, excite = nn.Linear(channels, hidden), nn.Linear(hidden, 4 * channels)
         self.squeeze_weight, self.squeeze_bias = squeeze.weight, squeeze.bias
         self.excite_weight, self.excite_bias = excite.weight, excite.bias
-        # A tensor, not a number: a captured or compiled step need not change when it moves.
+        # A tensor, not a number, so that a captured or compiled step stays valid when it changes.
         self.register_buffer("beta", torch.ones(()), persistent=False)
 
     def set_beta(self, beta: float) -> None:
@@ -95,8 +104,8 @@ class DyReLU(nn.Module):
         self.beta.fill_(beta)
 
     def coefficients(self, x: Tensor) -> Tensor:
-        """(a₁, a₂, b₁, b₂): (4, B, C, 1, 1)."""
-        # Not x.mean: that would write its gradient out, pixel by pixel.
+        """Return (a₁, a₂, b₁, b₂), (4, B, C, 1, 1)."""
+        # Not x.mean, whose gradient would be materialised for every pixel.
         mean = x.sum(dim=(2, 3)) / (x.shape[2] * x.shape[3])  # (B, C)
         hidden = F.relu(F.linear(mean, self.squeeze_weight, self.squeeze_bias))
         raw = F.linear(hidden, self.excite_weight, self.excite_bias).float()  # (B, 4C)
@@ -120,13 +129,15 @@ class DyReLU(nn.Module):
 
 @register("parts")
 class DyReLUPhasing(Part):
-    """DyReLU-B in place of every ReLU, blended into ReLU between two moments, removed at the end.
+    """Replaces every ReLU by DyReLU-B, and blends it back into ReLU linearly from T_s to T_e.
 
-    start, end: progress at which beta leaves 1 and reaches 0 (T_s and T_e), linearly in between.
-    reduction: of DyReLU's hidden channels. blend: 'outputs' (Algorithm 1, line 4), or
-    'coefficients', as the authors' code has it.
+    From `end` on it is plain ReLU, bit for bit; its parameters get no gradient and no weight decay.
+    They are removed after the last step.
 
-    From `end` on it is inert: plain ReLU, bit for bit, no gradient and no decay.
+    start: T_s, progress at which β leaves 1.
+    end: T_e, progress at which β reaches 0.
+    reduction: hidden channels of DyReLU are its channels divided by this.
+    blend: what β blends: 'outputs' (Algorithm 1, line 4) or 'coefficients' (the authors' code).
     """
 
     def __init__(
@@ -142,7 +153,7 @@ class DyReLUPhasing(Part):
         self.start, self.end, self.reduction, self.blend = start, end, reduction, blend
 
     def beta(self, step: int, total_steps: int) -> float:
-        """The share of DyReLU in the forward pass that follows `step` finished steps."""
+        """Return β, the fraction of DyReLU, for the forward pass after `step` optimizer steps."""
         begin, end = self.start * total_steps, self.final_structure_step(total_steps)
         return 1 - min(max((step - begin) / (end - begin), 0.0), 1.0)
 
@@ -152,7 +163,7 @@ class DyReLUPhasing(Part):
     def surgery(self, state: State) -> None:
         channels = _channels(state.model, state.image_shape)
         for parent, name, place in find_modules(state.model, nn.ReLU):
-            if place in channels:  # one that is never called has nothing to say
+            if place in channels:  # modules that are never called keep their ReLU
                 inplace = getattr(parent, name).inplace
                 dynamic = DyReLU(channels[place], self.reduction, self.blend, inplace)
                 setattr(parent, name, dynamic)
@@ -169,7 +180,7 @@ class DyReLUPhasing(Part):
 
 
 def _channels(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, int]:
-    """Full name of every ReLU that is called → channels of its input, found by a forward pass."""
+    """Return full name → input channels of every ReLU that a forward pass calls."""
     twin = copy_with(model, lambda t: torch.empty_like(t, device="meta"))
     shapes: dict[str, torch.Size] = {}
 

@@ -1,5 +1,7 @@
-"""EAST: weight sharing, DyReLU phasing and cyclic sparsity on a drop-and-grow method. "Pushing the
-Limits of Sparsity: A Bag of Tricks for Extreme Pruning", 2024, Algorithm 1."""
+"""EAST: weight sharing, DyReLU phasing and cyclic sparsity on a drop-and-grow method.
+
+Li et al. 2024, "Pushing the Limits of Sparsity: A Bag of Tricks for Extreme Pruning", Algorithm 1.
+"""
 
 from dstbench.config.registry import register
 from dstbench.core.budgets import Budget
@@ -12,11 +14,14 @@ from dstbench.methods.weight_sharing import WeightSharing
 
 @register("parts")
 class EAST(Method):
-    """The paper's full method: the list of its parts, in their order.
+    """The paper's full method. Ablations are other lists of the same parts, each a Method.
 
-    sharing, activation: the tricks on the network. budget: first masks and the layers' counts while
-    cycling. topology: the cycles and the method that follows them. clip: None for no clipping.
-    An ablation is another list of the same parts, written as a Method.
+    sharing: weight sharing between the blocks of a stage.
+    activation: DyReLU phasing.
+    budget: first masks, and live weights of each layer while cycling.
+    topology: the cycles, and the drop-and-grow method that follows them.
+    clip: gradient clipping, or None.
+    name: name of the method in records and tables.
     """
 
     def __init__(

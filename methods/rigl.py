@@ -1,5 +1,7 @@
-"""RigL: grow where the dense gradient is largest. Evci et al. 2020, "Rigging the Lottery: Making
-All Tickets Winners", algorithm 1."""
+"""RigL: prune the smallest magnitudes, regrow the largest gradient magnitudes.
+
+Evci et al. 2020, "Rigging the Lottery: Making All Tickets Winners", Algorithm 1.
+"""
 
 from torch import Tensor
 
@@ -11,10 +13,10 @@ from dstbench.core.state import State
 
 @register("parts")
 class RigL(DropGrow):
-    """Drops the smallest magnitudes and grows the largest gradients of the last batch.
+    """Drops the smallest magnitudes and grows the largest dense gradients of the last batch.
 
-    The gradient is the one of the step just made, taken before it, as ITOP does; the optimizer
-    step is made as well (the original replaces it by the update).
+    The gradient is that of the optimizer step just taken, computed before it, as in ITOP. The step
+    is taken as well; in the paper the mask update replaces it.
     """
 
     def grow_score(self, state: State, name: str) -> Tensor | None:

@@ -1,5 +1,8 @@
-"""SET: grow where chance says. Mocanu et al. 2018, "Scalable training of artificial neural
-networks with adaptive sparse connectivity inspired by network science"."""
+"""SET: prune the smallest magnitudes, regrow at random.
+
+Mocanu et al. 2018, "Scalable training of artificial neural networks with adaptive sparse
+connectivity inspired by network science", Algorithm 1.
+"""
 
 from dstbench.config.registry import register
 from dstbench.core.drop_grow import DropGrow
@@ -8,10 +11,10 @@ from dstbench.core.state import State
 
 @register("parts")
 class SET(DropGrow):
-    """Drops the smallest magnitudes and grows free positions at random, all equally likely.
+    """Drops the smallest magnitudes and grows dead weights at random, all equally likely.
 
-    Magnitudes regardless of sign and exact counts per layer, as ITOP drops; SET's own paper drops
-    the smallest positive and the largest negative weights.
+    Drops by magnitude with exact counts per layer, as in ITOP. The paper drops the smallest
+    positive and the largest negative weights.
     """
 
     def grow_score(self, state: State, name: str) -> None:

@@ -1,5 +1,8 @@
-"""SynFlow: prune before training what carries the least synaptic flow. Tanaka et al. 2020,
-"Pruning neural networks without any data by iteratively conserving synaptic flow", algorithm 1."""
+"""SynFlow: iteratively prune the weights of the least synaptic flow, before training.
+
+Tanaka et al. 2020, "Pruning neural networks without any data by iteratively conserving synaptic
+flow", Algorithm 1.
+"""
 
 import copy
 import math
@@ -19,22 +22,20 @@ from dstbench.sparsity import live_total
 
 @register("parts")
 class SynFlow(Part):
-    """Chooses the masks: the surviving weights of the highest score |θ · ∂R/∂θ|, over all layers.
+    """Chooses static masks: the weights of the highest score |θ · ∂R/∂θ| over all layers.
 
-    R is the sum of the logits for an input of ones, with every tensor replaced by its absolute
-    value, in eval mode; data gives nothing but its shape. Scored `rounds` times with exponentially
-    falling counts, in float64: in float32 R overflows on ResNet-34 already. Weights keep their
-    values. Residual networks may end with empty layers: the paper's theorem does not cover them.
+    R is the sum of the logits for an input of ones, in eval mode, with every tensor replaced by its
+    absolute value. No data is used, only the image shape. Scores are in float64: in float32 R
+    overflows on ResNet-34. Weights keep their values. Layers of residual networks may end empty:
+    the paper's theorem does not cover these networks.
 
     sparsity: fraction removed of the original network's prunable weights, in [0, 1).
-    rounds: times to score and prune.
+    rounds: times to score and prune, with exponentially falling live weights.
     """
 
     def __init__(self, sparsity: float, rounds: int = 100):
-        require(
-            0 <= sparsity < 1, self, "sparsity", sparsity,
-            "a fraction in [0, 1), such as 0.999 for 99.9 %",
-        )  # fmt: skip
+        allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
+        require(0 <= sparsity < 1, self, "sparsity", sparsity, allowed)
         require(rounds >= 1, self, "rounds", rounds, "at least 1")
         self.sparsity, self.rounds = sparsity, rounds
 
@@ -42,32 +43,34 @@ class SynFlow(Part):
         target = live_total(self.sparsity, state.dense_numel)
         require(target >= 1, self, "sparsity", self.sparsity, "low enough to keep one weight")
         total = sum(p.numel() for p in state.masks.parameters.values())
-        require(
-            target <= total, self, "sparsity", self.sparsity,
-            f"so high that {total} stored weights suffice (shared ones counted once)",
-        )  # fmt: skip
+        allowed = f"so high that {total} stored weights suffice (shared ones counted once)"
+        require(target <= total, self, "sparsity", self.sparsity, allowed)
         flow = Flow(state.model, state.image_shape)
         flow.refuse_vanishing()
         for keep in kept_per_round(target, total, self.rounds):
-            scores = flow.scores()  # all zero once pruning has cut the network: chance decides
+            scores = flow.scores()  # all zero once pruning has cut the network, then random
             flow.prune_(largest(-scores, len(scores) - keep, state.rng))
         for name, index in zip(state.masks.parameters, flow.survivors, strict=True):
             state.set_live_(name, index.to(state.masks.parameters[name].device))
 
 
 def kept_per_round(target: int, total: int, rounds: int) -> list[int]:
-    """Weights left after each round: total − ⌊(1 − ρ^(i/rounds)) · total⌋, and `target` at last."""
+    """Return the weights left after each round; `target` after the last.
+
+    After round i these are total − ⌊(1 − ρ^(i/rounds)) · total⌋, with the density ρ = target/total.
+    """
     density = target / total
     kept = [total - math.floor((1 - density ** (i / rounds)) * total) for i in range(1, rounds)]
     return [*(max(k, target) for k in kept), target]
 
 
 class Flow:
-    """A float64 copy of a network, all positive, that scores its weights and loses them.
+    """A float64 copy of a network with positive tensors; scores and prunes its weights.
 
-    The network itself is only read.
+    The network itself is not changed.
 
-    survivors: for each prunable tensor, sorted positions along its memory of what is left.
+    survivors: for each prunable tensor, its unpruned weights as sorted flat indices in storage
+        order.
     """
 
     def __init__(self, model: nn.Module, image_shape: tuple[int, int, int]):
@@ -85,7 +88,10 @@ class Flow:
         self.ones = torch.ones(1, *image_shape, dtype=torch.float64)
 
     def refuse_vanishing(self) -> None:
-        """Raise UserError unless the scores, before any pruning, are more than rounding noise."""
+        """Refuse a network whose scores, before any pruning, are rounding noise.
+
+        Raises UserError: when the scores vanish or are not finite.
+        """
         scores = self.scores()
         with torch.no_grad():
             size = self.model(self.ones).abs().sum()
@@ -97,7 +103,7 @@ class Flow:
             )
 
     def scores(self) -> Tensor:
-        """|θ · ∂R/∂θ| of every survivor, float64, tensor after tensor."""
+        """Return |θ · ∂R/∂θ| of every survivor, (n,) float64, tensor after tensor."""
         total = self.model(self.ones).sum()
         gradients = torch.autograd.grad(total, self.weights, allow_unused=True)
         scores: list[Tensor] = []
@@ -113,7 +119,7 @@ class Flow:
 
     @torch.no_grad()
     def prune_(self, lost: Tensor) -> None:
-        """Zero the weights at these positions of `scores()`; they survive no longer."""
+        """Prune the survivors at these indices of `scores()`."""
         sizes = [len(at) for at in self.survivors]
         stays = torch.ones(sum(sizes), dtype=torch.bool)
         stays[lost] = False

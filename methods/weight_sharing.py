@@ -1,5 +1,7 @@
-"""Weight sharing: later blocks of a stage use the convolutions of an earlier one. EAST paper,
-section 3.2."""
+"""Weight sharing: later blocks of a stage use the convolutions of an earlier block.
+
+EAST paper (Li et al. 2024), section 3.2.
+"""
 
 from collections.abc import Callable
 
@@ -14,10 +16,14 @@ from dstbench.models.surgery import convolution_settings, plain_layer
 
 
 class SharedConv2d(nn.Conv2d):
-    """Another layer's convolution, the very same tensor, times a learnable scale of its own.
+    """A convolution with the weight tensor of another one, times its own learnable scale.
 
-    Train-mode batch norm directly after it makes the scale nearly void: its sign matters, and its
-    size against the norm's epsilon.
+    Batch norm in training mode directly after it nearly cancels the scale: only its sign matters,
+    and its size relative to the norm's epsilon.
+
+    owner: convolution whose weight tensor is used.
+    replaced: convolution that this one replaces; its bias is kept.
+    scale: initial scale, ().
     """
 
     def __init__(self, owner: nn.Conv2d, replaced: nn.Conv2d, scale: Tensor):
@@ -30,7 +36,7 @@ class SharedConv2d(nn.Conv2d):
         return self._conv_forward(x, self.weight * self.scale, self.bias)
 
     def forms(self) -> dict[str, Callable[[], nn.Module]]:
-        """How a trained layer can be run otherwise: merged, with a scaled weight of its own."""
+        """Return name → function that builds an equivalent layer: merged, with a scaled weight."""
         return {"merged": lambda: plain_layer(self, self.weight * self.scale, self.bias)}
 
 
@@ -38,13 +44,13 @@ class SharedConv2d(nn.Conv2d):
 class WeightSharing(Part):
     """Blocks after the `owner`-th of each stage use that block's convolutions and masks.
 
-    owner: R of the paper, counted from 1; at least 2, because a stage's first block changes the
-        shape. A stage of at most R blocks shares nothing.
+    A stage is an nn.Sequential of blocks of one class that contain convolutions. Later blocks keep
+    their own normalisation, activations and shortcuts. Sparsity refers to the original network, so
+    the same number of live weights is divided among fewer tensors.
 
-    A stage is any nn.Sequential of blocks of one class that hold convolutions. Later blocks keep
-    their own normalisation, activations and shortcuts. Sparsity still counts the original network,
-    so the same number of live weights falls on fewer tensors. R = 2 gives the 13.9 M stored weights
-    of the paper's Table 2.
+    owner: R of the paper, counted from 1; at least 2, because a stage's first block changes the
+        shape. Stages of at most R blocks share nothing. R = 2 gives the 13.9 M stored weights of
+        the paper's Table 2.
     """
 
     def __init__(self, owner: int = 2):
@@ -60,7 +66,7 @@ class WeightSharing(Part):
         if not stages:
             raise UserError(
                 "WeightSharing finds no stage in this model: it shares within an nn.Sequential of "
-                "blocks of one class, as the suite's ResNets have them. Leave WeightSharing out."
+                "blocks of one class, as in the ResNets of dstbench. Leave WeightSharing out."
             )
         for name, stage in stages.items():
             owner, followers = stage[self.owner - 1 : self.owner], stage[self.owner :]
@@ -78,15 +84,14 @@ def _is_stage(module: nn.Sequential) -> bool:
 
 
 def _convolutions(block: nn.Module) -> dict[str, nn.Conv2d]:
-    """A block's own convolutions by name; those of its shortcut lie deeper and are not shared."""
+    """Return a block's direct convolutions by name; its shortcut's are nested and not shared."""
     return {name: child for name, child in block.named_children() if isinstance(child, nn.Conv2d)}
 
 
 def _kind(conv: nn.Conv2d) -> tuple[object, ...]:
-    """What two convolutions must have in common to use one tensor alike."""
-    return (
-        conv.weight.shape, conv.stride, conv.padding, conv.padding_mode, conv.dilation, conv.groups
-    )  # fmt: skip
+    """Return the settings that two convolutions must have in common to share a weight."""
+    settings = (conv.stride, conv.padding, conv.padding_mode, conv.dilation, conv.groups)
+    return (conv.weight.shape, *settings)
 
 
 def _share(owner: nn.Module, block: nn.Module, state: State, place: str) -> None:
@@ -101,6 +106,6 @@ def _share(owner: nn.Module, block: nn.Module, state: State, place: str) -> None
                 "WeightSharing.owner, or leave WeightSharing out.",
                 "WeightSharing.owner",
             )
-        # assumed: drawn from U(0, 1), as the authors' code does; the paper does not say
+        # assumed: drawn from U(0, 1), as in the authors' code; the paper does not specify it
         scale = torch.rand((), generator=state.rng)
         setattr(block, name, SharedConv2d(source, conv, scale))

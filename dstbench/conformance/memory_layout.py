@@ -1,8 +1,9 @@
-"""Do masks move alike however a tensor lies in memory? Positions and scores count along it.
+"""Whether a method moves masks identically in every memory layout of the weights.
 
-A run's weights lie channels_last, so a score in row order grows other weights than it means to, and
-nothing crashes. Here the same network, with the same masks and the same gradients, stands in both
-layouts, and the first move of the masks is to be the same in both.
+Weights are channels_last in training, and flat indices and scores are in storage order. A score in
+row order grows other weights than intended, and nothing crashes. Here the same network, with the
+same masks and the same gradients, is trained in both layouts up to the first mask move, and the
+masks are compared.
 """
 
 from collections.abc import Iterator
@@ -10,20 +11,20 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from dstbench.conformance.trial import Trial, advance, begun, nothing
+from dstbench.conformance.trial import Trial, advance, initial_state, no_op
 from dstbench.core.masks import flat
 from dstbench.core.method import Method
 from dstbench.core.part import Part
 from dstbench.core.state import State
 
-DRAWS = 12  # of a method that leaves something to chance
+DRAWS = 12  # repetitions with other random numbers, for methods that use some
 LAYOUTS = (torch.channels_last, torch.contiguous_format)
 
 Live = dict[str, Tensor]
 
 
-class SameGradients(Part):
-    """Puts in place of every gradient one that depends on nothing but the step."""
+class FixedGradients(Part):
+    """Replaces every gradient by one that is a function of the step alone."""
 
     @torch.no_grad()
     def after_backward(self, state: State) -> None:
@@ -33,11 +34,11 @@ class SameGradients(Part):
                 parameter.grad.copy_(0.01 * torch.randn(parameter.shape, generator=rng))
 
 
-def strangers(trial: Trial, optimizer: str) -> Iterator[str]:
-    """Tensors of which a weight is live after the first move in one layout, and not in the other.
+def layout_mismatches(trial: Trial, optimizer: str) -> Iterator[str]:
+    """Yield tensors with a weight that is live after the first move in one layout only.
 
-    What every draw of the random numbers agrees on in one layout and none has in the other is no
-    chance: with 12 draws it is one in 16 million for a weight at the most.
+    A weight counts if it is live in all 12 draws of one layout and in none of the other. By chance
+    alone this has probability at most 1 in 16 million per weight.
     """
     first = [first_move(trial, optimizer, layout, 0) for layout in LAYOUTS]
     if all(torch.equal(mask, first[1][name]) for name, mask in first[0].items()):
@@ -53,26 +54,29 @@ def strangers(trial: Trial, optimizer: str) -> Iterator[str]:
 
 
 def first_move(trial: Trial, optimizer: str, layout: torch.memory_format, seed: int) -> Live:
-    """Name → mask after the first step that moves any mask (or after the last step)."""
+    """Return name → mask after the first step that moves any mask (or after the last step).
+
+    seed: of the random numbers that parts draw.
+    """
     run, batches, start = trial.start(optimizer)
     if layout != torch.channels_last:
-        state = begun(run, layout)[1]
+        state = initial_state(run, layout)[1]
         for name, mask in start.masks.items():
-            state.set_live_(name, _along_memory(mask, state.masks.parameters[name]))
+            state.set_live_(name, _flat_indices(mask, state.masks.parameters[name]))
         state.model.load_state_dict(start.model.state_dict())
         state.optimizer = run.optimizer.build(state.model, state.masks)
     else:
         state = start
     before = {name: mask.clone() for name, mask in state.masks.items()}
     state.rng.manual_seed(seed)
-    run.method = Method(run.method.name, (SameGradients(), run.method))
+    run.method = Method(run.method.name, (FixedGradients(), run.method))
     for step in range(1, state.total_steps + 1):
-        advance(run, batches, state, step, nothing)
+        advance(run, batches, state, step, no_op)
         if any(not torch.equal(mask, before[name]) for name, mask in state.masks.items()):
             break
     return {name: mask.contiguous() for name, mask in state.masks.items()}
 
 
-def _along_memory(mask: Tensor, like: Tensor) -> Tensor:
-    """The live positions of a mask, along the memory of a tensor of its shape."""
+def _flat_indices(mask: Tensor, like: Tensor) -> Tensor:
+    """Return a mask's live weights as flat indices in the storage order of `like`."""
     return flat(torch.empty_like(like, dtype=torch.bool).copy_(mask)).nonzero().view(-1)

@@ -1,8 +1,8 @@
-"""Every value within an object, by its path: to say where two objects differ, or what changed.
+"""Snapshots: every value inside an object, by its path, to find where two objects differ.
 
-    leaves(Cosine(0.3), "Cosine")  →  {"Cosine.start": "0.3", "Cosine.end": "0.0", …}
+    snapshot(Cosine(0.3), "Cosine")  →  {"Cosine.start": "0.3", "Cosine.end": "0.0", …}
 
-Tensors and generators are told apart by their bytes, down to the last bit.
+Tensors, arrays and generators are compared by their bytes.
 """
 
 import hashlib
@@ -16,22 +16,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_NAMED = (type, FunctionType, MethodType, BuiltinFunctionType, ModuleType)  # hold nothing
+_NAMED = (type, FunctionType, MethodType, BuiltinFunctionType, ModuleType)  # compared by repr
 
 
-def leaves(value: Any, name: str = "") -> dict[str, str]:
-    """Path → what stands there, as text."""
+def snapshot(value: Any, name: str = "") -> dict[str, str]:
+    """Return path → value as text, for every value inside `value`.
+
+    name: prefix of every path.
+    """
     return dict(_walk(value, name, ()))
 
 
 def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
-    """The paths at which two sets of leaves differ, in order."""
+    """Return the paths at which two snapshots differ, in order."""
     return [path for path in {**one, **other} if one.get(path) != other.get(path)]
 
 
 def _walk(value: Any, path: str, inside: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
     if any(value is outer for outer in inside):
-        yield path, "a circle"
+        yield path, "a reference to an enclosing object"
         return
     inside = (*inside, value)
     if isinstance(value, dict):
@@ -61,7 +64,7 @@ def _text(value: Any) -> str:
 
 
 def _bytes(value: Any) -> bytes | None:
-    """What tells two values of a kind that holds data apart; None for other kinds."""
+    """Return the content of tensors, arrays and generators; None for other kinds of values."""
     if isinstance(value, Tensor):
         return value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
     if isinstance(value, np.ndarray):

@@ -1,23 +1,25 @@
-"""What every method must keep to, whatever it does: a suite to hold any gin file against.
+"""Runs every check on the method of a gin file.
 
-Each check trains a small network on generated images for a few steps, in fp32 on the CPU, and
-asserts one promise of the suite.
+Each check trains a small network on generated images for a few steps, in fp32 on the CPU.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dstbench.conformance.checks import CHECKS
+from dstbench.conformance.checks import CHECKS, ConformanceError
 from dstbench.conformance.trial import OPTIMIZERS, Trial
 from dstbench.errors import UserError
-
-__all__ = ["CHECKS", "OPTIMIZERS", "Result", "Trial", "run_checks"]
 
 
 @dataclass(frozen=True)
 class Result:
-    """One check: its name, and what was wrong if it failed."""
+    """The result of one check under one optimizer.
+
+    name: the check and the optimizer.
+    passed: whether the method keeps the promise.
+    detail: what was wrong, if it does not.
+    """
 
     name: str
     passed: bool
@@ -25,9 +27,12 @@ class Result:
 
 
 def run_checks(file: str, plugins: tuple[Path, ...] = ()) -> Iterator[Result]:
-    """Every check under every optimizer, for the method of a gin file.
+    """Yield the result of every check under every optimizer.
 
-    Raises UserError when the gin file itself is wrong.
+    file: the method's gin file.
+    plugins: Python files that it needs.
+
+    Raises UserError: when the gin file itself is wrong.
     """
     trial = Trial(file, plugins)
     trial.run()
@@ -37,7 +42,7 @@ def run_checks(file: str, plugins: tuple[Path, ...] = ()) -> Iterator[Result]:
             try:
                 check(trial, optimizer)
                 yield Result(label, True)
-            except AssertionError as error:
+            except ConformanceError as error:
                 yield Result(label, False, str(error))
             except UserError as error:
                 yield Result(label, False, error.message)

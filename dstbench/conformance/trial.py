@@ -1,7 +1,4 @@
-"""A method on a small network: built afresh each time, trained as far as a check asks.
-
-The images are generated; all of it is fp32 on the CPU.
-"""
+"""Trial: a method on a small network and generated images, in fp32 on the CPU."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,6 +11,7 @@ from dstbench.config.choices import Choices
 from dstbench.config.shipped_files import shipped
 from dstbench.core.part import Part
 from dstbench.core.state import State
+from dstbench.core.update_schedule import UpdateSchedule
 from dstbench.data.images import Images
 from dstbench.data.in_memory import InMemoryBatches
 from dstbench.data.preprocessing import Fitted
@@ -25,7 +23,7 @@ from dstbench.training.loop import train
 from dstbench.training.settings import Run
 
 EPOCHS, BATCH, IMAGES, CLASSES, SIZE = 10, 16, 64, 4, 8
-INTERVAL = 3  # optimizer steps, for methods that give theirs in steps
+INTERVAL = 3  # optimizer steps; replaces the ΔT of methods that set one
 OPTIMIZERS = {
     "SGD": "Run.optimizer = @SGD()",
     "Adam": "Run.optimizer = @Adam()",
@@ -35,19 +33,22 @@ OPTIMIZERS = {
 
 
 class Trial:
-    """A method on a small network: built afresh each time, trained as far as asked."""
+    """A method on a small network, built anew for each call.
+
+    file: the method's gin file.
+    plugins: Python files that it needs.
+    """
 
     def __init__(self, file: str, plugins: tuple[Path, ...] = ()):
         self.file, self.plugins = file, plugins
 
     def run(self, optimizer: str = "SGD") -> Run:
-        """The run of a check, with intervals that let masks move within its few steps."""
-        sets = tuple(
-            f"{type(part).__name__}.update_interval = {INTERVAL}"
-            for part in parts_of(self._run(optimizer, ()).method)
-            if getattr(part, "update_interval", None) is not None
-        )
-        return self._run(optimizer, sets)
+        """Return the run, with update intervals short enough for masks to move in its few steps.
+
+        optimizer: a key of OPTIMIZERS.
+        """
+        method = self._run(optimizer, ()).method
+        return self._run(optimizer, interval_bindings(method, INTERVAL))
 
     def _run(self, optimizer: str, intervals: tuple[str, ...]) -> Run:
         sets = (
@@ -56,35 +57,38 @@ class Trial:
             f"Run.batch_size = {BATCH}",
             *intervals,
         )
-        recipe = str(shipped("gin")["conformance"])  # sets the sparsity, for whoever uses it
+        recipe = str(shipped("gin")["conformance"])  # sets %sparsity
         return assemble(Choices((self.file,), recipe, (), sets, self.plugins), "fp32")[0]
 
     def start(self, optimizer: str = "SGD") -> tuple[Run, InMemoryBatches, State]:
-        """A run before its first step."""
+        """Return a run, its batches and its State before the first step."""
         run = self.run(optimizer)
-        return run, *begun(run)
+        return run, *initial_state(run)
 
     def resume(self, saved: dict, optimizer: str = "SGD") -> tuple[Run, InMemoryBatches, State]:
-        """A run continued from a checkpoint in a process that knows nothing else of it."""
+        """Return a run, its batches and its State loaded from a checkpoint, all built anew."""
         run = self.run(optimizer)
-        batches, state = _built(run)
-        state.load_state_dict(saved, run.optimizer)
+        batches, state = _state_without_masks(run)
+        state.load_state_dict(saved, run.optimizer.build)
         return run, batches, state
 
 
-def begun(
+def initial_state(
     run: Run, layout: torch.memory_format = torch.channels_last
 ) -> tuple[InMemoryBatches, State]:
-    """The run's batches, and its State before the first step, with the weights in that layout."""
-    batches, state = _built(run)
+    """Return the run's batches and its State before the first step.
+
+    layout: memory layout of the weights.
+    """
+    batches, state = _state_without_masks(run)
     state.model.to(memory_format=layout)  # type: ignore[call-overload]
     run.method.init_masks(state)
     state.optimizer = run.optimizer.build(state.model, state.masks)
     return batches, state
 
 
-def _built(run: Run) -> tuple[InMemoryBatches, State]:
-    """The same before any mask is chosen."""
+def _state_without_masks(run: Run) -> tuple[InMemoryBatches, State]:
+    """Return the run's batches and its State before masks are initialised."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8)
     images = Images(pixels, np.arange(IMAGES, dtype=np.int64) % CLASSES)
@@ -92,8 +96,8 @@ def _built(run: Run) -> tuple[InMemoryBatches, State]:
     pipeline = run.pipeline.fitted(images, chosen)
     if not isinstance(pipeline, Fitted):
         raise UserError(
-            f"Run.pipeline = @{type(run.pipeline).__name__}(): the images here are arrays, which "
-            "it does not take. A recipe sets the pipeline; leave it out of the method's file."
+            f"Run.pipeline = @{type(run.pipeline).__name__}(): it does not accept arrays, which "
+            "the images here are. A recipe sets the pipeline; remove it from the method's file."
         )
     batches = InMemoryBatches(images, pipeline, BATCH, run.seed, torch.device("cpu"), chosen)
     total_steps = EPOCHS * batches.plan.steps_per_epoch
@@ -103,7 +107,7 @@ def _built(run: Run) -> tuple[InMemoryBatches, State]:
 
 
 def parts_of(part: Part) -> Iterator[Part]:
-    """The part and all parts within it."""
+    """Yield the part and all parts that it contains."""
     yield part
     for value in vars(part).values():
         for inner in value if isinstance(value, tuple) else (value,):
@@ -111,25 +115,38 @@ def parts_of(part: Part) -> Iterator[Part]:
                 yield from parts_of(inner)
 
 
-class _Enough(Exception):
-    """Enough steps were made."""
+def interval_bindings(method: Part, interval: int) -> tuple[str, ...]:
+    """Return gin bindings that replace the update interval ΔT of every part that sets one.
+
+    interval: the new ΔT, in optimizer steps.
+    """
+    schedules = [(part, getattr(part, "update_schedule", None)) for part in parts_of(method)]
+    return tuple(
+        f"{type(part).__name__}.update_interval = {interval}"
+        for part, schedule in schedules
+        if isinstance(schedule, UpdateSchedule) and schedule.interval is not None
+    )
+
+
+class _StopTraining(Exception):
+    """Raised after a step to leave the training loop."""
 
 
 def advance(
     run: Run, batches: InMemoryBatches, state: State, until: int, each: Callable[[State], None]
 ) -> None:
-    """Train up to step `until` with the suite's own loop, calling `each` after every step."""
+    """Train up to step `until` with the training loop, calling `each` after every step."""
 
     def after_step(state: State) -> None:
         each(state)
         if state.step >= until:
-            raise _Enough
+            raise _StopTraining
 
     device = torch.device("cpu")
     autocast = autocast_for("fp32", device)
-    with suppress(_Enough):
+    with suppress(_StopTraining):
         train(state, run.method, batches, run.rate_at, autocast, lambda state: None, after_step)
 
 
-def nothing(state: State) -> None:
-    """For who need not look in between."""
+def no_op(state: State) -> None:
+    """Do nothing after a step."""

@@ -1,11 +1,11 @@
-"""How many weights each layer keeps: exact totals, never a layer without a weight.
+"""Budgets ERK, EPL and Uniform: how live weights are divided among layers, with an exact total.
 
-A budget divides round((1 − sparsity) · N) live weights among the prunable tensors in proportion to
-a weight per tensor, by Sainte-Laguë apportionment: at least one each, at most all, ties in tensor
-order. The total is exact, and a layer's share never falls when the total rises, which a phase that
-only grows relies on.
+A budget divides round((1 − sparsity) · N) live weights among the prunable tensors in given
+proportions by Sainte-Laguë apportionment: at least one each, at most all, ties in tensor order.
+The total is exact. No layer's count falls when the total rises: phases that only grow rely on it.
 
-N counts the original network, so a network that shares tensors divides the same total among fewer.
+N is the number of prunable weights of the original network. A network that shares tensors divides
+the same total among fewer tensors.
 """
 
 import heapq
@@ -24,10 +24,16 @@ from dstbench.sparsity import live_total
 
 
 def apportion(total: int, weights: list[int], caps: list[int]) -> list[int]:
-    """Divide `total` seats in proportion to `weights`: Sainte-Laguë, 1 ≤ seats_i ≤ caps_i.
+    """Divide `total` seats in proportion to `weights`, by the Sainte-Laguë method.
 
-    Seat a+1 of a tensor has priority weight/(2a+1); seats go by priority, ties to the first
-    tensor. Raises ValueError when `total` is below len(weights) or above sum(caps).
+    Seat a+1 of a tensor has priority weight/(2a+1). Seats are assigned by priority, ties to the
+    first tensor.
+
+    total: seats (live weights) to divide.
+    weights: proportions, one positive integer per tensor.
+    caps: most seats of each tensor. Every tensor gets at least one.
+
+    Raises ValueError: when `total` is below len(weights) or above sum(caps).
     """
     if not len(weights) <= total <= sum(caps):
         raise ValueError(f"{total} seats for {len(weights)} tensors of {sum(caps)} elements")
@@ -40,10 +46,10 @@ def apportion(total: int, weights: list[int], caps: list[int]) -> list[int]:
     low, high = 0.0, 1.0
     while sum(seats_at(high)) < total:
         low, high = high, 2 * high
-    for _ in range(80):  # the largest scale that hands out too few, to the last bit
+    for _ in range(80):  # bisect for the largest scale that assigns too few seats
         middle = (low + high) / 2
         low, high = (middle, high) if sum(seats_at(middle)) < total else (low, middle)
-    # A margin below it, so that rounding hands out no seat early; the rest goes seat by seat.
+    # A margin below it, so that rounding assigns no seat early; the rest is assigned one by one.
     seats = seats_at(low * (1 - 1e-9))
     heap = [
         (Fraction(2 * s + 1, w), i)
@@ -60,16 +66,14 @@ def apportion(total: int, weights: list[int], caps: list[int]) -> list[int]:
 
 
 class Budget(Part, ABC):
-    """Chooses random masks with exact counts; subclasses say what a tensor's share is.
+    """Chooses random first masks with exact counts; a subclass defines the proportions.
 
     sparsity: fraction removed of the original network's prunable weights, in [0, 1).
     """
 
     def __init__(self, sparsity: float):
-        require(
-            0 <= sparsity < 1, self, "sparsity", sparsity,
-            "a fraction in [0, 1), such as 0.999 for 99.9 %",
-        )  # fmt: skip
+        allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
+        require(0 <= sparsity < 1, self, "sparsity", sparsity, allowed)
         self.sparsity = sparsity
 
     @property
@@ -77,14 +81,16 @@ class Budget(Part, ABC):
         return self
 
     @abstractmethod
-    def share(self, shape: torch.Size) -> int:
-        """A tensor's relative claim on live weights, a positive integer."""
+    def proportion(self, shape: torch.Size) -> int:
+        """Return a tensor's relative number of live weights, a positive integer."""
 
     def live_counts(self, state: State, sparsity: float) -> dict[str, int]:
-        """Name → live weights of every prunable tensor at `sparsity`; exact in total.
+        """Return name → live weights of every prunable tensor; the total is exact.
 
-        Raises UserError when not every tensor can keep one weight, or when the unique tensors of
-        a sharing network cannot hold the total.
+        sparsity: fraction removed of the original network's prunable weights.
+
+        Raises UserError: when not every tensor can keep one weight, or the tensors of a network
+            that shares weights cannot hold the total.
         """
         tensors = state.masks.parameters
         total = live_total(sparsity, state.dense_numel)
@@ -94,7 +100,7 @@ class Budget(Part, ABC):
             raise UserError(
                 f"sparsity {sparsity} leaves {total} weights for {len(caps)} layers, and each "
                 f"needs one. The highest sparsity this network can have is {highest:.9f} "
-                "(SynFlow, which may empty layers, can go higher).",
+                "(SynFlow, which may empty layers, allows more).",
                 f"{type(self).__name__}.sparsity",
             )
         if total > sum(caps):
@@ -105,8 +111,8 @@ class Budget(Part, ABC):
                 f"Ask for at least {lowest:.9f}.",
                 f"{type(self).__name__}.sparsity",
             )
-        shares = [self.share(p.shape) for p in tensors.values()]
-        return dict(zip(tensors, apportion(total, shares, caps), strict=True))
+        proportions = [self.proportion(p.shape) for p in tensors.values()]
+        return dict(zip(tensors, apportion(total, proportions, caps), strict=True))
 
     def init_masks(self, state: State) -> None:
         for name, count in self.live_counts(state, self.sparsity).items():
@@ -117,37 +123,35 @@ class Budget(Part, ABC):
 
 @register("parts")
 class ERK(Budget):
-    """Erdős–Rényi-kernel: live_l ∝ the sum of the tensor's dimensions (out + in + kh + kw).
+    """Erdős–Rényi-kernel: live weights ∝ the sum of a tensor's dimensions (out + in + kh + kw).
 
     A tensor that would exceed its size is dense, and the rest is divided among the others.
-    Source: Evci et al. 2020, section 3; as ITOP's ERK initialisation has it.
+    Source: Evci et al. 2020, section 3, and ITOP's ERK initialisation.
 
-    floor: share of the network's density that every tensor has at least, in (0, 1]; what that takes
-        is spent on top of the budget and never paid back, so the measured sparsity is lower than
-        the one asked for. None, the default, keeps to the budget. The public EAST code has floors
-        of 0.6 and 0.7; this is here to show what they do. At 99.99 % they spend 5 % and 11 % too
-        much of a ResNet-34 that shares weights (3 % and 8 % of one that does not), 15 % and 19 %
-        (15 % and 20 %) of a ResNet-50.
+    sparsity: fraction removed of the original network's prunable weights, in [0, 1).
+    floor: least density of every tensor, as a fraction of the network's density, in (0, 1]. The
+        weights that it adds exceed the budget, so the measured sparsity is lower than the one
+        asked for. None, the default, keeps the budget. The public EAST code has floors of 0.6 and
+        0.7. At 99.99 % they exceed the budget of a ResNet-34 that shares weights by 5 % and 11 %
+        (3 % and 8 % without sharing), that of a ResNet-50 by 15 % and 19 % (15 % and 20 %).
     """
 
     def __init__(self, sparsity: float, floor: float | None = None):
         super().__init__(sparsity)
-        require(
-            floor is None or 0 < floor <= 1, self, "floor", floor,
-            "a share of the density in (0, 1], or None for none",
-        )  # fmt: skip
+        allowed = "a fraction of the density in (0, 1], or None for none"
+        require(floor is None or 0 < floor <= 1, self, "floor", floor, allowed)
         self.floor = floor
 
-    def share(self, shape: torch.Size) -> int:
+    def proportion(self, shape: torch.Size) -> int:
         return sum(shape)
 
     def live_counts(self, state: State, sparsity: float) -> dict[str, int]:
-        """As every budget's, exact in total; with a floor, that and what the floor adds."""
+        """Return the budget's counts, each raised to the floor's if there is one."""
         counts = super().live_counts(state, sparsity)
         if self.floor is None:
             return counts
         sizes = {name: p.numel() for name, p in state.masks.parameters.items()}
-        # Sharing leaves the same weights to fewer tensors: their density, not the original's.
+        # relative to the density of the remaining tensors, which is higher where layers share
         kept = (1 - Fraction(repr(float(sparsity)))) * state.dense_numel
         least = Fraction(repr(float(self.floor))) * kept / sum(sizes.values())
         return {n: max(c, min(math.ceil(least * sizes[n]), sizes[n])) for n, c in counts.items()}
@@ -155,18 +159,23 @@ class ERK(Budget):
 
 @register("parts")
 class EPL(Budget):
-    """Equal per layer: every tensor keeps the same number of weights, as far as it has them.
+    """Equal per layer: every tensor keeps the same number of live weights, or all it has.
 
     Source: Price & Tanner 2021, the published code's default for DCTpS.
+
+    sparsity: fraction removed of the original network's prunable weights, in [0, 1).
     """
 
-    def share(self, shape: torch.Size) -> int:
+    def proportion(self, shape: torch.Size) -> int:
         return 1
 
 
 @register("parts")
 class Uniform(Budget):
-    """Every tensor has the same sparsity: live_l ∝ its number of elements."""
+    """Uniform sparsity: live weights ∝ a tensor's number of elements.
 
-    def share(self, shape: torch.Size) -> int:
+    sparsity: fraction removed of the original network's prunable weights, in [0, 1).
+    """
+
+    def proportion(self, shape: torch.Size) -> int:
         return shape.numel()

@@ -1,15 +1,17 @@
-"""The counting rule of every drop-and-grow method.
+"""DropGrow: one mask update of every drop-and-grow method, with exact counts.
 
-At an update, each layer on its own:
+An update handles each layer on its own. With the drop fraction α, the layer's `live` weights and
+its `target` of live weights:
 
-    swap = min(⌈drop_fraction · live⌉, min(live, target) − 1)
-    drop = swap + max(0, live − target)       the smallest magnitudes among the live
-    grow = swap + max(0, target − live)       the best growth scores among the rest
+    swap = min(⌈α · live⌉, min(live, target) − 1)
+    drop = swap + max(0, live − target)       smallest magnitudes among the live weights
+    grow = swap + max(0, target − live)       highest growth scores among the other weights
 
-so a layer ends with exactly `target` live weights, whatever its gradients are. Weights just dropped
-may grow again. Methods differ in one thing only: the growth score.
+so a layer always ends with exactly `target` live weights. Weights just dropped may grow again.
+Methods differ in the growth score only.
 
-Sources: Evci et al. 2020, algorithm 1; ITOP's update, with its inexact counts made exact.
+Sources: Evci et al. 2020, Algorithm 1; the mask update of ITOP (Liu et al. 2021), whose counts are
+inexact.
 """
 
 import math
@@ -23,19 +25,21 @@ from dstbench.core.part import Part
 from dstbench.core.schedules import Schedule, value_at
 from dstbench.core.selection import largest, largest_free
 from dstbench.core.state import State
+from dstbench.core.update_schedule import UpdateSchedule
 from dstbench.errors import UserError, require
 
 
 class DropGrow(Part, ABC):
-    """Moves the masks that another part initialised; `grow_score` makes a method of it.
+    """Moves masks that another part initialised; a subclass supplies the growth score.
 
-    drop_fraction: share of a layer's live weights that an update swaps, in [0, 1]; a schedule.
-    updates_per_run: updates that a run of any length makes, evenly spaced, less the one that falls
-        on its end.
-    update_interval: optimizer steps between updates; where given, it is what counts.
-    update_until: progress after which masks stay, in (0, 1].
+    drop_fraction: α, fraction of a layer's live weights swapped in an update, in [0, 1]; a number,
+        or a schedule over the run.
+    updates_per_run: evenly spaced updates in a run of any length, including the one at its end,
+        which is omitted.
+    update_interval: ΔT, optimizer steps between updates; if given, updates_per_run is not used.
+    update_until: fraction of the run after which masks no longer move, in (0, 1].
 
-    Source of the settings: ITOP (Liu et al. 2021) where the gin files say so.
+    Raises UserError: when a setting is out of range, or neither of the two intervals is given.
     """
 
     moves_masks = True
@@ -48,82 +52,37 @@ class DropGrow(Part, ABC):
         update_until: float = 1.0,
     ):
         if not callable(drop_fraction):
-            require(
-                0 <= drop_fraction <= 1, self, "drop_fraction", drop_fraction, "a share in [0, 1]"
-            )
-        if update_interval is not None:
-            require(
-                update_interval >= 1, self, "update_interval", update_interval,
-                "at least 1 optimizer step",
-            )  # fmt: skip
-        elif updates_per_run is None:
-            name = type(self).__name__
-            raise UserError(
-                f"{name} does not know when to update: set {name}.updates_per_run "
-                f"or {name}.update_interval (optimizer steps)."
-            )
-        else:
-            require(
-                updates_per_run >= 2, self, "updates_per_run", updates_per_run,
-                "at least 2 (the last falls on the end of the run and is left out)",
-            )  # fmt: skip
-        require(
-            0 < update_until <= 1, self, "update_until", update_until,
-            "a share of the run in (0, 1]",
-        )  # fmt: skip
+            allowed = "a fraction in [0, 1]"
+            require(0 <= drop_fraction <= 1, self, "drop_fraction", drop_fraction, allowed)
         self.drop_fraction = drop_fraction
-        self.updates_per_run = updates_per_run
-        self.update_interval = update_interval
-        self.update_until = update_until
+        self.update_schedule = UpdateSchedule(self, update_interval, updates_per_run, update_until)
 
     @abstractmethod
     def grow_score(self, state: State, name: str) -> Tensor | None:
-        """Non-negative score of every position of a tensor, along its memory, (numel,).
+        """Return the growth score of every weight of one tensor, (numel,), zero or more.
 
-        The free positions of the highest scores grow, ties at random. None: all are alike.
+        The dead weights of the highest scores grow, ties broken at random. Scores are in storage
+        order, as `flat` and `gradient_of` return them. None means random growth.
+
+        name: the tensor, a key of `state.masks`.
         """
-
-    def next_update(self, after: int, total_steps: int) -> int | None:
-        """The first optimizer step beyond step `after` that an update follows; None if none does.
-
-        Never the last one: what it grew would end the run untrained.
-        """
-        if self.update_interval is not None:
-            step = (after // self.update_interval + 1) * self.update_interval
-        else:
-            assert self.updates_per_run is not None
-            done = after * self.updates_per_run // total_steps
-            step = -(-(done + 1) * total_steps // self.updates_per_run)
-        last = min(total_steps - 1, round(self.update_until * total_steps, 6))
-        return step if step <= last else None
-
-    def is_due(self, step: int, total_steps: int) -> bool:
-        """Whether an update follows optimizer step `step` (1 … total_steps)."""
-        return self.next_update(step - 1, total_steps) == step
 
     def check(self, total_steps: int) -> None:
         for percent in range(101):
-            share = value_at(self.drop_fraction, percent / 100)
-            require(
-                0 <= share <= 1, self, "drop_fraction", share,
-                f"a share in [0, 1] throughout the run; its schedule leaves it at {percent} %",
-            )  # fmt: skip
-        if self.next_update(0, total_steps) is None:
+            fraction = value_at(self.drop_fraction, percent / 100)
+            allowed = f"a fraction in [0, 1] throughout; its schedule leaves it at {percent} %"
+            require(0 <= fraction <= 1, self, "drop_fraction", fraction, allowed)
+        if self.update_schedule.next_update(0, total_steps) is None:
             name = type(self).__name__
-            when = (
-                f"every {self.update_interval} of them"
-                if self.update_interval is not None
-                else f"{self.updates_per_run} times"
-            )
             raise UserError(
                 f"{name} would never update its masks: a run of {total_steps} optimizer steps, "
-                f"updates {when}, until {self.update_until:.0%} of it. Lower "
-                f"{name}.update_interval, or set it to None for {name}.updates_per_run.",
+                f"updates {self.update_schedule}, until {self.update_schedule.until:.0%} of it. "
+                f"Lower {name}.update_interval, or set it to None for {name}.updates_per_run.",
                 f"{name}.update_interval",
             )
 
     def after_step(self, state: State) -> None:
-        if self.is_due(state.step, state.total_steps):
+        if self.update_schedule.is_due(state.step, state.total_steps):
             self.update(state, value_at(self.drop_fraction, state.progress))
 
     def update(
@@ -131,7 +90,8 @@ class DropGrow(Part, ABC):
     ) -> None:
         """Drop and grow once, in every masked tensor.
 
-        targets: tensor name → live weights after the update; None holds every tensor's count.
+        drop_fraction: α, in [0, 1].
+        targets: tensor name → live weights after the update; None keeps every tensor's count.
         """
         for name in state.masks:
             target = state.masks.live(name) if targets is None else targets[name]
@@ -139,14 +99,14 @@ class DropGrow(Part, ABC):
 
     def _update_tensor(self, state: State, name: str, fraction: float, target: int) -> None:
         live = state.masks.live(name)
-        asked = math.ceil(fraction * live * (1 - 1e-12))  # 0.07 · 100 is 7, whatever floats say
+        asked = math.ceil(fraction * live * (1 - 1e-12))  # 0.07 · 100 is 7, not 7.000000000000001
         swap = max(0, min(asked, min(live, target) - 1))
         drop = swap + max(0, live - target)
         grow = swap + max(0, target - live)
         if drop == grow == 0:
             return
         index = state.masks.index(name)
-        taken = flat(state.masks[name])  # the mask itself: set_live_ writes it anew
+        taken = flat(state.masks[name])  # a view of the mask: set_live_ rewrites it
         magnitude = flat(state.masks.parameters[name])[index].abs()
         kept = index[largest(magnitude, live - drop, state.rng)]
         taken.index_fill_(0, index, False).index_fill_(0, kept, True)

@@ -1,4 +1,4 @@
-"""Gradient clipping, as a part: a visible setting of a method, not a habit of the loop."""
+"""GradientClip: gradient clipping as a part of a method."""
 
 from typing import Literal
 
@@ -13,11 +13,12 @@ from dstbench.errors import require
 
 @register("parts")
 class GradientClip(Part):
-    """Scales all gradients down so that their norm is at most `norm`.
+    """Scales all gradients by one factor so that their Euclidean norm is at most `norm`.
 
-    over: 'dense', the norm over every gradient, dead weights' included (what the public EAST code
-        does), or 'live', over live weights and everything that has no mask. Either way all
-        gradients are scaled, so that growth scores keep their order.
+    norm: largest norm, positive.
+    over: gradients that the norm is taken over. 'dense': all, those of dead weights included, as in
+        the public EAST code. 'live': those of live weights and of parameters without a mask. All
+        gradients are scaled in both cases, so that growth scores keep their order.
     """
 
     def __init__(self, norm: float = 1.0, over: Literal["dense", "live"] = "dense"):
@@ -33,7 +34,7 @@ class GradientClip(Part):
         torch._foreach_mul_(gradients, factor)
 
     def _live(self, state: State) -> list[torch.Tensor]:
-        """Gradients of live weights, and of everything without a mask."""
+        """Return the gradients of live weights, and of parameters without a mask."""
         masked = {id(state.masks.parameters[name]) for name in state.masks}
         counted = [
             p.grad for p in state.model.parameters() if p.grad is not None and id(p) not in masked

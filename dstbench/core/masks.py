@@ -1,9 +1,9 @@
-"""Which weights are live: the masks, their counts, and the exact choices that move them.
+"""Masks: which weights are live, and the flat views in which they are indexed.
 
-Masks sit beside the model, not inside it: a dead weight is a zero in the parameter, so gradients
-stay dense. A mask is kept twice, as a boolean tensor (which positions are free?) and as the sorted
-positions of its live weights (what is there to do?). Positions count along a tensor's memory, so a
-channels_last weight is never copied to be read.
+Masks are kept beside the model, not inside it: a dead weight is a zero in the parameter, so
+gradients are dense. Each mask is stored twice: as a boolean tensor, to find dead weights, and as
+the sorted flat indices of its live weights, to gather them. Flat indices are in storage order, so
+that a channels_last weight is never copied.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,25 +15,27 @@ from dstbench.core.prunable import prunable
 
 
 def flat(tensor: Tensor) -> Tensor:
-    """The elements in the order they lie in memory: a 1-D view, never a copy.
+    """Return the elements in storage order: a 1-D view, never a copy.
 
-    Raises ValueError for a tensor with gaps or overlaps, which has no such view.
+    Raises ValueError: for a tensor with gaps or overlaps, which has no such view.
     """
     if tensor.is_contiguous():
         return tensor.detach().view(-1)
     dims = sorted(range(tensor.dim()), key=tensor.stride, reverse=True)
     if not tensor.permute(dims).is_contiguous():
-        sizes = [d for d in dims if tensor.size(d) > 1]  # the stride of a size-1 dim means nothing
+        sizes = [d for d in dims if tensor.size(d) > 1]  # the stride of a size-1 dim is arbitrary
         expected = 1
         for d in reversed(sizes):
             if tensor.stride(d) != expected:
-                raise ValueError("the tensor does not fill its memory, so it has no flat view")
+                raise ValueError(
+                    "the tensor has gaps or overlaps in memory, so it has no flat view"
+                )
             expected *= tensor.size(d)
     return tensor.detach().as_strided((tensor.numel(),), (1,))
 
 
 def gradient_of(parameter: Tensor) -> Tensor | None:
-    """The dense gradient along the parameter's own memory, (numel,); None if there is none."""
+    """Return the dense gradient in the parameter's storage order, (numel,); None without one."""
     gradient = parameter.grad
     if gradient is None:
         return None
@@ -43,10 +45,12 @@ def gradient_of(parameter: Tensor) -> Tensor | None:
 
 
 class Masks(Mapping[str, Tensor]):
-    """Parameter name → boolean mask, of the shape and memory layout of its parameter.
+    """Parameter name → boolean mask (True: live), of its parameter's shape and memory layout.
 
-    Only tensors that a method made sparse have one; a dense method's Masks is empty. A tensor that
-    several layers share is one entry.
+    Only tensors that a method made sparse have one; the Masks of a dense method are empty. A tensor
+    that several layers share is one entry.
+
+    parameters: name → every prunable parameter, masked or not, in the model's order.
     """
 
     def __init__(self, model: nn.Module):
@@ -64,26 +68,28 @@ class Masks(Mapping[str, Tensor]):
         return len(self._mask)
 
     def index(self, name: str) -> Tensor:
-        """Sorted int64 positions of the live weights, along the parameter's memory."""
+        """Return the live weights as sorted int64 flat indices in storage order."""
         return self._index[name]
 
     def live(self, name: str) -> int:
-        """Number of live weights of one prunable tensor (all of them where there is no mask)."""
+        """Return the number of live weights of a prunable tensor (all of them without a mask)."""
         return len(self._index[name]) if name in self._index else self.parameters[name].numel()
 
     def counts(self) -> dict[str, int]:
-        """Live weights of every prunable tensor, masked or not, each tensor once."""
+        """Return name → live weights of every prunable tensor, masked or not, each tensor once."""
         return {name: self.live(name) for name in self.parameters}
 
     def total(self) -> int:
-        """Live weights of the whole network, a shared tensor counted once."""
+        """Return the live weights of the whole network; a shared tensor counts once."""
         return sum(self.counts().values())
 
     @torch.no_grad()
     def write_(self, name: str, index: Tensor) -> None:
-        """Make exactly the positions in `index` (int64, any order) live; weights stay as they are.
+        """Make exactly the weights at `index` live, in place. The weights are not changed.
 
-        The mask tensor is written in place, so whoever holds it sees the change.
+        Parts call `State.set_live_` instead, which also updates weights and optimizer state.
+
+        index: int64 flat indices in storage order, in any order.
         """
         parameter = self.parameters[name]
         if name in self._mask:
@@ -98,6 +104,3 @@ class Masks(Mapping[str, Tensor]):
         """Zero every dead weight."""
         for name, mask in self._mask.items():
             self.parameters[name].masked_fill_(~mask, 0.0)  # also where it is not finite
-
-
-# --- exact choices ----------------------------------------------------------------------------

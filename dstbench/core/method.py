@@ -1,82 +1,92 @@
 """Method: a list of parts that is itself a Part."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dstbench.config.registry import register
-from dstbench.errors import UserError
-
-if TYPE_CHECKING:
-    from dstbench.core.budgets import Budget
 from dstbench.core.part import Part
-from dstbench.core.state import State
+from dstbench.core.state import BudgetRule, State
+from dstbench.errors import UserError
 
 
 @register("parts")
 class Method(Part):
-    """A list of parts, run in order at every hook.
+    """A list of parts; every hook calls the same hook of each part, in order.
 
-    name: how the method is called in records and tables.
-    parts: its parts; none is a dense network.
+    name: name of the method in records and tables.
+    parts: its parts; an empty list trains a dense network.
 
-    Raises UserError for two parts that both choose the first masks, and for a part that moves
-    masks when none chooses them.
+    Raises UserError: when the parts cannot be combined, see `_check_composition`.
     """
 
     def __init__(self, name: str, parts: Sequence[Part] = ()):
         self.name, self.parts = name, tuple(parts)
+        self._check_composition()
+        self.sparsity = max((part.sparsity for part in self.parts), default=0.0)
+        self.moves_masks = any(part.moves_masks for part in self.parts)
+
+    def _check_composition(self) -> None:
+        """Refuse lists of parts that cannot be combined."""
         for part in self.parts:
             if not isinstance(part, Part):
                 raise UserError(
-                    f"Method.parts holds {part!r}, which is no part. "
+                    f"Method.parts contains {part!r}, which is no part. "
                     "Write parts as '@ERK()', with the brackets.",
                     "Method.parts",
                 )
-        choosing = [type(p).__name__ for p in self.parts if p.initialises_masks]
-        if len(choosing) > 1:
-            raise UserError(
-                f"{name}: {' and '.join(choosing)} both initialise the masks. Keep one of them.",
-                "Method.parts",
+        self._check_masks()
+        self._check_budget()
+        self._check_conflicts()
+        self._check_sparsity()
+
+    def _check_masks(self) -> None:
+        """At most one part initialises masks, at most one moves them, and none moves without."""
+        initialising = [_name(part) for part in self.parts if part.initialises_masks]
+        moving = [_name(part) for part in self.parts if part.moves_masks]
+        if len(initialising) > 1:
+            raise self._error(
+                f"{' and '.join(initialising)} both initialise the masks. Keep one of them."
             )
-        moving = [type(p).__name__ for p in self.parts if p.moves_masks]
         if len(moving) > 1:
-            raise UserError(
-                f"{name}: {' and '.join(moving)} both move the masks. Keep one of them.",
-                "Method.parts",
-            )
-        if moving and not choosing:
-            raise UserError(
-                f"{name}: {moving[0]} moves masks, but no part initialises them. "
-                "Put ERK (or another budget, or SynFlow) before it.",
-                "Method.parts",
+            raise self._error(f"{' and '.join(moving)} both move the masks. Keep one of them.")
+        if moving and not initialising:
+            raise self._error(
+                f"{moving[0]} moves masks, but no part initialises them. "
+                "Put ERK (or another budget, or SynFlow) before it."
             )
 
-        if any(p.needs_budget for p in self.parts) and self.budget is None:
-            needing = next(type(p).__name__ for p in self.parts if p.needs_budget)
-            raise UserError(
-                f"{name}: {needing} needs a part that divides live weights among layers. "
-                "Put ERK (or EPL, or Uniform) before it.",
-                "Method.parts",
+    def _check_budget(self) -> None:
+        """A part that needs a budget has one."""
+        needing = [_name(part) for part in self.parts if part.needs_budget]
+        if needing and self.budget is None:
+            raise self._error(
+                f"{needing[0]} needs a part that divides live weights among layers. "
+                "Put ERK (or EPL, or Uniform) before it."
             )
+
+    def _check_conflicts(self) -> None:
+        """No part declares a conflict with another."""
         for part in self.parts:
             for other in self.parts:
-                if reason := part.conflicts.get(type(other).__name__):
-                    pair = f"{type(part).__name__} and {type(other).__name__}"
-                    raise UserError(f"{name}: {pair} cannot go together: {reason}.", "Method.parts")
-        deciding = [p for p in self.parts if p.initialises_masks or p.needs_budget]
-        asked = {type(p).__name__: p.sparsity for p in deciding}
-        if len(set(asked.values())) > 1:
-            told = " and ".join(f"{part}.sparsity = {s}" for part, s in asked.items())
-            raise UserError(f"{name}: {told}. Give them the same sparsity.", "Method.parts")
-        self.sparsity = max((p.sparsity for p in self.parts), default=0.0)
-        self.moves_masks = bool(moving)
+                if reason := part.conflicts.get(_name(other)):
+                    pair = f"{_name(part)} and {_name(other)}"
+                    raise self._error(f"{pair} cannot be combined: {reason}.")
+
+    def _check_sparsity(self) -> None:
+        """All parts that decide the sparsity are given the same one."""
+        deciding = [part for part in self.parts if part.initialises_masks or part.needs_budget]
+        if len({part.sparsity for part in deciding}) > 1:
+            given = " and ".join(f"{_name(part)}.sparsity = {part.sparsity}" for part in deciding)
+            raise self._error(f"{given}. Give them the same sparsity.")
+
+    def _error(self, message: str) -> UserError:
+        return UserError(f"{self.name}: {message}", "Method.parts")
 
     @property
     def initialises_masks(self) -> bool:
         return any(part.initialises_masks for part in self.parts)
 
     @property
-    def budget(self) -> "Budget | None":
+    def budget(self) -> BudgetRule | None:
         return next((part.budget for part in self.parts if part.budget), None)
 
     def check(self, total_steps: int) -> None:
@@ -109,3 +119,7 @@ class Method(Part):
 
     def final_structure_step(self, total_steps: int) -> int:
         return max((part.final_structure_step(total_steps) for part in self.parts), default=0)
+
+
+def _name(part: Part) -> str:
+    return type(part).__name__

@@ -1,10 +1,10 @@
-"""A network and its tensors as they are written to disk: dead weights take no space.
+"""Packing: a masked network as it is written to disk, without its dead weights.
 
-A packed network is a dict of tensors only:
+A packed network is a dict of tensors:
 
-    live    name → (positions, values) of a masked tensor's live weights; positions count the
-            tensor row by row, whatever its layout in memory, so that other tools can read them
-    rest    name → tensor: every other parameter, and the buffers worth keeping
+    live    name → (indices, values) of a masked tensor's live weights; flat indices in row-major
+            order for every memory layout, so that other tools can read them
+    rest    name → tensor: every other parameter, and persistent buffers
 
 A tensor that several layers share is stored once.
 """
@@ -22,7 +22,7 @@ Packed = dict[str, Any]
 
 
 def _row_order(index: Tensor, like: Tensor) -> Tensor:
-    """Positions along the memory of `like` → positions in row order."""
+    """Convert flat indices in the storage order of `like` to row-major order."""
     result = torch.zeros_like(index)
     row_stride = like.numel()
     for size, stride in zip(like.shape, like.stride(), strict=True):
@@ -32,7 +32,7 @@ def _row_order(index: Tensor, like: Tensor) -> Tensor:
 
 
 def _memory_order(index: Tensor, like: Tensor) -> Tensor:
-    """Positions in row order → positions along the memory of `like`."""
+    """Convert flat indices in row-major order to the storage order of `like`."""
     result = torch.zeros_like(index)
     row_stride = like.numel()
     for size, stride in zip(like.shape, like.stride(), strict=True):
@@ -42,14 +42,14 @@ def _memory_order(index: Tensor, like: Tensor) -> Tensor:
 
 
 def _kept_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Name → tensor of what is stored: each parameter once, and buffers that are not rebuilt."""
+    """Return name → each parameter once, and each persistent buffer."""
     kept = model.state_dict(keep_vars=True)
     buffers = {name: buffer for name, buffer in model.named_buffers() if name in kept}
     return {**dict(model.named_parameters()), **buffers}
 
 
 def pack_network(model: nn.Module, masks: Masks) -> Packed:
-    """Copy a masked network to the CPU, dead weights left out."""
+    """Copy a masked network to the CPU, without its dead weights."""
     live, rest = {}, {}
     for name, tensor in _kept_tensors(model).items():
         if name in masks:
@@ -64,10 +64,11 @@ def pack_network(model: nn.Module, masks: Masks) -> Packed:
 
 @torch.no_grad()
 def load_network_(model: nn.Module, masks: Masks, packed: Packed) -> None:
-    """Write a packed network into `model` and `masks`, in place, so that sharing survives.
+    """Write a packed network into `model` and `masks`, in place; shared tensors stay shared.
 
-    What the packed network has beyond the model (parts that only served training) is passed over.
-    Raises KeyError when it lacks a tensor that the model has.
+    Tensors that the model does not have (modules used in training only) are ignored.
+
+    Raises KeyError: when the packed network lacks a tensor of the model.
     """
     for name, tensor in _kept_tensors(model).items():
         if name in packed["live"]:
@@ -80,7 +81,7 @@ def load_network_(model: nn.Module, masks: Masks, packed: Packed) -> None:
 
 
 def pack_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Copy named tensors to the CPU; a boolean takes a bit an element."""
+    """Copy named tensors to the CPU; booleans take one bit per element."""
     packed: dict[str, Any] = {}
     for name, tensor in tensors.items():
         if tensor.dtype == torch.bool:
@@ -92,7 +93,7 @@ def pack_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def load_tensors(packed: Mapping[str, Any], device: torch.device | str) -> dict[str, Tensor]:
-    """The tensors that `pack_tensors` packed, on `device`."""
+    """Return the tensors that `pack_tensors` packed, on `device`."""
     tensors: dict[str, Tensor] = {}
     for name, value in packed.items():
         if isinstance(value, Tensor):

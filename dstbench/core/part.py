@@ -1,26 +1,22 @@
-"""State, Part, Method: the one idea of the suite.
+"""Part: what a method's author subclasses.
 
-A method is a list of parts, and a Method is itself a Part. Parts hold settings; everything that
-changes during a run lives in one State, and the State is the checkpoint.
+A method is a list of parts. Each part overrides the hooks that it needs; the training loop calls
+them in the order in which they are listed here. Parts hold settings; everything that changes during
+a run is kept in the State, which is also the checkpoint.
 """
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from dstbench.core.state import State
-
-if TYPE_CHECKING:
-    from dstbench.core.budgets import Budget
+from dstbench.core.state import BudgetRule, State
 
 
 class Part:
-    """One ingredient of a method: hooks in the order a run meets them, each doing nothing here.
+    """One ingredient of a method: settings, and hooks that do nothing until overridden.
 
-    A part's attributes are settings and never change during a run; what changes goes to the State.
-
-    sparsity: the sparsity that the finished network is to have, where this part decides it.
-    moves_masks: whether this part moves masks that another part has initialised.
-    needs_budget: whether it asks another part how live weights divide among layers.
-    conflicts: class name → why this part cannot stand beside a part of that class.
+    sparsity: sparsity of the trained network, where this part decides it.
+    moves_masks: whether this part moves masks that another part initialised.
+    needs_budget: whether this part calls `state.budget`, so that the method must have a budget.
+    conflicts: class name → why this part cannot be combined with a part of that class.
     """
 
     sparsity: float = 0.0
@@ -30,34 +26,48 @@ class Part:
 
     @property
     def initialises_masks(self) -> bool:
+        """Whether this part chooses the first masks."""
         return type(self).init_masks is not Part.init_masks
 
     @property
-    def budget(self) -> "Budget | None":
-        """The rule that divides live weights among layers, if this part is one."""
+    def budget(self) -> BudgetRule | None:
+        """The rule that divides live weights among layers; None if this part has none."""
         return None
 
     def check(self, total_steps: int) -> None:
-        """Refuse, with a UserError, a run in which this part makes no sense."""
+        """Refuse a run in which this part has no effect or makes no sense.
+
+        total_steps: optimizer steps of the run.
+
+        Raises UserError: when the run is refused.
+        """
 
     def surgery(self, state: State) -> None:
-        """Replace or re-parametrise modules; no optimizer exists yet."""
+        """Replace or re-parametrise modules of `state.model`, before masks and optimizer exist."""
 
     def init_masks(self, state: State) -> None:
-        """Choose the first masks. Not called on resume. One part of a method does this."""
+        """Choose the first masks; one part of a sparse method does. Not called on resume."""
 
     def before_step(self, state: State) -> None:
-        """Set what is a pure function of progress."""
+        """Set what is a function of `state.progress`, before the forward pass."""
 
     def after_backward(self, state: State) -> None:
-        """Gradients are dense and averaged over devices; the weights have not moved yet."""
+        """Read or scale the gradients: dense, averaged over devices, weights not stepped yet."""
 
     def after_step(self, state: State) -> None:
-        """The weights have moved, gradients are still there: the only place a mask moves."""
+        """Move masks; the weights have been stepped, gradients are still available.
+
+        The only hook in which masks move.
+        """
 
     def finish(self, state: State) -> None:
-        """Leave the network that is deployed."""
+        """Turn `state.model` into the network that is deployed, after the last step."""
 
     def final_structure_step(self, total_steps: int) -> int:
-        """The step from which the network is of the kind that is deployed (as sparse, as plain)."""
+        """Return the step from which the network is as sparse and as plain as the deployed one.
+
+        Only networks after this step are candidates for the best by validation accuracy.
+
+        total_steps: optimizer steps of the run.
+        """
         return 0

@@ -1,25 +1,25 @@
-"""Which tensors of a network may be sparse: the denominator of every sparsity in the suite.
+"""Prunable tensors of a network: the denominator of every sparsity.
 
-Prunable are the weights of convolutions and linear layers and attention's input projections, the
-stem, shortcuts and classifier included. Biases, normalisation, embeddings and everything else are
-left out, and can be listed. A tensor used in several places is one tensor.
+Prunable are the weights of convolutions and linear layers and the input projections of attention;
+stem, shortcuts and classifier are included. Biases, normalisation, embeddings and all other
+parameters are not. A tensor used by several modules counts once.
 
-Source: the rule of Synaptic-Flow's generator and ITOP's masking, extended to attention.
+Source: the rule of Synaptic-Flow's generator and of ITOP's masking, extended to attention.
 """
 
 from torch import nn
 
-_WEIGHTED = (
-    nn.Conv1d, nn.Conv2d, nn.Conv3d,
-    nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
-    nn.Linear, nn.Bilinear,
-)  # fmt: skip
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_WEIGHTED = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Bilinear)
 _ATTENTION = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
 
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Name → parameter, in the model's own order, each tensor once, under the name that
-    `named_parameters` gives it."""
+    """Return name → prunable parameter, in the model's order, each tensor once.
+
+    Names are those of `named_parameters`.
+    """
     names = {id(p): name for name, p in model.named_parameters()}
     found: dict[str, nn.Parameter] = {}
     for module in model.modules():
@@ -37,6 +37,6 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def left_out(model: nn.Module) -> dict[str, int]:
-    """Name → number of elements of every parameter that is never pruned."""
+    """Return name → number of elements of every parameter that is not prunable."""
     ids = {id(weight) for weight in prunable(model).values()}
     return {name: p.numel() for name, p in model.named_parameters() if id(p) not in ids}

@@ -1,7 +1,6 @@
-"""Numbers that change during a run: plain functions of its progress in [0, 1].
+"""Schedules: functions of a run's progress, the fraction of optimizer steps done, in [0, 1].
 
-A run of 3 epochs and one of 250 use the same schedule. Wherever a schedule is expected, a plain
-number means "this, always".
+Runs of 3 and of 250 epochs use the same schedule. A number in place of a schedule is constant.
 """
 
 import math
@@ -14,19 +13,21 @@ Schedule = Callable[[float], float]
 
 
 def value_at(schedule: Schedule | float, progress: float) -> float:
-    """The schedule's value at `progress`; a number is its own value."""
+    """Return the schedule's value at `progress`; a number is constant."""
     return schedule(progress) if callable(schedule) else schedule
 
 
 @register("schedules")
 class Cosine:
-    """Falls (or rises) from `start` to `end` along half a cosine: end + (start−end)·½(1+cos πp).
+    """Cosine annealing from `start` to `end`: end + (start − end) · ½(1 + cos πp).
 
-    until: progress at which it is at `end`, and from where it stays there.
+    start: value at progress 0.
+    end: value at progress `until` and later.
+    until: progress at which it reaches `end`, in (0, 1].
     """
 
     def __init__(self, start: float, end: float = 0.0, until: float = 1.0):
-        require(0 < until <= 1, self, "until", until, "a progress in (0, 1]")
+        require(0 < until <= 1, self, "until", until, "a fraction of the run in (0, 1]")
         self.start, self.end, self.until = start, end, until
 
     def __call__(self, progress: float) -> float:
@@ -36,13 +37,15 @@ class Cosine:
 
 @register("schedules")
 class MultiStep:
-    """1, multiplied by `factor` at each milestone (a progress) that has been reached."""
+    """Step decay: 1, multiplied by `factor` at each milestone reached.
+
+    milestones: progress of each decay, in (0, 1].
+    factor: multiplier at each milestone.
+    """
 
     def __init__(self, milestones: Sequence[float], factor: float = 0.1):
-        require(
-            all(0 < m <= 1 for m in milestones),
-            self, "milestones", milestones, "fractions of the run, each in (0, 1]",
-        )  # fmt: skip
+        allowed = "fractions of the run, each in (0, 1]"
+        require(all(0 < m <= 1 for m in milestones), self, "milestones", milestones, allowed)
         self.milestones, self.factor = tuple(milestones), factor
 
     def __call__(self, progress: float) -> float:
@@ -51,7 +54,11 @@ class MultiStep:
 
 @register("schedules")
 class WarmupCosine:
-    """Rises linearly from 0 to 1 over the first `warmup` of the run, then falls to `end`."""
+    """Linear warm-up from 0 to 1, then cosine annealing to `end`.
+
+    warmup: fraction of the run that warms up, in [0, 1).
+    end: value at the end of the run.
+    """
 
     def __init__(self, warmup: float = 0.05, end: float = 0.0):
         require(0 <= warmup < 1, self, "warmup", warmup, "a fraction of the run in [0, 1)")

@@ -1,33 +1,34 @@
-"""Exact choices of k positions: random, largest, largest among the free ones."""
+"""Selection of exactly k indices: random, largest, largest among free (dead) weights."""
 
 import torch
 from torch import Tensor
 
 
 def random_subset(n: int, k: int, rng: torch.Generator) -> Tensor:
-    """`k` of the numbers 0 … n−1, each subset equally likely. int64, on the CPU, in no order."""
+    """Return k of the numbers 0 … n−1, each subset equally likely: (k,) int64 on the CPU."""
     if not 0 <= k <= n:
         raise ValueError(f"cannot choose {k} of {n}")
     if 4 * k >= n:
         return torch.randperm(n, generator=rng)[:k]
     distinct = torch.empty(0, dtype=torch.int64)
-    while len(distinct) < k:  # draws until k differ; by symmetry any k of those are a fair choice
+    while len(distinct) < k:  # draw until k differ; by symmetry any k of them are a fair choice
         more = torch.randint(n, (k - len(distinct) + k // 4 + 8,), generator=rng)
         distinct = torch.cat([distinct, more]).unique()
     return distinct[torch.randperm(len(distinct), generator=rng)[:k]]
 
 
 def _pick(candidates: Tensor, k: int, rng: torch.Generator) -> Tensor:
-    """`k` of the candidates at random."""
+    """Return k of the candidates at random."""
     if k == len(candidates):
         return candidates
     return candidates[random_subset(len(candidates), k, rng).to(candidates.device)]
 
 
 def largest(scores: Tensor, k: int, rng: torch.Generator) -> Tensor:
-    """Positions of the k largest scores, exactly k, ties at the boundary broken at random.
+    """Return the indices of the k largest scores, (k,) int64; ties are broken at random.
 
-    scores: (n,) floating, 0 ≤ k ≤ n; a NaN ranks below everything. Returns (k,) int64.
+    scores: (n,) floating point; NaN ranks below everything.
+    k: 0 ≤ k ≤ n.
     """
     if k == 0:
         return torch.empty(0, dtype=torch.int64, device=scores.device)
@@ -43,14 +44,16 @@ def largest(scores: Tensor, k: int, rng: torch.Generator) -> Tensor:
 
 
 def largest_free(scores: Tensor | None, taken: Tensor, k: int, rng: torch.Generator) -> Tensor:
-    """Positions of the k largest scores among those not `taken`, ties broken at random among them.
+    """Return the indices of the k largest scores that are not `taken`, ties broken at random.
 
-    scores: (n,) non-negative, or None where every position is as good as another; taken: (n,)
-    bool. The same set as sorting everything would choose, found by a threshold: a sample of the
-    scores suggests one that a few times k pass, and only what passes is ranked. When too few pass
-    (a poor sample, or nearly all scores equal) everything is ranked.
+    The result is that of a full sort, found by a threshold: a sample of the scores gives one that a
+    few times k scores pass, and only these are ranked. If too few pass (a poor sample, or nearly
+    all scores equal), all are ranked.
 
-    Raises ValueError when fewer than k positions are free.
+    scores: (n,) zero or more; None for a random choice.
+    taken: (n,) bool, indices that must not be chosen.
+
+    Raises ValueError: when fewer than k indices are free.
     """
     n = len(taken)
     if k == 0:
@@ -63,7 +66,7 @@ def largest_free(scores: Tensor | None, taken: Tensor, k: int, rng: torch.Genera
         sample = scores[::stride].masked_fill(taken[::stride], -1.0)
         rank = min(len(sample), 4 + 2 * k * len(sample) // n)
         threshold = sample.topk(rank, sorted=False).values.min()
-        # A threshold of zero would let every dead gradient pass; ranking all is then as good.
+        # A threshold of zero would let every zero gradient pass; ranking all is then as fast.
         passed = (scores >= threshold).nonzero().view(-1) if threshold > 0 else None
         if passed is not None:
             passed = passed[~taken[passed]]
@@ -71,24 +74,24 @@ def largest_free(scores: Tensor | None, taken: Tensor, k: int, rng: torch.Genera
                 return passed[largest(scores[passed], k, rng)]
     free = (~taken).nonzero().view(-1)
     if len(free) < k:
-        raise ValueError(f"cannot grow {k} weights: {len(free)} positions are free")
+        raise ValueError(f"cannot grow {k} weights: only {len(free)} are free")
     values = scores[free]
     positive = values > 0
-    if int(positive.sum()) < k:  # the rest are ties at zero: choose them without ranking millions
+    if int(positive.sum()) < k:  # the rest are ties at zero, chosen without ranking them
         chosen, zeros = free[positive], free[~positive]
         return torch.cat([chosen, _pick(zeros, k - len(chosen), rng)])
     return free[largest(values, k, rng)]
 
 
 def _random_free(taken: Tensor, k: int, rng: torch.Generator) -> Tensor:
-    """`k` free positions at random, each subset of them equally likely."""
+    """Return k free indices at random, each subset equally likely."""
     n = len(taken)
     free_count = n - int(taken.sum())
     if free_count < k:
-        raise ValueError(f"cannot grow {k} weights: {free_count} positions are free")
+        raise ValueError(f"cannot grow {k} weights: only {free_count} are free")
     if 2 * free_count < n or 8 * k > n:
         return _pick((~taken).nonzero().view(-1), k, rng)
-    # Mostly free: draw positions and keep the free ones, in the order drawn, until k differ.
+    # Mostly free: draw indices and keep the free ones until k differ.
     found = torch.empty(0, dtype=torch.int64, device=taken.device)
     while len(found) < k:
         drawn = torch.randint(n, (2 * k + 16,), generator=rng).to(taken.device)

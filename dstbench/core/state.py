@@ -1,37 +1,44 @@
 """State: everything that changes during a run; it is the checkpoint."""
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from dstbench.core.masks import Masks, flat
 from dstbench.core.packing import load_network_, load_tensors, pack_network, pack_tensors
+from dstbench.core.sparse_optimizer import SparseOptimizer
 from dstbench.errors import UserError
 
-if TYPE_CHECKING:
-    from dstbench.core.budgets import Budget
-    from dstbench.optim.optimizer import Optimizer
-    from dstbench.optim.settings import OptimizerSettings
+
+class BudgetRule(Protocol):
+    """What parts need of a budget; implemented in budgets.py."""
+
+    def live_counts(self, state: "State", sparsity: float) -> dict[str, int]:
+        """Return tensor name → number of live weights at this sparsity."""
 
 
 class State:
     """Everything that changes during a run.
 
-    model: the network; dead weights are zeros in it.
+    model: the network; its dead weights are zero.
     masks: which of its weights are live.
-    dense_numel: prunable weights of the original network, the one given here, before any part
-        changes it; the denominator of sparsity.
-    image_shape: (channels, height, width) of its input.
-    optimizer: None until the masks are there.
-    budget: how live weights are divided among layers, if a part does (structure, not state).
-    rng: the CPU generator of everything the parts draw.
-    step, total_steps: optimizer steps, done and planned.
-    memory: named tensors that parts and the loop keep (accumulators; per masked tensor, which
-        positions were ever live: `ever_live/<name>`).
-    curves: one dict a finished epoch.
-    best: the best network by validation so far, packed, with its epoch and accuracy.
+    dense_numel: prunable weights of the original network, before any part changed it; the
+        denominator of sparsity.
+    image_shape: (channels, height, width) of the input.
+    optimizer: None until the masks are initialised.
+    budget: rule that divides live weights among layers; None if no part has one. A setting of the
+        method, not stored in checkpoints.
+    rng: CPU generator of all random numbers that parts draw.
+    step: optimizer steps done.
+    total_steps: optimizer steps of the whole run.
+    memory: named tensors that parts and the loop keep between steps. `ever_live/<name>`, (numel,)
+        bool, marks the weights of a masked tensor that were ever live: ITOP's exploration rate R_s
+        is their fraction.
+    curves: one dict for each finished epoch.
+    best: the best network by validation accuracy so far, packed, with its epoch and accuracy.
     """
 
     def __init__(
@@ -47,12 +54,12 @@ class State:
         if not self.dense_numel:
             raise UserError(
                 f"{type(model).__name__} has no prunable weight: no convolution, linear layer or "
-                "attention module. There is nothing to make sparse."
+                "attention module. Choose a model that has one."
             )
         self.image_shape = image_shape
-        self.optimizer: Optimizer | None = None
-        self.budget: Budget | None = None
-        # A stream of its own: the weights are drawn from the seed itself.
+        self.optimizer: SparseOptimizer | None = None
+        self.budget: BudgetRule | None = None
+        # Not the seed itself: the initial weights are drawn from that.
         digest = hashlib.blake2b(f"parts, seed {seed}".encode(), digest_size=8).digest()
         self.rng = torch.Generator().manual_seed(int.from_bytes(digest, "little"))
         self.step = 0
@@ -63,21 +70,23 @@ class State:
 
     @property
     def progress(self) -> float:
-        """The share of the run that is done, in [0, 1]."""
+        """Fraction of optimizer steps done, in [0, 1]."""
         return self.step / self.total_steps
 
     @property
     def sparsity(self) -> float:
-        """Measured: the removed fraction of the original network's prunable weights."""
+        """Measured sparsity: removed fraction of the original network's prunable weights."""
         return 1 - self.masks.total() / self.dense_numel
 
     @torch.no_grad()
     def set_live_(self, name: str, index: Tensor) -> None:
-        """Make exactly `index` live in one tensor: the only way a mask moves.
+        """Make exactly the weights at `index` live in one tensor. Masks move only through this.
 
-        index: int64 positions along the parameter's memory. Weights that die become zero, and so
-        does their optimizer state; a weight that was dead starts at zero with zero optimizer
-        state; one that stays live keeps both.
+        A weight that dies becomes zero, and so does its optimizer state. A weight that was dead
+        starts at zero with zero optimizer state. A weight that stays live keeps both.
+
+        name: a prunable tensor.
+        index: int64 flat indices in storage order, in any order.
         """
         weights = flat(self.masks.parameters[name])
         if name in self.masks:
@@ -95,7 +104,7 @@ class State:
             self.optimizer.mask_moved(name, before)
 
     def state_dict(self) -> dict[str, Any]:
-        """The checkpoint, whole: tensors, numbers, strings and lists only."""
+        """Return the whole checkpoint: tensors, numbers, strings, lists and dicts only."""
         return {
             "step": self.step,
             "total_steps": self.total_steps,
@@ -105,19 +114,24 @@ class State:
             "torch_rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "memory": pack_tensors(self.memory),
-            "curves": list(self.curves),  # finished lines and a packed network never change
+            "curves": list(self.curves),  # finished epochs and a packed network never change
             "best": dict(self.best),
         }
 
-    def load_state_dict(self, saved: dict[str, Any], optimizer: "OptimizerSettings") -> None:
-        """Continue from a checkpoint: the model is built and operated on, nothing else is.
+    def load_state_dict(
+        self,
+        saved: dict[str, Any],
+        build_optimizer: Callable[[nn.Module, Masks], SparseOptimizer],
+    ) -> None:
+        """Continue from a checkpoint. The model must have had its surgery; masks are loaded here.
 
-        The optimizer is built here, because it needs the masks.
+        saved: what `state_dict` returned.
+        build_optimizer: called with the model and its loaded masks.
         """
         self.step = saved["step"]
         self.total_steps = saved["total_steps"]
         load_network_(self.model, self.masks, saved["network"])
-        self.optimizer = optimizer.build(self.model, self.masks)
+        self.optimizer = build_optimizer(self.model, self.masks)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.rng.set_state(saved["rng"])
         torch.set_rng_state(saved["torch_rng"])

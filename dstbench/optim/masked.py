@@ -1,4 +1,4 @@
-"""Any torch optimizer, with dead weights and their state zeroed after each step."""
+"""MaskedOptimizer: any torch optimizer; dead weights and their state are zeroed at each step."""
 
 import copy
 from typing import Any
@@ -7,11 +7,17 @@ import torch
 from torch import Tensor
 
 from dstbench.core.masks import Masks
-from dstbench.optim.optimizer import Optimizer
+from dstbench.core.sparse_optimizer import SparseOptimizer
 
 
-class MaskedOptimizer(Optimizer):
-    """Any torch optimizer, followed by zeroing what is dead: dense cost, every rule."""
+class MaskedOptimizer(SparseOptimizer):
+    """Steps all weights with a torch optimizer, then zeroes the dead ones and their state.
+
+    A step costs as much as in a dense network.
+
+    inner: the torch optimizer.
+    masks: masks of the network.
+    """
 
     def __init__(self, inner: torch.optim.Optimizer, masks: Masks):
         self.inner, self.masks = inner, masks
@@ -33,7 +39,7 @@ class MaskedOptimizer(Optimizer):
 
     @torch.no_grad()
     def mask_moved(self, name: str, before: Tensor) -> None:
-        self._zero_dead_state(name)  # what was dead before has zero state already
+        self._zero_dead_state(name)  # weights dead before have zero state already
 
     def zero_grad(self) -> None:
         self.inner.zero_grad(set_to_none=True)

@@ -90,7 +90,7 @@ def remove(folder: Path) -> None:
 def load_(state: State, saved: dict[str, Any], run: Run, folder: Path) -> None:
     """Continue from a checkpoint in `folder`. Raises UserError where it is of another network."""
     try:
-        state.load_state_dict(saved, run.optimizer)
+        state.load_state_dict(saved, run.optimizer.build)
     except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
             f"{folder}: the checkpoint does not fit what {run.method.name} and "

@@ -1,35 +1,39 @@
-"""Every shipped method keeps what every method must; the suite notices one that does not."""
+"""Every shipped method passes the conformance suite; methods that break a promise fail it."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
 from dstbench.config.shipped_files import shipped
-from dstbench.conformance.checks import CHECKS
+from dstbench.conformance.checks import CHECKS, ConformanceError
 from dstbench.conformance.suite import run_checks
 from dstbench.conformance.trial import OPTIMIZERS, Trial
 
 METHODS = [str(path) for path in shipped("methods").values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
 @pytest.mark.parametrize("file", METHODS, ids=shipped("methods"))
-def test_method(file, check, optimizer):
+def test_method_keeps_every_promise(file, check, optimizer):
     check(Trial(file), optimizer)
 
 
-def test_a_method_that_overspends_and_keeps_state_is_caught(tmp_path):
+@pytest.fixture
+def greedy(tmp_path):
+    """The gin file and the plug-in of a method that grows and keeps state in its part."""
     (tmp_path / "greedy.py").write_text(
         '''
 import torch
-from dstbench.core.part import Part
-from dstbench.config.registry import register
+from dstbench import Part, register
 
 
 @register("parts")
 class Greedy(Part):
-    """Adds a live weight at every step, and remembers the step outside the State."""
+    """Adds a live weight at every step, and counts the steps outside the State."""
 
     moves_masks = True
 
@@ -47,25 +51,34 @@ class Greedy(Part):
         "Run.method = @Method()\nMethod.name = 'Greedy'\n"
         "Method.parts = [@ERK(), @Greedy()]\nERK.sparsity = %sparsity\n"
     )
-    results = {
-        r.name: r for r in run_checks(str(tmp_path / "greedy.gin"), (tmp_path / "greedy.py",))
-    }
+    return tmp_path / "greedy.gin", tmp_path / "greedy.py"
+
+
+@pytest.mark.slow
+def test_run_checks_reports_each_broken_promise(greedy):
+    results = {r.name: r for r in run_checks(str(greedy[0]), (greedy[1],))}
     assert not results["the budget is exact (SGD)"].passed
     assert "asked" in results["the budget is exact (SGD)"].detail
     assert not results["parts hold settings only (Adam)"].passed
     assert results["the same seed gives the same run (SGD)"].passed
 
 
-# --- each check notices what it is there for ------------------------------------------------------
+@pytest.mark.slow
+def test_check_command_fails_without_assertions(greedy):
+    """`python -O` removes assert statements."""
+    command = [sys.executable, "-O", "-m", "dstbench", "check", str(greedy[0])]
+    done = subprocess.run([*command, "--plugin", str(greedy[1])], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "FAILED  the budget is exact (SGD)" in done.stdout
+
+
+# --- each check fails for a method that breaks its promise ----------------------------------------
 
 HEAD = """
 import torch
 from torch import nn
 
-from dstbench.core.drop_grow import DropGrow
-from dstbench.core.masks import gradient_of
-from dstbench.core.part import Part
-from dstbench.config.registry import register
+from dstbench import DropGrow, Part, gradient_of, register
 from dstbench.core.schedules import Cosine
 
 """
@@ -96,7 +109,7 @@ class {name}(Part):
 
 @pytest.fixture
 def failure(tmp_path):
-    """Runs one check on a method made of this class: what it was told, or None if it passed."""
+    """Runs one check on a method of one class; returns its message, or None if it passed."""
 
     def run(check, name, source):
         (tmp_path / "mine.py").write_text(HEAD + source)
@@ -107,15 +120,16 @@ def failure(tmp_path):
         )
         try:
             CHECKS[check](Trial(str(tmp_path / "mine.gin"), (tmp_path / "mine.py",)), "SGD")
-        except AssertionError as error:
+        except ConformanceError as error:
             return str(error)
         return None
 
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "score", "told"),
+    ("name", "score", "message"),
     [
         ("InMemoryOrder", "gradient_of(weight).abs()", None),
         ("AtRandom", "torch.rand(weight.numel(), generator=state.rng)", None),
@@ -123,13 +137,13 @@ def failure(tmp_path):
         ("Columns", "weight.grad.abs().transpose(0, 1).reshape(-1)", "other weights grow"),
     ],
 )
-def test_growing_where_the_score_is_not(failure, name, score, told):
-    found = failure("masks move alike in every memory layout", name, GROWS.format(**locals()))
-    assert found is None if told is None else told in found
+def test_layout_check_finds_scores_in_another_order(failure, name, score, message):
+    found = failure("masks move identically in every memory layout", name, GROWS.format(**locals()))
+    assert found is None if message is None else message in found
 
 
 @pytest.mark.parametrize(
-    ("name", "score", "told"),
+    ("name", "score", "message"),
     [
         ("Fine", "gradient_of(weight).abs()", None),
         ("Alike", "None", None),
@@ -138,13 +152,13 @@ def test_growing_where_the_score_is_not(failure, name, score, told):
         ("Shaped", "weight.grad.abs()", "has shape"),
     ],
 )
-def test_scores_that_are_none(failure, name, score, told):
+def test_score_check_finds_invalid_scores(failure, name, score, message):
     found = failure("growth scores are numbers, zero or more", name, GROWS.format(**locals()))
-    assert found is None if told is None else told in found
+    assert found is None if message is None else message in found
 
 
 @pytest.mark.parametrize(
-    ("hook", "does", "told"),
+    ("hook", "does", "message"),
     [
         ("after_step", "pass", None),
         ("after_step", "state.memory['mine'] = self.tensor + 1", None),
@@ -160,14 +174,15 @@ def test_scores_that_are_none(failure, name, score, told):
         ("finish", "del self.names", ".names"),
     ],
 )  # fmt: skip
-def test_a_part_that_is_not_as_it_was(failure, hook, does, told):
+def test_settings_check_finds_parts_that_change(failure, hook, does, message):
     name = re.sub(r"\W+", "_", f"Keeps_{hook}_{does}")
     found = failure("parts hold settings only", name, KEEPS.format(**locals()))
-    assert found is None if told is None else told in found
+    assert found is None if message is None else message in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "does", "told"),
+    ("name", "does", "message"),
     [
         ("Remembers", "state.memory['mine'] = torch.tensor(state.step)", None),
         ("Forgets", "state.memory['mine'] = torch.tensor(self.calls); self.calls += 1",
@@ -178,7 +193,7 @@ def test_a_part_that_is_not_as_it_was(failure, hook, does, told):
          " self.calls += 1", "differs"),
     ],
 )  # fmt: skip
-def test_a_run_that_resumes_as_another(failure, name, does, told):
+def test_resume_check_finds_runs_that_differ(failure, name, does, message):
     source = KEEPS.format(name=name, hook="after_step", does=does)
     found = failure("resuming is exact", name, source)
-    assert found is None if told is None else told in found
+    assert found is None if message is None else message in found

@@ -1,4 +1,4 @@
-"""Layer budgets: totals to the last weight, Sainte-Laguë to the letter, and ERK as published."""
+"""Budgets: exact totals, Sainte-Laguë apportionment, ERK as published."""
 
 import math
 from collections import Counter
@@ -64,7 +64,7 @@ def test_live_total_is_exact_in_the_digits_written(sparsity, dense):
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 10**8))
-def test_live_total_of_any_number_a_schedule_may_give(sparsity, dense):
+def test_live_total_accepts_any_float(sparsity, dense):
     assert abs(live_total(sparsity, dense) - (1 - sparsity) * dense) <= 0.5 + 1e-6
     assert live_total(np.float64(sparsity), dense) == live_total(sparsity, dense)
 
@@ -102,7 +102,7 @@ def test_apportion_is_exact_and_within_bounds(election):
 
 
 @given(elections())
-def test_one_seat_more_takes_none_away(election):
+def test_apportion_of_one_more_seat_takes_none_away(election):
     total, weights, caps = election
     if total < sum(caps):
         fewer, more = apportion(total, weights, caps), apportion(total + 1, weights, caps)
@@ -126,13 +126,13 @@ def test_apportion_at_real_sizes_is_proportional(tensors, share):
     assert not given_ or not denied or min(given_) >= max(denied)
 
 
-def test_apportion_of_equal_claims_prefers_the_first():
+def test_apportion_breaks_ties_in_tensor_order():
     assert apportion(7, [5, 5, 5], [9, 9, 9]) == [3, 2, 2]
     assert apportion(8, [5, 5, 5], [9, 9, 9]) == [3, 3, 2]
 
 
 @pytest.mark.parametrize("total", [2, 13])
-def test_apportion_refuses_what_does_not_fit(total):
+def test_apportion_refuses_impossible_totals(total):
     with pytest.raises(ValueError):
         apportion(total, [1, 1, 1], [4, 4, 4])
 
@@ -171,7 +171,7 @@ def erk_expectation(state, sparsity):
 
 @pytest.mark.parametrize("net", ["resnet34", "resnet50"])
 @pytest.mark.parametrize("sparsity", [0.5, 0.9, 0.99, 0.999, 0.9995, 0.9999])
-def test_erk_is_its_expectation_rounded(net, sparsity, request):
+def test_erk_matches_expected_counts_within_rounding(net, sparsity, request):
     state = request.getfixturevalue(net)
     counts = ERK(sparsity).live_counts(state, sparsity)
     expected = erk_expectation(state, sparsity)
@@ -181,20 +181,20 @@ def test_erk_is_its_expectation_rounded(net, sparsity, request):
     assert all(abs(counts[n] - max(1, expected[n])) < 1.5 for n in counts)
 
 
-def test_erk_gives_the_stem_of_resnet50_its_three_weights(resnet50):
+def test_erk_gives_resnet50_stem_three_weights(resnet50):
     """At 99.99 % it expects 3.3."""
     assert 3.2 < erk_expectation(resnet50, 0.9999)["stem.conv1.weight"] < 3.4
     assert ERK(0.9999).live_counts(resnet50, 0.9999)["stem.conv1.weight"] == 3
 
 
 @given(st.floats(0, 0.9999), st.floats(0, 0.9999))
-def test_a_phase_that_only_grows_never_shrinks_a_layer(resnet34, one, other):
+def test_erk_counts_are_monotone_in_sparsity(resnet34, one, other):
     sparse, dense = max(one, other), min(one, other)
     few, many = (ERK(0).live_counts(resnet34, s) for s in (sparse, dense))
     assert all(few[n] <= many[n] for n in few)
 
 
-def test_epl_shares_equally_and_hands_on_what_does_not_fit(resnet34):
+def test_epl_gives_equal_counts_except_to_small_tensors(resnet34):
     counts = EPL(0.99).live_counts(resnet34, 0.99)
     sizes = {n: p.numel() for n, p in resnet34.masks.parameters.items()}
     level = max(counts.values())
@@ -214,7 +214,7 @@ def test_uniform_gives_every_tensor_the_same_sparsity(resnet34):
 
 @pytest.mark.parametrize("budget", [ERK, EPL, Uniform])
 @given(sparsity=st.floats(0, 0.98), seed=st.integers(0, 5))
-def test_initial_masks_are_exact(small_net, budget, sparsity, seed):
+def test_budget_initial_masks_have_exact_counts(small_net, budget, sparsity, seed):
     state = state_of(small_net(), seed)
     part = budget(sparsity)
     part.init_masks(state)
@@ -226,7 +226,7 @@ def test_initial_masks_are_exact(small_net, budget, sparsity, seed):
         assert state.masks.parameters[name][mask].all()
 
 
-def test_every_position_is_equally_likely_to_be_live():
+def test_budget_initial_masks_are_uniformly_random():
     seen = Counter()
     for seed in range(800):
         state = state_of(nn.Linear(6, 5, bias=False), seed)
@@ -236,7 +236,7 @@ def test_every_position_is_equally_likely_to_be_live():
     assert chisquare([seen[i] for i in range(30)]).pvalue > 1e-6
 
 
-def test_masks_depend_on_the_seed_alone(small_net):
+def test_budget_initial_masks_depend_on_the_seed_alone(small_net):
     def masks(seed):
         state = state_of(small_net(), seed)
         ERK(0.9).init_masks(state)
@@ -253,13 +253,13 @@ def test_masks_depend_on_the_seed_alone(small_net):
 
 @pytest.mark.parametrize("sparsity", [1.0, -0.1, 99.9, float("nan")])
 @pytest.mark.parametrize("budget", [ERK, EPL, Uniform])
-def test_a_sparsity_out_of_range(budget, sparsity):
+def test_budget_refuses_sparsity_out_of_range(budget, sparsity):
     with pytest.raises(UserError, match=r"sparsity = .*must be .*0\.999 for 99\.9 %") as error:
         budget(sparsity)
     assert error.value.binding == f"{budget.__name__}.sparsity"
 
 
-def test_a_sparsity_at_which_a_layer_has_no_weight(resnet34):
+def test_budget_refuses_sparsity_that_empties_a_layer(resnet34):
     with pytest.raises(UserError, match="leaves 21 weights for 37 layers") as error:
         ERK(0.999999).live_counts(resnet34, 0.999999)
     assert error.value.binding == "ERK.sparsity"
@@ -268,7 +268,7 @@ def test_a_sparsity_at_which_a_layer_has_no_weight(resnet34):
 @given(
     st.lists(st.tuples(st.integers(1, 3000), st.integers(1, 3000)), min_size=1, max_size=6),
 )
-def test_the_highest_sparsity_that_the_message_names_is_accepted(shapes):
+def test_budget_accepts_the_highest_sparsity_its_message_names(shapes):
     """Advice that is refused when it is followed is worse than none."""
     with torch.device("meta"):
         model = nn.Sequential(*(nn.Linear(i, o, bias=False) for i, o in shapes))
@@ -289,7 +289,7 @@ class Shared(nn.Module):
         self.one, self.two = nn.Linear(7, 7, bias=False), nn.Linear(7, 7, bias=False)
 
 
-def test_sharing_divides_the_original_total_among_fewer():
+def test_budget_divides_the_original_total_among_shared_tensors():
     state = state_of(Shared())
     state.model.two.weight = state.model.one.weight  # as a part's surgery would
     state.masks = type(state.masks)(state.model)
@@ -311,7 +311,7 @@ def test_sharing_divides_the_original_total_among_fewer():
         ("resnet50", 0.7, 20.1),
     ],
 )
-def test_a_floor_overspends_the_budget(net, floor, overspent, request):
+def test_erk_floor_exceeds_the_budget(net, floor, overspent, request):
     """Percent more live weights than 99.99 % leaves."""
     state = request.getfixturevalue(net)
     plain = ERK(0.9999).live_counts(state, 0.9999)
@@ -326,7 +326,7 @@ def test_a_floor_overspends_the_budget(net, floor, overspent, request):
     ("model", "floor", "overspent"),
     [(ResNet34, 0.6, 4.8), (ResNet34, 0.7, 11.1), (ResNet50, 0.6, 14.8), (ResNet50, 0.7, 19.1)],
 )
-def test_what_a_floor_overspends_of_a_network_that_shares(model, floor, overspent):
+def test_erk_floor_exceeds_the_budget_of_a_sharing_network(model, floor, overspent):
     """The network that the public EAST code has, and the percentages found for its floors."""
     with torch.device("meta"):
         state = state_of(model(10))
@@ -336,7 +336,7 @@ def test_what_a_floor_overspends_of_a_network_that_shares(model, floor, overspen
     assert round(100 * (spent / live_total(0.9999, state.dense_numel) - 1), 1) == overspent
 
 
-def test_the_measured_sparsity_says_what_a_floor_spent(small_net):
+def test_erk_floor_lowers_measured_sparsity(small_net):
     state = state_of(small_net())
     ERK(0.95, floor=1.0).init_masks(state)
     assert state.masks.total() > live_total(0.95, state.dense_numel)
@@ -344,7 +344,7 @@ def test_the_measured_sparsity_says_what_a_floor_spent(small_net):
 
 
 @given(st.floats(0, 0.9999), st.floats(0, 0.9999), st.floats(0.01, 1))
-def test_a_floor_keeps_phases_monotone_and_layers_within_their_size(resnet34, one, other, floor):
+def test_erk_floor_counts_are_monotone_and_within_tensor_size(resnet34, one, other, floor):
     sparse, dense = max(one, other), min(one, other)
     part = ERK(0, floor)
     few, many = (part.live_counts(resnet34, s) for s in (sparse, dense))
@@ -352,7 +352,7 @@ def test_a_floor_keeps_phases_monotone_and_layers_within_their_size(resnet34, on
         assert 1 <= few[name] <= many[name] <= parameter.numel()
 
 
-def test_a_floor_is_a_share_of_the_density_that_sharing_leaves():
+def test_erk_floor_is_relative_to_the_density_of_shared_tensors():
     state = state_of(Shared())
     state.model.two.weight = state.model.one.weight
     state.masks = type(state.masks)(state.model)
@@ -362,7 +362,7 @@ def test_a_floor_is_a_share_of_the_density_that_sharing_leaves():
 
 
 @pytest.mark.parametrize("floor", [0.0, -0.1, 1.5])
-def test_a_floor_out_of_range(floor):
-    with pytest.raises(UserError, match=r"ERK\.floor = .*must be a share") as error:
+def test_erk_refuses_floor_out_of_range(floor):
+    with pytest.raises(UserError, match=r"ERK\.floor = .*must be a fraction") as error:
         ERK(0.9, floor)
     assert error.value.binding == "ERK.floor"

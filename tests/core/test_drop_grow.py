@@ -1,10 +1,9 @@
-"""The counting rule, as a truth table of eight weights and as invariants of any tensor.
+"""DropGrow: a truth table of updates of eight weights, and invariants of any tensor.
 
-The tests' own method takes its scores from a table, so that what must grow can be written down.
+The method under test takes its growth scores from a table.
 """
 
 import math
-from itertools import pairwise
 
 import pytest
 import torch
@@ -22,7 +21,7 @@ from dstbench.sparsity import live_total
 
 
 class Scored(DropGrow):
-    """Grows by scores that are given; None is chance."""
+    """Grows by given scores; None is random growth."""
 
     def __init__(self, scores=None, **settings):
         super().__init__(**({"updates_per_run": 2} | settings))
@@ -73,14 +72,16 @@ TABLE = [
 
 
 @pytest.mark.parametrize("live, scores, fraction, target, expected", TABLE)
-def test_truth_table(eight, live, scores, fraction, target, expected):
+def test_update_matches_truth_table(eight, live, scores, fraction, target, expected):
     state = eight(FALLING, live)
     _, after = update(state, torch.tensor(scores, dtype=torch.float32), fraction, target)
     assert after == expected
 
 
 @pytest.mark.parametrize("live, scores, fraction, target, expected", TABLE)
-def test_the_table_in_weights_and_momentum(eight, live, scores, fraction, target, expected):
+def test_update_moves_weights_and_momentum_as_listed(
+    eight, live, scores, fraction, target, expected
+):
     """What was dead begins at zero, momentum too; what was live keeps both, regrown or not."""
     state = eight(FALLING, live)
     optimizer = SGD(momentum=0.9, weight_decay=0.0, nesterov=False)
@@ -96,7 +97,7 @@ def test_the_table_in_weights_and_momentum(eight, live, scores, fraction, target
 
 @pytest.mark.parametrize("fraction", [0.5, 1.0])
 @pytest.mark.parametrize("target", [1, 2, 3])
-def test_a_layer_may_shrink_by_more_than_half_while_it_swaps(eight, fraction, target):
+def test_update_may_shrink_a_layer_by_more_than_half(eight, fraction, target):
     """Swap and shrinkage together may exceed what is live: both sides are clamped."""
     state = eight(FALLING)
     _, after = update(state, torch.tensor(RISES, dtype=torch.float32), fraction, target)
@@ -104,7 +105,7 @@ def test_a_layer_may_shrink_by_more_than_half_while_it_swaps(eight, fraction, ta
 
 
 @pytest.mark.parametrize("fraction, live, swap", [(0.07, 100, 7), (0.55, 100, 55), (0.3, 10, 3)])
-def test_the_swap_is_the_ceiling_of_the_product_not_of_its_rounding_error(fraction, live, swap):
+def test_swap_ignores_floating_point_error(fraction, live, swap):
     """0.07 · 100 is 7, and 7.000000000000001 in floats."""
     model = nn.Linear(300, 1, bias=False)
     state = State(model, (1, 1, 300), 0, 100)
@@ -147,7 +148,7 @@ fractions = st.floats(0, 1)
 
 
 @given(tensors(), fractions)
-def test_a_layer_never_leaves_its_count(drawn, fraction):
+def test_update_keeps_live_count(drawn, fraction):
     state, scores = drawn
     live = state.masks.live("weight")
     for _ in range(3):
@@ -157,7 +158,7 @@ def test_a_layer_never_leaves_its_count(drawn, fraction):
 
 
 @given(tensors(), fractions, st.data())
-def test_a_layer_is_at_its_target_after_an_update(drawn, fraction, data):
+def test_update_ends_at_its_target(drawn, fraction, data):
     state, scores = drawn
     target = data.draw(st.integers(1, state.model.weight.numel()))
     update(state, scores, fraction, target)
@@ -165,7 +166,7 @@ def test_a_layer_is_at_its_target_after_an_update(drawn, fraction, data):
 
 
 @given(tensors(), fractions, st.integers(0, 10))
-def test_what_is_dropped_is_live_and_smallest(drawn, fraction, more):
+def test_update_drops_smallest_live_magnitudes(drawn, fraction, more):
     state, _ = drawn
     n, live = state.model.weight.numel(), state.masks.live("weight")
     swap = min(math.ceil(fraction * live), live - 1)
@@ -182,7 +183,7 @@ def test_what_is_dropped_is_live_and_smallest(drawn, fraction, more):
 
 
 @given(tensors(), fractions, st.integers(0, 10))
-def test_what_grows_is_free_and_best(drawn, fraction, more):
+def test_update_grows_highest_scores_among_free(drawn, fraction, more):
     state, scores = drawn
     assume(scores is not None and not scores.isnan().any())
     n, live = state.model.weight.numel(), state.masks.live("weight")
@@ -193,7 +194,7 @@ def test_what_grows_is_free_and_best(drawn, fraction, more):
 
 
 @given(tensors(), st.integers(1, 10))
-def test_growing_alone_leaves_the_output_as_it_was(drawn, more):
+def test_growing_alone_does_not_change_the_output(drawn, more):
     state, scores = drawn
     assume(not state.model.weight.isnan().any())
     n = state.model.weight.numel()
@@ -205,7 +206,7 @@ def test_growing_alone_leaves_the_output_as_it_was(drawn, more):
 
 
 @given(st.integers(2, 40), fractions, st.integers(0, 99), st.data())
-def test_permuting_and_negating_weights(n, fraction, seed, data):
+def test_update_is_equivariant_to_permuting_and_negating_weights(n, fraction, seed, data):
     """The drop set follows a permutation of the weights and does not care for their signs."""
     live = data.draw(st.integers(1, n))
     rng = torch.Generator().manual_seed(seed)
@@ -229,7 +230,7 @@ def test_permuting_and_negating_weights(n, fraction, seed, data):
     assert torch.equal(live_after(weights[order], scores[order], place[first]), plain[order])
 
 
-def test_the_seed_fixes_what_chance_chooses(eight):
+def test_update_ties_depend_on_the_seed_alone(eight):
     def masks(seed):
         state = eight(live=range(4), seed=seed)
         return [update(state, None, 0.5)[1] for _ in range(10)]
@@ -238,7 +239,7 @@ def test_the_seed_fixes_what_chance_chooses(eight):
     assert masks(1) != masks(2)
 
 
-def test_ties_fall_on_free_positions_of_every_kind(eight):
+def test_update_breaks_ties_among_all_free_weights(eight):
     """With dead gradients, every position that is not kept may grow, the dropped ones too."""
     grown = set()
     for seed in range(60):
@@ -256,7 +257,7 @@ def test_ties_fall_on_free_positions_of_every_kind(eight):
     "optimizer", [SGD(0.1), Adam(0.01), TorchOptimizer("RMSprop", 0.01)], ids=["SGD", "Adam", "any"]
 )
 @pytest.mark.parametrize("gradient", ["real", "zero", "missing"])
-def test_counts_hold_through_training(small_net, optimizer, gradient):
+def test_live_counts_hold_through_training(small_net, optimizer, gradient):
     """At 99.7 %, most layers have one weight or two, and with dead gradients nothing tells."""
     state = State(small_net(), (3, 8, 8), 0, 100)
     state.budget = ERK(0.996)
@@ -279,7 +280,7 @@ def test_counts_hold_through_training(small_net, optimizer, gradient):
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.3])
-def test_a_sparsity_that_changes_is_met_to_the_weight(small_net, fraction):
+def test_live_counts_follow_changing_targets_exactly(small_net, fraction):
     """From 0.95 down to 0.85 and back, by the targets that a budget gives."""
     state = State(small_net(), (3, 8, 8), 0, 100)
     budget = ERK(0.95)
@@ -296,7 +297,7 @@ def test_a_sparsity_that_changes_is_met_to_the_weight(small_net, fraction):
             )
 
 
-def test_the_growth_score_must_be_written():
+def test_drop_grow_without_grow_score_cannot_be_built():
     """A method whose author forgot or misspelt it must not become SET in silence."""
     with pytest.raises(TypeError, match="grow_score"):
         DropGrow(updates_per_run=3)
@@ -305,57 +306,14 @@ def test_the_growth_score_must_be_written():
 # --- when -----------------------------------------------------------------------------------------
 
 
-@given(st.integers(1, 300), st.integers(1, 300), st.floats(0.01, 1))
-def test_updates_fall_on_multiples_until_the_end_and_never_on_it(total, interval, until):
-    part = Scored(update_interval=interval, update_until=until)
-    due = [step for step in range(1, total + 1) if part.is_due(step, total)]
-    multiples = list(range(interval, total, interval))
-    assert due == multiples[: len(due)]
-    assert all(s <= until * total + 1e-9 for s in due)
-    assert all(s >= until * total - 1e-9 for s in multiples[len(due) :])
-    if due:
-        part.check(total)
-    else:
-        with pytest.raises(UserError, match="would never update its masks") as error:
-            part.check(total)
-        assert error.value.binding == "Scored.update_interval"
+def test_check_refuses_a_run_without_updates():
+    Scored(update_interval=99).check(100)
+    with pytest.raises(UserError, match="would never update its masks") as error:
+        Scored(update_interval=100).check(100)
+    assert error.value.binding == "Scored.update_interval"
 
 
-@pytest.mark.parametrize("step, total", [(29, 100), (7, 10), (57, 100)])
-def test_update_until_includes_the_step_it_names(step, total):
-    """0.29 · 100 is 29, and 28.999999999999996 in floats."""
-    part = Scored(update_interval=step, update_until=step / total)
-    assert part.is_due(step, total)
-
-
-def test_updates_of_the_published_runs():
-    """At batch 128, 250 epochs are 88,000 steps; RigL's 22nd update would be on the last."""
-    rigl, set_ = Scored(updates_per_run=22), Scored(updates_per_run=58)
-    assert [s for s in range(1, 88_001) if rigl.is_due(s, 88_000)] == list(
-        range(4000, 88_000, 4000)
-    )
-    assert sum(set_.is_due(s, 88_000) for s in range(1, 88_001)) in (57, 58)
-
-
-@given(st.integers(2, 60), st.data())
-def test_updates_are_evenly_spaced(updates, data):
-    total = data.draw(st.integers(updates, 10 * updates))
-    part = Scored(updates_per_run=updates)
-    due = [0, *(step for step in range(1, total + 1) if part.is_due(step, total)), total]
-    gaps = [late - early for early, late in pairwise(due)]
-    assert max(gaps) - min(gaps) <= 1
-
-
-@given(st.integers(2, 60), st.data())
-def test_a_run_of_any_length_makes_its_updates(updates, data):
-    """updates_per_run, but for the one that falls on the end."""
-    total = data.draw(st.integers(updates, 10 * updates))
-    part = Scored(updates_per_run=updates)
-    due = [step for step in range(1, total + 1) if part.is_due(step, total)]
-    assert updates - 1 <= len(due) <= updates
-
-
-def test_nothing_moves_on_the_last_step(eight):
+def test_masks_do_not_move_on_the_last_step(eight):
     state = eight(live=range(4), total_steps=10)
     part = Scored(torch.arange(8.0), drop_fraction=0.5, update_interval=5)
     moved = []
@@ -368,7 +326,7 @@ def test_nothing_moves_on_the_last_step(eight):
     assert moved == [5]
 
 
-def test_the_drop_fraction_follows_its_schedule(eight):
+def test_drop_fraction_follows_its_schedule(eight):
     seen = []
     for step in (1, 50, 99):
         state = eight(FALLING, range(4))
@@ -394,13 +352,8 @@ def test_the_drop_fraction_follows_its_schedule(eight):
         ("update_until", 1.5),
     ],
 )
-def test_settings_out_of_range(setting, value):
+def test_drop_grow_refuses_settings_out_of_range(setting, value):
     with pytest.raises(UserError) as error:
         Scored(**{setting: value})
     assert error.value.binding == f"Scored.{setting}"
     assert repr(value) in error.value.message
-
-
-def test_when_to_update_must_be_said():
-    with pytest.raises(UserError, match=r"set Scored\.updates_per_run or Scored\.update_interval"):
-        Scored(updates_per_run=None)

@@ -1,4 +1,4 @@
-"""Gradient clipping: which gradients count, and that all are scaled alike."""
+"""GradientClip: which gradients the norm is taken over, and that all are scaled."""
 
 import pytest
 import torch
@@ -42,14 +42,14 @@ def norm_of(state, over):
     return total**0.5
 
 
-def test_it_is_registered():
+def test_gradient_clip_is_registered():
     assert lookup("GradientClip") is GradientClip
     assert (GradientClip().norm, GradientClip().over) == (1.0, "dense")
 
 
 @given(st.floats(0.01, 100), st.floats(0.01, 100), st.sampled_from(["dense", "live"]),
        st.booleans())  # fmt: skip
-def test_all_gradients_are_scaled_so_that_the_norm_fits(size, norm, over, sharing):
+def test_clip_scales_all_gradients_to_the_norm(size, norm, over, sharing):
     state = with_gradients(size, [WeightSharing(2)] if sharing else [])
     before = norm_of(state, over)
     pairs = clipped(state, GradientClip(norm, over))
@@ -60,17 +60,17 @@ def test_all_gradients_are_scaled_so_that_the_norm_fits(size, norm, over, sharin
     assert norm_of(state, over) == pytest.approx(min(before, norm), rel=1e-3)
 
 
-def test_dense_counts_more_than_live():
+def test_clip_over_dense_norm_is_larger_than_over_live():
     state = with_gradients()
     assert norm_of(state, "dense") > 1.5 * norm_of(state, "live")
 
 
-def test_a_small_gradient_is_left_alone_bit_for_bit():
+def test_clip_leaves_small_gradients_unchanged():
     for old, new in clipped(with_gradients(1e-4), GradientClip(1.0)).values():
         assert torch.equal(old, new)
 
 
-def test_against_torch():
+def test_clip_matches_torch():
     state, other = with_gradients(10), with_gradients(10)
     GradientClip(0.5).after_backward(state)
     torch.nn.utils.clip_grad_norm_(other.model.parameters(), 0.5)
@@ -79,7 +79,7 @@ def test_against_torch():
 
 
 @pytest.mark.parametrize("over", ["dense", "live"])
-def test_parameters_without_a_gradient_are_passed_over(over):
+def test_clip_ignores_parameters_without_gradient(over):
     state = with_gradients()
     state.model.stem.bn1.weight.grad = None
     state.masks.parameters[next(iter(state.masks))].grad = None
@@ -88,7 +88,7 @@ def test_parameters_without_a_gradient_are_passed_over(over):
     assert state.model.stem.bn1.weight.grad is None
 
 
-def test_a_gradient_in_another_layout_counts_its_live_positions():
+def test_clip_over_live_reads_gradients_in_any_layout():
     model = torch.nn.Conv2d(4, 4, 3, bias=False).to(memory_format=torch.channels_last)
     state = State(model, (4, 8, 8), 0, 10)
     state.set_live_("weight", torch.tensor([5]))
@@ -102,13 +102,13 @@ def test_a_gradient_in_another_layout_counts_its_live_positions():
 
 
 @pytest.mark.parametrize("norm", [0, -1.0])
-def test_a_norm_must_be_positive(norm):
+def test_clip_refuses_norm_that_is_not_positive(norm):
     with pytest.raises(UserError, match=r"GradientClip\.norm = .*: must be positive"):
         GradientClip(norm)
 
 
 @pytest.mark.parametrize("over", ["dense", "live"])
-def test_a_run_with_it_differs_and_stays_exact(over):
+def test_clipped_run_differs_and_keeps_live_counts(over):
     method, state = started(tiny_resnet(), [ERK(0.9), GradientClip(0.01, over)])
     plain_method, plain = started(tiny_resnet(), [ERK(0.9)])
     for m, s in ((method, state), (plain_method, plain)):

@@ -1,4 +1,4 @@
-"""Packing: a masked network to plain tensors and back, whatever its layout, sharing and types."""
+"""Packing: round trips of masked networks in every layout, dtype and kind of sharing."""
 
 import io
 
@@ -40,7 +40,7 @@ def assert_same_network(model, masks, other, others):
 
 @pytest.mark.parametrize("written", LAYOUTS)
 @pytest.mark.parametrize("read", LAYOUTS)
-def test_round_trip_between_memory_layouts(small_net, written, read):
+def test_pack_round_trip_between_memory_layouts(small_net, written, read):
     model = small_net(0, written)
     masks = sparse(model)
     model(torch.randn(4, 3, 8, 8))  # moves the buffers of batch norm
@@ -54,7 +54,7 @@ def test_round_trip_between_memory_layouts(small_net, written, read):
 
 
 @given(st.lists(st.integers(1, 5), min_size=4, max_size=4), st.integers(0, 99), st.data())
-def test_positions_count_row_by_row_whatever_the_layout(shape, seed, data):
+def test_packed_indices_are_in_row_order_for_every_layout(shape, seed, data):
     """So that other tools can read them: values belong at contiguous().view(-1)[positions]."""
     out, inputs, height, width = shape
     model = nn.Conv2d(inputs, out, (height, width), bias=False)
@@ -72,7 +72,7 @@ def test_positions_count_row_by_row_whatever_the_layout(shape, seed, data):
     assert torch.equal(live.view(model.weight.shape), masks["weight"])
 
 
-def test_live_zeros_are_live():
+def test_packed_live_zeros_stay_live():
     """A weight that has just grown is zero and must not be taken for a dead one."""
     model = nn.Linear(4, 1, bias=False)
     masks = Masks(model)
@@ -84,7 +84,7 @@ def test_live_zeros_are_live():
     assert others.index("weight").tolist() == [1, 3] and not other.weight.any()
 
 
-def test_dead_weights_take_no_space(small_net):
+def test_packed_dead_weights_take_no_space(small_net):
     model = small_net()
     masks = sparse(model, 0.9)
     packed = pack_network(model, masks)
@@ -93,7 +93,7 @@ def test_dead_weights_take_no_space(small_net):
     assert {"1.weight", "1.running_mean", "1.num_batches_tracked", "10.bias"} <= set(packed["rest"])
 
 
-def test_packing_is_a_copy(small_net):
+def test_pack_network_copies(small_net):
     model = small_net()
     masks = sparse(model)
     packed = pack_network(model, masks)
@@ -107,7 +107,7 @@ def test_packing_is_a_copy(small_net):
     assert all(torch.equal(packed["rest"][n], t) for n, t in before["rest"].items())
 
 
-def test_a_dense_network_packs_whole(small_net):
+def test_packed_dense_network_is_complete(small_net):
     model, other = small_net(0), small_net(1)
     packed = through_a_file(pack_network(model, Masks(model)))
     assert packed["live"] == {}
@@ -127,7 +127,7 @@ class Tied(nn.Module):
         self.register_buffer("scratch", torch.rand(3), persistent=False)
 
 
-def test_a_shared_tensor_is_stored_once_and_stays_shared():
+def test_packed_shared_tensor_is_stored_once_and_stays_shared():
     model, other = Tied(), Tied()
     masks, others = sparse(model), Masks(other)
     packed = pack_network(model, masks)
@@ -148,7 +148,7 @@ class TiedToSomethingElse(nn.Module):
         self.output.weight = self.embedding.weight
 
 
-def test_a_tensor_shared_with_a_layer_that_is_not_prunable_keeps_its_mask():
+def test_packed_tensor_shared_with_an_embedding_keeps_its_mask():
     model, other = TiedToSomethingElse(), TiedToSomethingElse()
     masks, others = sparse(model), Masks(other)
     load_network_(other, others, through_a_file(pack_network(model, masks)))
@@ -156,7 +156,7 @@ def test_a_tensor_shared_with_a_layer_that_is_not_prunable_keeps_its_mask():
     assert_same_network(model, masks, other, others)
 
 
-def test_loading_replaces_the_masks_that_were_there(small_net):
+def test_load_network_replaces_existing_masks(small_net):
     model, other = small_net(0), small_net(1)
     masks, others = sparse(model, 0.9, seed=1), sparse(other, 0.5, seed=2)
     held = others["3.weight"]
@@ -165,7 +165,7 @@ def test_loading_replaces_the_masks_that_were_there(small_net):
     assert others["3.weight"] is held
 
 
-def test_what_only_served_training_is_passed_over_and_what_lacks_is_not(small_net):
+def test_load_network_ignores_extra_tensors_and_refuses_missing_ones(small_net):
     model = small_net()
     packed = pack_network(model, sparse(model))
     packed["rest"]["phasing.weight"] = torch.ones(2)
@@ -177,7 +177,7 @@ def test_what_only_served_training_is_passed_over_and_what_lacks_is_not(small_ne
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_values_keep_their_type(small_net, dtype):
+def test_packed_values_keep_their_dtype(small_net, dtype):
     model, other = small_net(0, dtype=dtype), small_net(1, dtype=dtype)
     masks, others = sparse(model), Masks(other)
     packed = through_a_file(pack_network(model, masks))
@@ -194,20 +194,20 @@ def test_values_keep_their_type(small_net, dtype):
     st.sampled_from([torch.bool, torch.float32, torch.float64, torch.int64, torch.bfloat16]),
     st.integers(0, 99),
 )
-def test_tensors_come_back(shape, dtype, seed):
+def test_pack_tensors_round_trip(shape, dtype, seed):
     rng = torch.Generator().manual_seed(seed)
     tensor = (torch.randn(shape, generator=rng) * 3).to(dtype)
     loaded = load_tensors(through_a_file(pack_tensors({"a/b": tensor})), "cpu")["a/b"]
     assert loaded.dtype == dtype and torch.equal(loaded, tensor)
 
 
-def test_a_boolean_takes_a_bit():
+def test_packed_boolean_takes_one_bit():
     packed = pack_tensors({"m": torch.ones(8000, dtype=torch.bool)})["m"]
     assert packed[0].numel() == 1000
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.float32])
-def test_packed_and_loaded_tensors_are_copies(dtype):
+def test_pack_tensors_and_load_tensors_copy(dtype):
     tensor = torch.ones(3, dtype=dtype)
     packed = pack_tensors({"a": tensor})
     loaded = load_tensors(packed, "cpu")["a"]
@@ -217,7 +217,7 @@ def test_packed_and_loaded_tensors_are_copies(dtype):
     assert load_tensors(packed, "cpu")["a"].all()
 
 
-def test_a_strided_boolean_keeps_its_meaning():
+def test_packed_strided_boolean_keeps_its_values():
     tensor = torch.arange(24).view(2, 3, 2, 2) % 3 == 0
     tensor = tensor.to(memory_format=torch.channels_last)
     assert torch.equal(load_tensors(pack_tensors({"a": tensor}), "cpu")["a"], tensor)

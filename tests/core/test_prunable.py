@@ -1,7 +1,4 @@
-"""A network that the suite has never seen: what is prunable in it, what is left out, what it costs.
-
-A perceptron with biases, and torchvision's vision transformer.
-"""
+"""Prunable tensors of a perceptron with biases and of torchvision's vision transformer."""
 
 import pytest
 import torch
@@ -29,7 +26,7 @@ def transformer() -> nn.Module:
     )  # fmt: skip
 
 
-def test_a_perceptron_leaves_out_its_biases(perceptron):
+def test_prunable_of_a_perceptron_excludes_biases(perceptron):
     assert {n: tuple(p.shape) for n, p in prunable(perceptron).items()} == {
         "1.weight": (8, 12),
         "3.weight": (3, 8),
@@ -37,7 +34,7 @@ def test_a_perceptron_leaves_out_its_biases(perceptron):
     assert left_out(perceptron) == {"1.bias": 8, "3.bias": 3}
 
 
-def test_a_perceptron_costs_a_mac_a_live_weight(perceptron):
+def test_perceptron_costs_one_mac_per_live_weight(perceptron):
     masks = Masks(perceptron)
     masks.write_("1.weight", torch.tensor([0, 1, 12, 95]))  # into the units 0, 0, 1 and 7
     counted = cost(perceptron, masks, (3, 2, 2))
@@ -49,7 +46,7 @@ def test_a_perceptron_costs_a_mac_a_live_weight(perceptron):
     assert paths.fraction == pytest.approx(13 / 28)
 
 
-def test_a_transformer_has_projections_and_leaves_out_embeddings(transformer):
+def test_prunable_of_a_transformer_has_projections_without_embeddings(transformer):
     sizes = {name: p.numel() for name, p in prunable(transformer).items()}
     block = "encoder.layers.encoder_layer_1."
     assert sizes[block + "self_attention.in_proj_weight"] == 3 * 16 * 16
@@ -65,7 +62,7 @@ def test_a_transformer_has_projections_and_leaves_out_embeddings(transformer):
     )
 
 
-def test_a_transformer_costs_its_tokens(transformer):
+def test_transformer_costs_macs_for_every_token(transformer):
     counted = cost(transformer, Masks(transformer), (3, 8, 8))
     patches, tokens = 4, 5
     block = 4 * 16 * 16 + 2 * 16 * 32  # query, key, value, output; and the two of the perceptron
@@ -73,7 +70,7 @@ def test_a_transformer_costs_its_tokens(transformer):
     assert counted["unused"] == []
 
 
-def test_a_transformer_can_be_masked(transformer):
+def test_transformer_can_be_masked(transformer):
     masks = Masks(transformer)
     for name, parameter in masks.parameters.items():
         masks.write_(name, random_subset(parameter.numel(), 10, torch.Generator().manual_seed(0)))
@@ -85,14 +82,14 @@ def test_a_transformer_can_be_masked(transformer):
     assert transformer(torch.randn(2, 3, 8, 8)).shape == (2, 5)
 
 
-def test_a_transformer_has_no_live_path_share_and_says_why(transformer):
+def test_transformer_has_no_live_path_fraction(transformer):
     paths = find_live_paths(transformer, Masks(transformer), (3, 8, 8))
     assert paths.fraction is None and paths.on_path is None
     assert "LayerNorm at encoder.layers.encoder_layer_0.ln_1" in paths.reason
     assert paths.effective_sparsity(100) is None
 
 
-def test_a_shared_parameter_is_one_tensor():
+def test_prunable_lists_a_shared_parameter_once():
     first, second = nn.Linear(4, 4), nn.Linear(4, 4, bias=False)
     second.weight = first.weight
     model = nn.Sequential(first, nn.ReLU(), second)

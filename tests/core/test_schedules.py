@@ -1,4 +1,4 @@
-"""Schedules: plain functions of progress, with the ends exactly where they are said to be."""
+"""Schedules: values at their ends, milestones and in between."""
 
 import math
 
@@ -12,12 +12,12 @@ from dstbench.errors import UserError
 progress = st.floats(0, 1)
 
 
-def test_a_number_is_its_own_schedule():
+def test_value_at_of_a_number_is_constant():
     assert value_at(0.3, 0.7) == 0.3
     assert value_at(lambda p: 2 * p, 0.7) == 1.4
 
 
-def test_cosine_begins_and_ends_exactly():
+def test_cosine_starts_and_ends_exactly():
     fall = Cosine(0.5, 0.005)  # ITOP's drop fraction
     assert fall(0.0) == 0.5 and fall(1.0) == 0.005
     assert fall(0.5) == pytest.approx(0.2525)
@@ -34,24 +34,24 @@ def test_cosine_is_monotone_and_stays_between_its_ends(start, end, one, other):
 
 
 @pytest.mark.parametrize("epoch, factor", [(0, 1), (124, 1), (125, 0.1), (187, 0.1), (249, 0.01)])
-def test_multistep_falls_when_a_milestone_is_reached(epoch, factor):
+def test_multistep_decays_when_a_milestone_is_reached(epoch, factor):
     assert MultiStep((0.5, 0.75))(epoch / 250) == pytest.approx(factor)
 
 
 @given(st.integers(1, 400), st.data())
-def test_a_milestone_at_a_step_is_hit_at_that_step(steps, data):
+def test_multistep_decays_at_the_step_of_its_milestone(steps, data):
     milestone = data.draw(st.integers(1, steps))
     schedule = MultiStep([milestone / steps], 0.5)
     assert schedule((milestone - 1) / steps) == 1 and schedule(milestone / steps) == 0.5
 
 
 @pytest.mark.parametrize("milestones", [(0.0,), (125, 187), (-0.5, 0.5)])
-def test_milestones_are_fractions(milestones):
+def test_multistep_refuses_milestones_out_of_range(milestones):
     with pytest.raises(UserError, match=r"MultiStep\.milestones .*fractions of the run"):
         MultiStep(milestones)
 
 
-def test_warmup_cosine():
+def test_warmup_cosine_rises_then_falls():
     schedule = WarmupCosine(0.1, 0.01)
     assert schedule(0.0) == 0 and schedule(0.05) == pytest.approx(0.5)
     assert schedule(0.1) == 1 and schedule(1.0) == pytest.approx(0.01)
@@ -60,6 +60,6 @@ def test_warmup_cosine():
 
 
 @pytest.mark.parametrize("warmup", [1.0, -0.1, 5])
-def test_warmup_is_a_fraction(warmup):
+def test_warmup_cosine_refuses_warmup_out_of_range(warmup):
     with pytest.raises(UserError, match=r"WarmupCosine\.warmup"):
         WarmupCosine(warmup)

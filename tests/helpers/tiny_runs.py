@@ -81,7 +81,7 @@ def started(model, parts, total_steps=40, seed=0, optimizer=None):
 def resumed(model, parts, saved, total_steps=40, seed=0, optimizer=None):
     """Return (method, State) of a run resumed from `saved`, the result of `through_a_file`."""
     method, state = operated(model, parts, total_steps, seed)
-    state.load_state_dict(saved, optimizer or SGD(0.05))
+    state.load_state_dict(saved, (optimizer or SGD(0.05)).build)
     return method, state
 
 

@@ -1,4 +1,4 @@
-"""Cyclic sparsity: what the cycle asks for at every step, and what the masks then are."""
+"""Cyclic sparsity: its sparsity at every step, and the masks that follow it."""
 
 import math
 from fractions import Fraction
@@ -25,7 +25,7 @@ def cyclic(mover=None, sparsity=0.9, **settings):
     return Cyclic(mover or RigL(update_interval=1), sparsity, **settings)
 
 
-def test_it_is_registered():
+def test_cyclic_is_registered():
     assert lookup("Cyclic") is Cyclic and Cyclic.moves_masks and Cyclic.needs_budget
 
 
@@ -44,7 +44,7 @@ HALF = 0.5**0.5
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("cycles", [1, 2, 3])
-def test_the_truth_table(shape, quarters, cycles):
+def test_cyclic_sparsity_matches_truth_table(shape, quarters, cycles):
     """Cycles end at step 48 · cycles of a run twice as long."""
     part = cyclic(sparsity=0.9, lowest=0.6, cycles=cycles, until=0.5, shape=shape)
     total = 96 * cycles
@@ -58,7 +58,7 @@ def test_the_truth_table(shape, quarters, cycles):
         assert part.sparsity_at(48 * cycle, total) == 0.9  # exactly
 
 
-def test_the_lowest_is_three_times_the_weights():
+def test_cyclic_lowest_defaults_to_three_times_the_live_weights():
     assert cyclic(sparsity=0.99).lowest == pytest.approx(0.97)
     assert cyclic(sparsity=0.5).lowest == 0.0
     part = cyclic(sparsity=0.999, until=0.5, cycles=1)
@@ -73,7 +73,7 @@ def test_the_lowest_is_three_times_the_weights():
     st.sampled_from(["cosine", "triangular"]),
     st.integers(2, 3000),
 )
-def test_it_stays_between_lowest_and_highest(sparsity, share, cycles, until, shape, total):
+def test_cyclic_sparsity_stays_within_its_bounds(sparsity, share, cycles, until, shape, total):
     part = cyclic(sparsity=sparsity, lowest=share * sparsity, cycles=cycles, until=until,
                   shape=shape)  # fmt: skip
     end = part.final_structure_step(total)
@@ -88,7 +88,7 @@ def test_it_stays_between_lowest_and_highest(sparsity, share, cycles, until, sha
 
 
 @given(st.integers(1, 4), st.integers(2, 18), st.integers(100, 4000))
-def test_updates_are_spread_evenly_over_the_cycles(cycles, each, total):
+def test_cyclic_updates_are_evenly_spaced(cycles, each, total):
     part = cyclic(cycles=cycles, until=0.5, updates_per_cycle=each)
     end = part.final_structure_step(total)
     due = [step for step in range(1, total + 1) if part.is_due(step, total)]
@@ -97,7 +97,7 @@ def test_updates_are_spread_evenly_over_the_cycles(cycles, each, total):
     assert max(gaps) - min(gaps) <= 1
 
 
-def test_an_interval_in_steps_counts_where_it_is_given():
+def test_cyclic_update_interval_replaces_updates_per_cycle():
     part = cyclic(until=0.5, update_interval=7)
     assert [s for s in range(1, 101) if part.is_due(s, 100)] == [7, 14, 21, 28, 35, 42, 49, 50]
 
@@ -106,7 +106,7 @@ def test_an_interval_in_steps_counts_where_it_is_given():
 
 
 @pytest.mark.parametrize(
-    "settings, says",
+    "settings, message",
     [
         ({"lowest": 0.95}, r"Cyclic.lowest = 0.95: must be in \[0, 0.9\]"),
         ({"lowest": -0.1}, "Cyclic.lowest"),
@@ -118,13 +118,13 @@ def test_an_interval_in_steps_counts_where_it_is_given():
         ({"update_interval": 0}, "Cyclic.update_interval"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, says):
-    with pytest.raises(UserError, match=says):
+def test_cyclic_refuses_settings_out_of_range(settings, message):
+    with pytest.raises(UserError, match=message):
         cyclic(**settings)
 
 
 @pytest.mark.parametrize(
-    "part, says",
+    "part, message",
     [
         (cyclic(update_interval=1000), "Cyclic would never change the sparsity"),
         (cyclic(RigL(update_interval=100)), "RigL would never update its masks after the cycles"),
@@ -132,39 +132,39 @@ def test_settings_that_make_no_sense_are_refused(settings, says):
         (cyclic(SET(updates_per_run=2), until=0.5), "SET would never update"),
     ],
 )
-def test_a_run_in_which_it_would_do_nothing_is_refused(part, says):
-    with pytest.raises(UserError, match=says):
+def test_cyclic_check_refuses_runs_without_updates(part, message):
+    with pytest.raises(UserError, match=message):
         part.check(100)
     cyclic().check(100)
 
 
-def test_updates_that_fall_on_the_cycles_ends_only_are_refused():
+def test_cyclic_check_refuses_updates_only_at_the_ends_of_cycles():
     """At those steps the sparsity is the highest, so it would never change."""
     with pytest.raises(UserError, match="never change the sparsity"):
         cyclic(until=0.4, cycles=2, update_interval=20).check(100)
 
 
-def test_a_refusal_names_what_was_set():
+def test_cyclic_refusal_names_the_setting_given():
     with pytest.raises(UserError) as refused:
         cyclic(until=0.001).check(100)
     assert "None" not in refused.value.message.split("Lower")[0]
 
 
-def test_it_needs_a_budget_and_not_a_second_chooser():
+def test_cyclic_needs_a_budget_to_initialise_masks():
     with pytest.raises(UserError, match="no part initialises them"):
         Method("X", [cyclic()])
     with pytest.raises(UserError, match="Put ERK"):
         Method("X", [SynFlow(sparsity=0.9), cyclic()])
 
 
-def test_a_sparsity_that_is_not_the_budgets_is_refused():
+def test_cyclic_refuses_another_sparsity_than_the_budget():
     """The run would start at one and end at another."""
     with pytest.raises(UserError, match=r"Cyclic.sparsity|ERK.sparsity"):
         method, _ = started(tiny_resnet(), [ERK(0.8), cyclic(sparsity=0.9)], 40)
         method.check(40)
 
 
-def test_a_lowest_that_shared_tensors_cannot_hold_is_refused_before_training():
+def test_cyclic_refuses_lowest_that_shared_tensors_cannot_hold():
     """A lowest of 0.1 asks for 90 % of the original weights; sharing stores about half."""
     net = tiny_resnet(depths=(4,))
     parts = [WeightSharing(2), ERK(0.8), cyclic(sparsity=0.8, lowest=0.1)]
@@ -188,7 +188,7 @@ def total_at(part, state):
 @pytest.mark.parametrize("shape", ["cosine", "triangular"])
 @pytest.mark.parametrize("mover", [RigL, SET])
 @pytest.mark.parametrize("before, budget", [([], ERK), ([WeightSharing(2)], ERK), ([DCTpS()], EPL)])
-def test_a_phase_only_adds_or_only_removes(shape, mover, before, budget):
+def test_cyclic_phase_only_grows_or_only_drops(shape, mover, before, budget):
     part = cyclic(mover(update_interval=1), until=0.5, updates_per_cycle=9, shape=shape)
     method, state = started(tiny_resnet(), [*before, budget(0.9), part], 40)
     history = {0: live_sets(state)}
@@ -213,10 +213,9 @@ def test_a_phase_only_adds_or_only_removes(shape, mover, before, budget):
     assert {totals[step] for step in range(20, 41)} == {totals[0]}
 
 
-def test_at_its_end_it_prunes_to_the_budget_whatever_was_before():
+def test_cyclic_prunes_to_the_budget_at_its_end():
     """The last regular update leaves the network denser."""
-    part = cyclic(RigL(update_interval=100), until=0.5, update_interval=9)
-    part.mover.update_interval = 30
+    part = cyclic(RigL(update_interval=30), until=0.5, update_interval=9)
     method, state = started(tiny_resnet(), [ERK(0.9), part], 40)
     asked, totals = state.masks.total(), {}
     go(method, state, each=lambda s: totals.__setitem__(s.step, s.masks.total()))
@@ -224,7 +223,7 @@ def test_at_its_end_it_prunes_to_the_budget_whatever_was_before():
     assert totals[20] == asked == totals[40]
 
 
-def test_pruning_keeps_the_largest_and_growing_the_largest_gradients():
+def test_cyclic_drops_smallest_and_grows_largest_gradients():
     part = cyclic(until=0.5, cycles=1, updates_per_cycle=10)
     method, state = started(tiny_resnet(), [ERK(0.9), part], 40)
     before = live_sets(state)
@@ -246,7 +245,7 @@ def test_pruning_keeps_the_largest_and_growing_the_largest_gradients():
     go(method, state, until=20, each=each)
 
 
-def test_the_mover_takes_over_after_the_end_and_not_before():
+def test_cyclic_mover_moves_masks_only_after_the_cycles():
     calls = []
 
     class Spy(SET):
@@ -264,7 +263,7 @@ def test_the_mover_takes_over_after_the_end_and_not_before():
 
 
 @pytest.mark.parametrize("at", [4, 10, 13])
-def test_resuming_within_a_cycle_is_exact(at):
+def test_cyclic_resumes_exactly_within_a_cycle(at):
     def parts():
         return [ERK(0.9), cyclic(SET(update_interval=1), until=0.5)]
 

@@ -1,4 +1,4 @@
-"""DCTpS: a cosine transform that SciPy agrees with, and sparse weights that start from nothing."""
+"""DCTpS: a cosine transform compared with SciPy's, and sparse weights that start at zero."""
 
 import math
 from pathlib import Path
@@ -50,7 +50,7 @@ def scipy_offset(outputs, inputs):
     return scipy.fft.dct(np.eye(n), type=2, norm="ortho", axis=1)[:inputs, :outputs]
 
 
-def test_it_is_registered():
+def test_dctps_is_registered():
     assert lookup("DCTpS") is DCTpS and not DCTpS.moves_masks
 
 
@@ -58,21 +58,21 @@ def test_it_is_registered():
 
 
 @given(sizes, sizes)
-def test_the_offset_is_scipys(outputs, inputs):
+def test_dct_offset_matches_scipy(outputs, inputs):
     offset = dct_offset(outputs, inputs)
     assert offset.shape == (inputs, outputs) and offset.dtype == torch.float32
     np.testing.assert_allclose(offset.numpy(), scipy_offset(outputs, inputs), atol=1e-6)
 
 
 @given(sizes, sizes)
-def test_the_offset_is_orthonormal_on_its_smaller_side(outputs, inputs):
+def test_dct_offset_is_orthonormal_on_its_smaller_side(outputs, inputs):
     offset = dct_offset(outputs, inputs).double()
     gram = offset.T @ offset if inputs >= outputs else offset @ offset.T
     np.testing.assert_allclose(gram.numpy(), np.eye(min(inputs, outputs)), atol=1e-5)
     assert offset.square().sum().item() == pytest.approx(min(inputs, outputs), rel=1e-5)
 
 
-def test_at_the_papers_size_it_is_orthonormal_too():
+def test_dct_offset_is_orthonormal_at_the_papers_size():
     offset = dct_offset(512, 4608).double()
     torch.testing.assert_close(offset.T @ offset, torch.eye(512, dtype=torch.double), atol=1e-5,
                                rtol=0)  # fmt: skip
@@ -85,7 +85,7 @@ def test_at_the_papers_size_it_is_orthonormal_too():
     st.sampled_from([(1, 0), (1, 1), (2, 1)]),
     st.booleans(),
 )
-def test_a_convolution_is_the_transform_of_each_patch(outputs, channels, kernel, steps, last):
+def test_dct_conv_transforms_each_patch(outputs, channels, kernel, steps, last):
     """Row, column, channel, channel fastest; cut to the outputs, or padded with zeros to them."""
     stride, padding = steps
     layer = nn.Conv2d(channels, outputs, kernel, stride, padding, bias=False)
@@ -106,7 +106,7 @@ def test_a_convolution_is_the_transform_of_each_patch(outputs, channels, kernel,
             np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_groups_take_the_inputs_of_one_group():
+def test_dct_conv_with_groups_uses_the_inputs_of_one_group():
     made = DCTConv2d(nn.Conv2d(6, 4, 3, groups=2, bias=False))
     assert made.offset.shape == (4, 3, 3, 3)
     flat = made.offset.permute(0, 2, 3, 1).reshape(4, 27)
@@ -114,7 +114,7 @@ def test_groups_take_the_inputs_of_one_group():
 
 
 @given(st.integers(1, 20), st.integers(1, 20))
-def test_a_linear_layer_is_the_transform_of_its_input(outputs, inputs):
+def test_dct_linear_transforms_its_input(outputs, inputs):
     made = DCTLinear(nn.Linear(inputs, outputs))
     x = torch.randn(3, inputs, generator=torch.Generator().manual_seed(inputs))
     n = max(outputs, inputs)
@@ -134,7 +134,7 @@ def test_a_linear_layer_is_the_transform_of_its_input(outputs, inputs):
         nn.Conv2d(4, 4, 3, groups=2, dilation=2, padding=2, padding_mode="circular"),
     ],
 )
-def test_two_branches_are_the_merged_layer(layer):
+def test_two_branches_match_the_merged_layer(layer):
     made = DCTConv2d(layer)
     with torch.no_grad():
         made.alpha.fill_(0.7)
@@ -161,7 +161,7 @@ def test_two_branches_are_the_merged_layer(layer):
     alpha=st.floats(-2, 2),
     seed=st.integers(0, 99),
 )
-def test_every_form_of_a_convolution_is_the_trained_one(
+def test_dct_conv_forms_match_the_trained_layer(
     groups, outputs, channels, kernel, stride, padding, dilation, bias, last, alpha, seed
 ):
     torch.manual_seed(seed)
@@ -173,7 +173,7 @@ def test_every_form_of_a_convolution_is_the_trained_one(
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.booleans(), st.floats(-2, 2), st.integers(0, 99))
-def test_every_form_of_a_linear_layer_is_the_trained_one(outputs, inputs, bias, alpha, seed):
+def test_dct_linear_forms_match_the_trained_layer(outputs, inputs, bias, alpha, seed):
     torch.manual_seed(seed)
     made = DCTLinear(nn.Linear(inputs, outputs, bias))
     same_in_every_form(made, torch.randn(3, inputs), alpha)
@@ -195,7 +195,7 @@ def same_in_every_form(made, x, alpha):
     assert torch.equal(made(x), expected)
 
 
-def test_a_layer_keeps_its_tensors_and_starts_at_the_offset():
+def test_dct_layer_keeps_its_tensors_and_starts_at_the_offset():
     layer = nn.Conv2d(3, 8, 3)
     weight, bias = layer.weight, layer.bias
     made = DCTConv2d(layer)
@@ -205,7 +205,7 @@ def test_a_layer_keeps_its_tensors_and_starts_at_the_offset():
     assert [n for n, _ in made.named_parameters()] == ["weight", "bias", "alpha"]
 
 
-def test_gradients_reach_alpha_and_the_whole_weight_but_not_the_offset():
+def test_gradients_reach_alpha_and_weight_but_not_the_offset():
     made = DCTConv2d(nn.Conv2d(3, 8, 3, bias=False))
     x = torch.randn(2, 3, 6, 6)
     made(x).square().sum().backward()
@@ -215,7 +215,7 @@ def test_gradients_reach_alpha_and_the_whole_weight_but_not_the_offset():
     torch.testing.assert_close(made.alpha.grad, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_macs_of_a_fast_transform():
+def test_offset_macs_are_those_of_a_fast_transform():
     made = DCTConv2d(nn.Conv2d(16, 64, 3))
     assert made.offset_macs(10) == pytest.approx(0.5 * 144 * math.log2(144) * 10)
     assert DCTLinear(nn.Linear(16, 64)).offset_macs(1) == pytest.approx(0.5 * 64 * 6)
@@ -224,7 +224,7 @@ def test_macs_of_a_fast_transform():
 # --- in a network ---------------------------------------------------------------------------------
 
 
-def test_every_layer_gets_an_offset_and_counts_as_before():
+def test_dctps_surgery_replaces_every_layer_and_keeps_counts():
     plain, net = tiny_resnet("bottleneck", (2, 2)), tiny_resnet("bottleneck", (2, 2))
     names = [n for n, m in net.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     _, state = operated(net, [DCTpS()])
@@ -238,7 +238,7 @@ def test_every_layer_gets_an_offset_and_counts_as_before():
     assert not any("offset" in name for name in counted["left_out"])
 
 
-def test_the_sparse_weights_start_at_zero_and_only_live_ones_move():
+def test_dctps_weights_start_at_zero_and_only_live_ones_move():
     method, state = started(tiny_resnet(), [DCTpS(), EPL(0.8)])
     assert not any(p.any() for p in state.masks.parameters.values())
     before = {n: (m.offset.clone(), m.alpha.item()) for n, m in offsets(state.model).items()}
@@ -252,7 +252,7 @@ def test_the_sparse_weights_start_at_zero_and_only_live_ones_move():
 
 
 @pytest.mark.parametrize("mover", [RigL, SET])
-def test_a_mover_touches_neither_offset_nor_alpha(mover):
+def test_mask_updates_do_not_change_offset_or_alpha(mover):
     part = mover(update_interval=1)
     _, state = started(tiny_resnet(), [DCTpS(), EPL(0.8), part])
     x = torch.randn(4, *IMAGE)
@@ -268,7 +268,7 @@ def test_a_mover_touches_neither_offset_nor_alpha(mover):
         assert torch.equal(module.alpha, before[name][1])
 
 
-def test_the_offset_is_rebuilt_and_never_stored():
+def test_dct_offset_is_rebuilt_and_never_stored():
     parts = [DCTpS(), EPL(0.8), RigL(update_interval=2)]
     method, state = started(tiny_resnet(), parts, 12, optimizer=Adam(0.01))
     files = []
@@ -283,7 +283,7 @@ def test_the_offset_is_rebuilt_and_never_stored():
     assert torch.equal(logits(state.model), logits(other.model))
 
 
-def test_channels_last_changes_nothing_but_the_layout():
+def test_dctps_in_channels_last_gives_the_same_values():
     rows, last = tiny_resnet().to(memory_format=torch.contiguous_format), tiny_resnet()
     for net in (rows, last):
         operated(net, [DCTpS()])
@@ -291,13 +291,13 @@ def test_channels_last_changes_nothing_but_the_layout():
     torch.testing.assert_close(logits(rows), logits(last), rtol=1e-5, atol=1e-6)
 
 
-def test_a_model_without_such_layers_is_refused():
+def test_dctps_refuses_models_without_layers_to_replace():
     with pytest.raises(UserError, match="finds no convolution or linear layer"):
         operated(nn.Sequential(nn.Flatten(2), nn.Conv1d(3, 4, 1)), [DCTpS()])
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [1, 0, 2]])
-def test_with_weight_sharing_it_is_refused_and_says_why(order):
+def test_dctps_refuses_weight_sharing(order):
     parts = [DCTpS(), WeightSharing(2), EPL(0.8)]
     with pytest.raises(UserError, match="to prevent conflicts with the DCT matrices"):
         Method("X", [parts[i] for i in order])
@@ -317,7 +317,7 @@ def test_with_weight_sharing_it_is_refused_and_says_why(order):
     ids=["static", "ERK", "SET", "RigL", "DyReLU", "cyclic", "all"],
 )
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_it_goes_with_everything_else(rest, precision):
+def test_dctps_combines_with_other_parts(rest, precision):
     method, state = started(tiny_resnet(), [DCTpS(), *rest], 12, optimizer=SGD(0.05))
     asked = state.masks.total()
     go(method, state, precision=precision)
@@ -340,7 +340,7 @@ def test_it_goes_with_everything_else(rest, precision):
     ],
     ids=["SET", "RigL with ERK", "DyReLU and cyclic"],
 )
-def test_gin_composes_it(extra, tmp_path):
+def test_dctps_is_composed_by_gin(extra, tmp_path):
     body = "\n".join(line for line in extra.split("\n") if not line.startswith("import"))
     imports = "\n".join(line for line in extra.split("\n") if line.startswith("import"))
     path = tmp_path / "mine.gin"

@@ -1,4 +1,4 @@
-"""DyReLU phasing: a dynamic activation at first, plain ReLU at last, and a blend in between."""
+"""DyReLU phasing: DyReLU first, plain ReLU at the end, a blend in between."""
 
 import itertools
 
@@ -75,7 +75,7 @@ def reference(module, x):
     return torch.from_numpy(y)
 
 
-def test_it_is_registered():
+def test_dyrelu_phasing_is_registered():
     assert lookup("DyReLUPhasing") is DyReLUPhasing and not DyReLUPhasing.moves_masks
 
 
@@ -84,7 +84,7 @@ def test_it_is_registered():
 
 @given(st.integers(1, 9), st.integers(1, 5), st.sampled_from(["outputs", "coefficients"]),
        st.integers(0, 99))  # fmt: skip
-def test_at_one_it_is_the_papers_formula(channels, reduction, blend, seed):
+def test_dyrelu_at_beta_one_is_the_papers_formula(channels, reduction, blend, seed):
     module, x = activation(channels, reduction, blend, seed), images(channels, seed)
     assert module.squeeze_weight.shape == (max(1, channels // reduction), channels)
     assert module.excite_weight.shape == (4 * channels, max(1, channels // reduction))
@@ -94,13 +94,13 @@ def test_at_one_it_is_the_papers_formula(channels, reduction, blend, seed):
     torch.testing.assert_close(module(x).double(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_it_is_no_relu_at_its_start():
+def test_dyrelu_at_initialisation_is_not_relu():
     torch.manual_seed(0)
     assert not torch.allclose(DyReLU(6, 4, "outputs")(images()), images().relu(), atol=1e-2)
 
 
 @pytest.mark.parametrize("blend", ["outputs", "coefficients"])
-def test_at_zero_it_is_relu_bit_for_bit_and_has_no_gradient(blend):
+def test_dyrelu_at_beta_zero_is_relu_without_gradient(blend):
     module = activation(blend=blend)
     module.set_beta(0.0)
     x = images()
@@ -117,7 +117,7 @@ def test_at_zero_it_is_relu_bit_for_bit_and_has_no_gradient(blend):
 
 
 @given(st.floats(0.001, 0.999), st.integers(0, 99))
-def test_blended_coefficients_stay_below_blended_outputs(beta, seed):
+def test_dyrelu_blended_coefficients_stay_below_blended_outputs(beta, seed):
     """max is convex; they meet at both ends."""
     outputs, coefficients = (activation(blend=b, seed=seed) for b in ("outputs", "coefficients"))
     x = images(seed=seed)
@@ -133,7 +133,7 @@ def test_blended_coefficients_stay_below_blended_outputs(beta, seed):
     assert torch.equal(outputs(x), coefficients(x))
 
 
-def test_blended_coefficients_are_the_formula_between():
+def test_dyrelu_blended_coefficients_match_the_formula():
     module, x, beta = activation(blend="coefficients"), images(), 0.3
     a1, a2, b1, b2 = module.coefficients(x)
     module.set_beta(beta)
@@ -151,7 +151,7 @@ def test_blended_coefficients_are_the_formula_between():
     st.booleans(),
     st.integers(0, 999),
 )
-def test_its_own_gradient_is_that_of_the_formula(batch, channels, size, beta, last, seed):
+def test_dyrelu_gradient_matches_autograd(batch, channels, size, beta, last, seed):
     rng = torch.Generator().manual_seed(seed)
     x = torch.randn(batch, channels, size, 3, generator=rng, dtype=torch.float64)
     if last:
@@ -174,7 +174,7 @@ def test_its_own_gradient_is_that_of_the_formula(batch, channels, size, beta, la
         torch.testing.assert_close(own, expected)
 
 
-def test_relu_alone_overwrites_its_input_where_the_replaced_one_did():
+def test_dyrelu_at_beta_zero_is_inplace_like_the_replaced_relu():
     for inplace in (True, False):
         net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace), nn.AdaptiveAvgPool2d(1),
                             nn.Flatten(), nn.Linear(4, 3))  # fmt: skip
@@ -189,7 +189,7 @@ def test_relu_alone_overwrites_its_input_where_the_replaced_one_did():
 
 @pytest.mark.parametrize("blend", ["outputs", "coefficients"])
 @pytest.mark.parametrize("beta", [1.0, 0.6, 0.0])
-def test_bf16_autocast(blend, beta):
+def test_dyrelu_runs_under_bf16_autocast(blend, beta):
     module = activation(blend=blend)
     module.set_beta(beta)
     x = images().bfloat16().requires_grad_()
@@ -206,7 +206,7 @@ def test_bf16_autocast(blend, beta):
 
 
 @given(st.floats(0, 0.98), st.floats(0.001, 1), st.integers(1, 5000))
-def test_beta_falls_from_one_to_zero_between_the_two_moments(start, share, total):
+def test_beta_falls_from_one_to_zero_between_start_and_end(start, share, total):
     end = start + share * (0.99 - start)
     part = DyReLUPhasing(start, end)
     betas = [part.beta(step, total) for step in range(0, total + 1, max(1, total // 211))]
@@ -229,7 +229,7 @@ def test_beta_is_linear_in_between():
 
 
 @pytest.mark.parametrize(
-    "settings, says",
+    "settings, message",
     [
         ({"start": -0.1}, "DyReLUPhasing.start"),
         ({"start": 1.0}, "DyReLUPhasing.start"),
@@ -238,15 +238,15 @@ def test_beta_is_linear_in_between():
         ({"reduction": 0}, "DyReLUPhasing.reduction"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, says):
-    with pytest.raises(UserError, match=says):
+def test_dyrelu_phasing_refuses_settings_out_of_range(settings, message):
+    with pytest.raises(UserError, match=message):
         DyReLUPhasing(**settings)
 
 
 # --- in a network ---------------------------------------------------------------------------------
 
 
-def test_every_relu_is_replaced_and_none_of_it_is_prunable():
+def test_dyrelu_surgery_replaces_every_relu_with_nothing_prunable():
     net = tiny_resnet("bottleneck", (2, 1))
     before = dict(prunable(net))
     relus = {n for n, m in net.named_modules() if isinstance(m, nn.ReLU)}
@@ -264,7 +264,7 @@ def test_every_relu_is_replaced_and_none_of_it_is_prunable():
 
 
 @pytest.mark.parametrize("model, sites, millions", [(ResNet34, 33, 3.18), (ResNet50, 49, 28.4)])
-def test_the_parameters_that_serve_training_only(model, sites, millions):
+def test_dyrelu_has_the_papers_training_only_parameters(model, sites, millions):
     with torch.device("meta"):
         net = model(10)
         DyReLUPhasing(reduction=4).surgery(State(net, (3, 32, 32), 0, 10))
@@ -275,7 +275,7 @@ def test_the_parameters_that_serve_training_only(model, sites, millions):
     assert numel / 1e6 == pytest.approx(millions, abs=0.05)
 
 
-def test_a_relu_of_two_places_is_replaced_at_both():
+def test_dyrelu_surgery_replaces_a_shared_relu_at_both_modules():
     act = nn.ReLU()
     net = nn.Sequential(
         nn.Sequential(nn.Conv2d(3, 4, 1), act), nn.Sequential(nn.Conv2d(4, 4, 1), act),
@@ -285,13 +285,13 @@ def test_a_relu_of_two_places_is_replaced_at_both():
     assert not any(isinstance(m, nn.ReLU) for m in net.modules())
 
 
-def test_a_relu_without_images_is_refused():
+def test_dyrelu_surgery_refuses_relu_on_vectors():
     net = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.ReLU(), nn.Linear(8, 3))
     with pytest.raises(UserError, match="the ReLU at 2 sees"):
         operated(net, [DyReLUPhasing()])
 
 
-def test_surgery_leaves_the_network_and_the_random_numbers_of_others():
+def test_dyrelu_surgery_keeps_weights_and_random_numbers():
     net = tiny_resnet()
     before = {n: t.clone() for n, t in net.state_dict().items()}
     operated(net, [DyReLUPhasing()])
@@ -299,7 +299,7 @@ def test_surgery_leaves_the_network_and_the_random_numbers_of_others():
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
-def test_at_beta_zero_the_network_is_the_plain_one_bit_for_bit():
+def test_network_at_beta_zero_is_the_plain_network():
     plain, net = tiny_resnet(), tiny_resnet()
     method, state = operated(net, [DyReLUPhasing()])
     state.step = state.total_steps // 2
@@ -309,7 +309,7 @@ def test_at_beta_zero_the_network_is_the_plain_one_bit_for_bit():
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["SGD", "Adam", "AdamW"])
 @pytest.mark.parametrize("blend", ["outputs", "coefficients"])
-def test_from_the_end_on_nothing_moves_its_parameters(optimizer, blend):
+def test_dyrelu_parameters_do_not_move_after_the_end(optimizer, blend):
     """Neither a gradient nor decay nor momentum that is left over."""
     parts = [DyReLUPhasing(0.25, 0.5, blend=blend), ERK(0.6), RigL(update_interval=3)]
     method, state = started(tiny_resnet(), parts, 20, optimizer=optimizer)
@@ -326,7 +326,7 @@ def test_from_the_end_on_nothing_moves_its_parameters(optimizer, blend):
         assert all(torch.equal(a, b) for a, b in zip(history[10], history[step], strict=True))
 
 
-def test_after_the_end_a_step_is_that_of_the_plain_network():
+def test_step_after_the_end_is_that_of_the_plain_network():
     """The same weights from there on as a network that never had it."""
     parts = [DyReLUPhasing(0.25, 0.5), ERK(0.6)]
     method, state = started(tiny_resnet(), parts, 20)
@@ -348,7 +348,7 @@ def test_after_the_end_a_step_is_that_of_the_plain_network():
         assert torch.equal(value, theirs[name]), name
 
 
-def test_finishing_leaves_plain_relu_and_the_same_function():
+def test_dyrelu_finish_leaves_plain_relu_and_the_same_function():
     method, state = started(tiny_resnet(), [DyReLUPhasing(), ERK(0.6)], 12)
     go(method, state)
     before = logits(state.model)
@@ -362,7 +362,7 @@ def test_finishing_leaves_plain_relu_and_the_same_function():
 
 
 @pytest.mark.parametrize("at", [2, 7, 9, 12, 19])
-def test_resuming_in_any_phase_is_exact(at):
+def test_dyrelu_resumes_exactly_in_any_phase(at):
     parts = [DyReLUPhasing(0.25, 0.55), ERK(0.6), RigL(update_interval=2)]
     method, state = started(tiny_resnet(), parts, 20)
     files = []
@@ -376,7 +376,7 @@ def test_resuming_in_any_phase_is_exact(at):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_it_trains_in_both_precisions(precision):
+def test_dyrelu_trains_in_both_precisions(precision):
     method, state = started(tiny_resnet("bottleneck"), [DyReLUPhasing(0.2, 0.6), ERK(0.5)], 8)
     before = [p.clone() for m in dyrelus(state.model) for p in m.parameters()]
     go(method, state, precision=precision)

@@ -1,4 +1,4 @@
-"""EAST and every other row of its tables: the parts that the gin files build."""
+"""EAST and the other rows of its tables: the parts that the gin files build."""
 
 import pytest
 from helpers.tiny_runs import go, started, tiny_resnet
@@ -51,7 +51,7 @@ def part(method, kind):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_is_its_list_of_parts(name):
+def test_method_file_has_its_parts(name):
     method = built(name)
     assert method.name == ROWS[name][0]
     assert [type(p) for p in method.parts] == ROWS[name][1]
@@ -63,29 +63,29 @@ def test_a_row_is_its_list_of_parts(name):
 
 @pytest.mark.parametrize("name", [n for n in ROWS if n not in ("dense", "static")])
 @pytest.mark.parametrize("recipe", [n for n in shipped("gin/recipes") if n.startswith("cifar10_")])
-def test_a_row_runs_with_the_papers_recipes(name, recipe):
-    """Its parts find something to do in the recipe's number of steps, or say why not."""
+def test_method_file_passes_check_with_the_papers_recipes(name, recipe):
+    """Every part has an effect in the recipe's number of steps."""
     steps = 250 * 352
     built(name, recipe).check(steps)
 
 
-def test_the_papers_settings():
+def test_east_has_the_papers_settings():
     method = built("east", "cifar10_resnet34", 0.999)
     cycle, phase = part(method, Cyclic), part(method, DyReLUPhasing)
     assert part(method, WeightSharing).owner == 2
     assert (phase.start, phase.end, phase.reduction, phase.blend) == (0.25, 0.495, 4, "outputs")
     assert (cycle.cycles, cycle.until, cycle.shape) == (2, 0.4, "cosine")
-    assert cycle.lowest == pytest.approx(0.997) and cycle.update_interval == 1000
-    assert cycle.mover.update_interval == 4000
+    assert cycle.lowest == pytest.approx(0.997) and cycle.update_schedule.interval == 1000
+    assert cycle.mover.update_schedule.interval == 4000
     assert [cycle.mover.drop_fraction(p) for p in (0.0, 1.0)] == pytest.approx([0.5, 0.005])
     clip = part(method, GradientClip)
     assert (clip.norm, clip.over) == (1.0, "dense")
 
 
-def test_dctps_has_its_own():
+def test_dctps_rigl_has_its_own_settings():
     method = built("dctps_rigl", "cifar10_dct")
     mover = part(method, RigL)
-    assert (mover.update_interval, mover.update_until) == (100, 0.75)
+    assert (mover.update_schedule.interval, mover.update_schedule.until) == (100, 0.75)
     assert [mover.drop_fraction(p) for p in (0, 0.75, 1)] == pytest.approx([0.3, 0, 0])
 
 
@@ -94,7 +94,7 @@ def test_baselines_do_not_clip():
         assert not any(isinstance(p, GradientClip) for p in built(name).parts)
 
 
-def test_a_trick_alone_differs_from_rigl_with_clipping_by_that_trick():
+def test_single_trick_differs_from_rigl_with_clipping_by_one_part():
     alone = {"rigl_ws": WeightSharing, "rigl_dyrelu": DyReLUPhasing}
     for name, trick in alone.items():
         assert set(ROWS[name][1]) - set(ROWS["rigl_clip"][1]) == {trick}
@@ -102,7 +102,7 @@ def test_a_trick_alone_differs_from_rigl_with_clipping_by_that_trick():
 
 
 @pytest.mark.parametrize("name", ["east", "set_east"])
-def test_clipping_can_be_left_out_and_changed(name):
+def test_east_clipping_can_be_omitted_and_changed(name):
     assert not any(
         isinstance(p, GradientClip) for p in built(name, sets=("EAST.clip = None",)).parts
     )
@@ -113,17 +113,17 @@ def test_clipping_can_be_left_out_and_changed(name):
 @pytest.mark.parametrize(
     "wrong", ["GradientClip.over = 'some'", "DyReLUPhasing.blend = 'x'", "Cyclic.shape = 'square'"]
 )
-def test_a_choice_that_does_not_exist_is_refused(wrong):
+def test_east_refuses_unknown_choices(wrong):
     with pytest.raises(UserError, match=wrong.split(" ")[0].replace(".", r"\.")):
         built("east", sets=(wrong,))
 
 
-def test_one_sparsity_reaches_every_part():
+def test_east_sparsity_reaches_every_part():
     method = built("east", sparsity=0.97)
     assert {part(method, ERK).sparsity, part(method, Cyclic).sparsity, method.sparsity} == {0.97}
 
 
-def test_it_is_a_method_of_its_parts():
+def test_east_is_a_method_of_its_parts():
     assert lookup("EAST") is EAST and issubclass(EAST, Method)
     sharing, activation, budget = WeightSharing(2), DyReLUPhasing(), ERK(0.8)
     topology = Cyclic(RigL(update_interval=2), 0.8, lowest=0.6)
@@ -133,13 +133,13 @@ def test_it_is_a_method_of_its_parts():
     assert method.final_structure_step(1000) == 495  # DyReLU ends after the cycles
 
 
-def test_an_offset_in_place_of_a_trick_is_refused():
+def test_east_refuses_a_dense_offset():
     with pytest.raises(UserError, match="prevent conflicts"):
         Method("X", [DCTpS(), *built("east").parts])
 
 
 @pytest.mark.parametrize("name", ["east", "set_east", "east_no_cycle"])
-def test_it_ends_sparse_plain_and_shared(name):
+def test_east_ends_sparse_plain_and_shared(name):
     steps = 40
     method = built(name, sparsity=0.9, sets=())
     method, state = started(tiny_resnet(depths=(1, 4)), method.parts, steps)

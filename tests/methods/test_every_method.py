@@ -1,6 +1,6 @@
 """Every shipped method on real digits at 90 %, and at 99.99 %, where a layer may keep one weight.
 
-What methods promise at 90 % on generated images is the conformance suite's to hold them to.
+The conformance suite tests the methods at 90 % on generated images.
 """
 
 import io
@@ -12,7 +12,16 @@ import torch
 
 from dstbench.config.choices import Choices
 from dstbench.config.shipped_files import shipped
-from dstbench.conformance.trial import BATCH, EPOCHS, INTERVAL, advance, begun, nothing, parts_of
+from dstbench.conformance.trial import (
+    BATCH,
+    EPOCHS,
+    INTERVAL,
+    advance,
+    initial_state,
+    interval_bindings,
+    no_op,
+    parts_of,
+)
 from dstbench.methods.cyclic import Cyclic
 from dstbench.sparsity import live_total
 from dstbench.training.configure import assemble
@@ -26,18 +35,14 @@ WIDTH = 20  # ResNet-20 has 422,440 prunable weights then: 42 live ones for its 
 def intervals(file, recipe, interval):
     """Bindings that let masks move within a short run, for parts that count optimizer steps."""
     run, _ = assemble(Choices((file,), recipe), "fp32")
-    return tuple(
-        f"{type(part).__name__}.update_interval = {interval}"
-        for part in parts_of(run.method)
-        if getattr(part, "update_interval", None) is not None
-    )
+    return interval_bindings(run.method, interval)
 
 
 # --- 90 % on digits -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_digits_at_ninety_percent(method, call, tmp_path):
+def test_method_trains_on_digits_at_ninety_percent(method, call, tmp_path):
     bindings = ("ResNet20.width = 4", "Run.epochs = 3", *intervals(METHODS[method], "digits", 8))
     code, _, err = call(
         "run", METHODS[method], *(word for binding in bindings for word in ("--set", binding)),
@@ -82,7 +87,7 @@ def checkpoint(state):
 
 
 class Budget:
-    """Holds a run to its live weights after every step: s_max, or where its cycle stands."""
+    """Checks the live weights of a run after every step: those of s_max, or of its cycle."""
 
     def __init__(self, run, state):
         self.cycle = next((part for part in parts_of(run.method) if isinstance(part, Cyclic)), None)
@@ -99,9 +104,9 @@ class Budget:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_extreme_run_keeps_its_budget_and_resumes_in_its_middle(method, recipe):
+def test_method_keeps_its_budget_and_resumes_at_extreme_sparsity(method, recipe):
     run = extreme(method, recipe)
-    batches, state = begun(run)
+    batches, state = initial_state(run)
     budget, saved = Budget(run, state), []
     middle = state.total_steps // 2 - 1  # and in the middle of an epoch
 
@@ -116,10 +121,10 @@ def test_an_extreme_run_keeps_its_budget_and_resumes_in_its_middle(method, recip
     assert (budget.most > budget.asked) == bool(budget.cycle)
 
     again = extreme(method, recipe)
-    batches, other = begun(again)
-    other.load_state_dict(saved[0], again.optimizer)
+    batches, other = initial_state(again)
+    other.load_state_dict(saved[0], again.optimizer.build)
     assert other.step == middle
-    advance(again, batches, other, other.total_steps, nothing)
+    advance(again, batches, other, other.total_steps, no_op)
     run.method.finish(state)
     again.method.finish(other)
     assert state.masks.total() == other.masks.total() == budget.asked

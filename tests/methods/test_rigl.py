@@ -1,4 +1,4 @@
-"""RigL: drops by magnitude, grows where the dense gradient of the step just made is largest."""
+"""RigL: drops smallest magnitudes, grows largest dense gradients of the step."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from dstbench.methods.rigl import RigL
 from dstbench.optim.settings import SGD, Adam, TorchOptimizer
 
 
-def test_it_is_registered():
+def test_rigl_is_registered():
     assert lookup("RigL") is RigL and RigL.moves_masks
 
 
@@ -24,7 +24,7 @@ def test_it_is_registered():
         ([0, 7, 0, 0, 1, -9, 2, 3], {0, 3, 1, 5}),  # the dropped ones do
     ],
 )
-def test_it_grows_the_largest_gradients_among_the_free(eight, gradient, live):
+def test_rigl_grows_largest_gradients_among_free_weights(eight, gradient, live):
     state = eight([5, -1, 3, -4, 0, 0, 0, 0], live=range(4))
     state.model.weight.grad = torch.tensor([gradient], dtype=torch.float32)
     RigL(updates_per_run=2).update(state, 0.5)
@@ -32,7 +32,7 @@ def test_it_grows_the_largest_gradients_among_the_free(eight, gradient, live):
 
 
 @pytest.mark.parametrize("gradient", [None, 0.0, torch.nan])
-def test_without_a_signal_it_grows_by_chance_among_the_free(eight, gradient):
+def test_rigl_grows_at_random_without_gradients(eight, gradient):
     """In a cut network every gradient is zero."""
     grown = set()
     for seed in range(60):
@@ -47,7 +47,7 @@ def test_without_a_signal_it_grows_by_chance_among_the_free(eight, gradient):
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.1), Adam(0.01), TorchOptimizer("AdamW", 0.01)])
-def test_in_training_it_sees_the_gradient_of_the_whole_tensor_before_the_step(small_net, optimizer):
+def test_rigl_uses_the_dense_gradient_of_the_step(small_net, optimizer):
     state = State(small_net(), (3, 8, 8), 0, 40)
     ERK(0.9).init_masks(state)
     state.optimizer = optimizer.build(state.model, state.masks)
@@ -67,7 +67,7 @@ def test_in_training_it_sees_the_gradient_of_the_whole_tensor_before_the_step(sm
         assert not weights[list(grown)].any()
 
 
-def test_a_gradient_in_another_memory_layout_is_read_right():
+def test_rigl_reads_gradients_in_any_memory_layout():
     """The optimizers read it right as well; growth must not land elsewhere."""
     model = nn.Conv2d(4, 4, 3, bias=False).to(memory_format=torch.channels_last)
     state = State(model, (4, 8, 8), 0, 10)

@@ -1,4 +1,4 @@
-"""SET: drops by magnitude, grows by chance alone."""
+"""SET: drops smallest magnitudes, grows at random."""
 
 from collections import Counter
 
@@ -9,11 +9,11 @@ from dstbench.config.registry import lookup
 from dstbench.methods.set import SET
 
 
-def test_it_is_registered():
+def test_set_is_registered():
     assert lookup("SET") is SET and SET.moves_masks
 
 
-def test_it_drops_the_smallest_magnitudes_whatever_their_sign(eight):
+def test_set_drops_smallest_magnitudes_of_both_signs(eight):
     for seed in range(20):
         state = eight([5, -1, 3, -4, 0, 0, 0, 0], live=range(4), seed=seed)
         SET(updates_per_run=2).update(state, 0.5)
@@ -21,7 +21,7 @@ def test_it_drops_the_smallest_magnitudes_whatever_their_sign(eight):
         assert {0, 3} <= live and len(live) == 4
 
 
-def test_every_free_position_is_as_likely_to_grow_the_dropped_ones_too(eight):
+def test_set_grows_free_weights_uniformly(eight):
     grown = Counter()
     for seed in range(1200):
         state = eight([5, 1, 4, 3, 0, 0, 0, 0], live=range(4), seed=seed)
@@ -31,7 +31,7 @@ def test_every_free_position_is_as_likely_to_grow_the_dropped_ones_too(eight):
     assert chisquare(list(grown.values())).pvalue > 1e-6
 
 
-def test_gradients_do_not_matter(eight):
+def test_set_ignores_gradients(eight):
     def live(gradient):
         state = eight([5, 1, 4, 3, 0, 0, 0, 0], live=range(4), seed=1)
         state.model.weight.grad = gradient

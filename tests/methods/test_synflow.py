@@ -1,4 +1,4 @@
-"""SynFlow: its scores by the paper's conservation laws, its masks by a slow reference.
+"""SynFlow: scores compared with the paper's conservation laws, masks with a slow reference.
 
 The reference multiplies weights and masks in the forward pass and sorts every score of every
 layer, as the published code does, in float64.
@@ -92,7 +92,7 @@ widths = st.lists(st.integers(1, 6), min_size=3, max_size=6)
 
 
 @given(widths, st.booleans(), st.integers(0, 99))
-def test_every_layer_of_a_chain_carries_the_whole_flow(widths, bias, seed):
+def test_flow_is_conserved_by_every_layer_of_a_chain(widths, bias, seed):
     """Weights sum to R in every layer; with a bias behind them, to R − Σ|b|."""
     model = chain(widths, bias, seed)
     flow = Flow(model, (1, 1, widths[0]))
@@ -105,7 +105,7 @@ def test_every_layer_of_a_chain_carries_the_whole_flow(widths, bias, seed):
 
 
 @given(widths, st.integers(0, 99))
-def test_what_flows_into_a_hidden_unit_flows_out(widths, seed):
+def test_flow_is_conserved_by_every_hidden_unit(widths, seed):
     model = chain(widths, seed=seed)
     scores = by_tensor(Flow(model, (1, 1, widths[0])))
     shaped = [s.view(w.shape) for s, w in zip(scores, weights_of(model), strict=True)]
@@ -114,7 +114,7 @@ def test_what_flows_into_a_hidden_unit_flows_out(widths, seed):
 
 
 @given(widths, st.integers(0, 99), st.floats(0.05, 1))
-def test_the_pruned_score_nothing_and_a_path_survives(widths, seed, share):
+def test_pruned_weights_score_zero_and_a_path_survives(widths, seed, share):
     """While a round prunes less score than a layer carries, some path is left."""
     model = chain(widths, seed=seed)
     flow = Flow(model, (1, 1, widths[0]))
@@ -149,7 +149,7 @@ def test_scores_are_finite_where_float32_overflows():
     assert min(state.masks.counts().values()) >= 1
 
 
-def test_a_shared_tensor_is_scored_once_with_all_its_uses():
+def test_shared_tensor_is_scored_once_with_all_its_uses():
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()
@@ -170,7 +170,7 @@ def test_a_shared_tensor_is_scored_once_with_all_its_uses():
 
 
 @pytest.mark.parametrize("sparsity, rounds", [(0.5, 1), (0.9, 10), (0.97, 100)])
-def test_masks_are_those_of_the_slow_reference(small_net, sparsity, rounds):
+def test_synflow_masks_match_the_reference(small_net, sparsity, rounds):
     model = small_net()
     expected = reference_masks(model, (3, 8, 8), sparsity, rounds)
     state = masked(model, (3, 8, 8), sparsity, rounds)
@@ -179,19 +179,19 @@ def test_masks_are_those_of_the_slow_reference(small_net, sparsity, rounds):
 
 
 @given(st.floats(0, 0.9), st.integers(8, 16))
-def test_the_count_is_exact(small_net, sparsity, rounds):
+def test_synflow_live_count_is_exact(small_net, sparsity, rounds):
     state = masked(small_net(), (3, 8, 8), sparsity, rounds)
     assert state.masks.total() == live_total(sparsity, state.dense_numel)
     assert sum(int(m.sum()) for m in state.masks.values()) == state.masks.total()
 
 
-def test_the_count_is_exact_on_a_residual_network():
+def test_synflow_live_count_is_exact_on_a_residual_network():
     state = masked(ResNet20(10, width=4), (3, 16, 16), 0.99, 30)
     assert state.masks.total() == live_total(0.99, state.dense_numel)
 
 
 @given(st.integers(1, 10**7), st.floats(1e-6, 1), st.integers(1, 100))
-def test_rounds_fall_exponentially_to_the_target(total, density, rounds):
+def test_kept_per_round_falls_exponentially_to_the_target(total, density, rounds):
     target = max(1, round(density * total))
     kept = kept_per_round(target, total, rounds)
     assert len(kept) == rounds and kept[-1] == target
@@ -201,7 +201,7 @@ def test_rounds_fall_exponentially_to_the_target(total, density, rounds):
         assert exact - 1e-6 <= count <= exact + 1 + 1e-6  # N − ⌊(1 − ρ)·N⌋ = ⌈ρ·N⌉
 
 
-def test_masks_are_nested_and_as_large_as_said(small_net, monkeypatch):
+def test_synflow_masks_are_nested_with_the_counts_of_each_round(small_net, monkeypatch):
     rounds = []
     prune_ = Flow.prune_
 
@@ -220,7 +220,7 @@ def test_masks_are_nested_and_as_large_as_said(small_net, monkeypatch):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_scoring_leaves_everything_else_as_it_was(small_net, training):
+def test_synflow_does_not_change_the_network(small_net, training):
     model = small_net()
     for i in range(2):  # batch norm has seen something, gradients are there
         model(torch.randn(4, 3, 8, 8) + i).sum().backward()
@@ -239,7 +239,7 @@ def test_scoring_leaves_everything_else_as_it_was(small_net, training):
 
 
 @given(st.integers(0, 99))
-def test_signs_do_not_matter(small_net, seed):
+def test_synflow_ignores_signs(small_net, seed):
     plain, flipped = small_net(), small_net()
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -249,7 +249,7 @@ def test_signs_do_not_matter(small_net, seed):
     assert all(torch.equal(one.masks[n], other.masks[n]) for n in one.masks)
 
 
-def test_neither_chance_nor_layout_matters(small_net):
+def test_synflow_ignores_seed_and_memory_layout(small_net):
     plain = masked(small_net(), (3, 8, 8), 0.9, seed=0)
     torch.manual_seed(99)
     seeded = masked(small_net(), (3, 8, 8), 0.9, seed=1)
@@ -260,13 +260,13 @@ def test_neither_chance_nor_layout_matters(small_net):
 
 
 class Copying(nn.Linear):
-    """Its weight's gradient lies row by row in memory, whatever the weight does."""
+    """The gradient of its weight is contiguous in every memory layout of the weight."""
 
     def forward(self, x):
         return nn.functional.linear(x, self.weight.contiguous())
 
 
-def test_weights_may_lie_in_memory_as_they_like():
+def test_synflow_accepts_any_memory_layout():
     plain, turned = chain([6, 5, 4]), chain([6, 5, 4])
     for i in (1, 3):
         layer = Copying(turned[i].in_features, turned[i].out_features, bias=False)
@@ -276,7 +276,7 @@ def test_weights_may_lie_in_memory_as_they_like():
     assert all(torch.equal(one.masks[n], other.masks[n]) for n in one.masks)
 
 
-def test_frozen_tensors_are_scored_like_all_others(small_net):
+def test_synflow_scores_frozen_tensors(small_net):
     model = small_net()
     model[3].weight.requires_grad_(False)
     expected = masked(small_net(), (3, 8, 8), 0.9)
@@ -285,7 +285,7 @@ def test_frozen_tensors_are_scored_like_all_others(small_net):
     assert not model[3].weight.requires_grad
 
 
-def test_a_model_with_a_boolean_buffer(small_net):
+def test_synflow_accepts_boolean_buffers(small_net):
     model = small_net()
     model.register_buffer("window", torch.tensor([True, False]))
     expected = masked(small_net(), (3, 8, 8), 0.9)
@@ -318,7 +318,7 @@ def vision_transformer():
 
 
 @pytest.mark.parametrize("make", [zero_weights, infinite_weights, vision_transformer])
-def test_a_model_whose_scores_rank_nothing(make):
+def test_synflow_refuses_scores_that_vanish_or_are_not_finite(make):
     model, shape = make()
     with pytest.raises(UserError, match="scores"):
         masked(model, shape, 0.5)
@@ -326,7 +326,7 @@ def test_a_model_whose_scores_rank_nothing(make):
 
 @pytest.mark.parametrize("last", [nn.LayerNorm(10), nn.Softmax(1)], ids=["LayerNorm", "Softmax"])
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_model_whose_scores_are_rounding_noise(last, bias):
+def test_synflow_refuses_scores_that_are_rounding_noise(last, bias):
     """The sum of these outputs is constant, so that no weight has any flow to be ranked by."""
     for seed in range(10):
         model = chain([4, 16, 10], bias, seed).append(copy.deepcopy(last))
@@ -335,25 +335,25 @@ def test_a_model_whose_scores_are_rounding_noise(last, bias):
 
 
 @pytest.mark.parametrize("sparsity", [1.0, -0.1, 99.9])
-def test_a_sparsity_out_of_range(sparsity):
+def test_synflow_refuses_sparsity_out_of_range(sparsity):
     with pytest.raises(UserError) as error:
         SynFlow(sparsity)
     assert error.value.binding == "SynFlow.sparsity"
 
 
-def test_rounds_out_of_range():
+def test_synflow_refuses_rounds_out_of_range():
     with pytest.raises(UserError) as error:
         SynFlow(0.5, 0)
     assert error.value.binding == "SynFlow.rounds"
 
 
-def test_a_sparsity_that_leaves_nothing():
+def test_synflow_refuses_sparsity_that_keeps_nothing():
     with pytest.raises(UserError) as error:
         masked(chain([4, 4, 2]), (1, 1, 4), 0.99)
     assert error.value.binding == "SynFlow.sparsity"
 
 
-def test_a_total_that_a_sharing_network_cannot_hold():
+def test_synflow_refuses_total_that_shared_tensors_cannot_hold():
     """A part's surgery shares tensors: fewer are stored than the original network had."""
     state = State(chain([4, 4, 2]), (1, 1, 4), 0, 100)
     state.dense_numel *= 2
@@ -363,7 +363,7 @@ def test_a_total_that_a_sharing_network_cannot_hold():
 
 
 @pytest.mark.parametrize("sparsity, rounds", [(0.97, 100), (0.97, 2)])
-def test_a_network_that_pruning_cuts_is_not_blamed_on_the_model(sparsity, rounds):
+def test_synflow_accepts_a_network_that_pruning_cuts(sparsity, rounds):
     """Two weights carry no flow through five layers; the model is as good as any."""
     try:
         state = masked(chain([4] * 6), (1, 1, 4), sparsity, rounds)

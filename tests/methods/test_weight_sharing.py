@@ -1,4 +1,4 @@
-"""Weight sharing: one tensor for a stage's later blocks, a scale for each use of it."""
+"""Weight sharing: one tensor for the later blocks of a stage, one scale for each use."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def shared(model):
     return {n: m for n, m in model.named_modules() if isinstance(m, SharedConv2d)}
 
 
-def test_it_is_registered():
+def test_weight_sharing_is_registered():
     assert lookup("WeightSharing") is WeightSharing and not WeightSharing.moves_masks
 
 
@@ -67,7 +67,7 @@ def test_blocks_after_the_owner_use_its_convolutions(block, convolutions, owner)
     "model, scales, left",
     [(ResNet34, 16, {2: 11_164_352}), (ResNet50, 24, {2: 13_928_128})],
 )
-def test_the_papers_networks(model, scales, left):
+def test_shared_resnets_have_the_papers_weights(model, scales, left):
     with torch.device("meta"):
         net = model(10)
     WeightSharing(2).surgery(State(net, (3, 32, 32), 0, 10))
@@ -77,7 +77,7 @@ def test_the_papers_networks(model, scales, left):
     assert sum(stored.values()) + net.classifier.weight.numel() == left[2]
 
 
-def test_the_paper_pins_the_owner():
+def test_only_owner_two_gives_the_papers_weights():
     """R = 3 gives 19.8 M stored weights on ResNet-50, not the 13.9 M of Table 2."""
     with torch.device("meta"):
         net = ResNet50(10)
@@ -87,14 +87,14 @@ def test_the_paper_pins_the_owner():
 
 
 @pytest.mark.parametrize("owner", [3, 4, 9])
-def test_an_owner_at_the_end_of_the_stage_shares_nothing(owner):
+def test_owner_at_the_end_of_the_stage_shares_nothing(owner):
     net, plain = tiny_resnet(depths=(2, 3)), tiny_resnet(depths=(2, 3))
     operated(net, [WeightSharing(owner)])
     assert not shared(net)
     assert torch.equal(logits(net), logits(plain))
 
 
-def test_a_scale_of_one_is_the_copied_weight():
+def test_shared_conv_with_scale_one_is_the_copied_weight():
     net, twin = tiny_resnet(depths=(1, 4)), tiny_resnet(depths=(1, 4))
     operated(net, [WeightSharing(2)])
     for conv in shared(net).values():
@@ -106,7 +106,7 @@ def test_a_scale_of_one_is_the_copied_weight():
     assert torch.equal(logits(net), logits(twin))
 
 
-def test_a_use_is_its_scale_times_the_convolution():
+def test_shared_conv_is_its_scale_times_the_convolution():
     net = tiny_resnet(depths=(3,))
     operated(net, [WeightSharing(2)])
     conv = net.stages[0][2].conv1
@@ -115,7 +115,7 @@ def test_a_use_is_its_scale_times_the_convolution():
     torch.testing.assert_close(conv(x), expected)
 
 
-def test_scales_are_drawn_from_the_run_between_zero_and_one():
+def test_scales_are_drawn_between_zero_and_one_from_the_runs_seed():
     def drawn(seed):
         net = tiny_resnet(depths=(4, 4, 4))
         operated(net, [WeightSharing(2)], seed=seed)
@@ -126,7 +126,7 @@ def test_scales_are_drawn_from_the_run_between_zero_and_one():
     assert len(drawn(0).unique()) == 12
 
 
-def test_scales_are_trained_and_the_tensor_by_all_its_uses():
+def test_scales_and_shared_tensor_are_trained_by_all_uses():
     method, state = started(tiny_resnet(depths=(4,)), [WeightSharing(2), ERK(0.7)])
     before = {n: c.scale.item() for n, c in shared(state.model).items()}
     go(method, state, until=3)
@@ -137,7 +137,7 @@ def test_scales_are_trained_and_the_tensor_by_all_its_uses():
 
 
 @pytest.mark.parametrize("owner", [1, 0, -1])
-def test_the_first_block_cannot_own(owner):
+def test_weight_sharing_refuses_the_first_block_as_owner(owner):
     with pytest.raises(UserError, match=f"WeightSharing.owner = {owner}: must be at least 2"):
         WeightSharing(owner)
 
@@ -171,7 +171,7 @@ def staged(*blocks):
     ],
     ids=["width", "groups", "stride", "dilation", "padding", "padding mode"],
 )
-def test_a_convolution_of_another_kind_is_refused_by_name(third):
+def test_weight_sharing_refuses_convolutions_of_another_kind(third):
     net = staged(Growing(3, 4), Growing(4, 4), third)
     with pytest.raises(UserError) as refused:
         operated(net, [WeightSharing(2)])
@@ -179,14 +179,14 @@ def test_a_convolution_of_another_kind_is_refused_by_name(third):
     assert refused.value.binding == "WeightSharing.owner"
 
 
-def test_a_block_with_another_convolution_is_refused():
+def test_weight_sharing_refuses_blocks_with_another_convolution():
     third = Growing(4, 4)
     third.extra = nn.Conv2d(4, 4, 1, bias=False)
     with pytest.raises(UserError, match=r"0\.2\.extra"):
         operated(staged(Growing(3, 4), Growing(4, 4), third), [WeightSharing(2)])
 
 
-def test_a_follower_keeps_its_own_bias():
+def test_shared_conv_keeps_its_own_bias():
     """Only the weights are shared."""
     net = staged(*(Growing(i, 4, bias=True) for i in (3, 4, 4)))
     bias = net[0][2].conv.bias
@@ -199,12 +199,12 @@ def test_a_follower_keeps_its_own_bias():
     torch.testing.assert_close(conv(x), expected)
 
 
-def test_a_model_without_stages_is_refused(small_net):
+def test_weight_sharing_refuses_models_without_stages(small_net):
     with pytest.raises(UserError, match="finds no stage in this model"):
         operated(small_net(), [WeightSharing(2)])
 
 
-def test_costs_and_paths_see_every_use():
+def test_cost_and_live_paths_count_every_use():
     net = tiny_resnet(depths=(4,))
     dense = cost(net, State(net, IMAGE, 0, 1).masks, IMAGE)
     _, state = started(net, [WeightSharing(2), ERK(0.6)])
@@ -219,7 +219,7 @@ def test_costs_and_paths_see_every_use():
     assert paths.reason is None and 0 < paths.fraction <= 1
 
 
-def test_resuming_is_exact_and_the_tensor_is_one_again():
+def test_weight_sharing_resumes_exactly_with_one_tensor():
     parts = [WeightSharing(2), ERK(0.7), RigL(update_interval=2)]
     method, state = started(tiny_resnet(depths=(1, 4)), parts, 12)
     files = []
@@ -232,7 +232,7 @@ def test_resuming_is_exact_and_the_tensor_is_one_again():
         assert torch.equal(value, other.model.state_dict()[name])
 
 
-def test_bf16_autocast_trains_it():
+def test_weight_sharing_trains_under_bf16_autocast():
     method, state = started(tiny_resnet(depths=(3,)), [WeightSharing(2), ERK(0.5)])
     go(method, state, until=3, precision="bf16")
     assert all(p.isfinite().all() and p.dtype == torch.float32 for p in state.model.parameters())

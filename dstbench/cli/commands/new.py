@@ -1,4 +1,4 @@
-"""`dstbench new`: the three files of a method of one's own, ready to run."""
+"""`dstbench new`: writes the three files of a new method, ready to run."""
 
 import argparse
 import keyword
@@ -10,29 +10,26 @@ from dstbench.config.registry import GROUPS
 from dstbench.errors import UserError
 from dstbench.utils.files import write_atomic
 
-LONGEST = 80  # characters of a name, so that file names are not too long
+LONGEST = 80  # characters of a class name; limits the file names
 
-CLASS = '''"""{name}: what it does, in a sentence. Source: paper, section, equation."""
+CLASS = '''"""{name}: what it does, in one sentence. Source: paper, section, equation."""
 
 from torch import Tensor
 
-from dstbench.core.drop_grow import DropGrow
-from dstbench.core.masks import gradient_of
-from dstbench.core.state import State
-from dstbench.config.registry import register
+from dstbench import DropGrow, State, gradient_of, register
 
 
 @register("parts")
 class {name}(DropGrow):
-    """Drops the smallest magnitudes and grows where ..."""
+    """Drops the smallest magnitudes and grows the weights with the largest ..."""
 
     def grow_score(self, state: State, name: str) -> Tensor | None:
-        """Score of every position of one tensor, (numel,), non-negative; the highest grow."""
+        """Return the growth score of every weight of one tensor, (numel,), zero or more."""
         gradient = gradient_of(state.masks.parameters[name])
         return None if gradient is None else gradient.abs()
 '''
 
-GIN = """# {name}: what it does, in a sentence. Source of every number beside it.
+GIN = """# {name}: what it does, in one sentence. Source of every number beside it.
 # Parts: ERK chooses the first masks, {name} moves them.
 
 Run.method = @Method()
@@ -41,13 +38,13 @@ Method.parts = [@ERK(), @{name}()]
 
 ERK.sparsity = %sparsity  # fraction removed
 
-{name}.drop_fraction = @Cosine()  # share of a layer's live weights, from start to end of the run
+{name}.drop_fraction = @Cosine()  # α, fraction of a layer's live weights, from start to end
 Cosine.start = 0.3
 Cosine.end = 0.0
-{name}.updates_per_run = 40
+{name}.updates_per_run = 40       # evenly spaced mask updates
 """
 
-TEST = '''"""{name} keeps what every method of the suite must keep."""
+TEST = '''"""{name} passes the conformance suite."""
 
 from pathlib import Path
 
@@ -58,7 +55,7 @@ from dstbench.conformance.suite import run_checks
 HERE = Path(__file__).parent
 
 
-def test_conforms():
+def test_{stem}_conforms():
     results = list(run_checks(str(HERE / "{stem}.gin"), (HERE / "{stem}.py",)))
     failed = [f"{{r.name}}: {{r.detail}}" for r in results if not r.passed]
     if failed:
@@ -70,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
     name: str = args.name
     taken = {entry.name for group in GROUPS for entry in catalog.classes(group, [])}
     if name in taken | {"Part", "DropGrow", "Budget", "State", "Tensor"}:
-        raise UserError(f"{name} is a class of the suite already. Choose another name.")
+        raise UserError(f"{name} is the name of a class of dstbench. Choose another name.")
     if (
         not name.isascii()
         or not name.isidentifier()
@@ -79,17 +76,17 @@ def main(args: argparse.Namespace) -> int:
         or len(name) > LONGEST
     ):
         raise UserError(
-            f"{name!r} cannot name a class: letters, digits and underscores, with a capital first, "
-            f"{LONGEST} at the most, such as MyMethod."
+            f"{name!r} cannot name a class: use letters, digits and underscores, a capital letter "
+            f"first, at most {LONGEST} characters, such as MyMethod."
         )
     stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     folder: Path = args.into
     if not folder.is_dir():
-        raise UserError(f"--into {folder}: no such folder.")
+        raise UserError(f"--into {folder}: no such folder. Create it first.")
     files = {f"{stem}.py": CLASS, f"{stem}.gin": GIN, f"test_{stem}.py": TEST}
     for file in files:
         if (folder / file).exists():
-            raise UserError(f"{folder / file} exists already. Choose another name or folder.")
+            raise UserError(f"{folder / file} already exists. Choose another name or folder.")
     _write_all({folder / file: text.format(name=name, stem=stem) for file, text in files.items()})
     gin, plugin = folder / f"{stem}.gin", folder / f"{stem}.py"
     print(
@@ -101,7 +98,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _write_all(texts: dict[Path, str]) -> None:
-    """Write all the files or, where one cannot be written, none."""
+    """Write all files, or none if one of them cannot be written."""
     try:
         for path, text in texts.items():
             write_atomic(path, text.encode())

@@ -1,7 +1,7 @@
-"""Optimizers: torch's own rules on live weights, and nothing at all on dead ones.
+"""Optimizers: torch's rules on live weights; dead weights and their state stay zero.
 
-LiveSGD and LiveAdam are held against torch's fused optimizers with masked gradients. SGD agrees
-with them bit for bit; Adam, whose terms are ordered differently, up to rounding.
+LiveSGD and LiveAdam are compared with torch's fused optimizers on masked gradients. SGD agrees bit
+for bit; Adam, whose terms are ordered differently, up to rounding.
 """
 
 import copy
@@ -18,9 +18,9 @@ from dstbench.core.budgets import ERK
 from dstbench.core.masks import flat
 from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.optim.live import LiveOptimizer
 from dstbench.optim.masked import MaskedOptimizer
 from dstbench.optim.settings import SGD, Adam, TorchOptimizer
+from dstbench.optim.sgd_adam import LiveOptimizer
 
 STEPS = 6
 SETTINGS = {
@@ -99,7 +99,7 @@ def dead_state_is_zero(state):
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", SETTINGS)
-def test_live_steps_are_torch_steps_with_masked_gradients(small_net, name, dtype, layout):
+def test_live_step_matches_torch_with_masked_gradients(small_net, name, dtype, layout):
     state = masked_state(small_net(0, layout, dtype), SETTINGS[name])
     twin = copy.deepcopy(state.model)
     parameters = dict(twin.named_parameters())
@@ -131,7 +131,7 @@ def test_live_steps_are_torch_steps_with_masked_gradients(small_net, name, dtype
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_dense_network_is_left_to_torch(small_net, name):
+def test_dense_network_is_stepped_by_torch(small_net, name):
     model = small_net()
     twin = copy.deepcopy(model)
     optimizer = SETTINGS[name].build(model, State(model, (3, 8, 8), 0, 100).masks)
@@ -145,7 +145,7 @@ def test_a_dense_network_is_left_to_torch(small_net, name):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_masks_with_everything_live_are_a_dense_network(small_net, name):
+def test_masks_with_every_weight_live_match_torch(small_net, name):
     state = masked_state(small_net(dtype=torch.float64), SETTINGS[name], sparsity=0.0)
     twin = copy.deepcopy(state.model)
     reference = torch_twin(SETTINGS[name], twin.parameters())
@@ -159,7 +159,7 @@ def test_masks_with_everything_live_are_a_dense_network(small_net, name):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_frozen_tensor_stays(small_net, name):
+def test_frozen_tensor_is_not_stepped(small_net, name):
     """Like in torch.optim: without a gradient there is no step, weight decay included."""
     model = small_net()
     model[3].weight.requires_grad_(False)
@@ -171,7 +171,7 @@ def test_a_frozen_tensor_stays(small_net, name):
     assert torch.equal(model[3].weight, before)
 
 
-def test_a_shared_tensor_steps_once():
+def test_shared_tensor_is_stepped_once():
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()
@@ -193,7 +193,7 @@ def test_a_shared_tensor_steps_once():
 
 
 @pytest.mark.parametrize("name", ANY_TORCH)
-def test_any_torch_optimizer_leaves_dead_weights_and_state_at_zero(small_net, name):
+def test_torch_optimizer_keeps_dead_weights_and_state_at_zero(small_net, name):
     state = masked_state(small_net(), TorchOptimizer(name, 0.01, ANY_TORCH[name]))
     moves = torch.Generator().manual_seed(0)
     before = [p.detach().clone() for p in state.model.parameters()]
@@ -211,7 +211,7 @@ def test_any_torch_optimizer_leaves_dead_weights_and_state_at_zero(small_net, na
 
 
 @pytest.mark.parametrize("optimizer", [*SETTINGS.values(), TorchOptimizer("AdamW", 0.1)])
-def test_dense_gradients_are_read_and_not_changed(small_net, optimizer):
+def test_step_does_not_change_dense_gradients(small_net, optimizer):
     """The growth score looks at them after the step."""
     state = masked_state(small_net(), optimizer)
     backward(state.model, 0)
@@ -221,7 +221,7 @@ def test_dense_gradients_are_read_and_not_changed(small_net, optimizer):
 
 
 @pytest.mark.parametrize("optimizer", [*SETTINGS.values(), TorchOptimizer("AdamW", 0.1)])
-def test_zero_grad_forgets_every_gradient(small_net, optimizer):
+def test_zero_grad_clears_every_gradient(small_net, optimizer):
     state = masked_state(small_net(), optimizer)
     backward(state.model, 0)
     state.optimizer.zero_grad()
@@ -229,7 +229,7 @@ def test_zero_grad_forgets_every_gradient(small_net, optimizer):
 
 
 @pytest.mark.parametrize("optimizer", [*SETTINGS.values(), TorchOptimizer("AdamW", 0.1)])
-def test_dead_weights_are_zero_whatever_the_gradients_are(eight, optimizer):
+def test_dead_weights_are_zero_for_any_gradient(eight, optimizer):
     state = eight(live=[1, 2])
     state.optimizer = optimizer.build(state.model, state.masks)
     state.model.weight.grad = torch.tensor([[torch.nan, 1, 1, torch.inf, -torch.inf, 0, 1, 1e38]])
@@ -238,7 +238,7 @@ def test_dead_weights_are_zero_whatever_the_gradients_are(eight, optimizer):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_tensor_that_got_no_gradient_rests(small_net, name):
+def test_tensor_without_gradient_is_not_stepped(small_net, name):
     """As in torch.optim: neither its weights nor its momentum move, whatever the others do."""
     state = masked_state(small_net(dtype=torch.float64), SETTINGS[name])
     twin = copy.deepcopy(state.model)
@@ -258,14 +258,14 @@ def test_a_tensor_that_got_no_gradient_rests(small_net, name):
 
 
 @pytest.mark.parametrize("optimizer", [*SETTINGS.values(), TorchOptimizer("AdamW", 0.1)])
-def test_without_any_gradient_nothing_moves(eight, optimizer):
+def test_step_without_gradients_changes_nothing(eight, optimizer):
     state = eight(live=[1, 2])
     state.optimizer = optimizer.build(state.model, state.masks)
     state.optimizer.step(0.1)
     assert state.model.weight.tolist() == [[0, 2, 3, 0, 0, 0, 0, 0]]
 
 
-def test_a_gradient_in_another_memory_layout_is_read_right():
+def test_step_reads_gradients_in_any_memory_layout():
     model = nn.Conv2d(3, 4, 3, bias=False).to(memory_format=torch.channels_last)
     state = masked_state(model, SETTINGS["SGD-plain"], sparsity=0.5)
     before, gradient = model.weight.detach().clone(), torch.randn(4, 3, 3, 3)
@@ -282,7 +282,7 @@ SLOTTED = {"SGD": SGD(0.1), "Adam": Adam(0.1)}
 
 @pytest.mark.parametrize("name", SLOTTED)
 @given(data=st.data())
-def test_state_follows_its_weights_through_mask_moves(small_net, name, data):
+def test_optimizer_state_follows_weights_through_mask_moves(small_net, name, data):
     """Held against dense state that is zeroed where it is dead: the slow, obvious way."""
     state = masked_state(small_net(), SLOTTED[name], sparsity=0.7)
     rng = torch.Generator().manual_seed(data.draw(st.integers(0, 999)))
@@ -317,8 +317,8 @@ def test_state_follows_its_weights_through_mask_moves(small_net, name, data):
 
 
 @pytest.mark.parametrize("name", SLOTTED)
-def test_steps_after_a_mask_move_are_torch_steps(small_net, name):
-    """Dense torch state, zeroed where it dies, goes on exactly as the live state does."""
+def test_steps_after_a_mask_move_match_torch(small_net, name):
+    """A dense torch optimizer, with the state of dying weights zeroed, takes the same steps."""
     state = masked_state(small_net(dtype=torch.float64), SLOTTED[name])
     twin = copy.deepcopy(state.model)
     parameters = dict(twin.named_parameters())
@@ -345,8 +345,8 @@ def test_steps_after_a_mask_move_are_torch_steps(small_net, name):
 
 
 @pytest.mark.parametrize("optimizer", [*SLOTTED.values(), TorchOptimizer("AdamW", 0.1)])
-def test_a_layer_that_was_empty_may_grow(eight, optimizer):
-    """SynFlow empties layers; whoever moves masks after it may fill them again."""
+def test_empty_layer_may_grow(eight, optimizer):
+    """SynFlow may empty a layer, and a mask update after it may grow it again."""
     state = eight(live=[])
     state.optimizer = optimizer.build(state.model, state.masks)
     state.set_live_("weight", torch.tensor([5, 2]))
@@ -355,7 +355,7 @@ def test_a_layer_that_was_empty_may_grow(eight, optimizer):
     assert state.model.weight.nonzero()[:, 1].tolist() == [2, 5]
 
 
-def test_a_regrown_weights_first_adam_step_is_about_three_rates(eight):
+def test_first_adam_step_of_a_grown_weight_is_about_three_rates(eight):
     """The source's own behaviour, kept and written down: a bias correction near one."""
     state = eight(live=[0])
     state.optimizer = Adam(1e-3).build(state.model, state.masks)
@@ -374,7 +374,7 @@ EVERY = {**SLOTTED, "AdamW": TorchOptimizer("AdamW", 0.01)}
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_saved_and_loaded_goes_on_bit_for_bit(small_net, name):
+def test_saved_optimizer_resumes_bit_for_bit(small_net, name):
     state = masked_state(small_net(), EVERY[name])
     for step in range(3):
         backward(state.model, step)
@@ -394,7 +394,7 @@ def test_saved_and_loaded_goes_on_bit_for_bit(small_net, name):
     assert all(map(torch.equal, state.model.parameters(), model.parameters()))
 
 
-def test_state_is_as_small_as_what_lives(small_net):
+def test_optimizer_state_grows_with_live_weights_only(small_net):
     state = masked_state(small_net(), Adam(), sparsity=0.95)
     backward(state.model, 0)
     state.optimizer.step(0.1)
@@ -422,7 +422,7 @@ def test_state_is_as_small_as_what_lives(small_net):
         (lambda: TorchOptimizer("AdamW", 0), "TorchOptimizer.lr"),
     ],
 )
-def test_settings_out_of_range(make, binding):
+def test_optimizer_settings_out_of_range_are_refused(make, binding):
     with pytest.raises(UserError) as error:
         make()
     assert error.value.binding == binding
@@ -433,7 +433,7 @@ def test_settings_out_of_range(make, binding):
     [("Optimizer", None), ("LBFGS", None), ("SparseAdam", None), ("AdamW", {"momentun": 0.9})],
     ids=["base class", "needs a closure", "needs sparse gradients", "misspelt option"],
 )
-def test_a_torch_optimizer_that_cannot_work_is_refused_clearly(small_net, name, options):
+def test_unusable_torch_optimizer_is_refused(small_net, name, options):
     with pytest.raises(UserError) as error:
         state = masked_state(small_net(), TorchOptimizer(name, 0.1, options))
         backward(state.model, 0)

@@ -1,6 +1,6 @@
-"""Counting, proven on random networks: what is shared counts once, what is used counts each time.
+"""Exact counts on random networks: a shared tensor is stored once and multiplied at each use.
 
-Every count is made here a second time, from the modules themselves, without the suite's counters.
+Every count is made a second time here, from the modules, without the package's own counters.
 """
 
 import copy
@@ -30,6 +30,7 @@ from dstbench.models.resnet import ResNet34, ResNet50
 from dstbench.optim.settings import SGD, Adam, TorchOptimizer
 from dstbench.sparsity import live_total
 
+pytestmark = pytest.mark.slow
 STEPS = 20
 
 networks = st.builds(
@@ -201,7 +202,7 @@ class Bookkeeper:
 
 @given(methods(), optimizers)
 @settings(max_examples=16)
-def test_the_count_is_exact_at_every_step_of_a_run(method, optimizer):
+def test_live_count_is_exact_at_every_step_of_a_run(method, optimizer):
     network, parts, sparsity, cycle = method
     book = Bookkeeper(network, sparsity, cycle)
     method, state = started(resnet(**network), parts, STEPS, optimizer=optimizer)
@@ -214,7 +215,7 @@ def test_the_count_is_exact_at_every_step_of_a_run(method, optimizer):
 
 @given(methods(cyclic=True))
 @settings(max_examples=10)
-def test_cycles_are_exact_and_move_one_way_at_a_time(method):
+def test_cyclic_live_count_is_exact_and_monotone_in_each_phase(method):
     network, parts, sparsity, cycle = method
     book = Bookkeeper(network, sparsity, cycle)
     method, state = started(resnet(**network), parts, STEPS)
@@ -224,7 +225,7 @@ def test_cycles_are_exact_and_move_one_way_at_a_time(method):
 
 @given(methods(), optimizers, st.integers(1, STEPS - 1))
 @settings(max_examples=8)
-def test_a_run_resumed_from_its_file_shares_and_counts_as_before(method, optimizer, at):
+def test_resumed_run_shares_tensors_and_counts_as_before(method, optimizer, at):
     network, parts, sparsity, cycle = method
     book = Bookkeeper(network, sparsity, cycle)
     method, state = started(resnet(**network), parts, STEPS, optimizer=optimizer)
@@ -254,7 +255,7 @@ def test_a_run_resumed_from_its_file_shares_and_counts_as_before(method, optimiz
 
 
 @given(networks, owners)
-def test_the_denominator_does_not_know_of_sharing(network, owner):
+def test_sparsity_denominator_ignores_weight_sharing(network, owner):
     _, state = operated(resnet(**network), [WeightSharing(owner)])
     assert state.dense_numel == original_numel(network)
     depths, convs = network["depths"], 3 if network["block"] == "bottleneck" else 2
@@ -269,7 +270,7 @@ def test_the_denominator_does_not_know_of_sharing(network, owner):
 
 @given(networks, owners, st.floats(0.05, 0.95))
 @settings(max_examples=25)
-def test_each_use_is_multiplied_and_each_tensor_stored_once(network, owner, share):
+def test_shared_tensor_costs_macs_at_each_use_and_storage_once(network, owner, share):
     _, state = operated(resnet(**network), [WeightSharing(owner)])
     fewest = len(state.masks.parameters)
     most = sum(w.numel() for w in unique_weights(state.model))
@@ -290,7 +291,7 @@ def test_each_use_is_multiplied_and_each_tensor_stored_once(network, owner, shar
 
 @given(networks, owners, optimizers)
 @settings(max_examples=20)
-def test_the_optimizer_holds_a_shared_tensor_once(network, owner, optimizer):
+def test_optimizer_holds_a_shared_tensor_once(network, owner, optimizer):
     _, state = started(resnet(**network), [WeightSharing(owner), ERK(0.7)], optimizer=optimizer)
     held = state.optimizer
     if hasattr(held, "inner"):
@@ -321,7 +322,7 @@ def unshared(model):
 
 @given(networks, owners, st.integers(0, 5))
 @settings(max_examples=25)
-def test_the_gradient_of_a_shared_tensor_is_the_sum_over_its_uses(network, owner, step):
+def test_gradient_of_a_shared_tensor_is_the_sum_over_its_uses(network, owner, step):
     _, state = started(resnet(**network), [WeightSharing(owner), Uniform(0.7)])
     model = state.model.double()
     twin = unshared(model)
@@ -348,7 +349,7 @@ def test_the_gradient_of_a_shared_tensor_is_the_sum_over_its_uses(network, owner
 
 @given(networks, owners)
 @settings(max_examples=20)
-def test_a_packed_network_is_one_tensor_again(network, owner):
+def test_packed_shared_tensor_is_one_tensor_after_loading(network, owner):
     _, state = started(resnet(**network), [WeightSharing(owner), ERK(0.7)])
     packed = pack_network(state.model, state.masks)
     stored = sum(t.numel() for t in packed["rest"].values())
@@ -370,14 +371,14 @@ def test_a_packed_network_is_one_tensor_again(network, owner):
 
 
 @given(networks, owners, st.sampled_from([ERK, EPL, Uniform]), st.data())
-def test_no_layer_loses_when_the_total_rises(network, owner, budget, data):
+def test_budget_counts_never_fall_when_the_total_rises(network, owner, budget, data):
     _, state = operated(resnet(**network), [WeightSharing(owner)])
     fewest = len(state.masks.parameters)
     most = sum(w.numel() for w in unique_weights(state.model))
     totals = data.draw(st.lists(st.integers(fewest, most), min_size=2, max_size=6).map(sorted))
     before = None
     for total in totals:
-        # half a weight's margin on either side of a total that the sparsity only stands for
+        # a margin of half a weight, because the sparsity is a rounded float
         counts = budget(0.5).live_counts(state, 1 - total / state.dense_numel)
         assert sum(counts.values()) == total
         for name, count in counts.items():
@@ -387,7 +388,7 @@ def test_no_layer_loses_when_the_total_rises(network, owner, budget, data):
 
 
 @given(st.floats(0, 0.99999), st.integers(1, 10**8))
-def test_the_total_is_the_rounded_share_of_the_original(sparsity, numel):
+def test_live_total_is_rounded_density_times_original(sparsity, numel):
     assert live_total(sparsity, numel) == asked_live(repr(sparsity), numel)
     assert abs(live_total(sparsity, numel) - (1 - sparsity) * numel) <= 0.5 + 1e-6
 
@@ -404,7 +405,7 @@ def test_the_total_is_the_rounded_share_of_the_original(sparsity, numel):
         (ResNet50, 100, 23_652_032, 14_112_448, 24, 1298.01),
     ],
 )
-def test_the_table_of_networks(model, classes, numel, unique, scales, macs):
+def test_resnets_have_known_weights_and_macs(model, classes, numel, unique, scales, macs):
     with torch.device("meta"):
         net = model(classes)
     state = State(net, (3, 32, 32), 0, 100)

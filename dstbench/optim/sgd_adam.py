@@ -1,9 +1,8 @@
-"""SGD and Adam that touch live weights only, and a wrapper for every other optimizer.
+"""SGD and Adam on live weights only.
 
-Live coordinates of all masked tensors are gathered into one vector, stepped there together, and
-written back: a step's cost and its state grow with the live weights, not with the dense network,
-and dead weights stay exactly zero because nothing ever writes them. Dense gradients are read, never
-changed.
+The live weights of all masked tensors are gathered into one vector, stepped together, and written
+back. So time and memory of a step grow with the live weights, not with the dense network, and dead
+weights stay exactly zero because they are never written. Dense gradients are not changed.
 
 The update rules are those of torch.optim.SGD and torch.optim.Adam (L2 added to the gradient).
 """
@@ -16,13 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.core.masks import Masks, flat, gradient_of
-from dstbench.optim.optimizer import Optimizer
+from dstbench.core.sparse_optimizer import SparseOptimizer
 
 
-class LiveOptimizer(Optimizer):
-    """Steps the live coordinates of masked tensors as one vector, the rest with torch's optimizer.
+class LiveOptimizer(SparseOptimizer):
+    """Steps the live weights of masked tensors as one vector, other parameters with torch.
 
-    slots: names of the per-weight state vectors, such as momentum.
+    slots: names of the state vectors, one value per live weight, such as "momentum".
+    rest: torch.optim class for the parameters without a mask.
+    settings: its keyword arguments.
     """
 
     slots: tuple[str, ...] = ()
@@ -38,7 +39,10 @@ class LiveOptimizer(Optimizer):
         self._layout()
 
     def _layout(self, old: dict[str, dict[str, Tensor]] | None = None) -> None:
-        """Lay the vectors out for the present masks, filled from per-tensor state where given."""
+        """Allocate the vectors for the current masks.
+
+        old: slot → tensor name → state of its live weights; None for zero state.
+        """
         counts = [self.masks.live(name) for name in self.names]
         for vector in ("value", "grad", *self.slots):
             reference = self.params[0] if self.params else torch.empty(0)
@@ -50,7 +54,7 @@ class LiveOptimizer(Optimizer):
                     segment.copy_(old[slot][name])
 
     def _per_tensor(self) -> dict[str, dict[str, Tensor]]:
-        """Slot → tensor name → its state vector, in the order of the tensor's live positions."""
+        """Return slot → tensor name → state of its live weights, in storage order."""
         return {
             slot: dict(zip(self.names, self.segments[slot], strict=True)) for slot in self.slots
         }
@@ -83,7 +87,7 @@ class LiveOptimizer(Optimizer):
             self.rest.step()
         if not self.params:
             return
-        idle = []  # tensors without a gradient stay as they are, as in torch's optimizers
+        idle = []  # tensors without a gradient are not stepped, as in torch's optimizers
         indices = [self.masks.index(name) for name in self.names]
         for i, (parameter, index) in enumerate(zip(self.params, indices, strict=True)):
             torch.index_select(flat(parameter), 0, index, out=self.segments["value"][i])
@@ -102,7 +106,7 @@ class LiveOptimizer(Optimizer):
 
     @abstractmethod
     def advance(self, lr: float) -> None:
-        """One step of the vectors: update "value" in place from "grad" and the slots."""
+        """Step the vectors: update "value" and the slots in place; "grad" may be overwritten."""
 
     def state_dict(self) -> dict[str, Any]:
         slots = {
@@ -113,14 +117,13 @@ class LiveOptimizer(Optimizer):
         return {"slots": slots, "rest": rest}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue; the masks must be loaded already."""
         self._layout(saved["slots"])
         if self.rest is not None:
             self.rest.load_state_dict(copy.deepcopy(saved["rest"]))
 
 
 class LiveSGD(LiveOptimizer):
-    """Momentum SGD on live coordinates."""
+    """SGD with momentum on live weights."""
 
     slots = ("momentum",)
 
@@ -140,10 +143,10 @@ class LiveSGD(LiveOptimizer):
 
 
 class LiveAdam(LiveOptimizer):
-    """Adam on live coordinates.
+    """Adam on live weights.
 
-    # assumed: one step counter for all weights. A weight that grows late has moments of zero but
-    # a bias correction near one, so its first step is about (1−β1)/√(1−β2) ≈ 3 times the rate.
+    Assumed: one step counter for all weights. A weight that grows late starts with zero moments and
+    a bias correction near one, so its first step is about (1−β₁)/√(1−β₂) ≈ 3 times the rate.
     """
 
     slots = ("mean", "square")
