@@ -48,6 +48,7 @@ def dstbench(package, *argv):
     return subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_its_methods_are_listed_and_run(package):
     assert "Foreign" in dstbench(package, "list", "parts").stdout
     done = dstbench(

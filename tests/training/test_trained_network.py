@@ -20,7 +20,7 @@ from dstbench.tracking.live_mirror import sync
 from dstbench.training import trained_network
 
 METHODS = ("dense", "rigl", "east", "dctps_rigl")
-SHORT = ("--set", "Run.epochs=3", "--set", "ResNet20.width=4",
+SHORT = ("--set", "Run.epochs=2", "--set", "ResNet20.width=4",
          "--quiet", "--tracking", "off", "--threads", "1")  # fmt: skip
 
 
@@ -196,6 +196,7 @@ def test_what_is_no_run_is_refused(wrong, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_mlflow_run_is_downloaded_where_its_folder_is_gone(runs, tmp_path):
     store = f"sqlite:///{tmp_path}/mlflow.db"
     source = Path(shutil.copytree(folder_of("rigl", runs), tmp_path / "rigl-run"))

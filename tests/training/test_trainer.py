@@ -19,7 +19,7 @@ from dstbench.training.checkpoint import load_
 
 def test_a_network_that_learns_nothing_is_noticed_once(tmp_path, call):
     code, _, errors = call(
-        "run", "methods/rigl.gin", "--set", "Run.epochs=4", "--set", "ResNet20.width=4", "--set",
+        "run", "methods/rigl.gin", "--set", "Run.epochs=3", "--set", "ResNet20.width=4", "--set",
         "SGD.lr=1e-12", "--device", "cpu", "--tracking", "off", "--runs", str(tmp_path),
     )  # fmt: skip
     assert code == 0 and errors.count("Two epochs in a row no better than chance") == 1

@@ -48,7 +48,9 @@ def training(log):
         ({"cpus": "many"}, "--launch cpus=many: must be a number above zero"),
         ({"cpus": 0}, "--launch cpus=0: must be"),
         ({"gpus": -1}, "--launch gpus=-1: must be zero or more"),
-        ({"cpus": 10_000}, "--launch cpus=10000: this machine has"),
+        pytest.param(
+            {"cpus": 10_000}, "--launch cpus=10000: this machine has", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_could_never_start_is_refused(tmp_path, monkeypatch, options, said):
