@@ -1,8 +1,8 @@
-"""How long a leaderboard of many records takes to render, as a user waits for it: a whole process.
+"""Measures how long rendering a leaderboard of many records takes, as a whole process.
 
-Records of one real run are multiplied over methods, sparsities and seeds; the tables are the
-suite's. Wanted: 10,000 records within 3 s. Pictures are drawn by matplotlib, only where their data
-has changed, and not counted. On a busy machine only the processor time says something.
+The record of one real run is copied to many methods, sparsities and seeds; the tables are the
+suite's. Target: 10,000 records within 3 s. Figures are not drawn. On a busy machine only the
+processor time is meaningful.
 
     python benchmarks/leaderboard.py [--records 10000]
 """
@@ -29,13 +29,13 @@ RECORDED = Path(__file__).parent.parent / "leaderboard/records"
 RENDER = """
 import sys, time
 from pathlib import Path
-from dstbench.cli.commands.leaderboard import tables
-from dstbench.leaderboard.build_board import build
-from dstbench.leaderboard.render import files
+from dstbench.cli.commands.leaderboard import read_grids
+from dstbench.leaderboard.build_board import build_board
+from dstbench.leaderboard.write_files import text_files
 began = time.perf_counter()
-board = build(Path(sys.argv[1]), tables([]))
+board = build_board(Path(sys.argv[1]), read_grids([]))
 built = time.perf_counter()
-contents = files(board)
+contents = text_files(board)
 rendered = time.perf_counter()
 size = sum(map(len, contents.values())) / 1e6
 print(f"{len(board.results)} results: board {built - began:.2f} s, "
@@ -44,8 +44,8 @@ print(f"{len(board.results)} results: board {built - began:.2f} s, "
 """
 
 
-def multiplied(folder: Path, count: int) -> None:
-    """Write `count` records of Table 1's cells."""
+def write_records(folder: Path, count: int) -> None:
+    """Write `count` records in cells of Table 1."""
     example = json.loads(next(iter(sorted(RECORDED.glob("rigl-*.json")))).read_text())
     seeds = -(-count // (len(METHODS) * len(SPARSITIES)))
     settings = itertools.product(range(seeds), METHODS, SPARSITIES)
@@ -74,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         records = Path(temporary) / "records"
         records.mkdir()
-        multiplied(records, args.records)
+        write_records(records, args.records)
         for _ in range(3):
             began = time.perf_counter()
             subprocess.run([sys.executable, "-c", RENDER, temporary], check=True)

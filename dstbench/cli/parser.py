@@ -130,8 +130,10 @@ def parser() -> argparse.ArgumentParser:
     board.add_argument("--from", action="append", default=[], dest="sources", metavar="DIR|URI",
                        help="first collect finished runs from a folder of runs or an MLflow "
                             "store")
+    board.add_argument("--count-costs", action="store_true",
+                       help="first count again what the cost tables show")
     board.add_argument("--check", action="store_true",
-                       help="exit 1 if what is there is not what the records give")
+                       help="exit 1 if the rendered files do not match the records")
     board.add_argument("--selected-on-test", action="store_true",
                        help="show runs whose best epoch was chosen on test images, marked")
 

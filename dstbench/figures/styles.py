@@ -1,76 +1,82 @@
-"""The order and the look of methods: the same in every figure, whichever methods it shows.
+"""Colour, marker and order of methods: the same in every figure and table.
 
-Colours are from the sets of Okabe and Ito (2008) and of Tol (2021), which people with any colour
-vision can tell apart; a marker and a dash say the same again. Only looks are decided here: a method
-that is not named takes one of the spare looks, by its name, and is listed last.
+`methods/styles.json` lists styles by method name, in display order. A method need not be in it: one
+that is not takes a spare style, chosen by its name, and is listed last. Colours are from the sets
+of Okabe and Ito (2008) and of Tol (2021), distinguishable with any colour vision; marker and line
+style repeat the distinction.
 """
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+
+from dstbench.config.shipped_files import roots
+
+FILE = "methods/styles.json"
 
 
 @dataclass(frozen=True)
-class Look:
-    """color: as #rrggbb. marker, line: as matplotlib names them; no marker is the empty string."""
+class Style:
+    """How a method is drawn.
+
+    color: #rrggbb.
+    marker: matplotlib's name of it; empty for none.
+    line: matplotlib's name of a line style.
+    """
 
     color: str
-    marker: str
+    marker: str = ""
     line: str = "-"
 
 
-# In the order of legends and tables: references, static masks, then drop-and-grow, then DCT.
-_LOOKS = {
-    "Dense": Look("#767676", "", "--"),
-    "Static": Look("#999933", "s"),
-    "SynFlow": Look("#E69F00", "D"),
-    "SET": Look("#56B4E9", "^"),
-    "RigL": Look("#332288", "o"),
-    "RigL w/ clip": Look("#6F6FB8", "X", "-."),
-    "RigL w/ DyReLU": Look("#CC79A7", "P"),
-    "RigL w/ WS": Look("#117733", "v"),
-    "RigL cyclic": Look("#0072B2", "<", "--"),
-    "SET+EAST": Look("#44AA99", "h", "--"),
-    "EAST w/o WS": Look("#B05A7A", "P", "-."),
-    "EAST w/o cycle": Look("#AA4499", ">", "--"),
-    "EAST": Look("#D55E00", "*"),
-    "DCTpS": Look("#882255", "d"),
-    "DCTpS+RigL": Look("#000000", "p"),
-    "DCTpS+RigL+EAST": Look("#8C510A", "H", "--"),
-}
+REFERENCE = Style("#767676")  # of lines that stand for no method
 _SPARE = [
-    Look(color, marker, "-.")
+    Style(color, marker, "-.")
     for marker in ("X", "8", "D", "s", "^", "v")
     for color in ("#117733", "#AA4499", "#0072B2", "#D55E00", "#332288", "#E69F00", "#882255")
 ]
 
 
-def in_order(methods: Iterable[str]) -> list[str]:
-    """Methods as figures and tables list them: those known here, then the others by name."""
-    place = {name: i for i, name in enumerate(_LOOKS)}
-    return sorted(set(methods), key=lambda name: (place.get(_plain(name), len(place)), name))
+@cache
+def listed_styles() -> dict[str, Style]:
+    """Return the styles of styles.json: method name → style, in display order."""
+    for path in (root / FILE for root in roots()):
+        if path.is_file():
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return {method: Style(**style) for method, style in content.items()}
+    return {}
 
 
-def look(method: str) -> Look:
-    """How a method is drawn, whatever else the figure shows."""
-    known = _LOOKS.get(_plain(method))
-    return known or _SPARE[sum(ord(letter) for letter in method) % len(_SPARE)]
+def in_display_order(methods: Iterable[str]) -> list[str]:
+    """Return the methods as figures and tables list them: those of styles.json, then by name."""
+    position = {name: i for i, name in enumerate(listed_styles())}
+    return sorted(
+        set(methods), key=lambda name: (position.get(_base_name(name), len(position)), name)
+    )
+
+
+def style_of(method: str) -> Style:
+    """Return a method's style; it does not depend on the other methods of a figure."""
+    listed = listed_styles().get(_base_name(method))
+    return listed or _SPARE[sum(ord(letter) for letter in method) % len(_SPARE)]
 
 
 def families(methods: Iterable[str]) -> list[list[str]]:
-    """Methods of which one adds to the other, as their names say: RigL, RigL w/ WS, RigL cyclic.
+    """Return groups of a method and its variants, by name: RigL, RigL w/ WS, RigL cyclic.
 
-    A family is a method and all whose names go on after it with a space or a plus sign; one alone
-    is no family, and a method belongs to that with the shortest name.
+    A variant's name is the method's, continued with a space or a plus sign. A method without
+    variants is left out; a method belongs to the family with the shortest name.
     """
     found: dict[str, list[str]] = {}
     for method in sorted(set(methods), key=lambda name: (len(name), name)):
         base = next((base for base in found if re.match(rf"{re.escape(base)}[ +]", method)), method)
         found.setdefault(base, []).append(method)
-    order = in_order(found)
-    return [in_order(found[base]) for base in order if len(found[base]) > 1]
+    order = in_display_order(found)
+    return [in_display_order(found[base]) for base in order if len(found[base]) > 1]
 
 
-def _plain(method: str) -> str:
-    """Without what is said in brackets: DCTpS+RigL (ERK) looks like DCTpS+RigL."""
+def _base_name(method: str) -> str:
+    """Return the name without brackets: DCTpS+RigL (ERK) has the style of DCTpS+RigL."""
     return re.sub(r" \(.*\)$", "", method)

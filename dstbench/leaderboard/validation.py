@@ -1,48 +1,48 @@
-"""What is wrong with a record: numbers that cannot be, and what a published record must have.
+"""Validates records: inconsistencies, what a submitted record must have, duplicates.
 
-Looks at a record alone, without the machine it comes from. What is untrue keeps a record off the
-board; what is only unpublishable (no commit, changed code) keeps it from being submitted.
+Needs nothing but the record. An inconsistency keeps a record off the board; a submission problem
+(no commit, changed code) only keeps it from being submitted.
 """
 
 import hashlib
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dstbench.leaderboard.board import finite
 from dstbench.records.record import OVER
 from dstbench.records.run_name import run_name
 from dstbench.records.types import Record
 from dstbench.sparsity import live_total, percent
 
 _ACCURACIES = ("test_final", "test_at_best_val", "best_val", "val_final")
-_SHARES = ("measured", "effective")
-_ROUNDING = 1e-9  # of shares computed in floating point
+_SPARSITIES = ("measured", "effective")
+_ROUNDING = 1e-9  # of sparsities computed in floating point
 
 
 def inconsistencies(record: Record) -> Iterator[str]:
-    """Why a record cannot be shown, a line each; nothing when it can.
+    """Yield a message for each reason why a record cannot be shown.
 
-    record: as `dstbench.records.record.read` gives it.
+    record: as `dstbench.records.record.read` returns it.
     """
     if record["status"] not in OVER:
-        yield f"is not over: its status is {record['status']!r}"
+        yield f"is not finished: its status is {record['status']!r}"
     text, sha256 = record["config"]["text"], record["config"]["sha256"]
-    unnamed = list(_untrue_names(record))
-    yield from unnamed
+    name_problems = list(_name_problems(record))
+    yield from name_problems
     if not isinstance(text, str) or hashlib.sha256(text.encode()).hexdigest() != sha256:
         yield "config.sha256 is not that of config.text: one of them was changed"
-    elif not unnamed:
-        yield from _untrue_to(text, record)
-    yield from _untrue_provenance(record["provenance"])
-    yield from _untrue_sparsity(record)
+    elif not name_problems:
+        yield from _config_mismatches(text, record)
+    yield from _provenance_problems(record["provenance"])
+    yield from _sparsity_problems(record)
     if record["status"] == "finished":
-        yield from _untrue_accuracy(record)
+        yield from _accuracy_problems(record)
 
 
-def _untrue_names(record: Mapping[str, Any]) -> Iterator[str]:
+def _name_problems(record: Mapping[str, Any]) -> Iterator[str]:
     for key in ("method", "dataset", "model", "recipe", "protocol", "precision"):
         if not isinstance(record[key], str) or not record[key]:
             yield f"{key} is {record[key]!r}, not a name"
@@ -50,12 +50,12 @@ def _untrue_names(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"seed is {record['seed']!r}, not a whole number"
 
 
-def _untrue_to(text: str, record: Mapping[str, Any]) -> Iterator[str]:
-    """What the record says of itself and its configuration says otherwise."""
+def _config_mismatches(text: str, record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message for each field that differs from the record's own configuration."""
     set_to = dict(re.findall(r"^(\S+) = (.*)$", text, re.MULTILINE))
     dataset = set_to.get("Run.dataset", "").strip("'").rpartition("/")[2]  # may be a folder
     method = set_to.get("Run.method", "@Method()").strip("@()")
-    said = {
+    pairs = {
         "method": (set_to.get(f"{method}.name"), repr(record["method"])),
         "dataset": (dataset or None, record["dataset"]),
         "model": (set_to.get("Run.model"), f"@{record['model']}"),
@@ -64,12 +64,12 @@ def _untrue_to(text: str, record: Mapping[str, Any]) -> Iterator[str]:
             for key in ("recipe", "protocol", "precision", "seed")
         },
     }
-    for key, (configured, claimed) in said.items():
+    for key, (configured, claimed) in pairs.items():
         if configured not in (None, claimed):
-            yield f"{key} is {record[key]!r}, but its configuration says {configured}"
+            yield f"{key} is {record[key]!r}, but its configuration has {configured}"
 
 
-def _untrue_provenance(provenance: Mapping[str, Any]) -> Iterator[str]:
+def _provenance_problems(provenance: Mapping[str, Any]) -> Iterator[str]:
     images = provenance.get("dataset_sha256")
     if images is not None and not isinstance(images, str):
         yield f"provenance.dataset_sha256 is {images!r}, not a hash"
@@ -78,16 +78,16 @@ def _untrue_provenance(provenance: Mapping[str, Any]) -> Iterator[str]:
         yield f"provenance.plugins is {plugins!r}, not hashes by name"
 
 
-def _untrue_sparsity(record: Mapping[str, Any]) -> Iterator[str]:
+def _sparsity_problems(record: Mapping[str, Any]) -> Iterator[str]:
     sparsity = record["sparsity"]
-    asked, measured, effective = (sparsity[key] for key in ("asked", *_SHARES))
-    if not finite(asked) or not 0 <= asked < 1:
-        yield f"sparsity.asked is {asked!r}, not a share from 0 to below 1"
+    asked, measured, effective = (sparsity[key] for key in ("asked", *_SPARSITIES))
+    if not _is_finite(asked) or not 0 <= asked < 1:
+        yield f"sparsity.asked is {asked!r}, not a fraction from 0 to below 1"
         return
-    for key in _SHARES:
+    for key in _SPARSITIES:
         value = sparsity[key]
-        if value is not None and (not finite(value) or not 0 <= value <= 1):
-            yield f"sparsity.{key} is {value!r}, not a share from 0 to 1"
+        if value is not None and (not _is_finite(value) or not 0 <= value <= 1):
+            yield f"sparsity.{key} is {value!r}, not a fraction from 0 to 1"
             return
     if record["status"] != "finished":
         return
@@ -106,15 +106,15 @@ def _untrue_sparsity(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"sparsity.effective, {effective!r}, is below sparsity.measured, {measured!r}"
 
 
-def _untrue_accuracy(record: Mapping[str, Any]) -> Iterator[str]:
+def _accuracy_problems(record: Mapping[str, Any]) -> Iterator[str]:
     accuracy = record["accuracy"]
     for key in _ACCURACIES:
         value = accuracy[key]
-        if value is not None and (not finite(value) or not 0 <= value <= 100):
+        if value is not None and (not _is_finite(value) or not 0 <= value <= 100):
             yield f"accuracy.{key} is {value!r}, not a percentage"
     shown = accuracy["shown"]
     if shown not in ("test_final", "test_at_best_val"):
-        yield f"accuracy.shown is {shown!r}: known are test_final and test_at_best_val"
+        yield f"accuracy.shown is {shown!r}, not test_final or test_at_best_val"
     elif accuracy[shown] is None:
         yield f"has no accuracy to show: accuracy.{shown} is empty"
     for section, key in (("accuracy", "selected_on_test"), ("health", "collapsed")):
@@ -123,28 +123,37 @@ def _untrue_accuracy(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def submission_problems(record: Record, stem: str) -> Iterator[str]:
-    """Why a record that is true cannot be submitted all the same.
+    """Yield a message for each reason why a consistent record cannot be submitted.
 
     stem: name of its file, without ending.
     """
     commit = record["provenance"]["commit"]
     if not isinstance(commit, str) or not commit:
-        yield "names no commit: run it from a git checkout of dstbench"
+        yield "has no commit: run it from a git checkout of dstbench"
     elif record["provenance"]["dirty"] is not False:
-        yield f"was made with code that is not that of commit {commit[:8]}: commit first, then run"
+        yield f"was run with uncommitted changes to commit {commit[:8]}: commit first, then run"
     name = run_name(
-        record["method"], record["dataset"], record["model"], record["sparsity"]["asked"],
-        record["seed"], record["config"]["sha256"],
-    )  # fmt: skip
+        method=record["method"],
+        dataset=record["dataset"],
+        model=record["model"],
+        sparsity=record["sparsity"]["asked"],
+        seed=record["seed"],
+        sha256=record["config"]["sha256"],
+    )
     if stem != name:
-        yield f"is not called what it holds: {name}.json"
+        yield f"has the wrong file name for its content: rename it to {name}.json"
 
 
-def repeated(records: Iterable[tuple[Path, Record]]) -> Iterator[tuple[Path, str]]:
-    """Every record of a configuration and seed that another file before it has too."""
+def duplicates(records: Iterable[tuple[Path, Record]]) -> Iterator[tuple[Path, str]]:
+    """Yield every record whose configuration and seed an earlier file has, with a message."""
     holders: dict[str, list[Path]] = defaultdict(list)
     for path, record in records:
         sha256 = record["config"]["sha256"]
         if holders[sha256]:
-            yield path, f"is the same configuration and seed as {holders[sha256][0]}: keep one"
+            yield path, f"has the same configuration and seed as {holders[sha256][0]}: keep one"
         holders[sha256].append(path)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a JSON value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,20 +1,23 @@
-"""Figures show medians and ranges over seeds, mark what failed, and leave out what is unknown."""
+"""Figures show medians and ranges over seeds, mark failed runs and leave out missing values."""
 
 import json
 from pathlib import Path
 
 import pytest
+from helpers.record_factory import make_record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dstbench.errors import UserError
-from dstbench.figures import drawing, plots, run_data
-from dstbench.figures.styles import _LOOKS, families, in_order, look
+from dstbench.figures.define_plots import define_plots
+from dstbench.figures.draw_plots import draw_figure, draw_runs
+from dstbench.figures.load_runs import RunData, Setting, load_runs
+from dstbench.figures.styles import families, in_display_order, listed_styles, style_of
 from dstbench.records import record
 
 pytest.importorskip("matplotlib")
 
-SETTING = run_data.Setting("digits", "ResNet20", "digits", "strict", "fp32")
+SETTING = Setting("digits", "ResNet20", "digits", "strict", "fp32")
 
 
 def run(method, sparsity, accuracy, norm=1.0, mark=None, epochs=3, setting=SETTING):
@@ -23,18 +26,18 @@ def run(method, sparsity, accuracy, norm=1.0, mark=None, epochs=3, setting=SETTI
         for epoch in range(1, epochs + 1)
     ]
     layers = {"a": 0.5, "b": 0.3}
-    return run_data.RunData(setting, method, sparsity, accuracy, mark, layers, curves)
+    return RunData(setting, method, sparsity, accuracy, mark, layers, curves)
 
 
 def plot(name, runs):
-    return {plot.name: plot for plot in plots.plots(runs)}[name]
+    return {plot.name: plot for plot in define_plots(runs)}[name]
 
 
 def series(name, runs, panel=0):
     return {one.label: one for one in plot(name, runs).panels[panel].series}
 
 
-def test_accuracy_is_the_median_over_seeds_and_their_range():
+def test_accuracy_over_sparsity_shows_median_and_range_over_seeds():
     runs = [run("A", 0.9, a) for a in (50.0, 70.0, 65.0)] + [run("A", 0.99, 20.0)]
     runs.append(run("A", 0.99, None))  # still running
     one = series("accuracy_over_sparsity", runs)["A"]
@@ -42,15 +45,15 @@ def test_accuracy_is_the_median_over_seeds_and_their_range():
     assert (one.low, one.middle, one.high) == ([20.0, 50.0], [20.0, 65.0], [20.0, 70.0])
 
 
-def test_curves_are_medians_and_what_is_unknown_is_left_out():
+def test_curves_show_medians_and_omit_missing_metrics():
     runs = [run("A", 0.9, 50.0, norm) for norm in (1.0, 3.0, 2.0)]
     one = series("gradient_norm", runs)["A"]
     assert (one.xs, one.low, one.middle, one.high) == ([1, 2, 3], [1.0] * 3, [2.0] * 3, [3.0] * 3)
     assert series("positive_preactivations", runs)["A"].middle == pytest.approx([50.0, 30.0])
-    assert "live_paths" not in {plot.name for plot in plots.plots(runs)}
+    assert "live_paths" not in {plot.name for plot in define_plots(runs)}
 
 
-def test_a_run_that_ended_early_counts_as_far_as_it_came():
+def test_a_diverged_run_counts_up_to_its_last_epoch():
     runs = [run("A", 0.9, 50.0, 1.0), run("A", 0.9, None, 5.0, mark="diverged", epochs=1)]
     one = series("gradient_norm", runs)["A"]
     assert one.middle == [3.0, 1.0, 1.0] and one.marks == [("diverged", 1, 5.0)]
@@ -63,17 +66,17 @@ def test_collapsed_and_diverged_runs_are_marked():
         ("collapsed", 0.9, 10.0),
         ("diverged", 0.99, None),
     }
-    assert plot("accuracy_over_sparsity", runs).axes["sparsities"] == [0.9, 0.99]
+    assert plot("accuracy_over_sparsity", runs).axes.sparsities == [0.9, 0.99]
 
 
-def test_there_is_a_panel_for_every_sparsity_with_the_dense_runs_in_it():
+def test_every_sparsity_has_a_panel_with_the_dense_runs():
     runs = [run("Dense", 0.0, 90.0), run("A", 0.99, 50.0), run("A", 0.9, 60.0)]
     panels = plot("gradient_norm", runs).panels
     assert [panel.title for panel in panels] == ["90 % sparsity", "99 % sparsity"]
     assert [[one.label for one in panel.series] for panel in panels] == [["Dense", "A"]] * 2
 
 
-def test_constant_sparsities_are_one_line_since_they_hide_each_other():
+def test_equal_constant_sparsities_are_merged_into_one_line():
     still, moving = [run("A", 0.9, 50.0), run("B", 0.9, 50.0)], run("C", 0.9, 50.0)
     for epoch, line in enumerate(moving.curves):
         line["sparsity"] = 0.9 - 0.1 * epoch
@@ -82,19 +85,19 @@ def test_constant_sparsities_are_one_line_since_they_hide_each_other():
     assert list(series("sparsity", still[:1])) == ["A"]
 
 
-def test_constant_sparsities_that_differ_stay_apart():
+def test_different_constant_sparsities_are_not_merged():
     other = run("D", 0.9, 50.0)
     for line in other.curves:
         line["sparsity"] = 0.5
     assert set(series("sparsity", [run("A", 0.9, 50.0), other])) == {"A", "D"}
 
 
-def test_long_runs_are_thinned_but_keep_their_end():
+def test_long_runs_are_thinned_and_keep_their_last_epoch():
     one = series("gradient_norm", [run("A", 0.9, 50.0, epochs=1001)])["A"]
     assert len(one.xs) < 130 and one.xs[-1] == 1001
 
 
-def test_a_family_is_a_method_and_what_adds_to_it():
+def test_families_are_a_method_and_its_variants():
     names = ["EAST", "RigL w/ WS", "SET", "RigL", "EAST w/o cycle", "RigL cyclic", "RigLike"]
     assert families(names) == [["RigL", "RigL w/ WS", "RigL cyclic"], ["EAST w/o cycle", "EAST"]]
     runs = [run(name, 0.9, 50.0) for name in names]
@@ -103,18 +106,25 @@ def test_a_family_is_a_method_and_what_adds_to_it():
 
 
 @given(st.lists(st.text(), max_size=8))
-def test_a_method_looks_the_same_whatever_stands_beside_it(names):
-    assert set(in_order(names)) == set(names)
+def test_style_does_not_depend_on_the_other_methods(names):
+    assert set(in_display_order(names)) == set(names)
     runs = [run(name, 0.9, 50.0) for name in {*names, "RigL"}]
     for label, one in series("gradient_norm", runs).items():
-        assert one.look["color"] == look(label).color
+        assert one.style == style_of(label)
 
 
-def test_every_known_method_has_a_look_of_its_own():
-    assert len(set(_LOOKS.values())) == len({one.color for one in _LOOKS.values()}) == len(_LOOKS)
+def test_listed_styles_have_different_colors():
+    styles = listed_styles()
+    assert "RigL" in styles
+    assert len({style.color for style in styles.values()}) == len(styles)
 
 
-def test_the_hash_changes_with_what_is_shown_and_only_with_that():
+def test_a_method_without_a_listed_style_gets_a_spare_one_and_is_last():
+    assert style_of("Mine").color and style_of("RigL (ERK)") == style_of("RigL")
+    assert in_display_order(["Mine", "EAST", "Dense"]) == ["Dense", "EAST", "Mine"]
+
+
+def test_plot_hash_changes_only_with_the_plotted_data():
     runs = [run("A", 0.9, 50.0), run("B", 0.9, 40.0)]
     shown = plot("accuracy_over_sparsity", runs)
     assert plot("accuracy_over_sparsity", runs[::-1]).sha256 == shown.sha256
@@ -124,12 +134,12 @@ def test_the_hash_changes_with_what_is_shown_and_only_with_that():
 
 
 @pytest.mark.slow
-def test_every_figure_is_written_and_the_same_runs_give_the_same_bytes(tmp_path):
+def test_draw_runs_writes_every_figure_with_reproducible_bytes(tmp_path):
     runs = [run("A", 0.9, 50.0), run("B", 0.99, 40.0, mark="collapsed"), run("Dense", 0.0, 90.0)]
-    written = drawing.draw(runs, tmp_path / "one")
+    written = draw_runs(runs, tmp_path / "one")
     assert {p.suffix for p in written} == {".png", ".svg"}
-    assert len(written) == 2 * len(plots.plots(runs)) > 4
-    for path in drawing.draw(runs, tmp_path / "two"):
+    assert len(written) == 2 * len(define_plots(runs)) > 4
+    for path in draw_runs(runs, tmp_path / "two"):
         assert path.read_bytes() == (tmp_path / "one" / path.name).read_bytes()
 
 
@@ -144,58 +154,53 @@ def test_every_figure_is_written_and_the_same_runs_give_the_same_bytes(tmp_path)
     ],
     ids=["dense only", "unfinished", "all diverged", "all collapsed", "odd names"],
 )
-def test_poor_data_is_drawn_without_complaint(runs, tmp_path, recwarn):
-    assert drawing.draw(runs, tmp_path)
+def test_incomplete_data_is_drawn_without_warnings(runs, tmp_path, recwarn):
+    assert draw_runs(runs, tmp_path)
     assert not recwarn.list
 
 
-def test_what_is_shown_lies_within_the_axes():
+def test_all_values_are_within_the_axes():
     runs = [run("A", 0.9, 50.0, norm=1.0), run("A", 0.99, 90.0, norm=30.0)]
     for number, one in enumerate(runs):
         for line in one.curves:
             line["positive_preactivations"] = 0.1 + 0.6 * number
-    for shown in plots.plots(runs):
-        for axes, panel in zip(drawing.figure(shown).axes, shown.panels, strict=True):
+    for shown in define_plots(runs):
+        for axes, panel in zip(draw_figure(shown).axes, shown.panels, strict=True):
             low, high = axes.get_ylim()
             assert all(low <= y <= high for one in panel.series for y in (*one.low, *one.high))
 
 
 @pytest.mark.slow
-def test_what_must_not_be_compared_gets_figures_of_its_own(tmp_path):
+def test_each_setting_is_drawn_into_its_own_folder(tmp_path):
     runs = [run("A", 0.9, 50.0), run("A", 0.9, 50.0, setting=SETTING._replace(precision="bf16"))]
-    folders = {path.parent.name for path in drawing.draw(runs, tmp_path)}
+    folders = {path.parent.name for path in draw_runs(runs, tmp_path)}
     assert folders == {"digits-resnet20-digits-strict-fp32", "digits-resnet20-digits-strict-bf16"}
 
 
 @given(st.text())
-def test_a_setting_never_leaves_its_folder(name):
+def test_setting_slug_is_a_safe_folder_name(name):
     slug = SETTING._replace(dataset=name, recipe=name).slug
     assert slug.count("-") >= 4 and set(slug) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """The folder of a run that has finished one epoch."""
-    config = {"text": "", "sha256": "0" * 64}
-    origin = dict.fromkeys(
-        ("versions", "device", "commit", "dirty", "command", "started", "attempt")
-    )
-    made = record.new(method="A", **SETTING._asdict(), seed=0, config=config, provenance=origin,
-                      sparsity={"asked": 0.9, "measured": 0.9, "effective": None})  # fmt: skip
+    """Return the folder of a run that has finished one epoch."""
+    made = make_record("A", sparsity=0.9, status="running", **SETTING._asdict())
     record.write(tmp_path / "record.json", made)
     line = {"epoch": 1, "grad_norm_live": 2.0, "layers_positive": {"a": 0.25}}
     (tmp_path / "curves.jsonl").write_text(json.dumps(line) + "\n")
     return tmp_path
 
 
-def test_folders_are_read(folder):
-    (one,) = run_data.read([folder])
+def test_load_runs_reads_records_and_curves(folder):
+    (one,) = load_runs([folder])
     assert (one.setting, one.method, one.sparsity) == (SETTING, "A", 0.9)
     assert one.accuracy is None and one.layers_positive == {"a": 0.25}
     assert [line["grad_norm_live"] for line in one.curves] == [2.0]
 
 
-def test_plot_draws_run_folders_and_prints_the_files(call, folder, tmp_path):
+def test_plot_command_draws_run_folders_and_prints_the_files(call, folder, tmp_path):
     code, out, _ = call("plot", str(folder), "--out", str(tmp_path / "figures"))
     assert code == 0 and f"{tmp_path / 'figures' / 'gradient_norm.svg'}" in out.splitlines()
     assert all(Path(line).is_file() for line in out.splitlines())
@@ -203,22 +208,22 @@ def test_plot_draws_run_folders_and_prints_the_files(call, folder, tmp_path):
     assert code == 2 and "no run below" in err
 
 
-def test_nothing_to_draw(tmp_path):
+def test_load_runs_without_an_epoch_raises(tmp_path):
     (tmp_path / "curves.jsonl").write_text("")
     with pytest.raises(UserError, match="nothing to draw"):
-        run_data.read([tmp_path])
+        load_runs([tmp_path])
 
 
-def test_what_cannot_be_read_is_said(tmp_path):
+def test_load_runs_reports_unreadable_files(tmp_path):
     (tmp_path / "curves.jsonl").write_text('{"epoch": 1}\n')
     with pytest.raises(UserError, match="no such record"):
-        run_data.read([tmp_path])
+        load_runs([tmp_path])
     (tmp_path / "curves.jsonl").write_text("no JSON\n")
     with pytest.raises(UserError, match="holds no curves"):
-        run_data.read([tmp_path])
+        load_runs([tmp_path])
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path):
+def test_draw_runs_reports_an_unwritable_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        drawing.draw([run("A", 0.9, 50.0)], tmp_path / "file" / "figures")
+        draw_runs([run("A", 0.9, 50.0)], tmp_path / "file" / "figures")

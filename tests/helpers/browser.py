@@ -1,7 +1,7 @@
-"""The page in headless Chromium: what it shows, and what a script in a frame around it finds.
+"""Runs the leaderboard's page in headless Chromium and scripts it from a surrounding frame.
 
-The frame is a page of the test's own that holds the leaderboard's page, may reach into it, and
-writes down what it found; so clicks, typing and sizes are real, and the page is as it is shipped.
+The frame is a page of the test that embeds the leaderboard's page, acts on it, and writes down the
+result; so clicks, typing and sizes are real, and the page is unchanged.
 """
 
 import json
@@ -45,7 +45,7 @@ document.getElementById("frame").addEventListener("load", async (event) => {{
 
 
 def dump(page: Path, fragment: str = "", *options: str) -> tuple[str, list[str]]:
-    """The page's DOM after its script ran, and what the console said."""
+    """Return the page's DOM after its script ran, and the lines of the console."""
     done = subprocess.run(
         [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
          "--disable-background-networking", "--allow-file-access-from-files",
@@ -57,10 +57,12 @@ def dump(page: Path, fragment: str = "", *options: str) -> tuple[str, list[str]]
 
 
 def ask(page: Path, script: str, fragment="", *options: str, width=1280, quiet=True):
-    """What `script`, the body of an async function, returns inside the frame; JSON.
+    """Return the JSON value that `script`, the body of an async function, returns in the frame.
 
-    It knows view, page, one(selector), all(selector), set(field, value), rows(table), settled(),
-    violations. quiet: the console must say nothing.
+    It can use view, page, one(selector), all(selector), set(field, value), rows(table), settled()
+    and violations.
+
+    quiet: fail if the console has output.
     """
     frame = page.with_name("frame.html")
     frame.write_text(
@@ -69,5 +71,5 @@ def ask(page: Path, script: str, fragment="", *options: str, width=1280, quiet=T
     dom, console = dump(frame, "", f"--window-size={width + 20},900", *options)
     assert not (quiet and console), console
     found = re.search(r'<pre id="found">(.*?)</pre>', dom, re.DOTALL)
-    assert found and found[1], "the frame's script has not come to its end"
+    assert found and found[1], "the frame's script did not finish"
     return json.loads(unescape(found[1]))

@@ -1,21 +1,15 @@
-"""A made-up board: two settings, three sparsities, three seeds; runs that collapse and diverge."""
+"""Makes a board: two settings, three sparsities, three seeds; some runs collapse."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
 
-from dstbench.leaderboard.board import (
-    Block,
-    Board,
-    Cell,
-    Column,
-    Comparison,
-    Key,
-    Refused,
-    Result,
-    Table,
-)
-from dstbench.leaderboard.rows import CostRow, Measurement, PaperSpeed, PaperValue
+from dstbench.leaderboard.board import Block, Board, Comparison, RejectedRecords, Table
+from dstbench.leaderboard.cells import Cell, Column, Key, Result
+from dstbench.leaderboard.read_results import result_from_record
+from dstbench.leaderboard.row_types import CostRow, CountedCost, PaperValue, SpeedRow
+from helpers.record_factory import make_record
 
 METHODS = {"SET": (93.0, 82.0, 10.0), "RigL": (92.0, 85.0, 20.0), "RigL w/ WS": (92.5, 86.0, 60.0)}
 SPARSITIES = (0.99, 0.999, 0.9999)
@@ -27,33 +21,21 @@ def column(dataset="cifar10", sparsity=0.99):
 
 
 def result(method, where, seed, accuracy, **changes):
-    given = {
-        "name": f"r{abs(hash_of(method, *where, seed))}",
-        "key": Key(method, where),
-        "seed": seed,
-        "diverged": accuracy is None,
-        "accuracy": accuracy,
-        "top5": None,
-        "collapsed": accuracy == 10.0,
-        "selected_on_test": False,
-        "live": 2127,
-        "prunable": 21_265_088,
-        "measured": where.sparsity,
-        "effective": where.sparsity,
-        "macs": 1_466_000,
-        "dense_macs": 1_159_400_000,
-        "configuration": "",
-        "images": None,
-        "sha256": "0" * 64,
-        "commit": None,
-        "device": "cpu",
-        "train_seconds": 1.0,
-    }
-    return Result(**(given | changes))
+    """Return the result of a run; it diverged if accuracy is None, and collapsed at chance.
+
+    changes: other values of its fields.
+    """
+    record = make_record(
+        method, seed, accuracy, where.sparsity,
+        status="diverged" if accuracy is None else "finished", collapsed=accuracy == 10.0,
+        **{name: getattr(where, name) for name in where._fields if name != "sparsity"},
+    )  # fmt: skip
+    made = result_from_record(record, f"r{stable_hash(method, *where, seed)}")
+    return dataclasses.replace(made, **changes)
 
 
-def hash_of(*parts):
-    """The same in every process, unlike hash()."""
+def stable_hash(*parts):
+    """Return a number that is the same in every process, unlike hash()."""
     return int.from_bytes(json.dumps(parts).encode(), "big") % 10**12
 
 
@@ -84,7 +66,7 @@ def block(title, rows, columns, found, paper=None, best=None):
 
 
 def board(folder: Path, found=None, curves=True, rows=tuple(METHODS)):
-    """Records and curves are written as well, so that links lead somewhere."""
+    """Return a board; its records and curves are written, so that links have a target."""
     found = results() if found is None else found
     datasets = list(dict.fromkeys(r.key.column.dataset for r in found))
     columns = [column(dataset, sparsity) for dataset in datasets for sparsity in SPARSITIES]
@@ -92,21 +74,21 @@ def board(folder: Path, found=None, curves=True, rows=tuple(METHODS)):
     accuracies = block("ResNet-34", rows, columns, found, paper, {columns[0]: frozenset({rows[0]})})
     accuracies.comparisons[columns[0]] = Comparison(rows[0], rows[1], 0.001, 0.002, True)
     command = ("dstbench", "cost", "methods/rigl.gin")
-    counted = {"macs": 1_466_000, "dense_macs": 1_297_830_000, "stored_weights": 23_467_712}
+    counted = CountedCost(1_466_000, 1_297_830_000, 11_734, 23_467_712, 514_490)
     tables = (
         Table("table1", "Accuracy", "accuracy", (accuracies,), notes=("The paper says both.",)),
         Table("table2", "Costs", "cost",
               costs=(CostRow("RigL", 0.9995, command, counted, 1.24e6, 23.5e6, "a note"),
-                     CostRow("SET", 0.9995, command, None, None, None, None))),
+                     CostRow("SET", 0.9995))),
         Table("table3", "Speed", "inference",
-              measurements=(Measurement("RigL", 0.9995, "ResNet50", "imagenet", "dense", 2, 10.2,
-                                        196.1, "CPU", "measurements/one.json"),),
-              paper_speeds=(PaperSpeed("EAST", 6.8, 1638.41, 2, "A100", "Table 3"),)),
+              measurements=(SpeedRow("RigL", "dense", 2, 10.2, 196.1, "CPU", "ResNet50", "imagenet",
+                                     0.9995, "measurements/one.json"),),
+              paper_speeds=(SpeedRow("EAST", "Table 3", 2, 6.8, 1638.41, "A100"),)),
     )  # fmt: skip
     for result in found:
         write(folder, result, curves)
-    refused = (Refused(("bad.json",), "It misses its sparsity; run it again."),)
-    return Board(folder, tables, (), tuple(found), refused)
+    rejected = (RejectedRecords(("bad.json",), "It misses its sparsity; run it again."),)
+    return Board(folder, tables, (), tuple(found), rejected)
 
 
 def write(folder: Path, result: Result, curves=True):
@@ -117,7 +99,7 @@ def write(folder: Path, result: Result, curves=True):
 
 
 def curve(result: Result):
-    """Of a collapsed run the gradient is zero from the third epoch on; a diverged one stops."""
+    """Return a run's curves; a collapsed one has no gradient from epoch 3, a diverged one ends."""
     epochs = range(1, 3 if result.diverged else EPOCHS + 1)
     dead = [result.collapsed and epoch > 2 for epoch in epochs]
     cyclic = "WS" in result.key.method

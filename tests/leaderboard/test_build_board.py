@@ -1,4 +1,4 @@
-"""The board and its markdown, read back from the tables: cells, marks, links, the paper beside."""
+"""The board and its markdown, parsed back: cells, marks, links, the paper's numbers."""
 
 import re
 import subprocess
@@ -6,13 +6,14 @@ import sys
 from urllib.parse import unquote
 
 import pytest
-from helpers.lab import GRID, name_of, record, write
+from helpers.lab import GRID, write_records
+from helpers.record_factory import make_record, name_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dstbench.config import grid
-from dstbench.leaderboard.build_board import build
-from dstbench.leaderboard.markdown import overview, tables
+from dstbench.leaderboard.build_board import build_board
+from dstbench.leaderboard.markdown import overview, table_file
 from dstbench.leaderboard.markdown.text import escape, table
 
 
@@ -26,7 +27,7 @@ def board(out, text=None, **options):
     path = out / "mine.gin"
     if text is not None:
         path.write_text(text)
-    return build(out, [grid.read(path)], **options)
+    return build_board(out, [grid.read(path)], **options)
 
 
 def rows(markdown):
@@ -44,12 +45,12 @@ def cell(markdown, method, heading):
 
 def rendered(out, **options):
     (shown,) = board(out, **options).tables
-    return tables.render(shown)
+    return table_file.render(shown)
 
 
-def test_a_cell_has_mean_spread_records_and_the_papers_number(out):
-    made = [record("RigL", seed, 92.5 + seed / 10) for seed in (0, 1, 2)]
-    write(out, *made)
+def test_table_cell_shows_mean_std_records_and_the_papers_number(out):
+    made = [make_record("RigL", seed, 92.5 + seed / 10) for seed in (0, 1, 2)]
+    write_records(out, *made)
     text = cell(rendered(out), "RigL", "99 %")
     assert text.startswith("92.60 ± 0.10<br>n = 3, seeds ")
     assert text.endswith("<br>paper 92.92 ± 0.18 (−0.32)")
@@ -58,25 +59,29 @@ def test_a_cell_has_mean_spread_records_and_the_papers_number(out):
     assert all((out / unquote(path)).is_file() for _, path in links)
 
 
-def test_what_is_missing_is_a_dash_with_the_papers_number(out):
+def test_table_cell_without_results_shows_a_dash_and_the_papers_number(out):
     assert cell(rendered(out), "EAST", "99.9 %") == "–<br>paper 86.99 ± 0.32"
 
 
-def test_the_best_of_a_column_is_bold_and_starred_only_when_it_is_certain(out):
-    write(out, *(record("RigL", s, 90.0 + s / 10) for s in range(3)))
-    write(out, *(record("SET", s, 80.0 + s / 10) for s in range(3)))
-    write(out, record("RigL", 0, 90.0, 0.999), record("SET", 0, 80.0, 0.999))
+def test_best_cell_is_bold_and_starred_only_when_significant(out):
+    write_records(out, *(make_record("RigL", s, 90.0 + s / 10) for s in range(3)))
+    write_records(out, *(make_record("SET", s, 80.0 + s / 10) for s in range(3)))
+    write_records(out, make_record("RigL", 0, 90.0, 0.999), make_record("SET", 0, 80.0, 0.999))
     text = rendered(out)
     assert cell(text, "RigL", "99 %").startswith(r"**90.10 ± 0.10** \*<br>")
     assert cell(text, "RigL", "99.9 %").startswith("**90.00**<br>seed ")
     assert "**" not in cell(text, "SET", "99 %")
 
 
-def test_marks_of_collapsed_and_diverged_runs(out):
-    write(out, record("SET", 0, 10.0, collapsed=True), record("SET", 1, 10.0, collapsed=True))
-    write(out, record("RigL", 0, 10.0, collapsed=True), record("RigL", 1, 70.0))
-    write(out, record("EAST", 0, diverged=True), record("EAST", 1, 95.0))
-    write(out, record("EAST", 0, 0.0, 0.999, diverged=True))
+def test_table_marks_collapsed_and_diverged_runs(out):
+    write_records(
+        out,
+        make_record("SET", 0, 10.0, collapsed=True),
+        make_record("SET", 1, 10.0, collapsed=True),
+    )
+    write_records(out, make_record("RigL", 0, 10.0, collapsed=True), make_record("RigL", 1, 70.0))
+    write_records(out, make_record("EAST", 0, status="diverged"), make_record("EAST", 1, 95.0))
+    write_records(out, make_record("EAST", 0, 0.0, 0.999, status="diverged"))
     text = rendered(out)
     assert cell(text, "SET", "99 %").startswith("10.00 ± 0.00 †<br>n = 2")
     assert cell(text, "RigL", "99 %").startswith("**40.00 ± 42.43** † 1 of 2<br>")
@@ -84,108 +89,113 @@ def test_marks_of_collapsed_and_diverged_runs(out):
     assert cell(text, "EAST", "99.9 %").startswith("– ‡<br>")
 
 
-def test_precisions_are_blocks_of_their_own(out):
-    write(out, record(accuracy=90.0), record(accuracy=50.0, precision="fp32"))
+def test_each_precision_has_its_own_block(out):
+    write_records(out, make_record(accuracy=90.0), make_record(accuracy=50.0, precision="fp32"))
     (shown,) = board(out).tables
     assert [b.columns[0].precision for b in shown.blocks] == ["bf16", "fp32"]
     means = [b.cell("RigL", b.columns[0]).mean for b in shown.blocks]
     assert means == [90.0, 50.0]
 
 
-def test_sections_are_compared_apart(out):
+def test_sections_are_compared_separately(out):
     text = GRID.replace("[@Section()]", "[@a/Section(), @b/Section()]").replace(
         "Section.methods = ['set', 'rigl', 'east']",
         "a/Section.methods = ['set', 'rigl']\nb/Section.methods = ['east', 'dctps_rigl']",
     )
-    write(out, *(record(m, 0, a) for m, a in (("SET", 1.5), ("RigL", 2.5), ("EAST", 99.0))))
+    write_records(
+        out, *(make_record(m, 0, a) for m, a in (("SET", 1.5), ("RigL", 2.5), ("EAST", 99.0)))
+    )
     upper, lower = board(out, text).tables[0].blocks
     assert upper.best[upper.columns[0]] == {"RigL"}
     assert lower.best[lower.columns[0]] == frozenset()
 
 
-def test_the_paper_is_beside_its_own_settings_only(out):
-    write(out, record("RigL", 0, 90.0, settings={"Run.epochs": "2"}))
-    write(out, record("SET", 0, 90.0))
+def test_paper_number_is_shown_only_for_the_papers_settings(out):
+    write_records(out, make_record("RigL", 0, 90.0, settings={"Run.epochs": "2"}))
+    write_records(out, make_record("SET", 0, 90.0))
     text = rendered(out)
     assert "paper" not in cell(text, "RigL", "99 %")
     assert "paper 93.09" in cell(text, "SET", "99 %")
 
 
-def test_copies_of_the_images_are_a_block_of_their_own_without_a_difference(out):
-    write(out, record("RigL", 0, 90.0, dataset="cifar10-jpeg"), record("RigL", 0, 91.0))
+def test_another_dataset_has_its_own_block_without_a_paper_number(out):
+    write_records(
+        out, make_record("RigL", 0, 90.0, dataset="cifar10-jpeg"), make_record("RigL", 0, 91.0)
+    )
     made = board(out)
     (other,) = made.others
     assert {c.dataset for c in other.columns} == {"cifar10-jpeg"}
     assert other.cell("RigL", other.columns[0]).paper is None
-    assert "cifar10-jpeg" not in tables.render(made.tables[0])
+    assert "cifar10-jpeg" not in table_file.render(made.tables[0])
     assert "cifar10-jpeg" in overview.render(made)
 
 
-def test_dense_runs_have_the_column_of_no_sparsity(out):
+def test_dense_runs_are_in_the_column_of_sparsity_zero(out):
     text = GRID.replace("['set', 'rigl', 'east']", "['dense', 'rigl']")
-    write(out, record("Dense", 0, 95.0, 0.0), record("RigL", 0, 90.0))
+    write_records(out, make_record("Dense", 0, 95.0, 0.0), make_record("RigL", 0, 90.0))
     (shown,) = board(out, text).tables
-    assert cell(tables.render(shown), "Dense", "0 %").startswith("95.00<br>")
+    assert cell(table_file.render(shown), "Dense", "0 %").startswith("95.00<br>")
     assert board(out).results[0].key.method == "Dense"
 
 
-def test_runs_selected_on_test_images_show_only_when_asked_for(out):
-    write(out, record("RigL", 0, 90.0, selected_on_test=True))
+def test_runs_selected_on_test_are_hidden_by_default(out):
+    write_records(out, make_record("RigL", 0, 90.0, selected_on_test=True))
     assert "90.00" not in rendered(out)
-    assert name_of(record("RigL", 0, 90.0)) in overview.render(board(out))
+    assert name_of(make_record("RigL", 0, 90.0)) in overview.render(board(out))
     assert cell(rendered(out, selected_on_test=True), "RigL", "99 %").startswith("90.00 §<br>")
 
 
-def test_what_is_ahead_says_by_how_much_and_whether_really(out):
-    write(out, *(record("RigL", s, 90.0 + s / 10) for s in range(3)))
-    write(out, *(record("SET", s, 80.0 + s / 10) for s in range(3)))
-    write(out, record("RigL", 0, 90.0, 0.999), record("SET", 0, 80.0, 0.999))
+def test_overview_shows_the_lead_and_its_significance(out):
+    write_records(out, *(make_record("RigL", s, 90.0 + s / 10) for s in range(3)))
+    write_records(out, *(make_record("SET", s, 80.0 + s / 10) for s in range(3)))
+    write_records(out, make_record("RigL", 0, 90.0, 0.999), make_record("SET", 0, 80.0, 0.999))
     found = {row[1]: row[2:] for row in rows(overview.render(board(out))) if row[0] == "mine"}
     assert found["99 %"][:3] == ["RigL 90.10", "SET 80.10", "10.00"]
     assert found["99 %"][3].startswith("yes, p = ")
     assert found["99.9 %"][3] == "not tested: one seed"
 
 
-def test_refused_records_are_named_in_the_overview(out):
-    (name,) = write(out, record(live=5))
+def test_overview_lists_rejected_records(out):
+    (name,) = write_records(out, make_record(live=5))
     text = overview.render(board(out))
-    assert "## Refused records" in text and f"records/{name}.json" in text
+    assert "## Rejected records" in text and f"records/{name}.json" in text
     assert "off its budget" in text
 
 
 @given(st.text(max_size=20))
-def test_no_name_breaks_a_table(text):
+def test_markdown_table_keeps_its_cells_for_any_text(text):
     made = table(["a", "b"], [[escape(text), "x"], ["y", "z"]])
     assert [len(row) for row in rows(made)] == [2, 2, 2]
     assert rows(made)[1][1] == "x"
 
 
-def test_hostile_names_stay_text(out):
+def test_markdown_escapes_hostile_names(out):
     name = "a|b <script>*x*[y](z)`"
-    write(out, record(name, 0, 90.0), record("RigL", 0, 91.0, recipe=name))
+    write_records(out, make_record(name, 0, 90.0), make_record("RigL", 0, 91.0, recipe=name))
     text = overview.render(board(out))
     assert re.search(r"(?<!\\)<(?!br>| 0\.05)", text) is None
     assert r"a\|b \<script\>\*x\*\[y\](z)\`" in text
 
 
-def test_the_bytes_do_not_depend_on_anything_but_the_records(out, tmp_path_factory):
-    made = [record(m, s, 50.0 + s) for m in ("SET", "RigL", "EAST") for s in range(3)]
-    write(out, *made)
+def test_rendering_depends_only_on_the_records(out, tmp_path_factory):
+    made = [make_record(m, s, 50.0 + s) for m in ("SET", "RigL", "EAST") for s in range(3)]
+    write_records(out, *made)
     other = tmp_path_factory.mktemp("other")
-    write(other, *reversed(made))
+    write_records(other, *reversed(made))
     (other / "mine.gin").write_text(GRID)
     assert rendered(out) == rendered(other)
     assert overview.render(board(out)) == overview.render(board(other))
 
 
 def test_rendering_needs_neither_torch_nor_mlflow(out):
-    write(out, *(record(m, s, 50.0 + s) for m in ("SET", "RigL") for s in range(3)))
+    write_records(out, *(make_record(m, s, 50.0 + s) for m in ("SET", "RigL") for s in range(3)))
     code = (
         "import sys; from pathlib import Path; from dstbench.config import grid\n"
         "from dstbench.cli.commands import leaderboard\n"
-        "from dstbench.leaderboard import build_board as board, render\n"
-        f"made = board.build(Path({str(out)!r}), [grid.read({str(out / 'mine.gin')!r})])\n"
-        "assert render.files(made) and len(made.results) == 6\n"
+        "from dstbench.leaderboard.build_board import build_board\n"
+        "from dstbench.leaderboard.write_files import text_files\n"
+        f"made = build_board(Path({str(out)!r}), [grid.read({str(out / 'mine.gin')!r})])\n"
+        "assert text_files(made) and len(made.results) == 6\n"
         "print([m for m in ('torch', 'mlflow', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The page: what it shows, that nothing in a record can act in it, and how it behaves."""
+"""The page: its content, that no text of a record acts as markup or script, its behaviour."""
 
 import base64
 import hashlib
@@ -12,10 +12,11 @@ from helpers.made_up_records import METHODS, SPARSITIES, board, column, result, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstbench.leaderboard import gallery
-from dstbench.leaderboard.board import Block, Board, Cell, Key
-from dstbench.leaderboard.page import render
-from dstbench.leaderboard.page.html import path, tag
+from dstbench.leaderboard import board_figures
+from dstbench.leaderboard.board import Block, Board
+from dstbench.leaderboard.cells import Cell, Key
+from dstbench.leaderboard.page.page_values import relative_path
+from dstbench.leaderboard.page.render_page import render_page
 
 EVIL = "<script>alert(1)</script>"
 QUOTES = "\"><img src=x onerror='document.title=1'>"
@@ -44,39 +45,39 @@ class Parsed(HTMLParser):
 def rendered(tmp_path_factory):
     """A page with its records, without pictures: the path of index.html."""
     folder = tmp_path_factory.mktemp("board")
-    (folder / "index.html").write_text(render.render(board(folder)))
+    (folder / "index.html").write_text(render_page(board(folder)))
     return folder / "index.html"
 
 
 # --- what it shows ------------------------------------------------------------------------------
 
 
-def test_the_same_board_gives_the_same_bytes(tmp_path):
-    first = render.render(board(tmp_path))
-    assert render.render(board(tmp_path)) == first
+def test_page_of_the_same_board_has_the_same_bytes(tmp_path):
+    first = render_page(board(tmp_path))
+    assert render_page(board(tmp_path)) == first
     assert first.endswith("</html>\n")
 
 
-def test_a_cell_has_mean_deviation_seeds_paper_and_difference(rendered):
+def test_page_cell_shows_mean_std_seeds_paper_and_difference(rendered):
     text = " ".join(Parsed(rendered.read_text()).text.split())
     assert "93.10 ± 0.10*n 3paper 93.09, +0.01" in text
     assert "10.00 ± 0.00n 3collapsed 3/3" in text
 
 
-def test_marks_of_runs_that_failed(tmp_path):
+def test_page_marks_diverged_runs_and_selection_on_test(tmp_path):
     def failed(key, seed):
         if key.method == "RigL" and seed == 0:
             return {"accuracy": None, "diverged": True}
         return {"selected_on_test": key.method == "SET"}
 
-    text = Parsed(render.render(board(tmp_path, results(changes=failed)))).text
+    text = Parsed(render_page(board(tmp_path, results(changes=failed)))).text
     assert "diverged 1/3" in text and text.count("selected on test") > 6
 
 
-def test_every_link_leads_somewhere_and_every_record_is_linked(tmp_path):
+def test_page_links_have_targets_and_every_record_is_linked(tmp_path):
     made = board(tmp_path)
-    text = render.render(made)
-    for setting, plots in gallery.sets(made).items():
+    text = render_page(made)
+    for setting, plots in board_figures.plots_by_setting(made).items():
         folder = tmp_path / "figures" / setting.slug
         folder.mkdir(parents=True)
         for file in (f"{plot.name}{suffix}" for plot in plots for suffix in (".svg", ".png")):
@@ -86,46 +87,48 @@ def test_every_link_leads_somewhere_and_every_record_is_linked(tmp_path):
         (tmp_path / file).touch()
     parsed = Parsed(text)
     links = [a["href"] for a in parsed.named("a")] + [i["src"] for i in parsed.named("img")]
-    assert {path(one.link) for one in made.results} <= set(links)
+    assert {relative_path(one.link) for one in made.results} <= set(links)
     ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     for link in links:
         assert link[1:] in ids if link.startswith("#") else (tmp_path / link).is_file(), link
 
 
-def test_a_board_without_anything_is_a_page_too(tmp_path):
-    parsed = Parsed(render.render(Board(tmp_path, (), (), ())))
+def test_page_of_an_empty_board_renders(tmp_path):
+    parsed = Parsed(render_page(Board(tmp_path, (), (), ())))
     assert "0 runs of 0 methods" in parsed.text and not parsed.named("img")
 
 
-def test_command_of_a_record_is_shown_as_it_is_typed(tmp_path):
+def test_page_shows_a_records_command_quoted_for_the_shell(tmp_path):
     typed = ("dstbench", "run", "methods/set.gin", "--set", "SET.name = 'a'")
     one = result("SET", column("cifar10", SPARSITIES[0]), 0, 50.0, command=typed)
     assert (
         """dstbench run methods/set.gin --set 'SET.name = '"'"'a'"'"''"""
-        in Parsed(render.render(board(tmp_path, [one]))).text
+        in Parsed(render_page(board(tmp_path, [one]))).text
     )
 
 
-# --- nothing of a record acts in it -------------------------------------------------------------
-
-
-@given(st.text(), st.text())
-def test_what_is_written_is_read_back(text, attribute):
-    parsed = Parsed(tag("p", text, title=attribute))
-    assert parsed.elements == [("p", {"title": attribute})] and parsed.text == text
-
-
-@given(st.text(min_size=1))
-def test_a_link_stays_in_its_folder_of_this_site(name):
-    assert re.fullmatch(r"\./[\w.~%/-]*", path("records", name))
+# --- escaping -------------------------------------------------------------
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
-def test_no_name_makes_an_element(method, dataset):
+def test_page_text_and_attributes_are_escaped(method, dataset):
+    parsed = Parsed(render_page(_one(Path("/nowhere"), method, dataset)))
+    (row,) = [a for name, a in parsed.elements if a.get("id", "").startswith("cell-")]
+    assert (row["data-method"], row["data-dataset"]) == (method, dataset)
+    assert method in parsed.text and dataset in parsed.text
+
+
+@given(st.text(min_size=1))
+def test_relative_path_stays_in_the_leaderboards_folder(name):
+    assert re.fullmatch(r"\./[\w.~%/-]*", relative_path("records", name))
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_page_has_the_same_elements_for_any_names(method, dataset):
     folder = Path("/nowhere")
     plain, odd = (
-        Parsed(render.render(_one(folder, m, d))) for m, d in (("A", "d"), (method, dataset))
+        Parsed(render_page(_one(folder, m, d))) for m, d in (("A", "d"), (method, dataset))
     )
     assert [name for name, _ in odd.elements] == [name for name, _ in plain.elements]
     assert [set(a) for _, a in odd.elements] == [set(a) for _, a in plain.elements]
@@ -138,7 +141,7 @@ def _one(folder, method, dataset):
     return Board(folder, (), (Block(dataset, (method,), (where,), cells),), found)
 
 
-def test_the_policy_names_style_and_script_by_hash_and_allows_nothing_else(rendered):
+def test_content_security_policy_allows_only_the_inline_style_and_script(rendered):
     text = rendered.read_text()
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
@@ -149,7 +152,7 @@ def test_the_policy_names_style_and_script_by_hash_and_allows_nothing_else(rende
         assert rules[f"{name}-src"] == f"'sha256-{digest}'"
 
 
-def test_the_page_names_no_other_place(rendered):
+def test_page_refers_to_no_other_site(rendered):
     parsed = Parsed(rendered.read_text())
     named = [v for _, a in parsed.elements for k, v in a.items() if k in ("src", "href", "action")]
     assert named and not [v for v in named if not v.startswith(("#", "./"))]
@@ -157,9 +160,9 @@ def test_the_page_names_no_other_place(rendered):
 
 
 @needs_chromium
-def test_a_hostile_record_does_nothing(tmp_path):
+def test_page_with_a_hostile_record_runs_no_script(tmp_path):
     made = _one(tmp_path, EVIL, QUOTES)
-    (tmp_path / "index.html").write_text(render.render(made))
+    (tmp_path / "index.html").write_text(render_page(made))
     found = ask(
         tmp_path / "index.html",
         """
@@ -176,11 +179,11 @@ def test_a_hostile_record_does_nothing(tmp_path):
                      "violations": []}  # fmt: skip
 
 
-# --- how it behaves -----------------------------------------------------------------------------
+# --- behaviour -----------------------------------------------------------------------------
 
 
 @needs_chromium
-def test_a_link_to_a_choice_shows_that_choice(rendered):
+def test_page_applies_sort_and_filter_of_its_address(rendered):
     dom, console = dump(rendered, "#sort=table-1-1.2.descending&filter=rigl&sparsity=99.99+%25")
     assert not console
     matrix = re.search(r'<table id="table-1-1".*?</table>', dom, re.DOTALL)[0]
@@ -191,7 +194,7 @@ def test_a_link_to_a_choice_shows_that_choice(rendered):
 
 
 @needs_chromium
-def test_columns_sort_by_click_both_ways_and_back(rendered):
+def test_page_column_click_sorts_descending_ascending_and_back(rendered):
     found = ask(
         rendered,
         """
@@ -217,12 +220,12 @@ def test_columns_sort_by_click_both_ways_and_back(rendered):
 
 
 @needs_chromium
-def test_numbers_sort_as_numbers_and_what_is_missing_comes_last(tmp_path):
+def test_page_sorts_numbers_numerically_and_missing_last(tmp_path):
     accuracies = {"SET": (9.0, 82.0, 10.0), "RigL": (92.0, 85.0, 20.0)}
     found = [r for r in results(accuracies, ("cifar10",)) if r.key.column.sparsity < 0.9999
              or r.key.method == "RigL"]  # fmt: skip
     (tmp_path / "index.html").write_text(
-        render.render(board(tmp_path, found, rows=("SET", "RigL", "EAST")))
+        render_page(board(tmp_path, found, rows=("SET", "RigL", "EAST")))
     )
     orders = ask(
         tmp_path / "index.html",
@@ -244,7 +247,7 @@ def test_numbers_sort_as_numbers_and_what_is_missing_comes_last(tmp_path):
 
 
 @needs_chromium
-def test_filters_hide_rows_columns_and_what_is_left_empty(rendered):
+def test_page_filters_hide_rows_columns_and_empty_sections(rendered):
     found = ask(
         rendered,
         """
@@ -279,7 +282,7 @@ def test_filters_hide_rows_columns_and_what_is_left_empty(rendered):
 
 
 @needs_chromium
-def test_a_number_leads_to_its_records_whatever_is_filtered(rendered):
+def test_page_link_to_records_clears_the_filter(rendered):
     found = ask(
         rendered,
         """
@@ -296,7 +299,7 @@ def test_a_number_leads_to_its_records_whatever_is_filtered(rendered):
 
 @needs_chromium
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_nothing_overflows_the_page_and_tables_scroll_in_their_boxes(rendered, width):
+def test_page_does_not_overflow_and_tables_scroll(rendered, width):
     found = ask(
         rendered,
         """
@@ -312,7 +315,7 @@ def test_nothing_overflows_the_page_and_tables_scroll_in_their_boxes(rendered, w
 
 
 @needs_chromium
-def test_light_and_dark_by_preference_by_button_and_by_link(rendered):
+def test_page_theme_follows_preference_button_and_address(rendered):
     script = """
         const ground = () => view.getComputedStyle(page.body).backgroundColor;
         const seen = [ground()];
@@ -331,7 +334,7 @@ def test_light_and_dark_by_preference_by_button_and_by_link(rendered):
 
 
 @needs_chromium
-def test_the_policy_stops_what_would_get_in(rendered):
+def test_content_security_policy_blocks_injected_script_and_image(rendered):
     found = ask(
         rendered,
         """
@@ -351,11 +354,11 @@ def test_the_policy_stops_what_would_get_in(rendered):
 
 
 @needs_chromium
-def test_only_files_are_asked_for_and_pictures_are_shown(tmp_path):
+def test_page_loads_only_files_and_shows_all_pictures(tmp_path):
     pytest.importorskip("matplotlib")
     made = board(tmp_path, results(datasets=("cifar10",)))
-    gallery.draw(made, tmp_path / "figures")
-    (tmp_path / "index.html").write_text(render.render(made))
+    board_figures.draw_stale(made, tmp_path / "figures")
+    (tmp_path / "index.html").write_text(render_page(made))
     found = ask(
         tmp_path / "index.html",
         """

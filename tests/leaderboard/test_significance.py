@@ -1,30 +1,36 @@
-"""What is best and whether that is certain: ties, one seed, no variance, Welch and Holm."""
+"""Best methods and their significance: ties, one seed, no variance, Welch and Holm."""
 
 import numpy as np
 import pytest
-from helpers.lab import record
+from helpers.record_factory import make_record
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dstbench.leaderboard import results
-from dstbench.leaderboard.board import Block, Cell, Column, Key
-from dstbench.leaderboard.significance import decided, holm
+from dstbench.leaderboard.board import Block
+from dstbench.leaderboard.cells import Cell, Column, Key
+from dstbench.leaderboard.read_results import result_from_record
+from dstbench.leaderboard.significance import holm, with_comparisons
 
 COLUMN = Column("cifar10", "ResNet34", "cifar10_resnet34", "paper", "bf16", 0.99)
 
 
 def block(columns=(COLUMN,), **rows):
-    """rows: method → accuracies, of a list a column."""
+    """Return a block.
+
+    rows: method → accuracies, or one list of accuracies for each column; 10.0 collapsed, None
+    diverged.
+    """
     cells = {}
     for method, lists in rows.items():
         lists = lists if lists and isinstance(lists[0], list) else [lists]
         for column, accuracies in zip(columns, lists, strict=True):
             own = tuple(
-                results.reduce(
-                    record(
+                result_from_record(
+                    make_record(
                         method, seed, accuracy or 0.0, column.sparsity,
-                        collapsed=accuracy == 10.0, diverged=accuracy is None,
+                        collapsed=accuracy == 10.0,
+                        status="diverged" if accuracy is None else "finished",
                     ),
                     f"{method}{seed}",
                 )
@@ -35,12 +41,12 @@ def block(columns=(COLUMN,), **rows):
 
 
 def best(**rows):
-    (one,) = decided([block(**rows)])
+    (one,) = with_comparisons([block(**rows)])
     return one.best[COLUMN]
 
 
 def comparison(**rows):
-    (one,) = decided([block(**rows)])
+    (one,) = with_comparisons([block(**rows)])
     return one.comparisons.get(COLUMN)
 
 
@@ -48,15 +54,15 @@ def test_the_highest_mean_is_best():
     assert best(A=[90.0, 91.0], B=[92.0, 92.5], C=[50.0, 60.0]) == {"B"}
 
 
-def test_what_prints_the_same_ties():
+def test_means_that_print_the_same_tie():
     assert best(A=[90.001], B=[90.004], C=[89.99]) == {"A", "B"}
 
 
-def test_nothing_is_best_alone():
+def test_a_single_method_is_not_best():
     assert best(A=[90.0], B=[]) == frozenset()
 
 
-def test_chance_is_never_best():
+def test_a_collapsed_cell_is_never_best():
     assert best(A=[10.0, 10.0], B=[10.0]) == frozenset()
     assert best(A=[10.0], B=[9.0]) == frozenset()
     assert best(A=[62.0], B=[10.0]) == {"A"}
@@ -66,18 +72,18 @@ def test_a_cell_with_a_diverged_run_is_never_best():
     assert best(A=[95.0, None], B=[90.0], C=[89.0]) == {"B"}
 
 
-def test_one_seed_claims_nothing():
+def test_one_seed_is_not_significant():
     made = comparison(A=[99.0], B=[10.5, 10.6, 10.7])
     assert (made.p, made.adjusted, made.significant) == (None, None, False)
 
 
-def test_no_variance_claims_nothing():
+def test_no_variance_is_not_significant():
     made = comparison(A=[99.0, 99.0, 99.0], B=[10.5, 10.6, 10.7])
     assert (made.p, made.significant) == (None, False)
     assert not comparison(A=[99.0, 98.0, 97.0], B=[10.5, 10.5, 10.5]).significant
 
 
-def test_welch_as_scipy_has_it():
+def test_p_is_scipys_welch_test():
     a, b = [93.2, 93.9, 93.4], [90.1, 92.7, 91.0]
     made = comparison(B=b, A=a)
     assert (made.first, made.second) == ("A", "B")
@@ -85,7 +91,7 @@ def test_welch_as_scipy_has_it():
     assert made.p != pytest.approx(stats.ttest_ind(a, b, equal_var=True).pvalue)
 
 
-def test_the_correction_is_over_all_columns_of_the_table():
+def test_holm_corrects_over_all_columns_of_the_table():
     columns = tuple(COLUMN._replace(sparsity=s) for s in (0.9, 0.99, 0.999))
     clear, close = (
         [[93.0, 93.1, 93.2], [90.0, 90.1, 90.2]],
@@ -93,8 +99,8 @@ def test_the_correction_is_over_all_columns_of_the_table():
     )
     one = block(columns[:2], A=[clear[0], close[0]], B=[clear[1], close[1]])
     other = block(columns[2:], A=[close[0]], B=[close[1]])
-    alone = decided([one])[0].comparisons
-    together = decided([one, other])
+    alone = with_comparisons([one])[0].comparisons
+    together = with_comparisons([one, other])
     assert alone[columns[1]].adjusted == pytest.approx(alone[columns[1]].p)  # the largest of two
     assert together[0].comparisons[columns[0]].adjusted == pytest.approx(3 * alone[columns[0]].p)
     assert together[0].comparisons[columns[0]].significant
@@ -102,7 +108,7 @@ def test_the_correction_is_over_all_columns_of_the_table():
 
 
 @given(st.lists(st.floats(0, 1) | st.none(), max_size=8))
-def test_holm(ps):
+def test_holm_keeps_order_and_is_at_most_one(ps):
     adjusted = holm(ps)
     known = [(p, a) for p, a in zip(ps, adjusted, strict=True) if p is not None]
     assert [a is None for a in adjusted] == [p is None for p in ps]
@@ -113,7 +119,7 @@ def test_holm(ps):
         assert min(a for _, a in known) == pytest.approx(min(1.0, len(known) * smallest))
 
 
-def test_holm_keeps_the_family_wise_error():
+def test_holm_controls_the_family_wise_error():
     rng = np.random.default_rng(0)
     false = sum(min(a for a in holm([*rng.uniform(size=10)])) < 0.05 for _ in range(2000))
     assert false / 2000 < 0.065

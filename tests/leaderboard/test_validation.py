@@ -1,10 +1,11 @@
-"""`dstbench validate`: each thing that is wrong is one line with its file."""
+"""`dstbench validate`: one line for each problem, with its file."""
 
 import json
 from pathlib import Path
 
 import pytest
-from helpers.lab import PRUNABLE, name_of, record, write
+from helpers.lab import write_records
+from helpers.record_factory import PRUNABLE, make_record, name_of
 
 from dstbench.config.choices import Choices
 from dstbench.training.configure import assemble
@@ -16,15 +17,19 @@ def validate(tmp_path, monkeypatch, call):
     monkeypatch.chdir(tmp_path)
 
     def run(*made, name=None):
-        names = write(Path("."), *made, name=name)
+        names = write_records(Path("."), *made, name=name)
         code, out, err = call("validate", *(f"records/{one}.json" for one in names))
         return code, out.splitlines()[:-1], err
 
     return run
 
 
-def test_a_sound_record_has_no_complaint(validate):
-    assert validate(record(), record(seed=1), record("SET", diverged=True)) == (0, [], "")
+def test_a_consistent_record_has_no_complaint(validate):
+    assert validate(make_record(), make_record(seed=1), make_record("SET", status="diverged")) == (
+        0,
+        [],
+        "",
+    )
 
 
 def wrong(section, key, value):
@@ -36,7 +41,7 @@ def wrong(section, key, value):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (wrong("accuracy", "test_final", 101.0), "accuracy.test_final is 101.0"),
         (wrong("accuracy", "best_val", -1.0), "accuracy.best_val is -1.0"),
@@ -50,46 +55,46 @@ def wrong(section, key, value):
         (wrong("sparsity", "asked", 1.0), "sparsity.asked is 1.0"),
         (wrong("cost", "live_weights", PRUNABLE + 1), "live of 100000 prunable"),
         (wrong("config", "text", "Run.seed = 1\n"), "one of them was changed"),
-        (wrong("provenance", "commit", None), "names no commit"),
-        (wrong("provenance", "dirty", True), "not that of commit c09d0e42"),
+        (wrong("provenance", "commit", None), "has no commit"),
+        (wrong("provenance", "dirty", True), "uncommitted changes to commit c09d0e42"),
         (wrong("provenance", "plugins", [1]), "provenance.plugins is [1]"),
         (wrong("provenance", "dataset_sha256", []), "provenance.dataset_sha256 is []"),
         (lambda made: made | {"seed": "0"}, "seed is '0'"),
-        (lambda made: made | {"seed": 9}, "seed is 9, but its configuration says 0"),
-        (lambda made: made | {"method": "Mine"}, "method is 'Mine', but its configuration says"),
-        (lambda made: made | {"recipe": "mine"}, "recipe is 'mine', but its configuration says"),
-        (lambda made: made | {"dataset": "svhn"}, "dataset is 'svhn', but its configuration says"),
-        (lambda made: made | {"status": "failed"}, "is not over"),
+        (lambda made: made | {"seed": 9}, "seed is 9, but its configuration has 0"),
+        (lambda made: made | {"method": "Mine"}, "method is 'Mine', but its configuration has"),
+        (lambda made: made | {"recipe": "mine"}, "recipe is 'mine', but its configuration has"),
+        (lambda made: made | {"dataset": "svhn"}, "dataset is 'svhn', but its configuration has"),
+        (lambda made: made | {"status": "failed"}, "is not finished"),
     ],
 )
-def test_what_is_wrong_is_said(validate, change, said):
-    made = record()
+def test_each_problem_is_reported(validate, change, message):
+    made = make_record()
     name = name_of(made)
     code, lines, _ = validate(change(made), name=name)
     assert code == 1
-    assert any(line.startswith(f"records/{name}.json: ") and said in line for line in lines)
+    assert any(line.startswith(f"records/{name}.json: ") and message in line for line in lines)
 
 
-def test_a_wrong_budget_is_said_with_the_right_one(validate):
-    code, (line,), _ = validate(record(live=1001))
+def test_a_wrong_budget_is_reported_with_the_right_one(validate):
+    code, (line,), _ = validate(make_record(live=1001))
     assert code == 1 and "1,001 live weights" in line and "leaves 1,000" in line
 
 
-def test_a_name_that_does_not_match_is_said_with_the_right_one(validate):
-    code, (line,), _ = validate(record(), name="mine")
-    assert code == 1 and f"{name_of(record())}.json" in line
+def test_a_wrong_file_name_is_reported_with_the_right_one(validate):
+    code, (line,), _ = validate(make_record(), name="mine")
+    assert code == 1 and f"{name_of(make_record())}.json" in line
 
 
-def test_the_same_run_twice_is_said_once(validate, call):
-    names = write(Path("."), record())
-    write(Path("."), record(), name="copy")
+def test_a_duplicate_is_reported_once(validate, call):
+    names = write_records(Path("."), make_record())
+    write_records(Path("."), make_record(), name="copy")
     code, out, _ = call("validate", f"records/{names[0]}.json", "records/copy.json")
     assert code == 1
-    assert "records/copy.json: is the same configuration and seed as records/" in out
+    assert "records/copy.json: has the same configuration and seed as records/" in out
 
 
-def test_what_is_no_record_is_a_complaint_and_the_others_are_still_looked_at(call, tmp_path):
-    (name,) = write(tmp_path, record(live=5))
+def test_a_broken_record_is_reported_and_the_others_are_checked(call, tmp_path):
+    (name,) = write_records(tmp_path, make_record(live=5))
     broken = tmp_path / "records" / "broken.json"
     broken.write_text(json.dumps({"schema": 1}))
     code, out, _ = call("validate", str(broken), str(tmp_path / "records" / f"{name}.json"))
@@ -98,14 +103,14 @@ def test_what_is_no_record_is_a_complaint_and_the_others_are_still_looked_at(cal
 
 
 @pytest.mark.parametrize("path", ["absent.json", "."])
-def test_what_cannot_be_read_is_a_mistake(call, tmp_path, monkeypatch, path):
+def test_an_unreadable_file_exits_2(call, tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
     code, out, err = call("validate", path)
     assert code == 2 and out == "" and path in err
 
 
-def test_records_are_called_as_the_folders_of_runs():
+def test_record_files_are_named_like_run_folders():
     run, resolved = assemble(Choices(("methods/rigl_ws.gin",)), "fp32")
-    made = record("RigL w/ WS", 0, sparsity=0.9, dataset="digits", model="ResNet20")
+    made = make_record("RigL w/ WS", 0, sparsity=0.9, dataset="digits", model="ResNet20")
     made["config"]["sha256"] = resolved.sha256
     assert name_of(made) == run_name(run, resolved)

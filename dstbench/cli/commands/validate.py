@@ -1,10 +1,10 @@
-"""`dstbench validate`: whether records can be submitted; one line for each complaint."""
+"""`dstbench validate`: checks whether records can be submitted; one line for each complaint."""
 
 import argparse
 from pathlib import Path
 
 from dstbench.errors import UserError
-from dstbench.leaderboard.validation import inconsistencies, repeated, submission_problems
+from dstbench.leaderboard.validation import duplicates, inconsistencies, submission_problems
 from dstbench.records import record as records
 from dstbench.records.types import Record
 
@@ -13,7 +13,7 @@ def main(args: argparse.Namespace) -> int:
     for path in args.files:
         _require_readable(path)
     complaints: list[tuple[Path, str]] = []
-    sound: list[tuple[Path, Record]] = []
+    consistent: list[tuple[Path, Record]] = []
     for path in dict.fromkeys(args.files):
         try:
             record = records.read(path)
@@ -23,11 +23,11 @@ def main(args: argparse.Namespace) -> int:
         found = list(inconsistencies(record))
         if not found:
             found = list(submission_problems(record, path.stem))
-            sound.append((path, record))
-        complaints += [(path, what) for what in found]
-    complaints += repeated(sound)
-    for path, what in complaints:
-        print(f"{path}: {what}")
+            consistent.append((path, record))
+        complaints += [(path, problem) for problem in found]
+    complaints += duplicates(consistent)
+    for path, problem in complaints:
+        print(f"{path}: {problem}")
     faulty = len({path for path, _ in complaints})
     print(f"records: {len(set(args.files))}, with complaints: {faulty}")
     return 1 if complaints else 0
@@ -35,7 +35,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _require_readable(path: Path) -> None:
     if path.is_dir():
-        raise UserError(f"{path}: is a folder. Name its records: {path}/*.json")
+        raise UserError(f"{path}: is a folder. Give its records: {path}/*.json")
     try:
         path.open("rb").close()
     except OSError as error:

@@ -1,8 +1,8 @@
-"""The board as markdown files, as GitHub shows them.
+"""The board as markdown files, as GitHub renders them.
 
-text.py       markdown itself: escaping, links, tables
-accuracy.py   blocks of cells
-cost.py       what networks cost, and how fast they answer
-tables.py     a table of the board as one file
-overview.py   the README
+text.py             escaping, links, tables
+accuracy_blocks.py  blocks of accuracies
+value_tables.py     the cost and speed tables
+table_file.py       one table of the board, as a file
+overview.py         README.md
 """

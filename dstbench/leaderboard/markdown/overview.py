@@ -1,28 +1,28 @@
-"""The leaderboard's README: what is ahead where, what else there is, and what was refused."""
+"""Renders the leaderboard's README: tables, what is ahead, other results, rejected records."""
 
 from collections.abc import Iterator
 
-from dstbench.leaderboard import gallery
-from dstbench.leaderboard.board import Block, Board, Comparison, shown
-from dstbench.leaderboard.markdown.accuracy import footnotes, headings, sections
-from dstbench.leaderboard.markdown.cost import speeds
+from dstbench.leaderboard import board_figures
+from dstbench.leaderboard.board import Block, Board, Comparison
+from dstbench.leaderboard.formatting import accuracy_text
+from dstbench.leaderboard.markdown.accuracy_blocks import footnotes, headings, sections
 from dstbench.leaderboard.markdown.text import RENDERED, document, escape, link, table
+from dstbench.leaderboard.markdown.value_tables import speed_table
 
 PAGE = "index.html"
 
 
 def render(board: Board) -> str:
-    """The file README.md of the leaderboard's folder."""
+    """Return the content of README.md."""
     return document(
         "# Leaderboard",
-        f"{RENDERED} Runs that count: {len(board.results)}. The same as a page: "
-        f"{link(PAGE, PAGE)}.",
+        f"{RENDERED} Runs: {len(board.results)}. As a web page: {link(PAGE, PAGE)}.",
         _tables(board),
         *_ahead(board),
         *_others(board),
-        *speeds(board.measurements),
+        *speed_table(board.measurements),
         *_figures(board),
-        *_refused(board),
+        *_rejected(board),
         *_hidden(board),
     )
 
@@ -37,27 +37,27 @@ def _tables(board: Board) -> str:
 
 
 def _ahead(board: Board) -> list[str]:
-    """Every column in which two cells can be compared."""
+    """Return the table of all columns in which two cells can be compared."""
     rows = [
         row
         for where, block in [
             *((escape(t.name), block) for t in board.tables for block in t.blocks),
             *(("others", block) for block in board.others),
         ]
-        for row in _compared(where, block)
+        for row in _comparison_rows(where, block)
     ]
     if not rows:
-        return ["## What is ahead", "Nowhere are there two results that can be compared yet."]
+        return ["## What is ahead", "No column has two results that can be compared yet."]
     header = ["where", "", "best", "second", "by", "significant?"]
     return [
         "## What is ahead",
         table(header, rows),
-        "By: percentage points between the means. Significant: by Welch's t-test at 5 %, with "
-        "Holm's correction over the table.",
+        "By: difference of the means in percentage points. Significant: by Welch's t-test at 5 %, "
+        "with Holm's correction over the table.",
     ]
 
 
-def _compared(where: str, block: Block) -> Iterator[list[str]]:
+def _comparison_rows(where: str, block: Block) -> Iterator[list[str]]:
     for column, heading in zip(block.columns, headings(block), strict=True):
         comparison = block.comparisons.get(column)
         if comparison is None:
@@ -69,8 +69,8 @@ def _compared(where: str, block: Block) -> Iterator[list[str]]:
         yield [
             f"{where}: {escape(block.title)}" if block.title else where,
             heading,
-            f"{escape(comparison.first)} {shown(first.mean)}",
-            f"{escape(comparison.second)} {shown(second.mean)}",
+            f"{escape(comparison.first)} {accuracy_text(first.mean)}",
+            f"{escape(comparison.second)} {accuracy_text(second.mean)}",
             f"{first.mean - second.mean:.2f}",
             _claim(comparison, min(first.n, second.n)),
         ]
@@ -80,13 +80,13 @@ def _claim(comparison: Comparison, seeds: int) -> str:
     if comparison.adjusted is None:
         return "not tested: one seed" if seeds < 2 else "not tested: no variance"
     p = f"p = {comparison.adjusted:.2g}"
-    return f"yes, {p}" if comparison.significant else f"not shown, {p}"
+    return f"yes, {p}" if comparison.significant else f"no, {p}"
 
 
 def _others(board: Board) -> list[str]:
     if not board.others:
         return []
-    parts = ["## Results beyond the tables", "Each section is a table of its own."]
+    parts = ["## Results beyond the tables", "Each section is corrected as a separate table."]
     for block in board.others:
         parts += sections(block, level=3)
     return [*parts, footnotes(board.others)]
@@ -94,7 +94,7 @@ def _others(board: Board) -> list[str]:
 
 def _figures(board: Board) -> list[str]:
     lines = []
-    for setting, plots in gallery.sets(board).items():
+    for setting, plots in board_figures.plots_by_setting(board).items():
         files = ", ".join(
             link(escape(plot.title), f"figures/{setting.slug}/{plot.name}.png") for plot in plots
         )
@@ -102,14 +102,14 @@ def _figures(board: Board) -> list[str]:
     return ["## Figures", "\n".join(lines)] if lines else []
 
 
-def _refused(board: Board) -> list[str]:
-    if not board.refused:
+def _rejected(board: Board) -> list[str]:
+    if not board.rejected:
         return []
     lines = []
-    for one in board.refused:
+    for one in board.rejected:
         names = ", ".join(link(escape(name), f"records/{name}.json") for name in one.names)
         lines.append(f"- {names}: {escape(one.reason)}")
-    return ["## Refused records", "\n".join(lines)]
+    return ["## Rejected records", "\n".join(lines)]
 
 
 def _hidden(board: Board) -> list[str]:
@@ -117,6 +117,6 @@ def _hidden(board: Board) -> list[str]:
         return []
     names = ", ".join(link(escape(result.name), result.link) for result in board.hidden)
     return [
-        "## Left out",
+        "## Hidden runs",
         "Their best epoch was chosen on test images (`--selected-on-test` shows them): " + names,
     ]

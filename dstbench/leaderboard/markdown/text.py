@@ -1,4 +1,4 @@
-"""Markdown as GitHub reads it: escaping, links, tables."""
+"""Markdown of GitHub's dialect: escaping, links, tables."""
 
 import re
 from collections.abc import Sequence
@@ -6,31 +6,27 @@ from urllib.parse import quote
 
 from tabulate import tabulate
 
-MISSING = "–"
-RENDERED = "Rendered from records by `dstbench leaderboard`; not to be edited."
+RENDERED = "Rendered from records by `dstbench leaderboard`; do not edit."
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&#!])")
 
 
 def escape(text: str) -> str:
-    """The text as itself, wherever it stands in a paragraph or a table's cell."""
+    """Return text escaped for a paragraph or a table's cell, without control characters."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return _SPECIAL.sub(r"\\\1", " ".join(shown.split()))
 
 
 def link(text: str, target: str) -> str:
-    """A link to a relative path; `text` is markdown."""
+    """Return a link to a relative path.
+
+    text: markdown.
+    """
     return f"[{text}]({quote(target)})"
 
 
-def signed(value: float) -> str:
-    """Two decimals with their sign; what prints as zero has none."""
-    text = f"{value:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
-
-
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells in markdown, the first column to the left, all others to the right."""
+    """Return a table of markdown cells; the first column is left-aligned, the others right."""
     alignment = ["left", *["right"] * (len(header) - 1)]
     return tabulate(
         rows, header, tablefmt="pipe", disable_numparse=True, colalign=alignment if rows else None
@@ -38,5 +34,5 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def document(*parts: str) -> str:
-    """Paragraphs, headings and tables as one file; empty parts are left out."""
+    """Return paragraphs, headings and tables as one file; empty parts are left out."""
     return "\n\n".join(part for part in parts if part) + "\n"

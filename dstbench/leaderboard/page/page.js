@@ -1,6 +1,6 @@
 "use strict";
-// Sorts and filters what the page shows, and keeps the choice in the address, so that a link to it
-// shows the same: #filter=east&sparsity=99.95+%25&sort=every.accuracy.descending&theme=dark
+// Sorts and filters the tables, and keeps the choice in the address, so that a link shows the same:
+// #filter=east&sparsity=99.95+%25&sort=every.accuracy.descending&theme=dark
 
 const form = document.getElementById("filters");
 const fields = [...form.elements].filter((field) => field.name);
@@ -27,7 +27,7 @@ function valueOf(cell) {
     ? null : cell.textContent.trim().toLowerCase();
 }
 
-function compare(a, b, sign) { // what is not there comes last, whichever way
+function compare(a, b, sign) { // missing values come last in both directions
   if (a === null || b === null) return (a === null) - (b === null);
   return sign * (typeof a === "number" && typeof b === "number" ? a - b : `${a}`.localeCompare(b, "en"));
 }
@@ -88,7 +88,7 @@ function filter() {
   document.getElementById("nothing").hidden = shown > 0 || every.length === 0;
 }
 
-function filterMatrix(table, fits) { // a row or a column stays for any one cell that fits
+function filterMatrix(table, fits) { // a row or column with one matching cell is shown
   const heads = [...table.tHead.rows[1].cells];
   const kept = new Set();
   for (const row of order.get(table)) {
@@ -131,35 +131,35 @@ function remember(name) {
 // --- the address -----------------------------------------------------------------------------
 
 function write() {
-  const said = new URLSearchParams(fields.filter((f) => f.value).map((f) => [f.name, f.value]));
+  const parameters = new URLSearchParams(fields.filter((f) => f.value).map((f) => [f.name, f.value]));
   for (const [table, [column, direction]] of sorted) {
-    said.append("sort", `${table.id}.${column}.${direction}`);
+    parameters.append("sort", `${table.id}.${column}.${direction}`);
   }
-  if (theme.dataset.chosen) said.set("theme", document.documentElement.dataset.theme);
-  const address = `${said}` ? `#${said}` : location.pathname.split("/").pop() + location.search;
+  if (theme.dataset.chosen) parameters.set("theme", document.documentElement.dataset.theme);
+  const address = `${parameters}` ? `#${parameters}` : location.pathname.split("/").pop() + location.search;
   history.replaceState(null, "", address);
 }
 
 function read() {
   const hash = location.hash.slice(1);
   if (hash && !hash.includes("=")) return reveal(hash);
-  const said = new URLSearchParams(hash);
+  const parameters = new URLSearchParams(hash);
   for (const field of fields) {
-    field.value = said.get(field.name) ?? "";
-    if (field.selectedIndex === -1) field.value = ""; // a choice that this page does not have
+    field.value = parameters.get(field.name) ?? "";
+    if (field.selectedIndex === -1) field.value = ""; // an option that this page does not have
   }
   for (const table of [...sorted.keys()]) unsort(table);
-  for (const one of said.getAll("sort")) {
+  for (const one of parameters.getAll("sort")) {
     const [id, column, direction] = one.split(".");
     const table = tables.find((table) => table.id === id);
     if (table) sort(table, column, direction);
   }
-  if (said.has("theme")) theme.dataset.chosen = "yes";
-  paint(said.get("theme") ?? remembered());
+  if (parameters.has("theme")) theme.dataset.chosen = "yes";
+  paint(parameters.get("theme") ?? remembered());
   filter();
 }
 
-function reveal(id) { // a link to a cell shows it, whatever is filtered
+function reveal(id) { // a link to a cell clears a filter that hides it
   const target = document.getElementById(id);
   if (!target) return;
   if (target.closest("[hidden]")) {

@@ -1,0 +1,26 @@
+"""Counts what the cost tables show, as `dstbench cost` does, for `leaderboard --count-costs`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dstbench.cli.arguments import choices_from
+from dstbench.cli.parser import parser
+from dstbench.config.grid import Job
+from dstbench.leaderboard.cost_files import cost_jobs, write_cost
+from dstbench.training.untrained_cost import figures
+
+
+def count_costs(jobs: Sequence[Job], leaderboard: Path) -> list[Path]:
+    """Count every row of a cost table and write it to costs/; return the paths of the files.
+
+    leaderboard: its folder.
+
+    Raises UserError when the cost of a job cannot be counted.
+    """
+    paths = []
+    for job in cost_jobs(jobs):
+        arguments = ["cost", *job.arguments, "--json"]
+        choices, _ = choices_from(parser().parse_args(arguments))
+        counted = figures(choices)
+        paths.append(write_cost(leaderboard / "costs", job, ["dstbench", *arguments], counted))
+    return paths

@@ -1,0 +1,80 @@
+"""The data of a figure: series in panels, with labels and axes.
+
+A Plot holds everything that is drawn, so that two drawings can be compared by their data instead of
+their pixels. Standard library only.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+from dstbench.figures.styles import Style
+
+Mark = tuple[str, float, float | None]  # "collapsed" or "diverged", x, y; None: bottom of the axes
+
+
+@dataclass(frozen=True)
+class Series:
+    """One method in one panel.
+
+    label: the method's name, for the legend.
+    style: its colour, marker and line.
+    xs: in ascending order.
+    middle: the median over seeds at each x.
+    low: the lowest value over seeds at each x.
+    high: the highest value over seeds at each x.
+    marks: failed runs.
+    """
+
+    label: str
+    style: Style
+    xs: list[float]
+    middle: list[float]
+    low: list[float]
+    high: list[float]
+    marks: list[Mark]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes of a figure."""
+
+    title: str
+    series: list[Series]
+
+
+@dataclass(frozen=True)
+class Axes:
+    """How the axes of all panels are scaled.
+
+    sparsities: ticks of an x axis of sparsities; None where x is something else.
+    symlog: whether y is logarithmic, and linear near zero.
+    bottom: lowest y that is shown; None leaves it to matplotlib.
+    top: highest y that is shown; None takes it from the data.
+    own_y: whether every panel has a y axis of its own.
+    """
+
+    sparsities: list[float] | None = None
+    symlog: bool = False
+    bottom: float | None = None
+    top: float | None = None
+    own_y: bool = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure. name: of its files, without ending."""
+
+    name: str
+    title: str
+    caption: str
+    xlabel: str
+    ylabel: str
+    panels: list[Panel]
+    axes: Axes = field(default_factory=Axes)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of everything that is drawn."""
+        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,152 @@
+"""The cells of accuracy tables: one method in one column, with a result for every seed.
+
+A cell is one (method, dataset, model, recipe, protocol, precision, sparsity). Nothing is ever
+averaged across two of those, nor across two configurations or sets of images under one of them.
+Accuracies are in percent; sparsities are fractions removed, in [0, 1].
+"""
+
+import statistics
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from dstbench.leaderboard.row_types import PaperValue
+
+
+class Column(NamedTuple):
+    """What all cells that are compared with each other have in common."""
+
+    dataset: str
+    model: str
+    recipe: str
+    protocol: str
+    precision: str  # "" in a column without any result
+    sparsity: float
+
+
+class Key(NamedTuple):
+    """What identifies a cell: one method in one column."""
+
+    method: str
+    column: Column
+
+
+@dataclass(frozen=True)
+class Result:
+    """The record of a finished or diverged run, reduced to what is shown of it.
+
+    name: of the record's file, without ending: `records/<name>.json`, `curves/<name>.json`.
+    key: the cell it belongs to.
+    seed: of weights, masks and batches.
+    diverged: the loss became NaN or infinite.
+    accuracy: on the test images, at the epoch that the protocol reports; None when diverged.
+    top5: top-5 accuracy at that epoch; None where the record has none.
+    collapsed: no live path is left, or the accuracy is chance; see metrics/health.py.
+    selected_on_test: the epoch was chosen on the test images.
+    live: number of live weights.
+    prunable: number of prunable weights.
+    measured: sparsity of the masks.
+    effective: sparsity without weights on no live path (Vysogorets & Kempe).
+    macs: multiply-accumulates of one image.
+    dense_macs: the same of the dense network.
+    configuration: gin text without the seed's line, and the hashes of plugins.
+    images: sha256 of the decoded images.
+    sha256: of the gin text, seed included.
+    commit: of dstbench, for the run.
+    device: that trained the run.
+    train_seconds: duration of training.
+    command: the command line of the run, without folders.
+    """
+
+    name: str
+    key: Key
+    seed: int
+    diverged: bool
+    accuracy: float | None
+    top5: float | None
+    collapsed: bool
+    selected_on_test: bool
+    live: int | None
+    prunable: int | None
+    measured: float | None
+    effective: float | None
+    macs: int | None
+    dense_macs: int | None
+    configuration: str = field(repr=False)
+    images: str | None
+    sha256: str
+    commit: str | None
+    device: str | None
+    train_seconds: float | None
+    command: tuple[str, ...] = ()
+
+    @property
+    def link(self) -> str:
+        """Path of the record, relative to the leaderboard's folder."""
+        return f"records/{self.name}.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The results of one cell, by seed.
+
+    A diverged run has no accuracy: the mean is over the other runs, and a cell with a diverged run
+    is never called best.
+
+    key: method and column.
+    results: by seed; empty where nothing was run.
+    paper: only where dataset, model, recipe and settings are the paper's.
+    """
+
+    key: Key
+    results: tuple[Result, ...] = ()
+    paper: PaperValue | None = None
+
+    @cached_property
+    def values(self) -> tuple[float, ...]:
+        """Accuracies of the runs that have one."""
+        return tuple(r.accuracy for r in self.results if r.accuracy is not None)
+
+    @property
+    def n(self) -> int:
+        """Number of seeds in the mean."""
+        return len(self.values)
+
+    @cached_property
+    def mean(self) -> float | None:
+        """Mean accuracy over seeds."""
+        return statistics.fmean(self.values) if self.values else None
+
+    @cached_property
+    def std(self) -> float | None:
+        """Sample standard deviation (ddof = 1); None for fewer than two seeds."""
+        return statistics.stdev(self.values) if self.n > 1 else None
+
+    @property
+    def top5(self) -> float | None:
+        """Mean top-5 accuracy, if every result has one."""
+        values = [r.top5 for r in self.results if r.accuracy is not None]
+        known = [v for v in values if v is not None]
+        return statistics.fmean(known) if known and len(known) == len(values) else None
+
+    @property
+    def collapsed(self) -> int:
+        """Number of collapsed runs; their accuracy, chance, is part of the mean."""
+        return sum(r.collapsed for r in self.results)
+
+    @property
+    def diverged(self) -> int:
+        """Number of diverged runs."""
+        return sum(r.diverged for r in self.results)
+
+    @property
+    def selected_on_test(self) -> bool:
+        """Whether any run's epoch was chosen on the test images."""
+        return any(r.selected_on_test for r in self.results)
+
+    @property
+    def difference(self) -> float | None:
+        """The mean minus the paper's, in percentage points."""
+        if self.mean is None or self.paper is None:
+            return None
+        return self.mean - self.paper.mean

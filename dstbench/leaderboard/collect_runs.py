@@ -1,0 +1,164 @@
+"""Collects finished and diverged runs, from run folders or MLflow stores, into a leaderboard.
+
+A run is copied to records/<name>.json and curves/<name>.json, where name is that of its folder. A
+record is never replaced by another attempt at the same run.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dstbench.errors import UserError
+from dstbench.leaderboard import reduce_curves
+from dstbench.records import record as records
+from dstbench.records.file_names import CURVES, RECORD
+from dstbench.records.provenance import without_password
+from dstbench.utils.files import write_atomic
+
+if TYPE_CHECKING:
+    from dstbench.tracking.store import Store
+
+
+@dataclass
+class Collected:
+    """The outcome of collecting.
+
+    new: names of runs that were copied.
+    known: names of runs that the leaderboard had already.
+    unfinished: names of runs that are neither finished nor diverged.
+    complaints: messages about runs that were not collected.
+    """
+
+    new: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def line(self) -> str:
+        """The outcome in one line."""
+        rest = f", not finished: {len(self.unfinished)}" if self.unfinished else ""
+        return f"runs collected: {len(self.new)}, already present: {len(self.known)}{rest}"
+
+
+def collect_runs(sources: list[str], out: Path) -> Collected:
+    """Collect the runs of every source into a leaderboard's folder.
+
+    sources: folders with run folders below them, or MLflow URIs.
+    out: the leaderboard's folder.
+
+    Raises UserError when a source does not exist or has no run, or `out` cannot be written.
+    """
+    collected = Collected()
+    for source in sources:
+        folders = _store_runs(source) if _is_uri(source) else _run_folders(Path(source))
+        found = False
+        for folder in folders:
+            found = True
+            _collect_run(folder, out, collected)
+        if not found:
+            raise UserError(f"--from {without_password(source)}: contains no runs.")
+    return collected
+
+
+def _collect_run(folder: Path, out: Path, collected: Collected) -> None:
+    """Collect one run unless it is unfinished or conflicts with one that was collected."""
+    name = folder.name
+    target = out / "records" / f"{name}.json"
+    try:
+        record = records.read(folder / RECORD)
+        if record["status"] not in records.OVER:
+            collected.unfinished.append(name)
+            return
+        if target.exists():
+            present = records.read(target)["provenance"]["attempt"]
+            if present != record["provenance"]["attempt"]:
+                collected.complaints.append(
+                    f"{name}: {target} is another attempt at this run and was kept. To replace it, "
+                    "delete that file and collect again."
+                )
+                return
+        reduced = _reduced_curves(folder / CURVES)
+    except UserError as error:
+        collected.complaints.append(error.message)
+        return
+    is_new = _write(target, (folder / RECORD).read_bytes())
+    if reduced is not None:
+        _write(out / "curves" / f"{name}.json", reduced)
+    (collected.new if is_new else collected.known).append(name)
+
+
+def _reduced_curves(path: Path) -> bytes | None:
+    """Return the content of a run's curve file; None where the run has no curves."""
+    if not path.exists():
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return reduce_curves.encode(reduce_curves.reduce_curves(lines, str(path)))
+
+
+def _write(path: Path, content: bytes) -> bool:
+    """Write a file unless it has this content; return whether it was written."""
+    if path.exists() and path.read_bytes() == content:
+        return False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {path.parent}: cannot be made ({error.strerror}).") from None
+    write_atomic(path, content)
+    return True
+
+
+def _is_uri(source: str) -> bool:
+    return "://" in source or source.startswith("sqlite:")
+
+
+def _run_folders(folder: Path) -> Iterator[Path]:
+    """Yield the run folders below a folder, sorted by path."""
+    if not folder.is_dir():
+        raise UserError(f"--from {folder}: no such folder. Give a folder of runs or an MLflow URI.")
+    for path in sorted(folder.rglob(RECORD)):
+        yield path.parent
+
+
+def _store_runs(uri: str) -> Iterator[Path]:
+    """Yield a temporary run folder for each run of an MLflow store, oldest first."""
+    from dstbench.tracking.store import open_store, reason
+    from dstbench.tracking.store_uri import resolve
+
+    uri = resolve(uri)
+    shown = without_password(uri)
+    database = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    if uri.startswith("sqlite:///") and not database.exists():
+        raise UserError(f"--from {shown}: no such database.")
+    try:
+        yield from _downloaded(open_store(uri))
+    except UserError:
+        raise
+    except Exception as error:  # MLflow raises many kinds
+        raise UserError(f"--from {shown}: cannot be read ({reason(error)}).") from None
+
+
+def _downloaded(store: "Store") -> Iterator[Path]:
+    from dstbench.tracking.mlflow_terms import HASH
+
+    token = None
+    while True:
+        page = store.client.search_runs(
+            [store.experiment_id], f"tags.`{HASH}` != ''", order_by=["attribute.start_time ASC"],
+            page_token=token,
+        )  # fmt: skip
+        for run in page:
+            files = {file.path for file in store.client.list_artifacts(run.info.run_id)}
+            if RECORD not in files:
+                continue  # unfinished: files are uploaded at the end
+            with tempfile.TemporaryDirectory() as temporary:
+                folder = Path(temporary) / Path(run.info.run_name or run.info.run_id).name
+                folder.mkdir()
+                for name in sorted(files & {RECORD, CURVES}):
+                    store.client.download_artifacts(run.info.run_id, name, str(folder))
+                yield folder
+        token = page.token
+        if not token:
+            return

@@ -1,0 +1,126 @@
+"""Blocks of accuracies as markdown: cells with their marks, and footnotes that explain them."""
+
+from collections.abc import Sequence
+
+from dstbench.leaderboard.board import Block
+from dstbench.leaderboard.cells import Cell, Column
+from dstbench.leaderboard.formatting import MISSING, accuracy_text, paper_text, signed
+from dstbench.leaderboard.markdown.text import escape, link, table
+from dstbench.sparsity import percent
+
+COLLAPSED, DIVERGED, ON_TEST, AHEAD = "†", "‡", "§", r"\*"
+
+
+def sections(block: Block, level: int = 2, top5: bool = False) -> list[str]:
+    """Return heading, setting and table of a block.
+
+    level: of the heading.
+    top5: whether top-5 accuracies are shown beside top-1.
+    """
+    header = ["method", *headings(block)]
+    rows = [
+        [escape(method), *(cell_text(block, method, column, top5) for column in block.columns)]
+        for method in block.rows
+    ]
+    heading = f"{'#' * level} {escape(block.title)}" if block.title else ""
+    return [heading, setting(block), table(header, rows)]
+
+
+def headings(block: Block) -> list[str]:
+    """Return a heading for each column: what distinguishes it, then its sparsity."""
+    varying = [
+        i
+        for i, name in enumerate(Column._fields)
+        if name not in ("sparsity", "precision") and len({c[i] for c in block.columns}) > 1
+    ]
+    dataset = Column._fields.index("dataset")
+    if len({(c.dataset, c.sparsity) for c in block.columns}) == len(block.columns):
+        varying = [i for i in varying if i == dataset]
+    return [
+        ", ".join([*(escape(str(column[i])) for i in varying), percent(column.sparsity)])
+        for column in block.columns
+    ]
+
+
+def setting(block: Block) -> str:
+    """Return the dataset, model, recipe, protocol and precision of a block, in one line."""
+    parts = []
+    for name in ("dataset", "model", "recipe", "protocol", "precision"):
+        values = list(dict.fromkeys(getattr(column, name) for column in block.columns))
+        if values != [""]:
+            parts.append(f"{name} {', '.join(escape(value) for value in values)}")
+    return " · ".join(parts)
+
+
+def cell_text(block: Block, method: str, column: Column, top5: bool = False) -> str:
+    """Return a cell's lines: mean ± std with marks; links to the records; the paper's number."""
+    cell = block.cell(method, column)
+    value = mean_text(cell, top5)
+    if block.is_best(cell):
+        value = f"**{value}**"
+    value += marks(cell)
+    if block.significant(cell):
+        value += f" {AHEAD}"
+    return "<br>".join(filter(None, (value, record_links(cell), paper_line(cell, top5))))
+
+
+def mean_text(cell: Cell, top5: bool = False) -> str:
+    """Return mean ± std, without std for a single seed; – for a cell without accuracy."""
+    if cell.mean is None:
+        return MISSING
+    value = accuracy_text(cell.mean)
+    if cell.std is not None:
+        value += f" ± {accuracy_text(cell.std)}"
+    if top5:
+        value += f" / {MISSING if cell.top5 is None else accuracy_text(cell.top5)}"
+    return value
+
+
+def marks(cell: Cell) -> str:
+    """Return the marks of a cell's runs; with a count, unless they apply to all runs."""
+    total = len(cell.results)
+    text = ""
+    for mark, count in ((COLLAPSED, cell.collapsed), (DIVERGED, cell.diverged)):
+        if count:
+            text += f" {mark}" if count == total else f" {mark} {count} of {total}"
+    return text + (f" {ON_TEST}" if cell.selected_on_test else "")
+
+
+def record_links(cell: Cell) -> str:
+    """Return a link to every record of a cell, labelled by its seed."""
+    if not cell.results:
+        return ""
+    label = "seed" if len(cell.results) == 1 else f"n = {cell.n}, seeds"
+    return f"{label} {' '.join(link(str(r.seed), r.link) for r in cell.results)}"
+
+
+def paper_line(cell: Cell, top5: bool = False) -> str:
+    """Return the paper's number and the difference from it; empty where the paper has none."""
+    if cell.paper is None:
+        return ""
+    text = f"paper {paper_text(cell, std=True, top5=top5)}"
+    return text if cell.difference is None else f"{text} ({signed(cell.difference)})"
+
+
+def footnotes(blocks: Sequence[Block], top5: bool = False) -> str:
+    """Return an explanation of the numbers and marks of these blocks."""
+    tested = sum(c.p is not None for block in blocks for c in block.comparisons.values())
+    lines = [
+        f"Test accuracy in percent{', top-1 / top-5' if top5 else ''}: mean ± standard deviation "
+        "(ddof = 1) over seeds, which link to their records; at the final epoch under the protocol "
+        "strict, at the best validation epoch under the others.",
+        "**Bold**: the highest mean of its column; means that print the same tie.",
+        f"{AHEAD} ahead of the second of its column by Welch's t-test (two-sided, ddof = 1), "
+        "p < 0.05 after Holm's correction over all columns of its table that can be tested (here "
+        f"{tested}). Without it no difference is claimed; one seed, or seeds without variance, "
+        "cannot be tested.",
+        f"{COLLAPSED} collapsed: no path of live weights is left, or the accuracy is chance. "
+        f"{DIVERGED} diverged, and so without accuracy: the mean is over the other seeds, and "
+        f"never bold. {ON_TEST} the epoch was chosen on test images. {MISSING} not run.",
+    ]
+    if any(cell.paper for block in blocks for cell in block.cells.values()):
+        lines.append(
+            "paper: the paper's number for the same dataset, model, recipe and settings; in "
+            "brackets, ours minus the paper's."
+        )
+    return "\n".join(f"- {line}" for line in lines)

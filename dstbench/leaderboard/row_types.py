@@ -1,0 +1,95 @@
+"""Rows of the cost and speed tables: counted costs, measured speeds, the paper's numbers."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PaperValue:
+    """The paper's accuracy for a cell, in percent.
+
+    mean: top-1.
+    std: over the paper's runs; None where it prints none.
+    source: such as "arXiv:2411.13545, Table 1".
+    top5: top-5; None where the paper prints none.
+    """
+
+    mean: float
+    std: float | None
+    source: str
+    top5: float | None = None
+
+
+@dataclass(frozen=True)
+class CountedCost:
+    """What `dstbench cost` counted of a finished network.
+
+    macs: multiply-accumulates of one image.
+    dense_macs: the same of the dense network.
+    live_weights: each tensor once.
+    stored_weights: zeros included, each tensor once.
+    deployed_bytes: an estimate, with the indices of live weights.
+    """
+
+    macs: int
+    dense_macs: int
+    live_weights: int
+    stored_weights: int
+    deployed_bytes: int
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """The cost of a method's network at one sparsity, beside the paper's.
+
+    method: its name.
+    sparsity: the requested fraction of weights removed.
+    command: that counted it; empty where it was not counted.
+    counted: None where it was not counted.
+    paper_macs: MACs; None where the paper has none.
+    paper_stored: stored weights; None where the paper has none.
+    note: why the paper's MACs differ, where that is known.
+    link: path of the cost file, relative to the leaderboard's folder.
+    """
+
+    method: str
+    sparsity: float
+    command: tuple[str, ...] = ()
+    counted: CountedCost | None = None
+    paper_macs: float | None = None
+    paper_stored: float | None = None
+    note: str | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    """One measurement of `dstbench measure`, as medians, or one row of the paper's.
+
+    method: its name.
+    form: how the network was run ("dense", "masked", "deployed"); of a paper's row, its source.
+    batch: images at a time.
+    latency_ms: of a whole batch.
+    images_per_s: throughput.
+    machine: that it was measured on.
+    model: None where unknown.
+    dataset: that the network was trained on; None for a worst case, or where unknown.
+    sparsity: None where unknown.
+    link: path of the measurement's file, relative to the leaderboard's folder.
+    """
+
+    method: str
+    form: str
+    batch: int
+    latency_ms: float
+    images_per_s: float
+    machine: str
+    model: str | None = None
+    dataset: str | None = None
+    sparsity: float | None = None
+    link: str | None = None
+
+    @property
+    def consistent(self) -> bool:
+        """Whether batch size over latency is the throughput, within 5 %."""
+        return math.isclose(1000 * self.batch / self.latency_ms, self.images_per_s, rel_tol=0.05)

@@ -1,0 +1,89 @@
+"""Makes records of made-up runs, consistent in themselves; the one factory of the tests."""
+
+import hashlib
+
+from dstbench.records import record as records
+from dstbench.records.run_name import run_name
+from dstbench.sparsity import live_total
+
+PRUNABLE = 100_000  # weights of the made-up network
+SETTINGS = {
+    "Run.epochs": "250", "Run.batch_size": "128", "Run.train_images": "None",
+    "ResNet34.width": "64",
+}  # fmt: skip
+
+
+def make_record(
+    method="RigL",
+    seed=0,
+    accuracy=90.0,
+    sparsity=0.99,
+    *,
+    status="finished",
+    collapsed=False,
+    live=None,
+    images="d161",
+    settings=(),
+    selected_on_test=False,
+    **names,
+):
+    """Return the record of a run.
+
+    accuracy: the one that is reported, in percent.
+    status: "running", "finished" or "diverged"; only a finished run has accuracy, cost and health.
+    live: number of live weights; None for what the sparsity leaves.
+    images: hash of the dataset.
+    settings: further gin bindings.
+    names: dataset, model, recipe, protocol, precision.
+    """
+    names = {
+        "dataset": "cifar10", "model": "ResNet34", "recipe": "cifar10_resnet34",
+        "protocol": "paper", "precision": "bf16",
+    } | names  # fmt: skip
+    lines = {"Method.name": repr(method), "ERK.sparsity": repr(sparsity), **SETTINGS}
+    lines |= {f"Run.{name}": repr(value) for name, value in names.items()}
+    lines |= {"Run.model": f"@{names['model']}", "Run.seed": str(seed)} | dict(settings)
+    text = "".join(f"{name} = {value}\n" for name, value in sorted(lines.items()))
+    live = live_total(sparsity, PRUNABLE) if live is None else live
+    record = records.new(
+        method=method, seed=seed, **names,
+        sparsity={"asked": sparsity, "measured": 1 - live / PRUNABLE, "effective": None},
+        config={"text": text, "sha256": hashlib.sha256(text.encode()).hexdigest()},
+        provenance={
+            "versions": {"torch": "2.15.0"}, "device": "cpu", "commit": "c09d0e42" * 5,
+            "dirty": False, "command": ["dstbench", "run"], "started": 1.0, "attempt": "a" * 32,
+            "train_seconds": 60.0, "dataset_sha256": images,
+        },
+    )  # fmt: skip
+    if status == "running":
+        return record
+    if status == "diverged":
+        return record | {"status": "diverged", "error": "the loss is NaN"}
+    reported = "test_final" if names["protocol"] == "strict" else "test_at_best_val"
+    return record | {
+        "status": "finished",
+        "accuracy": accuracy_section(accuracy, shown=reported, selected_on_test=selected_on_test),
+        "cost": {
+            "macs": 1000, "dense_macs": 100_000, "live_weights": live, "prunable_weights": PRUNABLE,
+        },
+        "health": {"collapsed": collapsed, "live_path_share": 1.0},
+    }  # fmt: skip
+
+
+def accuracy_section(accuracy, **changes):
+    """Return the section `accuracy` of a finished record, the same value for every split."""
+    values = dict.fromkeys(("test_final", "test_at_best_val", "best_val", "val_final"), accuracy)
+    constants = {"best_epoch": 3, "shown": "test_final", "selected_on_test": False}
+    return values | constants | changes
+
+
+def name_of(record):
+    """Return the name of the run's folder, which is that of its record on a leaderboard."""
+    return run_name(
+        method=record["method"],
+        dataset=record["dataset"],
+        model=record["model"],
+        sparsity=record["sparsity"]["asked"],
+        seed=record["seed"],
+        sha256=record["config"]["sha256"],
+    )
