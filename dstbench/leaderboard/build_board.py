@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dstbench.config.grid import Job, Section
+from dstbench.config.grid import Section
 from dstbench.config.grid import Table as Grid
+from dstbench.config.jobs import Job
 from dstbench.leaderboard import cost_rows, paper, results, timings
 from dstbench.leaderboard.board import Block, Board, Cell, Column, Key, Result, Table
 from dstbench.leaderboard.paper import Paper

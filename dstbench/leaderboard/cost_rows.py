@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dstbench.config import grid
-from dstbench.config.grid import Job
+from dstbench.config.jobs import Job
 from dstbench.config.shipped_files import shipped
 from dstbench.errors import UserError
 from dstbench.leaderboard.paper import Paper
@@ -38,7 +38,7 @@ def count(jobs: Sequence[Job], into: Path) -> list[Path]:
 
 
 def _count(job: Job, into: Path) -> Path:
-    command = ["dstbench", "cost", *job.arguments, "--json"]
+    command = ["dstbench", "cost", *job.choices.arguments, "--json"]
     done = subprocess.run(
         [sys.executable, "-m", *command], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""`dstbench deploy` on runs: the files of a finished one, and clear refusals of any other."""
+"""`dstbench deploy`: the files of a finished run, and messages about other runs."""
 
 import json
 import shutil
@@ -11,19 +11,28 @@ from dstbench.config.shipped_files import shipped
 from dstbench.data import datasets
 from dstbench.deploy import load
 
-SHORT = ("--set", "Run.epochs=1", "--set", "ResNet20.width=4", "--quiet", "--tracking", "off",
-         "--threads", "1")  # fmt: skip
+SHORT = ("--set", "Run.epochs=1", "--set", "ResNet20.width=4", "--quiet", "--threads", "1")
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A folder of short finished runs."""
+    """Return a folder of short finished runs."""
     from dstbench.cli.main import main
 
     runs = tmp_path_factory.mktemp("runs")
     for method in ("rigl_ws", "dctps"):
         with pytest.raises(SystemExit) as exit:
-            main(["run", str(shipped("methods")[method]), "--runs", str(runs), *SHORT])
+            main(
+                [
+                    "run",
+                    str(shipped("methods")[method]),
+                    "--runs",
+                    str(runs),
+                    "--tracking",
+                    "off",
+                    *SHORT,
+                ]
+            )
         assert exit.value.code == 0
     return runs
 
@@ -43,7 +52,7 @@ def _copy(runs, pattern, tmp_path):
     return Path(shutil.copytree(folder, tmp_path / folder.name))
 
 
-def test_a_finished_run_becomes_four_files_as_accurate_as_it_was(call, shared):
+def test_deploy_writes_four_files_with_the_accuracy_of_the_run(call, shared):
     code, out, _ = call("deploy", str(shared), "--tracking", "off")
     assert code == 0
     files = {"network.dst", "weights.safetensors", "network.onnx", "README.md"}
@@ -58,7 +67,7 @@ def test_a_finished_run_becomes_four_files_as_accurate_as_it_was(call, shared):
     assert record["config"]["sha256"] in card and f"{wanted:.6g} %" in card
 
 
-def test_the_best_epoch_goes_elsewhere(call, shared, tmp_path):
+def test_deploy_best_uses_the_best_epoch_and_out(call, shared, tmp_path):
     code, _, _ = call("deploy", str(shared), "--best", "--out", str(tmp_path / "best"))
     assert code == 0
     about = load(tmp_path / "best" / "network.dst").about
@@ -66,7 +75,7 @@ def test_the_best_epoch_goes_elsewhere(call, shared, tmp_path):
     assert not (shared / "deployed").exists()
 
 
-def test_a_dense_offset_is_offered_as_what_it_is(call, offset):
+def test_deploy_of_a_dense_offset_needs_the_dense_option(call, offset):
     code, _, err = call("deploy", str(offset))
     assert code == 2 and "--dense" in err
     assert not (offset / "deployed").exists()
@@ -74,7 +83,7 @@ def test_a_dense_offset_is_offered_as_what_it_is(call, offset):
     assert code == 0 and "network.onnx" in out
 
 
-def test_a_network_off_its_budget_is_refused(call, shared):
+def test_deploy_refuses_a_network_off_its_budget(call, shared):
     record = json.loads((shared / "record.json").read_text())
     record["sparsity"]["asked"] = 0.95
     (shared / "record.json").write_text(json.dumps(record))
@@ -83,14 +92,14 @@ def test_a_network_off_its_budget_is_refused(call, shared):
     assert not (shared / "deployed").exists()
 
 
-def test_an_unfinished_run_is_refused(call, shared):
+def test_deploy_refuses_an_unfinished_run(call, shared):
     record = json.loads((shared / "record.json").read_text()) | {"status": "interrupted"}
     (shared / "record.json").write_text(json.dumps(record))
     code, _, err = call("deploy", str(shared))
     assert code == 2 and "not finished" in err
 
 
-def test_without_the_onnx_libraries_the_rest_is_written(call, shared, monkeypatch):
+def test_deploy_without_onnx_writes_the_other_files(call, shared, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails
     code, out, _ = call("deploy", str(shared))
     assert code == 0
@@ -100,7 +109,7 @@ def test_without_the_onnx_libraries_the_rest_is_written(call, shared, monkeypatc
     assert "onnx" not in (shared / "deployed" / "README.md").read_text()
 
 
-def test_without_the_onnx_libraries_there_is_no_dense_export(call, offset, monkeypatch):
+def test_deploy_dense_without_onnxruntime_is_refused(call, offset, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     code, _, err = call("deploy", str(offset), "--dense")
     assert code == 2
@@ -108,13 +117,13 @@ def test_without_the_onnx_libraries_there_is_no_dense_export(call, offset, monke
     assert not (offset / "deployed").exists()
 
 
-def test_without_numba_one_line_says_what_is_missing(call, shared, monkeypatch):
+def test_deploy_without_numba_reports_how_to_install_it(call, shared, monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     code, _, err = call("deploy", str(shared))
     assert code == 2 and err == "dstbench: Deploying needs numba: pip install 'dstbench[deploy]'.\n"
 
 
-def test_a_file_where_the_folder_is_to_be_is_left_alone(call, shared, tmp_path):
+def test_deploy_does_not_overwrite_a_file_with_a_folder(call, shared, tmp_path):
     place = tmp_path / "taken"
     place.write_text("mine")
     for out in (place, place / "below"):

@@ -149,7 +149,7 @@ def test_a_damaged_run_is_named_and_the_others_are_collected(lab, call):
 
 @pytest.mark.slow
 def test_runs_of_an_mlflow_store_are_the_same_as_those_of_folders(lab, call):
-    from dstbench.tracking.live_mirror import sync
+    from dstbench.tracking.sync import sync
 
     folder = run_folder(lab / "runs", record("EAST", 0, 95.0))
     text = json.loads((folder / "record.json").read_text())
