@@ -1,1 +1,1 @@
-"""What can be typed: the parser, shared options, one file a command."""
+"""The command line: parser, shared options, and one file per command."""

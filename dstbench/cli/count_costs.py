@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dstbench.cli.arguments import choices_from
-from dstbench.cli.parser import parser
-from dstbench.config.grid import Job
+from dstbench.config.jobs import Job
 from dstbench.leaderboard.cost_files import cost_jobs, write_cost
 from dstbench.training.untrained_cost import figures
 
@@ -19,8 +17,7 @@ def count_costs(jobs: Sequence[Job], leaderboard: Path) -> list[Path]:
     """
     paths = []
     for job in cost_jobs(jobs):
-        arguments = ["cost", *job.arguments, "--json"]
-        choices, _ = choices_from(parser().parse_args(arguments))
-        counted = figures(choices)
-        paths.append(write_cost(leaderboard / "costs", job, ["dstbench", *arguments], counted))
+        command = ["dstbench", "cost", *job.choices.arguments, "--json"]
+        counted = figures(job.choices)
+        paths.append(write_cost(leaderboard / "costs", job, command, counted))
     return paths

@@ -1,6 +1,6 @@
-"""The command line: what can be typed, and nothing of how it is done.
+"""Entry point of the command line: parses arguments and runs the command.
 
-Only argparse is imported here; a command's own file is imported when it is called.
+Only argparse is imported here; a command's file is imported when the command is run.
 """
 
 import importlib
@@ -12,16 +12,19 @@ from typing import Any, NoReturn
 from dstbench.cli.parser import parser
 from dstbench.errors import UserError
 
-# fmt: on
-
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run one command. Exit codes: 0 done, 1 the run or check failed, 2 a mistake in the input."""
+    """Run one command and exit.
+
+    argv: the arguments, None for those of this process.
+
+    Exit codes: 0 success, 1 the run or check failed, 2 a mistake in the input.
+    """
     args = parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows ?
-    # OpenMP threads that wait spin for long, which on a busy machine slows small networks tenfold.
+            stream.reconfigure(errors="replace")  # a terminal shows ? for characters it lacks
+    # Waiting OpenMP threads spin by default, which slows small networks tenfold on a busy machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     module: Any = importlib.import_module(f"dstbench.cli.commands.{args.command}")
     try:
@@ -33,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         print("dstbench: interrupted", file=sys.stderr)
         code = 130
-    except BrokenPipeError:  # the reader of our output left, as `head` does
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code)

@@ -1,176 +1,215 @@
-"""The command line's grammar: every command and its options; argparse only."""
+"""The parser of the command line: all commands and their options; argparse only."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from dstbench import __version__
 from dstbench.cli.options import (
+    add_choices,
+    add_data,
+    add_environment,
+    add_plugin,
+    add_runs,
+    add_tracking,
     number,
     positive,
-    say_data,
-    say_plugin,
-    say_runs,
-    say_tracking,
-    say_what,
-    say_where,
-    whole,
+    whole_number,
 )
+from dstbench.sweep.launchers.base import NAMES as LAUNCHERS
 
 LISTS = ("methods", "parts", "recipes", "datasets", "models")
 
+_RUN = "run folder, record, or MLflow run id"
+_RUNS = "run folders (default: all below --runs)"
+
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as all other mistakes are said."""
+    """Reports a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
 
 
-# fmt: off
 def parser() -> argparse.ArgumentParser:
+    """Return the parser; the parsed arguments have the command's name in `command`."""
     top = _Parser(
         prog="dstbench",
-        description="Compare ways of training extremely sparse networks.",
+        description="Train and compare sparse networks.",
         epilog="Try: dstbench run methods/rigl.gin",
     )
     top.add_argument("--version", action="version", version=f"dstbench {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
-
-    run = commands.add_parser("run", help="train one network and record it", description=(
-        "Train one network and record it. The same command again goes on where it stopped, or "
-        "shows the result when it is done. Bindings: the method's file, then the recipe, further "
-        "files, the options below, --set; later ones win."))
-    say_what(run)
-    say_where(run)
-    run.add_argument("--fresh", action="store_true", help="start over instead of going on")
-    run.add_argument("--checkpoint-seconds", type=positive, default=60.0, metavar="S",
-                     help="time between checkpoints (default: 60)")
-    run.add_argument("--quiet", action="store_true", help="only the summary, no progress")
-    run.add_argument("--sync-batch-norm", action="store_true",
-                     help="under torchrun: batch norm over the whole batch (GPUs)")
-
-    cost = commands.add_parser("cost", help="what a method's network costs, without training",
-                               description=(
-        "Count what the finished network of a run costs: multiply-accumulates, weights, bytes. "
-        "Neither trains nor reads images; takes the same choices as run."))
-    say_what(cost)
-    cost.add_argument("--image", metavar="C,H,W", help="shape of an image, if it is not known")
-    cost.add_argument("--classes", type=whole, metavar="N", help="classes, if it is not known")
-    cost.add_argument("--layers", action="store_true", help="every layer as well")
-    cost.add_argument("--json", action="store_true", help="as JSON, layers included")
-
-    lister = commands.add_parser("list", help="what there is: methods, parts, recipes, …")
-    lister.add_argument("what", nargs="?", choices=LISTS, help="one kind only (default: all)")
-    lister.add_argument("--json", action="store_true", help="as JSON")
-    say_data(lister)
-    say_plugin(lister)
-
-    doctor = commands.add_parser("doctor", help="versions, device, data, store: what works here")
-    say_where(doctor)
-
-    data = commands.add_parser("data", help="fetch or prepare a dataset")
-    actions = data.add_subparsers(metavar="ACTION", dest="action", required=True)
-    for action, does in (
-        ("fetch", "download cifar10 or cifar100 into the data folder"),
-        ("prepare", "decode a dataset once, so that runs start at once"),
-    ):
-        one = actions.add_parser(action, help=does)
-        one.add_argument("name", metavar="NAME", help="id of the dataset")
-        say_data(one)
-
-    sync = commands.add_parser("sync", help="send to MLflow what it lacks of recorded runs")
-    sync.add_argument("directories", nargs="*", type=Path, metavar="RUN",
-                      help="run folders (default: all below --runs)")
-    say_runs(sync)
-    say_tracking(sync)
-
-    plot = commands.add_parser("plot", help="figures of runs, as PNG and SVG")
-    plot.add_argument("directories", nargs="*", type=Path, metavar="RUN",
-                      help="run folders (default: all below --runs)")
-    plot.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR",
-                      help="folder for the figures (default: figures)")
-    say_runs(plot)
-
-    new = commands.add_parser("new", help="scaffold a method: class, gin file, test")
-    new.add_argument("name", metavar="NAME", help="name of its class, such as MyMethod")
-    new.add_argument("--into", type=Path, default=Path("."), metavar="DIR",
-                     help="folder for the three files (default: here)")
-
-    check = commands.add_parser("check", help="hold a method against the conformance suite")
-    check.add_argument("file", metavar="FILE.gin", help="the method's gin file")
-    say_plugin(check)
-
-    sweep = commands.add_parser("sweep", help="run a grid of runs, skipping what is done",
-                                description=(
-        "Run what is missing of a grid, go on with what was interrupted, retry what died. One "
-        "failure never stops the rest; the same command again finishes what is left."))
-    sweep.add_argument("file", metavar="FILE.gin", help="the grid, such as gin/tables/table1.gin")
-    sweep.add_argument("--launcher", choices=("local", "ray", "slurm"), default="local",
-                       help="processes here (default), Ray, or Slurm")
-    sweep.add_argument("--workers", type=whole, metavar="N",
-                       help="runs at a time (default: one a core, or one a GPU)")
-    sweep.add_argument("--only", action="append", default=[], metavar="FILTER",
-                       help="only some runs, such as 'method=EAST,sparsity=0.9995'")
-    sweep.add_argument("--retries", type=whole, default=2, metavar="N",
-                       help="times a run that died is started again (default: 2)")
-    sweep.add_argument("--dry-run", action="store_true", help="print the plan and its cost only")
-    sweep.add_argument("--launch", action="append", default=[], metavar="NAME=VALUE",
-                       help="for the launcher, such as slurm_partition=gpu or gpus=0.5")
-    say_where(sweep)
-    say_plugin(sweep)
-
-    board = commands.add_parser("leaderboard", help="tables, figures and page from records",
-                                description=(
-        "Collect finished records, and render the tables, figures and the page from them."))
-    board.add_argument("grids", nargs="*", metavar="FILE.gin",
-                       help="grids to make tables of (default: the suite's)")
-    board.add_argument("--out", type=Path, default=Path("leaderboard"), metavar="DIR",
-                       help="folder of records/ and of what is rendered (default: leaderboard)")
-    board.add_argument("--from", action="append", default=[], dest="sources", metavar="DIR|URI",
-                       help="first collect finished runs from a folder of runs or an MLflow "
-                            "store")
-    board.add_argument("--count-costs", action="store_true",
-                       help="first count again what the cost tables show")
-    board.add_argument("--check", action="store_true",
-                       help="exit 1 if the rendered files do not match the records")
-    board.add_argument("--selected-on-test", action="store_true",
-                       help="show runs whose best epoch was chosen on test images, marked")
-
-    validate = commands.add_parser("validate", help="check records before they are submitted")
-    validate.add_argument("files", nargs="+", type=Path, metavar="RECORD.json")
-
-    measure = commands.add_parser("measure", help="latency and throughput of a finished network",
-                                  description=(
-        "Time a finished network in every form it can be run in, in turns, and print medians."))
-    measure.add_argument("run", nargs="?", metavar="RUN",
-                         help="run folder, record, or MLflow run id")
-    measure.add_argument("--worst-case", metavar="MODEL",
-                         help="instead of a run: MODEL with every live weight on a path")
-    measure.add_argument("--sparsity", type=number, metavar="S", help="of the worst case")
-    measure.add_argument("--image", metavar="C,H,W", help="of the worst case (default: 3,32,32)")
-    measure.add_argument("--classes", type=whole, metavar="N",
-                         help="of the worst case (default: 10)")
-    measure.add_argument("--batch", default="1,2,64", metavar="N,N,…",
-                         help="batch sizes (default: 1,2,64)")
-    measure.add_argument("--repeats", type=whole, default=100, metavar="N",
-                         help="timed calls after the warm-up (default: 100)")
-    measure.add_argument("--json", action="store_true", help="as JSON")
-    say_where(measure)
-    say_plugin(measure)
-
-    deploy = commands.add_parser("deploy", help="make a finished network really small and fast",
-                                 description=(
-        "Compile a finished network: fold normalisation and dead channels, and write a program "
-        "that numpy and numba run, the sparse weights, ONNX, and a model card."))
-    deploy.add_argument("run", metavar="RUN", help="run folder, record, or MLflow run id")
-    deploy.add_argument("--out", type=Path, metavar="DIR",
-                        help="folder for the files (default: deployed/ in the run's folder)")
-    deploy.add_argument("--best", action="store_true",
-                        help="the epoch that validated best instead of the last")
-    deploy.add_argument("--dense", action="store_true",
-                        help="only the dense network, as ONNX; for DCTpS, which is one")
-    say_runs(deploy)
-    say_tracking(deploy)
-    say_plugin(deploy)
+    for name, (add_options, help, description) in _COMMANDS.items():
+        add_options(commands.add_parser(name, help=help, description=description or f"{help}."))
     return top
+
+
+# fmt: off
+def _run(command: argparse.ArgumentParser) -> None:
+    add_choices(command)
+    add_environment(command)
+    add = command.add_argument
+    add("--fresh", action="store_true", help="start over instead of resuming")
+    add("--checkpoint-seconds", type=positive, default=60.0, metavar="S",
+        help="time between checkpoints (default: 60)")
+    add("--quiet", action="store_true", help="print the summary only, no progress")
+    add("--sync-batch-norm", action="store_true",
+        help="under torchrun: batch norm over the batches of all GPUs")
+
+
+def _cost(command: argparse.ArgumentParser) -> None:
+    add_choices(command)
+    add = command.add_argument
+    add("--image", metavar="C,H,W", help="shape of an image, for an unknown dataset")
+    add("--classes", type=whole_number, metavar="N",
+        help="number of classes, for an unknown dataset")
+    add("--layers", action="store_true", help="print every layer as well")
+    add("--json", action="store_true", help="print JSON, with all layers")
+
+
+def _list(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("what", nargs="?", choices=LISTS, help="one kind only (default: all)")
+    add("--json", action="store_true", help="print JSON")
+    add_data(command)
+    add_plugin(command)
+
+
+def _data(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(metavar="ACTION", dest="action", required=True)
+    for action, help in (
+        ("fetch", "download cifar10 or cifar100 to the data folder"),
+        ("prepare", "decode a dataset once, so that runs start faster"),
+    ):
+        one = actions.add_parser(action, help=help)
+        one.add_argument("name", metavar="NAME", help="id of the dataset")
+        add_data(one)
+
+
+def _sync(command: argparse.ArgumentParser) -> None:
+    command.add_argument("directories", nargs="*", type=Path, metavar="RUN", help=_RUNS)
+    add_runs(command)
+    add_tracking(command)
+
+
+def _plot(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("directories", nargs="*", type=Path, metavar="RUN", help=_RUNS)
+    add("--out", type=Path, default=Path("figures"), metavar="DIR",
+        help="folder for the figures (default: figures)")
+    add_runs(command)
+
+
+def _new(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("name", metavar="NAME", help="name of the method's class, such as MyMethod")
+    add("--into", type=Path, default=Path("."), metavar="DIR",
+        help="folder for the three files (default: this folder)")
+
+
+def _check(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE.gin", help="the method's gin file")
+    add_plugin(command)
+
+
+def _sweep(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("file", metavar="FILE.gin", help="the grid, such as gin/tables/table1.gin")
+    add("--launcher", choices=LAUNCHERS, default=LAUNCHERS[0],
+        help="local processes (default), Ray, or Slurm")
+    add("--workers", type=whole_number, metavar="N",
+        help="runs at a time (default: one per core, or one per GPU)")
+    add("--only", action="append", default=[], metavar="FILTER",
+        help="only these runs, such as 'method=EAST,sparsity=0.9995'")
+    add("--retries", type=whole_number, default=2, metavar="N",
+        help="how many times a run that died is started again (default: 2)")
+    add("--dry-run", action="store_true", help="print the plan and its estimated time only")
+    add("--launch", action="append", default=[], metavar="NAME=VALUE",
+        help="option of the launcher, such as slurm_partition=gpu or gpus=0.5")
+    add_environment(command)
+    add_plugin(command)
+
+
+def _leaderboard(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("grids", nargs="*", metavar="FILE.gin",
+        help="grids to render as tables (default: the suite's)")
+    add("--out", type=Path, default=Path("leaderboard"), metavar="DIR",
+        help="folder of records/ and the rendered files (default: leaderboard)")
+    add("--from", action="append", default=[], dest="sources", metavar="DIR|URI",
+        help="collect finished runs first, from a folder of runs or an MLflow store")
+    add("--count-costs", action="store_true",
+        help="first count again what the cost tables show")
+    add("--check", action="store_true",
+        help="exit with 1 if the files differ from what the records give")
+    add("--selected-on-test", action="store_true",
+        help="also show runs whose best epoch was chosen on test images, marked")
+
+
+def _validate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", nargs="+", type=Path, metavar="RECORD.json",
+                         help="records to check")
+
+
+def _measure(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("run", nargs="?", metavar="RUN", help=_RUN)
+    add("--worst-case", metavar="MODEL",
+        help="instead of a run: MODEL with every live weight on a live path")
+    add("--sparsity", type=number, metavar="S", help="sparsity of the worst case")
+    add("--image", metavar="C,H,W", help="image shape of the worst case (default: 3,32,32)")
+    add("--classes", type=whole_number, metavar="N",
+        help="classes of the worst case (default: 10)")
+    add("--batch", default="1,2,64", metavar="N,N,…", help="batch sizes (default: 1,2,64)")
+    add("--repeats", type=whole_number, default=100, metavar="N",
+        help="timed calls after the warm-up (default: 100)")
+    add("--json", action="store_true", help="print JSON")
+    add_environment(command)
+    add_plugin(command)
+
+
+def _deploy(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("run", metavar="RUN", help=_RUN)
+    add("--out", type=Path, metavar="DIR",
+        help="folder for the files (default: deployed/ in the run folder)")
+    add("--best", action="store_true",
+        help="use the epoch of the best validation accuracy, not the last")
+    add("--dense", action="store_true",
+        help="export only the dense network as ONNX, for methods with a dense offset (DCTpS)")
+    add_runs(command)
+    add_tracking(command)
+    add_plugin(command)
+
+
+# name → (adds its options, help, description if not the help)
+_COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] = {
+    "run": (_run, "train a network and record the run", (
+        "Train a network and record the run. If it was interrupted, it resumes from its last "
+        "checkpoint; if it is done, its result is shown. Bindings are applied in this order: the "
+        "method's file, the recipe, further files, the options below, --set; later ones win.")),
+    "cost": (_cost, "count the cost of a method's network, without training", (
+        "Count the MACs, weights and bytes of a run's final network, without training it and "
+        "without reading images. Takes the same options as run.")),
+    "list": (_list, "list methods, parts, recipes, datasets and models", ""),
+    "doctor": (add_environment, "check versions, device, data and MLflow store", ""),
+    "data": (_data, "fetch or prepare a dataset", ""),
+    "sync": (_sync, "send recorded runs to MLflow, where they are missing", ""),
+    "plot": (_plot, "draw figures of runs, as PNG and SVG", ""),
+    "new": (_new, "create files for a new method: class, gin file, test", ""),
+    "check": (_check, "run the conformance suite on a method", ""),
+    "sweep": (_sweep, "run a grid of runs, except those that are done", (
+        "Run the missing runs of a grid, resume interrupted ones, and retry those that died. One "
+        "failure stops no other run. Run the same command again to resume.")),
+    "leaderboard": (_leaderboard, "render tables, figures and the page from records", (
+        "Collect finished records, and render tables, figures and the page from them.")),
+    "validate": (_validate, "check records before they are submitted", ""),
+    "measure": (_measure, "measure latency and throughput of a trained network", (
+        "Measure the latency of a trained network in every form that can run it. The forms take "
+        "turns; medians are printed.")),
+    "deploy": (_deploy, "compile a trained network to a small and fast program", (
+        "Compile a trained network: fold batch norms, remove dead channels, and write a program "
+        "for numpy and numba, the sparse weights, ONNX, and a model card.")),
+}

@@ -1,1 +1,1 @@
-"""Gin text to a run or a grid of runs: checked, resolved, identified."""
+"""Gin text to a run or a grid of runs: parsed, checked, resolved, identified."""

@@ -1,4 +1,7 @@
-"""What the suite offers, read from source text: nothing is imported, so it answers at once."""
+"""Catalog of available methods, parts, models, …, read from source text without imports.
+
+`dstbench list` prints it.
+"""
 
 import ast
 import importlib.util
@@ -13,7 +16,12 @@ from dstbench.errors import UserError
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that can be named: what it is called, one line about it, and where it stands."""
+    """One row of the list.
+
+    name: what gin files or the command line call it.
+    summary: one line about it.
+    source: path of its file.
+    """
 
     name: str
     summary: str
@@ -21,12 +29,12 @@ class Entry:
 
 
 def gin_files(folder: str) -> list[Entry]:
-    """The shipped gin files of a folder, each with its first comment."""
+    """Return the shipped gin files of a folder, each with its first comment."""
     return [Entry(name, _first_comment(path), str(path)) for name, path in shipped(folder).items()]
 
 
 def classes(group: str, plugins: list[Path]) -> list[Entry]:
-    """The classes registered in a group by the suite, its methods, packages and plugin files."""
+    """Return the classes that the suite, installed packages and plugins register in a group."""
     files = [*_sources(), *shipped("methods", ".py").values(), *plugins]
     for point in installed():
         spec = importlib.util.find_spec(point.module)
@@ -37,18 +45,18 @@ def classes(group: str, plugins: list[Path]) -> list[Entry]:
 
 
 def _sources() -> list[Path]:
-    """The suite's own source files, methods left out."""
+    """Return the source files of the suite without its methods."""
     return [p for p in sorted(PACKAGE.rglob("*.py")) if PACKAGE / "methods" not in p.parents]
 
 
 def _registered(path: Path, group: str) -> list[Entry]:
-    """Classes that the file decorates with `@register("<group>")`."""
+    """Return the classes that the file decorates with `@register("<group>")`."""
     found = []
     try:
         body = ast.parse(path.read_text(encoding="utf-8")).body
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
-    except (ValueError, SyntaxError) as error:  # not UTF-8, not Python
+    except (ValueError, SyntaxError) as error:  # not UTF-8, or not Python
         raise UserError(f"{path}: cannot be read as Python ({error}).") from None
     for node in body:
         if not isinstance(node, ast.ClassDef):
@@ -74,7 +82,7 @@ def _first_sentence(doc: str) -> str:
 
 
 def _first_comment(path: Path) -> str:
-    """The sentence that opens the file's first comment."""
+    """Return the first sentence of the comment at the top of the file."""
     lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

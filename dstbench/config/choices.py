@@ -1,4 +1,4 @@
-"""What was chosen about a run: its gin files, recipe, axes and bindings."""
+"""The choices that define a run: gin files, recipe, axes and bindings; and their command line."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Choices:
-    """What was typed about the run itself; None means "as the recipe has it".
+    """What `dstbench run` and a grid choose about a run.
 
-    files: gin files, the method's first. axes: macro name → value. sets: gin bindings as text.
+    files: gin files, the method's first.
+    recipe: name or gin file; None for the default recipe.
+    axes: (macro name, value) pairs, such as ("sparsity", 0.9).
+    sets: gin bindings as text.
+    plugins: Python files that register methods or models.
     """
 
     files: tuple[str, ...]
@@ -17,3 +21,12 @@ class Choices:
     axes: tuple[tuple[str, Any], ...] = ()
     sets: tuple[str, ...] = ()
     plugins: tuple[Path, ...] = ()
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments of `dstbench run` (and `cost`) that make these choices."""
+        options = [] if self.recipe is None else [("recipe", self.recipe)]
+        options += [(name, str(value)) for name, value in self.axes]
+        options += [("set", text) for text in self.sets]
+        options += [("plugin", str(path)) for path in self.plugins]
+        return (*self.files, *(word for name, text in options for word in (f"--{name}", text)))

@@ -1,13 +1,13 @@
-"""One gin file → its bindings, each knowing its file and line.
+"""Parses gin files into bindings, each with its file and line.
 
-Gin's own parser reads the syntax; what it says unclearly (an unclosed bracket, a missing include,
-an import that fails) is said clearly here.
+Gin's own parser reads the syntax. Messages about unclosed brackets, missing includes and failing
+imports are written here.
 """
 
 import importlib
 import io
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,10 @@ class Macro:
 
 @dataclass(frozen=True)
 class Binding:
-    """`scope/target.parameter = value`; a macro's definition has no parameter."""
+    """`scope/target.parameter = value`; the definition of a macro has no parameter.
+
+    where: the file and line, or the option, that set it.
+    """
 
     scope: str
     target: str
@@ -57,6 +60,54 @@ class Binding:
         return f"{scope}{self.target}{parameter}"
 
 
+def references(value: Any) -> Iterator[Reference]:
+    """Yield the references in a value, those in its lists and dictionaries included."""
+    if isinstance(value, Reference):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from references(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from references(item)
+
+
+# A function of a module's name and the place of the import statement, as file:line.
+OnImport = Callable[[str, str], None]
+
+
+def import_module(module: str, where: str) -> None:
+    """Import the module that a gin file imports. Raises UserError, with file and line."""
+    try:
+        importlib.import_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{where}: import {module} failed: {type(error).__name__}: {error}. To load your own "
+            "method, use --plugin FILE.py."
+        ) from None
+
+
+def skip_import(module: str, where: str) -> None:
+    """Import nothing, for readers that need only the bindings."""
+
+
+def read_file(path: Path, on_import: OnImport = import_module) -> Iterator[Binding]:
+    """Yield the bindings of a gin file in order, those of an included file at its include.
+
+    on_import: called for each import statement.
+
+    Raises UserError, with file and line, for a file that cannot be read or that includes itself.
+    """
+    yield from _read_file(path, (), on_import)
+
+
+def read_text(text: str, where: str) -> list[Binding]:
+    """Return the bindings of a text that is not in a file; messages call it `where`."""
+    return list(_statements(text, where, (), import_module))
+
+
 class _Delegate(config_parser.ParserDelegate):
     def configurable_reference(self, scoped_name: str, evaluate: bool) -> Reference:
         *scopes, name = scoped_name.split("/")
@@ -66,39 +117,30 @@ class _Delegate(config_parser.ParserDelegate):
         return Macro(macro_name)
 
 
-def read_file(path: Path, including: tuple[Path, ...] = ()) -> Iterator[Binding]:
-    """The bindings of a gin file, those of its includes in their place; imports are carried out.
-
-    including: the files that lead here, each by an include in the one before it.
-
-    Raises UserError, with file and line, for what cannot be read, and for files that include each
-    other in a circle.
-    """
+def _read_file(path: Path, including: tuple[Path, ...], on_import: OnImport) -> Iterator[Binding]:
+    """Yield the bindings of a file. including: the chain of files whose includes lead to it."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}).") from None
-    yield from _statements(text, str(path), (*including, path))
+    yield from _statements(text, str(path), (*including, path), on_import)
 
 
-def read_text(text: str, where: str) -> list[Binding]:
-    """The bindings of a text from elsewhere, such as the command line; `where` names it."""
-    return list(_statements(text, where, ()))
-
-
-def _statements(text: str, source: str, files: tuple[Path, ...]) -> Iterator[Binding]:
-    """The bindings of a text that stands in the last of `files`, or in none."""
+def _statements(
+    text: str, source: str, files: tuple[Path, ...], on_import: OnImport
+) -> Iterator[Binding]:
+    """Yield the bindings of a text, which is in the last of `files`, or in none."""
 
     def at(line: int) -> str:
         return f"{source}:{line}" if files else source
 
     try:
-        # Every statement is read before the first is acted on: a syntax error leaves nothing done.
+        # All statements are parsed before the first import: a syntax error has no side effects.
         statements = list(config_parser.ConfigParser(text, _Delegate()))
     except SyntaxError as error:
         line, content = error.lineno or 1, (error.text or "").strip()
-        told = _unclosed(text, at) or f"{at(line)}: {error.msg} In: {content}"
-        raise UserError(told) from None
+        message = _unclosed(text, at) or f"{at(line)}: {error.msg} In: {content}"
+        raise UserError(message) from None
     except (tokenize.TokenError, IndentationError) as error:
         raise UserError(_unclosed(text, at) or f"{source}: {error}") from None
     for statement in statements:
@@ -113,20 +155,20 @@ def _statements(text: str, source: str, files: tuple[Path, ...]) -> Iterator[Bin
                     name = "/".join(filter(None, (statement.scope, statement.selector)))
                     yield Binding("", name, "", statement.value, where)
             case config_parser.ImportStatement():
-                _import(statement.module, at(statement.location.line_num))
+                on_import(statement.module, at(statement.location.line_num))
             case config_parser.IncludeStatement():
                 where = at(statement.location.line_num)
                 included = _included(statement.filename, files, where)
-                yield from read_file(included, files)
+                yield from _read_file(included, files, on_import)
 
 
 def _included(name: str, files: tuple[Path, ...], where: str) -> Path:
-    """The file that an include in the last of `files` means; no earlier one of them."""
+    """Return the file that an include in the last of `files` names; it must not be in `files`."""
     included = find_include(name, files[-1] if files else Path("."))
     if included is None:
         raise UserError(
-            f"{where}: includes {name!r}, which is neither beside this file nor among the "
-            "shipped ones."
+            f"{where}: cannot include {name!r}: no such file beside this one or among the shipped "
+            "ones."
         )
     first = next((i for i, f in enumerate(files) if f.resolve() == included.resolve()), None)
     if first is None:
@@ -134,23 +176,11 @@ def _included(name: str, files: tuple[Path, ...], where: str) -> Path:
     if first == len(files) - 1:
         raise UserError(f"{where}: the file includes itself.")
     chain = " → ".join(str(file) for file in (*files[first:], included))
-    raise UserError(f"{where}: files include each other in a circle: {chain}. Cut it somewhere.")
+    raise UserError(f"{where}: circular include: {chain}. Remove one of these includes.")
 
 
-def _import(module: str, where: str) -> None:
-    try:
-        importlib.import_module(module)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"{where}: import {module} failed: {type(error).__name__}: {error}. A method of your "
-            "own is loaded with --plugin FILE.py instead."
-        ) from None
-
-
-def _unclosed(text: str, at: Any) -> str | None:
-    """The message about the innermost bracket that is opened and never closed, if there is one."""
+def _unclosed(text: str, at: Callable[[int], str]) -> str | None:
+    """Return the message about the innermost unclosed bracket, None if there is none."""
     opened: list[tuple[str, int, str]] = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):

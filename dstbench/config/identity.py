@@ -1,21 +1,37 @@
-"""The identity of a run: its canonical gin text and the sha256 of it."""
+"""The identity of a run: the sha256 of its canonical gin text.
 
+The text lists every constructor that the run reaches, with every parameter, defaults included;
+macros and includes are expanded. It is valid gin, and running it repeats the run.
+"""
+
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """The canonical gin text of a run (or of a table of runs) and its identity."""
+    """A resolved configuration.
+
+    text: the canonical gin text of a run, or of a grid of runs.
+    sha256: its hash, in hex.
+    """
 
     text: str
     sha256: str
 
 
-def _literal(value: Any) -> str:
-    """The value as gin writes it, the same however it was given: a list or a tuple is a list."""
+def identify(imports: Iterable[str], lines: Iterable[str]) -> Resolved:
+    """Return the canonical text and its hash; the order of the arguments does not matter."""
+    text = "".join(f"{line}\n" for line in [*sorted(imports), *sorted(lines)])
+    return Resolved(text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def literal(value: Any) -> str:
+    """Return the value as gin text; lists and tuples give the same text."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_literal(v) for v in value)}]"
+        return f"[{', '.join(literal(v) for v in value)}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k!r}: {_literal(v)}" for k, v in sorted(value.items())) + "}"
+        return "{" + ", ".join(f"{k!r}: {literal(v)}" for k, v in sorted(value.items())) + "}"
     return repr(value)

@@ -1,7 +1,7 @@
-"""Methods from elsewhere: a Python file named on the command line, or an installed package.
+"""Loads plugins: Python files named by --plugin, and installed packages that provide methods.
 
-Either registers its classes with `dstbench.config.registry.register` when it is imported; a package
-names the module in its entry points, group `dstbench.methods`.
+Both register their classes with `dstbench.config.registry.register` on import. A package names its
+module in its entry points, group `dstbench.methods`.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ GROUP = "dstbench.methods"
 
 
 def installed() -> list[EntryPoint]:
-    """The entry points of installed packages that bring methods."""
+    """Return the entry points of installed packages that provide methods."""
     return list(entry_points(group=GROUP))
 
 
 def load(files: Iterable[Path] = ()) -> None:
-    """Import what installed packages bring, then these files, each once.
+    """Import the plugins of installed packages, then these files, each once.
 
-    Raises UserError, naming the package or the line, for one that fails.
+    Raises UserError, with the package or the line, for a plugin that fails.
     """
     load_installed()
     for path in files:
@@ -33,7 +33,7 @@ def load(files: Iterable[Path] = ()) -> None:
 
 
 def load_installed() -> None:
-    """Import what installed packages bring. Raises UserError, naming the package that fails."""
+    """Import the plugins of installed packages. Raises UserError, with the package that fails."""
     for point in installed():
         try:
             point.load()
@@ -42,19 +42,19 @@ def load_installed() -> None:
         except Exception as error:
             package = point.dist.name if point.dist else point.value
             raise UserError(
-                f"the installed package {package} brings methods ({GROUP}: {point.value}), but "
-                f"importing them failed: {type(error).__name__}: {error}. Mend or uninstall it."
+                f"the installed package {package} provides methods ({GROUP}: {point.value}), "
+                f"but their import failed: {type(error).__name__}: {error}. Fix or uninstall it."
             ) from error
 
 
 def load_file(path: Path) -> None:
-    """Import a Python file, once. Raises UserError with the line when it fails."""
+    """Import a Python file, once. Raises UserError, with the line, when it fails."""
     if not path.is_file():
         kind = "is a folder; name a file in it" if path.is_dir() else "no such file"
         raise UserError(f"--plugin {path}: {kind}.")
-    # Two files of one name are two plugins.
-    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    name = f"dstbench_plugin_{path.stem}_{place}"
+    # Files of the same name in two folders are two plugins.
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    name = f"dstbench_plugin_{path.stem}_{digest}"
     if name in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(name, path)
@@ -73,6 +73,6 @@ def load_file(path: Path) -> None:
 
 
 def _line_in(path: Path, error: BaseException) -> int:
-    """The last line of the file that was running when the error came."""
+    """Return the line of the file that raised the error, 0 if unknown."""
     frames = traceback.extract_tb(error.__traceback__)
     return next((f.lineno or 0 for f in reversed(frames) if f.filename == str(path)), 0)

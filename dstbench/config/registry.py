@@ -1,9 +1,9 @@
-"""Names that gin files may use, each with its class.
+"""Registry of the classes that gin files may name.
 
     @register("parts")
     class RigL(DropGrow): ...
 
-makes `@RigL()` and `RigL.drop_fraction = ...` valid gin. A name is taken once.
+makes `@RigL()` and `RigL.drop_fraction = ...` valid gin. Names are unique.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import gin
 
 from dstbench.errors import UserError, did_you_mean
 
-# What a run tells a model's constructor about its data; gin does not set these.
+# Arguments that a run passes to a model's constructor from the dataset; gin may not set them.
 SUPPLIED = ("num_classes", "in_channels", "image_size")
 
 GROUPS = ("run", "parts", "models", "optimizers", "schedules", "pipelines", "tables")
@@ -25,7 +25,9 @@ _classes: dict[str, tuple[str, type]] = {}
 def register(group: str) -> Callable[[T], T]:
     """Register the decorated class under its own name.
 
-    Raises UserError when the name is taken by another class, or the group does not exist.
+    group: one of GROUPS.
+
+    Raises UserError when another class has the name, or the group does not exist.
     """
     if group not in GROUPS:
         raise UserError(f"no group {group!r} to register in.{did_you_mean(group, GROUPS)}")
@@ -46,12 +48,12 @@ def register(group: str) -> Callable[[T], T]:
 
 
 def lookup(name: str) -> type:
-    """The class registered under `name`. Raises UserError, with the nearest name, if none is."""
+    """Return the class registered under `name`. Raises UserError, with the nearest name."""
     if name not in _classes:
         raise UserError(f"nothing is registered as {name!r}.{did_you_mean(name, _classes)}")
     return _classes[name][1]
 
 
 def names(group: str) -> list[str]:
-    """The registered names of one group, sorted."""
+    """Return the registered names of one group, sorted."""
     return sorted(name for name, (g, _) in _classes.items() if g == group)

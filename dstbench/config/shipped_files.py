@@ -1,8 +1,8 @@
-"""Where shipped files are: methods and recipes, in a checkout or in an installed wheel.
+"""Finds shipped files: methods, recipes and grids, in a checkout or in an installed wheel.
 
-A name on the command line is looked up as given, then beside the installed package, then in the
-checkout that holds the package. A wheel carries `methods/` and `gin/` inside the package; in a
-checkout they stand beside it.
+A name on the command line is looked up as a path, then in the installed package, then in the
+checkout that holds the package. A wheel has `methods/` and `gin/` inside the package; a checkout
+has them beside it.
 """
 
 from pathlib import Path
@@ -13,18 +13,18 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def checkout() -> Path | None:
-    """The checkout that holds the package, or None when it is installed."""
+    """Return the checkout that holds the package, None if the package is installed."""
     root = PACKAGE.parent
     return root if (root / "pyproject.toml").is_file() and (root / "methods").is_dir() else None
 
 
 def roots() -> list[Path]:
-    """Folders that hold `methods/` and `gin/`, nearest first."""
+    """Return the folders that hold `methods/` and `gin/`, nearest first."""
     return [PACKAGE] + ([root] if (root := checkout()) else [])
 
 
 def shipped(folder: str, ending: str = ".gin") -> dict[str, Path]:
-    """Name (without ending) → path of every shipped file in `folder`, sorted."""
+    """Return name (without ending) → path of every shipped file in `folder`, sorted."""
     found: dict[str, Path] = {}
     for root in roots():
         for path in sorted((root / folder).glob(f"*{ending}")):
@@ -34,7 +34,7 @@ def shipped(folder: str, ending: str = ".gin") -> dict[str, Path]:
 
 
 def find_gin(name: str) -> Path:
-    """The gin file that `name` means. Raises UserError, with the nearest file, when none does."""
+    """Return the gin file called `name`. Raises UserError, with the nearest name."""
     for candidate in (Path(name), *(root / name for root in roots())):
         if candidate.is_file():
             return candidate
@@ -44,7 +44,10 @@ def find_gin(name: str) -> Path:
 
 
 def find_recipe(name: str) -> Path:
-    """The recipe called `name`, or the gin file of that path."""
+    """Return the recipe called `name`, or the gin file of that path.
+
+    Raises UserError, with the nearest name.
+    """
     recipes = shipped("gin/recipes")
     if name in recipes:
         return recipes[name]
@@ -55,8 +58,11 @@ def find_recipe(name: str) -> Path:
 
 
 def find_include(name: str, including: Path) -> Path | None:
-    """The file an `include` statement means: beside the including file, then among the shipped,
-    where `methods/rigl.gin` is found as on the command line."""
+    """Return the file that an `include` statement names, None if there is none.
+
+    It is looked up beside the including file, then among the shipped ones, under the names that
+    the command line takes (`methods/rigl.gin`).
+    """
     for root in (including.parent, *(root / "gin" for root in roots()), *roots()):
         if (root / name).is_file():
             return root / name

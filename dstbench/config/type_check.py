@@ -1,6 +1,7 @@
-"""Does a gin value fit a constructor's annotation? Gin itself never asks."""
+"""Checks gin values against the annotations of constructors, which gin itself does not."""
 
 import collections.abc
+import inspect
 import math
 import types
 import typing
@@ -20,9 +21,19 @@ _WORDS = {
 _NUMBERS = {float: (int, float), int: (int,)}
 
 
+def parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """Return the named parameters of the class's constructor, which gin may set."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    try:
+        signature = inspect.signature(cls)
+    except ValueError:  # a class that defines no constructor
+        return {}
+    return {n: p for n, p in signature.parameters.items() if p.kind in kinds}
+
+
 @cache
 def hints(cls: type) -> dict[str, Any]:
-    """Parameter → annotation of the class's constructor; nothing where they cannot be read."""
+    """Return parameter → annotation of the class's constructor; empty if it cannot be read."""
     try:
         return typing.get_type_hints(cls.__init__)  # type: ignore[misc]
     except (NameError, TypeError):
@@ -30,9 +41,9 @@ def hints(cls: type) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether the value, whose references are not yet built, is what the annotation asks for.
+    """Return whether a value, its references not yet built, matches an annotation.
 
-    An int is a float; a bool is no number. What the annotation leaves open fits.
+    An int is a float; a bool is not a number. Any value matches an annotation that is not known.
     """
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -72,19 +83,19 @@ def _reference_fits(reference: Reference, wanted: Any, inner: tuple[Any, ...]) -
     return reference.evaluate and isinstance(wanted, type) and issubclass(cls, wanted)
 
 
-def spell(hint: Any) -> str:
-    """The annotation in words."""
+def describe_type(hint: Any) -> str:
+    """Return the annotation in words, for messages."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(spell(option) for option in inner)
+        return " or ".join(describe_type(option) for option in inner)
     if origin is collections.abc.Callable:
         return "a reference to a schedule, such as @Cosine()"
     if origin is type:
         return "a reference to a class, such as @ResNet20"
     if origin is tuple and inner[-1:] != (Ellipsis,):
-        return f"{len(inner)} values ({', '.join(spell(i) for i in inner)})"
+        return f"{len(inner)} values ({', '.join(describe_type(i) for i in inner)})"
     if origin in (list, tuple, collections.abc.Sequence):
-        return f"a list of which each is {spell(inner[0])}" if inner else "a list"
+        return f"a list, each item {describe_type(inner[0])}" if inner else "a list"
     if hint in _WORDS:
         return _WORDS[hint]
     if isinstance(hint, type):

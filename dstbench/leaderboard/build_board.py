@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from dstbench.config.grid import Job, Section
+from dstbench.config.grid import Section
 from dstbench.config.grid import Table as Grid
+from dstbench.config.jobs import Job
 from dstbench.leaderboard.board import Block, Board, Table
 from dstbench.leaderboard.cells import Cell, Column, Key, Result
 from dstbench.leaderboard.cost_files import cost_rows, read_costs

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dstbench.config.grid import Job
+from dstbench.config.jobs import Job
 from dstbench.errors import UserError
 from dstbench.leaderboard.row_types import SpeedRow
 

@@ -1,1 +1,1 @@
-"""A grid of runs carried out: planned, scheduled, displayed."""
+"""Runs a grid: plan, job filter, time estimate, scheduler, display, launchers."""

@@ -1,8 +1,8 @@
-"""How long the runs of a sweep will take, from how long like ones took that are on disk.
+"""Estimates the time of a sweep's runs from finished runs on disk.
 
-Runs are alike when data, network, batch size, number of images and precision are the same, on the
-same device; best if the method is, too. Only the folder of runs is asked, not the suite's published
-records: those are of other machines.
+Two runs are similar if dataset, network, batch size, number of images, precision and device are
+the same; runs of the same method are preferred. Published records are not used: they are from
+other machines.
 """
 
 import re
@@ -14,15 +14,19 @@ from dstbench.errors import UserError
 from dstbench.records.file_names import RECORD
 from dstbench.records.record import read
 from dstbench.records.types import Record
-from dstbench.sweep.plan import Planned
+from dstbench.sweep.plan import PlannedRun
 
-_ALIKE = ("dataset", "model", "batch_size", "train_images", "precision")  # parameters of Run
+_SAME = ("dataset", "model", "batch_size", "train_images", "precision")  # parameters of Run
 
 Kind = tuple[str, ...]
 
 
 class Estimate:
-    """Seconds an epoch of the runs below a folder. device: only of runs there, None for any."""
+    """Seconds per epoch, from the finished runs of a folder.
+
+    runs: folder of run folders.
+    device: only runs on this device, as in records; None for any.
+    """
 
     def __init__(self, runs: Path, device: str | None):
         seconds: dict[Kind, list[float]] = defaultdict(list)
@@ -37,15 +41,15 @@ class Estimate:
                 seconds[(*kind, record["method"])].append(each)
         self._per_epoch = {kind: median(found) for kind, found in seconds.items()}
 
-    def seconds_left(self, run: Planned) -> float | None:
-        """What is left of a run, None where nothing like it is known."""
+    def seconds_left(self, run: PlannedRun) -> float | None:
+        """Return the seconds for the rest of a run, None if there is no similar run."""
         kind = _kind(run.text)
         each = self._per_epoch.get((*kind, run.job.method), self._per_epoch.get(kind))
         return None if each is None else each * (run.epochs - run.epochs_done())
 
 
 def _per_epoch(record: Record) -> float | None:
-    """Seconds an epoch of a finished run."""
+    """Return the seconds per epoch of a finished run, None for any other."""
     epochs = re.search(r"^Run\.epochs = (\d+)$", record["config"]["text"], re.MULTILINE)
     seconds = record["provenance"].get("train_seconds")
     if record["status"] != "finished" or epochs is None or not seconds:
@@ -54,8 +58,8 @@ def _per_epoch(record: Record) -> float | None:
 
 
 def _kind(text: str) -> Kind:
-    """What decides how long an epoch takes, the method apart: lines of the resolved gin text."""
+    """Return the lines of the resolved gin text that similar runs share."""
     model = re.search(r"^Run\.model = @(\w+)$", text, re.MULTILINE)
-    names = "|".join(_ALIKE)
+    names = "|".join(_SAME)
     pattern = rf"^(?:Run\.(?:{names})|{model[1] if model else 'Run.model'}\.\w+) = .*$"
     return tuple(re.findall(pattern, text, re.MULTILINE))

@@ -1,12 +1,12 @@
-"""--only: some of a grid's runs, by what they are called."""
+"""--only: selects jobs of a grid by method, dataset, model, recipe, sparsity or seed."""
 
 from collections.abc import Callable, Sequence
 
-from dstbench.config.grid import Job
+from dstbench.config.jobs import Job
 from dstbench.errors import UserError, did_you_mean
 
-# What can be asked for: key → the names of a job under it.
-_NAMES: dict[str, Callable[[Job], tuple[str, ...]]] = {
+# Key of a condition → the values that a job has for it.
+_VALUES: dict[str, Callable[[Job], tuple[str, ...]]] = {
     "method": lambda job: (job.method, job.file),
     "dataset": lambda job: (job.dataset,),
     "model": lambda job: (job.model,),
@@ -16,11 +16,12 @@ _NAMES: dict[str, Callable[[Job], tuple[str, ...]]] = {
 }
 
 
-def only(jobs: Sequence[Job], filters: Sequence[str]) -> list[Job]:
-    """The jobs that fit one of the filters at least, all of them if there is none.
+def filter_jobs(jobs: Sequence[Job], filters: Sequence[str]) -> list[Job]:
+    """Return the jobs that match at least one filter; all jobs if there is no filter.
 
-    A filter is KEY=VALUE, or several with commas, all of which must fit. Raises UserError for a
-    key or a value that the grid does not have, and when nothing is left.
+    filters: each is KEY=VALUE, or several of these with commas, all of which must match.
+
+    Raises UserError for a key or value that the grid does not have, and if no job is left.
     """
     if not filters:
         return list(jobs)
@@ -28,38 +29,39 @@ def only(jobs: Sequence[Job], filters: Sequence[str]) -> list[Job]:
     kept = [
         job
         for job in jobs
-        if any(all(v in _names(key, job) for key, v in conditions) for conditions in wanted)
+        if any(all(v in _values(key, job) for key, v in conditions) for conditions in wanted)
     ]
     if not kept:
-        raise UserError(f"--only {' --only '.join(filters)}: no run of the grid is all of that.")
+        raise UserError(f"--only {' --only '.join(filters)}: no run of the grid matches.")
     return kept
 
 
 def _conditions(text: str, jobs: Sequence[Job]) -> list[tuple[str, str]]:
+    """Return the (key, value) pairs of a filter."""
     found = []
     for condition in text.split(","):
         key, equals, value = (part.strip() for part in condition.partition("="))
         if not equals:
             raise UserError(f"--only {text!r}: expected KEY=VALUE, such as 'method=EAST,seed=0'.")
-        if key not in _NAMES:
-            raise UserError(f"--only {text!r}: nothing to choose by.{did_you_mean(key, _NAMES)}")
+        if key not in _VALUES:
+            raise UserError(f"--only {text!r}: no such key.{did_you_mean(key, _VALUES)}")
         if key in ("sparsity", "seed"):
             value = _number(value)
         value = value.lower()
-        if not any(value in _names(key, job) for job in jobs):
-            there = {name for job in jobs for name in _NAMES[key](job)}
-            message = f"--only {text!r}: the grid has no such {key}.{did_you_mean(value, there)}"
+        if not any(value in _values(key, job) for job in jobs):
+            known = {name for job in jobs for name in _VALUES[key](job)}
+            message = f"--only {text!r}: the grid has no such {key}.{did_you_mean(value, known)}"
             raise UserError(message)
         found.append((key, value))
     return found
 
 
-def _names(key: str, job: Job) -> tuple[str, ...]:
-    return tuple(name.lower() for name in _NAMES[key](job))
+def _values(key: str, job: Job) -> tuple[str, ...]:
+    return tuple(name.lower() for name in _VALUES[key](job))
 
 
 def _number(value: float | str) -> str:
-    """A number as it is compared: 0.9990 is 0.999."""
+    """Return a number in one spelling: 0.9990 and 0.999 are the same."""
     try:
         return f"{float(value):.12g}"
     except ValueError:

@@ -1,1 +1,1 @@
-"""Run folders mirrored to MLflow, which can neither stop nor stall a run."""
+"""Mirrors run folders to MLflow, without being able to stop or delay a run."""

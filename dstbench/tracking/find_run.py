@@ -1,19 +1,20 @@
-"""Finds the folder of a run from what a user names: a folder, a record or an MLflow run id."""
+"""Finds the run folder that a user names by a folder, a record or an MLflow run id."""
 
 from pathlib import Path
 
 from dstbench.errors import UserError
 from dstbench.records import record
 from dstbench.records.file_names import RECORD
-from dstbench.tracking.download import RUN_ID, fetch
+from dstbench.tracking.download import RUN_ID, download
 
 
 def find(run: str, runs: Path, tracking: str | None) -> Path:
-    """The run folder that `run` means.
+    """Return the run folder that `run` names.
 
-    run: a run folder or its name below `runs`; a record's file, in its folder or apart from it;
-    or the id of an MLflow run, whose folder is downloaded to `runs` if it is not there. tracking:
-    the MLflow store, None for the default one.
+    run: a run folder or its name below `runs`; a record's file, in its folder or a copy of it; or
+        the id of an MLflow run, which is downloaded to `runs` if it is not there.
+    runs: folder of run folders.
+    tracking: MLflow store, None for the default one.
 
     Raises UserError when there is no such run.
     """
@@ -24,24 +25,23 @@ def find(run: str, runs: Path, tracking: str | None) -> Path:
     if path.is_file():
         return path.parent if path.name == RECORD else _folder_of(path, runs)
     if RUN_ID.fullmatch(run):
-        return fetch(run, runs, tracking)
-    lacks = f"the folder holds no {RECORD}" if run and path.is_dir() else "no such run"
+        return download(run, runs, tracking)
+    lacks = f"the folder has no {RECORD}" if run and path.is_dir() else "no such run"
     raise UserError(
-        f"{run or repr(run)}: {lacks}. Give a run folder (they are below {runs}; another place: "
+        f"{run or repr(run)}: {lacks}. Give a run folder (by name below {runs}; to change that: "
         "--runs DIR), a record, or an MLflow run id."
     )
 
 
 def _folder_of(path: Path, runs: Path) -> Path:
-    """The folder below `runs` of the run that a record apart from it tells of."""
+    """Return the folder below `runs` of the run that a copy of its record describes."""
     sha256 = record.read(path)["config"]["sha256"]
     for folder in sorted(runs.glob(f"*-{sha256[:8]}")):
-        if (folder / RECORD).is_file() and record.read(folder / RECORD)["config"][
-            "sha256"
-        ] == sha256:
+        file = folder / RECORD
+        if file.is_file() and record.read(file)["config"]["sha256"] == sha256:
             return folder
     raise UserError(
-        f"{path}: the network of this record is not here: no folder below {runs} holds a run of "
-        f"configuration {sha256[:8]}. Choose the folder of runs with --runs DIR, or name the run "
-        "by its MLflow id."
+        f"{path}: the network of this record is not available: no folder below {runs} has a run "
+        f"of configuration {sha256[:8]}. Choose the folder of runs with --runs DIR, or give the "
+        "run's MLflow id."
     )

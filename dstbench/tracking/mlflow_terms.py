@@ -1,6 +1,6 @@
-"""A run directory in MLflow's terms: tags, params and metrics, under names that MLflow accepts.
+"""Converts records, configurations and curves to MLflow's tags, params and metrics.
 
-Pure functions; MLflow itself is not needed.
+Pure functions; MLflow is not imported.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 from dstbench.records.types import EpochLine, Record
 
 HASH, ATTEMPT = "dstbench.config_sha256", "dstbench.attempt"
-EPOCH: Final = "epoch"  # the metric that travels last: where it is, its whole epoch is
+EPOCH: Final = "epoch"  # this metric is sent last: where it exists, its epoch is complete
 
 _TAGS = ("method", "dataset", "model", "recipe", "protocol", "precision", "seed", "status")
 _RESULTS: tuple[Literal["sparsity", "accuracy", "cost", "health"], ...] = (
@@ -24,7 +24,13 @@ _NAME_LENGTH = 250  # MLflow's limit
 
 
 class Row(NamedTuple):
-    """One metric value. time: milliseconds since 1970."""
+    """One value of a metric.
+
+    name: a name that MLflow accepts.
+    value: the number.
+    time: milliseconds since 1970.
+    step: the epoch.
+    """
 
     name: str
     value: float
@@ -33,7 +39,7 @@ class Row(NamedTuple):
 
 
 def tags(record: Record) -> dict[str, str]:
-    """What runs are searched by."""
+    """Return the tags of a record, by which runs are searched."""
     return {
         **{key: str(value) for key, value in record.items() if key in _TAGS},
         "sparsity": str(record["sparsity"]["asked"]),
@@ -44,21 +50,21 @@ def tags(record: Record) -> dict[str, str]:
 
 
 def params(config: str) -> dict[str, str]:
-    """Every line `A.b = value` of a gin text as a param `A.b`."""
+    """Return a param `A.b` for every line `A.b = value` of a gin text."""
     pairs = (line.split(" = ", 1) for line in config.splitlines() if " = " in line)
     return {allowed(name): value for name, value in pairs}
 
 
 def epoch_rows(line: EpochLine) -> list[Row]:
-    """A line of the curves: numbers by name, those of layers as name/layer, `epoch` last."""
+    """Return the metrics of a line of the curves; those of layers as name/layer, `epoch` last."""
     when, step = milliseconds(line["time"]), int(line[EPOCH])
     figures = _numbers({name: v for name, v in line.items() if name not in ("time", EPOCH)})
-    return [*(Row(name, value, when, step) for name, value in figures),
-            Row(EPOCH, float(step), when, step)]  # fmt: skip
+    rows = [Row(name, value, when, step) for name, value in figures]
+    return [*rows, Row(EPOCH, float(step), when, step)]
 
 
 def result_rows(record: Record) -> list[Row]:
-    """The figures of a finished record as section/name; what it holds by layer stays in it."""
+    """Return the numbers of a finished record as section/name, without those of layers."""
     when = milliseconds(record["provenance"]["ended"] or record["provenance"]["started"])
     flat: dict[str, Any] = {
         section: {name: v for name, v in record[section].items() if not isinstance(v, Mapping)}
@@ -68,7 +74,7 @@ def result_rows(record: Record) -> list[Row]:
 
 
 def batches(epochs: Iterable[list[Row]], limit: int) -> Iterator[list[Row]]:
-    """All rows, at most `limit` at a time; an epoch is cut only if it alone has more."""
+    """Yield all rows, at most `limit` at a time; only an epoch of more rows is split."""
     batch: list[Row] = []
     for rows in epochs:
         if batch and len(batch) + len(rows) > limit:
@@ -83,7 +89,7 @@ def batches(epochs: Iterable[list[Row]], limit: int) -> Iterator[list[Row]]:
 
 
 def allowed(name: str) -> str:
-    """The name with what MLflow refuses replaced: odd characters, empty and dotted path parts."""
+    """Return the name with characters and path parts replaced that MLflow refuses."""
     parts = re.sub(r"[^\w./ -]", "_", name).split("/")
     kept = ("_" if part in (".", "..") else part for part in parts if part)
     return "/".join(kept)[:_NAME_LENGTH].rstrip("/") or "_"
@@ -94,7 +100,7 @@ def milliseconds(seconds: float) -> int:
 
 
 def _numbers(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """(allowed path, number) of every finite number in nested dicts; all else is passed over."""
+    """Yield (allowed path, number) of every finite number in nested dictionaries."""
     for name, value in tree.items():
         path = f"{prefix}/{name}" if prefix else name
         if isinstance(value, Mapping):

@@ -1,120 +1,130 @@
-"""A sweep in MLflow: one parent run, to which its runs belong (tag mlflow.parentRunId).
+"""The parent run of a sweep in MLflow: the sweep's runs are its children (tag mlflow.parentRunId).
 
-As the mirror of a run, it works in a process of its own, which follows the run folders until its
-standard input ends: a store that is dead or slow can neither stop nor stall a sweep. Each run's own
-mirror sends the run; here it only gets its tag. The same grid again goes on in the same parent.
+A child process follows the run folders until its standard input ends, so that a store that is down
+or slow can neither stop nor delay a sweep. The runs' own mirrors send the runs; this process only
+tags them. The same grid has the same parent whenever it is swept.
 
     python -m dstbench.tracking.parent_run        (the store: $MLFLOW_TRACKING_URI)
 """
 
 import importlib.util
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from dstbench.records.file_names import MLFLOW_RUN
+from dstbench.tracking import child_process, run_reference
 from dstbench.tracking.store import Store, open_store, reason
 from dstbench.tracking.store_uri import OFF, resolve
-from dstbench.utils.processes import environment, python
 
 GRID = "dstbench.grid_sha256"  # tag of the parent
 _PARENT = "mlflow.parentRunId"
 _PAUSE_S = 3.0
-_LINGER_S = 60.0  # how long the last look may take
 
 
-class Family:
-    """Starts the process that follows the runs, and tells it how the sweep ended.
+class SweepMessage(TypedDict):
+    """The first line that the child process gets, as JSON.
 
-    uri: an MLflow store, None for the default one, 'off' for none: then nothing is done at all.
-    log: file for what the process has to say.
+    title, sha256: of the grid.
+    folders: the run folders.
+    """
+
+    title: str
+    sha256: str
+    folders: list[str]
+
+
+class ParentRun:
+    """Keeps the parent run of a sweep, from its construction until `finish`.
+
+    title, sha256: of the grid.
+    folders: the run folders of the sweep.
+    uri: an MLflow store, None for the default one, 'off' for none; then nothing is done.
+    log: file for the output of the child process.
     """
 
     def __init__(
         self, title: str, sha256: str, folders: Sequence[Path], uri: str | None, log: Path
     ):
-        self.process: subprocess.Popen | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.log = log
         resolved = resolve(uri)
         if resolved == OFF or importlib.util.find_spec("mlflow") is None:
             return
         with suppress(OSError):
             log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("ab") as file:
-                self.process = subprocess.Popen(
-                    python("dstbench.tracking.parent_run"),
-                    env=environment(MLFLOW_TRACKING_URI=resolved),
-                    stdin=subprocess.PIPE,
-                    stdout=file,
-                    stderr=file,
-                    start_new_session=True,
-                )
-        self._tell({
-            "title": title, "sha256": sha256, "folders": [str(f.resolve()) for f in folders]
-        })  # fmt: skip
+            self.process = child_process.start(
+                "dstbench.tracking.parent_run", uri=resolved, log=log
+            )
+        paths = [str(folder.resolve()) for folder in folders]
+        self._send(json.dumps(SweepMessage(title=title, sha256=sha256, folders=paths)))
 
     def finish(self, outcome: str, timeout_s: float) -> str | None:
-        """Note the outcome, an MLflow status; where the parent is, or why it is not, in a while."""
+        """Set the outcome; return the parent's place, or that it is not sent yet.
+
+        outcome: an MLflow status.
+        timeout_s: how long to wait; after that the child continues alone.
+
+        Returns None when tracking is off.
+        """
         if self.process is None or self.process.stdin is None:
             return None
-        self._tell({"outcome": outcome})
+        self._send(outcome)
         with suppress(OSError):
             self.process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             if self.process.wait(timeout_s) == 0:
                 return self.log.read_text(encoding="utf-8").splitlines()[-1]
-        return f"the sweep is not in MLflow yet (why: {self.log})"
+        return f"the sweep is not in MLflow yet (see {self.log})"
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _send(self, line: str) -> None:
         if self.process is not None and self.process.stdin is not None:
             with suppress(OSError):
-                self.process.stdin.write(json.dumps(message).encode() + b"\n")
+                self.process.stdin.write(f"{line}\n".encode())
                 self.process.stdin.flush()
 
 
-# --- the process --------------------------------------------------------------------------------
+# --- the child process --------------------------------------------------------------------------
 
 
-def follow(message: dict[str, Any], ended: threading.Event, outcome: list[str]) -> bool:
-    """Tag the runs until the sweep has ended, then once more; whether all could be sent.
+def follow(message: SweepMessage, outcome: list[str], ended: threading.Event) -> bool:
+    """Tag the runs until the sweep has ended, then once more; return whether all was sent.
 
-    outcome: how the sweep ended, once it has; nothing when it was killed.
+    outcome: how the sweep ended, once it has; stays empty if it is killed.
     """
     store: Store | None = None
-    parent, said = "", ""
-    folders = {Path(folder) for folder in message["folders"]}  # whose runs have no tag yet
+    parent, last_message = "", ""
+    folders = {Path(folder) for folder in message["folders"]}  # of runs without a tag
     while True:
         last = ended.is_set()
         try:
             store = store or open_store(resolve(None))
-            parent = parent or parent_run(store, message["title"], message["sha256"])
+            parent = parent or find_or_create(store, message["title"], message["sha256"])
             for folder in list(folders):
-                if (run_id := _known(folder, store)) is not None:
-                    _adopt(store, run_id, parent)
+                reference = run_reference.read(folder)
+                if reference is not None and reference["uri"] == store.shown:
+                    _tag(store, reference["run_id"], parent)
                     folders.remove(folder)
             if last:
                 store.client.set_terminated(parent, outcome[0] if outcome else "KILLED")
                 print(f"sweep {store.place_of(parent)}", flush=True)
                 return True
-        except Exception as error:
-            if (saying := reason(error)) != said:
-                print(f"not in MLflow: {saying}", flush=True)
-            said = saying
+        except Exception as error:  # no error may end this process
+            if (text := f"not in MLflow: {reason(error)}") != last_message:
+                print(text, flush=True)
+            last_message = text
             if last:
                 return False
         ended.wait(_PAUSE_S)
 
 
-def parent_run(store: Store, title: str, sha256: str) -> str:
-    """The id of the run that stands for the sweep, found again by its grid or created."""
+def find_or_create(store: Store, title: str, sha256: str) -> str:
+    """Return the id of the grid's parent run in the store."""
     with_tag = f"tags.`{GRID}` = '{sha256}'"
     found = store.client.search_runs([store.experiment_id], with_tag, max_results=1)
     if found:
@@ -124,17 +134,8 @@ def parent_run(store: Store, title: str, sha256: str) -> str:
     return run.info.run_id
 
 
-def _known(folder: Path, store: Store) -> str | None:
-    """The run's id in this store, if its own mirror has noted it yet."""
-    try:
-        known = json.loads((folder / MLFLOW_RUN).read_bytes())
-        return known["run_id"] if known["uri"] == store.shown else None
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-
-
-def _adopt(store: Store, run_id: str, parent: str) -> None:
-    """Make the run a child of the parent; one that was deleted from the store stays deleted."""
+def _tag(store: Store, run_id: str, parent: str) -> None:
+    """Make the run a child of the parent, unless it was deleted from the store."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -145,22 +146,13 @@ def _adopt(store: Store, run_id: str, parent: str) -> None:
 
 
 def main() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    os.nice(10)
-    message = json.loads(sys.stdin.readline())
-    ended, outcome = threading.Event(), []
-
-    def heed() -> None:
-        for line in sys.stdin:
-            outcome.append(json.loads(line)["outcome"])
-        ended.set()
-        time.sleep(_LINGER_S)
-        print("not in MLflow: the store took too long", flush=True)
-        os._exit(1)
-
-    threading.Thread(target=heed, daemon=True).start()
-    sys.exit(0 if follow(message, ended, outcome) else 1)
+    message: SweepMessage = json.loads(sys.stdin.buffer.readline())
+    outcome: list[str] = []
+    child_process.follow_until_eof(
+        partial(follow, message, outcome),
+        receive=lambda line: outcome.append(line.decode().strip()),
+        late="not in MLflow: the store took too long",
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The MLflow store: which one, whether it answers, and opening it without a race.
+"""The MLflow store: opens it without a race, and checks that it can be used.
 
 Importing this file does not import MLflow, which takes seconds; `open_store` does.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dstbench.errors import UserError
 from dstbench.records.provenance import without_password
-from dstbench.tracking.store_uri import OFF, _for_mlflow, database_of, resolve
+from dstbench.tracking.store_uri import OFF, address_for_mlflow, database_of, resolve
 from dstbench.utils.files import held
 
 if TYPE_CHECKING:
@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 EXPERIMENT = "dstbench"
 
 _CREATION_S = 120  # how long to wait while another process creates the database
-_CHECK_S = 10  # for a store to say that it is there
+_CHECK_S = 10  # how long a check waits for an answer
 
 
 @dataclass(frozen=True)
 class Store:
-    """An open store and the experiment in it that runs go to."""
+    """An open store.
+
+    client: MLflow's client of it.
+    uri: its address.
+    experiment_id: the experiment that gets the runs.
+    """
 
     client: "MlflowClient"
     uri: str
@@ -37,28 +42,31 @@ class Store:
 
     @property
     def shown(self) -> str:
-        """The store's address as it may be printed and kept."""
+        """The store's address without a password."""
         return without_password(self.uri)
 
     def place_of(self, run_id: str) -> str:
-        """Where a person finds a run: its page on a server, else its id and the store."""
+        """Return where a person finds a run: its page on a server, else its id and the store."""
         if self.uri.startswith("http"):
             return f"{self.shown.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{run_id}"
         return f"run {run_id} in {self.shown}"
 
 
 def open_store(uri: str, experiment: str = EXPERIMENT) -> Store:
-    """Open the store, creating the database and the experiment if they are not there yet.
+    """Return the store, opened; the database and the experiment are created if needed.
 
-    Processes that do so at the same moment take turns. Artifacts of a new experiment in an SQLite
+    uri: address of the store, as `resolve` returns it.
+    experiment: name of the experiment.
+
+    Processes that create the same store take turns. Artifacts of a new experiment in an SQLite
     store go to the folder mlartifacts beside the database.
 
-    Raises UserError for one that cannot be used, TimeoutError when another process does not get
-    done with creating it, and whatever MLflow does.
+    Raises UserError for a store that cannot be used, TimeoutError when another process does not
+    finish creating it, and MLflow's errors.
     """
     probe(uri)
-    _settle_mlflow()
-    import mlflow.tracking  # noqa: F401  (takes seconds: nobody is to wait for it below)
+    _configure_mlflow()
+    import mlflow.tracking  # noqa: F401  (takes seconds, so not while the lock is held)
 
     database = database_of(uri)
     if database is None:
@@ -69,10 +77,10 @@ def open_store(uri: str, experiment: str = EXPERIMENT) -> Store:
 
 
 def probe(uri: str | None) -> str:
-    """A line about the store, in seconds and without MLflow.
+    """Return a line about the store; takes seconds at most, and does not import MLflow.
 
-    A server must answer, whatever it says; an SQLite file must be readable, if it is there. Raises
-    UserError when that is not so.
+    Raises UserError when a server does not answer (any answer is accepted), or an SQLite file
+    exists and cannot be read.
     """
     uri = resolve(uri)
     shown = without_password(uri)
@@ -93,29 +101,44 @@ def probe(uri: str | None) -> str:
         raise UserError(f"{shown} cannot be used: {reason(error)}") from None
 
 
+def check(uri: str | None) -> tuple[bool, str]:
+    """Return whether the store can be used, and a line about it; takes seconds at most."""
+    try:
+        uri = resolve(uri)
+    except UserError as error:  # not an address of a store
+        return False, error.message
+    try:
+        return True, probe(uri)
+    except UserError as error:
+        return False, f"{error.message} Runs work without it; `dstbench sync` sends them later."
+
+
 def _answer(uri: str) -> str:
-    """What a server says about itself. Raises OSError when there is none."""
+    """Return in words that a server answers. Raises OSError when it does not."""
     address = re.sub("://[^/@]*@", "://", uri).rstrip("/")
     try:
         with urllib.request.urlopen(f"{address}/health", timeout=_CHECK_S):
             return "answers"
-    except urllib.error.HTTPError as error:  # it may want a password, which MLflow has and we not
+    except urllib.error.HTTPError as error:  # such as 401: only MLflow knows the password
         return f"answers with {error.code}"
 
 
 def reason(error: Exception) -> str:
-    """What went wrong in one line, without a password that an address may hold."""
+    """Return an error as one line, without passwords of addresses."""
     name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
     lines = str(error).splitlines() or [""]
     return without_password(f"{name}{lines[0]}"[:300])
 
 
 def _open(uri: str, name: str, artifacts: str | None) -> Store:
-    """Open the store and find the experiment, or create it with its artifacts in that place."""
+    """Return the store with its experiment, which is created if needed.
+
+    artifacts: where a new experiment keeps its artifacts, None for the store's default.
+    """
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    address = _for_mlflow(uri)
+    address = address_for_mlflow(uri)
     client = MlflowClient(address, address)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
@@ -123,7 +146,7 @@ def _open(uri: str, name: str, artifacts: str | None) -> Store:
             return Store(client, uri, client.create_experiment(name, artifacts))
         except MlflowException:
             experiment = client.get_experiment_by_name(name)
-            if experiment is None:  # so it was not another process, on a server, that was quicker
+            if experiment is None:  # so no other process created it meanwhile
                 raise
     if experiment.lifecycle_stage != "active":
         raise UserError(
@@ -133,16 +156,15 @@ def _open(uri: str, name: str, artifacts: str | None) -> Store:
     return Store(client, uri, experiment.experiment_id)
 
 
-def _settle_mlflow() -> None:
-    """Bound what MLflow may wait, and silence it. To be called before it is imported."""
+def _configure_mlflow() -> None:
+    """Limit MLflow's waiting times and output; call it before MLflow is imported."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
-    # A request that is repeated blindly can create a run twice; whoever mirrors asks first and
-    # tries again later.
+    # A blindly repeated request can create a run twice; a later pass asks the store first.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT", "60")
-    # Its log repeats as pages of traceback what `reason` says in a line.
+    # Its log repeats as a traceback what `reason` gives in one line.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")

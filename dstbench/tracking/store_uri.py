@@ -1,36 +1,30 @@
-"""Addresses of MLflow stores: which one is meant, and whether it is one."""
+"""Addresses of MLflow stores: the default one, their validation, and SQLite paths."""
 
 import os
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from dstbench.errors import UserError
 from dstbench.records.provenance import without_password
 
-if TYPE_CHECKING:
-    pass
-
-
 OFF = "off"
 
-
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>[^?]+)(?P<query>\?.*)?")
-
-
-_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks",
-            "databricks-uc")  # fmt: skip
+_DATABASES = ("postgresql", "mysql", "mssql", "databricks", "databricks-uc")
+_SCHEMES = ("http", "https", "sqlite", *_DATABASES)
 
 
 def resolve(uri: str | None) -> str:
-    """The store meant by `uri`: None is $MLFLOW_TRACKING_URI, or mlflow.db in this folder.
+    """Return the address of a store, or 'off'.
 
-    The path in an SQLite URI is made absolute, so that the store stays the same from elsewhere;
-    `%`, `?` and `#` in a folder's name are written %25, %3F and %23 there.
+    uri: an address; None for $MLFLOW_TRACKING_URI, or mlflow.db in this folder.
 
-    Raises UserError for what is no address of a store that MLflow knows.
+    The path of an SQLite address is made absolute, so that other folders can use it; `%`, `?` and
+    `#` in folder names are written %25, %3F and %23.
+
+    Raises UserError for an address that MLflow does not support.
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_quoted(Path('mlflow.db'))}"
     if uri.lower() == OFF:
@@ -42,7 +36,7 @@ def resolve(uri: str | None) -> str:
 
 
 def database_of(uri: str) -> Path | None:
-    """The absolute path of an SQLite store's file; None for every other store."""
+    """Return the absolute path of an SQLite store's file, None for any other store."""
     match = _SQLITE.fullmatch(uri)
     return Path(unquote(match["path"])).absolute() if match else None
 
@@ -57,33 +51,33 @@ def _query(uri: str) -> str:
 
 
 def _refuse_unknown(uri: str) -> None:
-    """Raise UserError unless MLflow, or a package that extends it, has a store of that kind."""
+    """Raise UserError unless MLflow, or a plugin of it, supports the address."""
     scheme, colon, _ = uri.partition(":")
     kind = scheme.partition("+")[0]
-    brought = {point.name for point in entry_points(group="mlflow.tracking_store")}
-    known = kind in {*_SCHEMES, *brought} and (colon or kind == "databricks")
+    plugins = {point.name for point in entry_points(group="mlflow.tracking_store")}
+    known = kind in {*_SCHEMES, *plugins} and (colon or kind == "databricks")
     if known and (kind != "sqlite" or _SQLITE.fullmatch(uri)):
         return
     raise UserError(
-        f"{without_password(uri)!r} is not a store that runs can be tracked in. Give off, "
-        "sqlite:///FILE.db (two more slashes before an absolute path), http://HOST:PORT, or an "
-        f"address that begins with {', '.join(_SCHEMES[3:])}. MLflow's own folders of files "
+        f"{without_password(uri)!r} is not a store. Give off, sqlite:///FILE.db (four slashes "
+        "before an absolute path), http://HOST:PORT, or an address that begins with "
+        f" {', '.join(_DATABASES)}. MLflow's own folders of files "
         "(file:, mlruns) are not supported."
     )
 
 
-def _for_mlflow(uri: str) -> str:
-    """The address as MLflow takes it: of an SQLite file, quoted as its SQLAlchemy unquotes it."""
+def address_for_mlflow(uri: str) -> str:
+    """Return the address for MLflow; an SQLite path is quoted as its SQLAlchemy unquotes it."""
     database = database_of(uri)
     if database is None or _quoted(database) == str(database):
         return uri
     from sqlalchemy import URL, make_url
 
-    # With the driver named, MLflow does not make a folder of the quoted name beside the real one.
+    # With a named driver, MLflow creates no folder of the quoted name beside the real one.
     text = URL.create("sqlite+pysqlite", database=str(database)).render_as_string()
     if make_url(text).database != str(database):
         raise UserError(
-            f"{database}: this version of SQLAlchemy opens no database below a folder with %, ? "
-            "or # in its name. Update it, or choose another store with --tracking."
+            f"{database}: this version of SQLAlchemy cannot open a database below a folder with %, "
+            "? or # in its name. Update it, or choose another store with --tracking."
         )
     return text + _query(uri)

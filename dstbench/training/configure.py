@@ -51,9 +51,7 @@ def configure(choices: Choices, precision: str) -> Config:
             value = _model_reference(value)
         config.set_macro(name, value, f"--{name}")
     for text in choices.sets:
-        if "=" not in text:
-            raise UserError(f"--set {text!r}: expected NAME=VALUE, such as RigL.drop_fraction=0.3.")
-        config.add_text(text, f"--set {text!r}")
+        config.add_override(text)
     return config
 
 

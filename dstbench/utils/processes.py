@@ -1,28 +1,35 @@
-"""How many processors there are to use; standard library only."""
+"""Child processes that run modules of the suite, and the number of CPU cores."""
 
 import os
+import site
 import sys
+from pathlib import Path
 
-from dstbench.config.shipped_files import checkout
+import dstbench
 
 
 def cores() -> int:
-    """Those this process may use; all there are where the system cannot say, as on macOS."""
+    """Return the number of cores this process may use; all cores if unknown, as on macOS."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module of the suite in a process of its own, see `environment`.
+    """Return the command that runs a module of the suite; it needs `environment`.
 
-    The folder that a sweep is started in may hold a random.py: -P keeps it off the import path.
+    -P keeps the current folder, which may hold a random.py, off the import path.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment and more; a checkout that nobody installed is found in it."""
-    root = checkout()
-    paths = [str(root)] if root else []
+    """Return this process's environment with `more`, in which children find this package.
+
+    A package that is not in site-packages is found through PYTHONPATH: a checkout need not be
+    installed.
+    """
+    root = Path(dstbench.__file__).resolve().parents[1]
+    installed = (*site.getsitepackages(), site.getusersitepackages())
+    paths = [] if root in {Path(folder).resolve() for folder in installed} else [str(root)]
     paths += filter(None, [os.environ.get("PYTHONPATH")])
     return {**os.environ, **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {}), **more}

@@ -1,4 +1,4 @@
-"""`dstbench cost`: the paper's figures to the printed digit, without data and without training."""
+"""`dstbench cost`: the numbers of the EAST paper, without data and without training."""
 
 import json
 
@@ -54,7 +54,7 @@ PRINTED = [
 
 @pytest.mark.parametrize(("sparsity", "column"), [("0.9995", 2), ("0.9999", 3)])
 @pytest.mark.parametrize("row", PRINTED, ids=lambda row: row[0])
-def test_table_2(figures, row, sparsity, column):
+def test_cost_gives_the_numbers_of_table_2(figures, row, sparsity, column):
     method, sets = row[:2]
     found = figures(f"methods/{method}.gin", *RESNET50, "--sparsity", sparsity, *sets)
     assert million(found["macs"]) == row[column]
@@ -62,14 +62,14 @@ def test_table_2(figures, row, sparsity, column):
     assert (found["flops"], found["dense_flops"]) == (2 * found["macs"], 2 * found["dense_macs"])
     assert found["prunable_weights"] == 23_467_712
     assert found["live_weights"] == round((1 - float(sparsity)) * 23_467_712)
-    shares = method in ("east", "rigl_ws")
-    assert found["stored_weights"] == (13_928_128 if shares else 23_467_712)
-    assert len(found["layers"]) == (30 if shares else 54)
+    shared = method in ("east", "rigl_ws")
+    assert found["stored_weights"] == (13_928_128 if shared else 23_467_712)
+    assert len(found["layers"]) == (30 if shared else 54)
     for key in ("macs", "dense_macs", "offset_macs"):
         assert found[key] == sum(layer[key] for layer in found["layers"])
 
 
-def test_the_cosine_transforms_of_all_54_layers(figures):
+def test_cost_counts_the_cosine_transforms_of_all_54_layers(figures):
     sparse = figures("methods/rigl.gin", *RESNET50, "--sparsity", "0.9995")
     both = figures("methods/dctps_rigl.gin", *RESNET50, "--sparsity", "0.9995", *WITH_ERK)
     assert f"{both['offset_macs'] / 1e6:.4f}" == "38.7927"
@@ -77,7 +77,7 @@ def test_the_cosine_transforms_of_all_54_layers(figures):
     assert both["dense_macs"] == sparse["dense_macs"]
 
 
-def test_dyrelu_of_resnet50_has_more_parameters_than_the_network(figures):
+def test_cost_lists_parameters_of_dyrelu_as_for_training_only(figures):
     found = figures("methods/rigl_dyrelu.gin", *RESNET50)
     plain = figures("methods/rigl.gin", *RESNET50)
     assert found["training_only_parameters"] == 28_394_800 > found["prunable_weights"]
@@ -86,7 +86,7 @@ def test_dyrelu_of_resnet50_has_more_parameters_than_the_network(figures):
     assert found["left_out"] == plain["left_out"]
 
 
-def test_the_figures_without_a_console(figures, capsys):
+def test_figures_print_nothing(figures, capsys):
     choices = Choices(("methods/rigl.gin",), "cifar10_resnet50", (("sparsity", 0.9995),))
     assert untrained_cost.figures(choices) == figures(
         "methods/rigl.gin", *RESNET50, "--sparsity", "0.9995"
@@ -100,8 +100,7 @@ def test_the_figures_without_a_console(figures, capsys):
 
 
 @pytest.mark.parametrize("method", shipped("methods"))
-def test_every_method_from_shapes_costs_what_its_network_costs(method):
-    """Counted with and without values."""
+def test_count_from_shapes_is_the_count_with_values(method):
     run, _ = assemble(Choices((f"methods/{method}.gin",)), "fp32")
     notes = []
     counted = untrained_cost.count(run, (1, 8, 8), 10, notes.append)
@@ -109,13 +108,12 @@ def test_every_method_from_shapes_costs_what_its_network_costs(method):
     assert counted == untrained_cost.count_on(torch.device("cpu"), run, (1, 8, 8), 10)
 
 
-def test_it_is_what_the_record_of_the_run_says(call, figures, no_data):
+def test_cost_is_that_of_the_runs_record(call, figures, no_data):
     argv = ("methods/rigl_ws.gin", "--sparsity", "0.8", "--set", "ResNet20.width=4")
     found = figures(*argv)
-    code, _, err = call(
-        "run", *argv, "--set", "Run.epochs=2", "--set", "Run.train_images=200", "--quiet",
-        "--set", "RigL.updates_per_run=4", "--tracking", "off",
-    )  # fmt: skip
+    short = ("Run.epochs=2", "Run.train_images=200", "RigL.updates_per_run=4")
+    sets = [word for text in short for word in ("--set", text)]
+    code, _, err = call("run", *argv, *sets, "--quiet", "--tracking", "off")
     assert code == 0, err
     (path,) = no_data.glob("runs/*/record.json")
     written = read(path)
@@ -123,14 +121,14 @@ def test_it_is_what_the_record_of_the_run_says(call, figures, no_data):
     assert written["sparsity"]["measured"] == found["sparsity"]["measured"]
 
 
-def test_the_known_shape_of_digits_is_that_of_its_images():
+def test_known_shape_of_digits_is_that_of_its_images():
     digits = datasets.load("digits")
     height, width, channels = digits.train.pixels.shape[1:]
     assert datasets.KNOWN["digits"] == ((channels, height, width), len(digits.classes))
     assert set(datasets.KNOWN) > {"digits", *cifar.ORIGINALS}
 
 
-def test_imagenet_is_known(figures):
+def test_cost_knows_imagenet(figures):
     """torchvision's resnet50: 25,557,032 parameters, of which 53,120 norms and 1,000 biases."""
     found = figures("methods/east_no_cycle.gin", "--recipe", "imagenet_resnet50")
     assert found["image_shape"] == [3, 224, 224] and found["classes"] == 1000
@@ -138,13 +136,13 @@ def test_imagenet_is_known(figures):
     assert million(found["dense_macs"]) == "4089.18"
 
 
-def test_the_imagenet_recipe_runs_as_far_as_its_missing_images(call):
+def test_run_of_the_imagenet_recipe_reports_missing_images(call):
     argv = ("methods/east_no_cycle.gin", "--recipe", "imagenet_resnet50", "--tracking", "off")
     code, _, err = call("run", *argv)
     assert code == 2 and "no dataset 'imagenet'" in err and "--data-root" in err
 
 
-def test_another_dataset_needs_its_shape_and_classes(figures):
+def test_cost_takes_shape_and_classes_of_an_unknown_dataset(figures):
     given = ("--dataset", "mine", "--image", "3,16,24", "--classes", "7")
     found = figures("methods/dense.gin", *given)
     assert (found["image_shape"], found["classes"]) == ([3, 16, 24], 7)
@@ -153,17 +151,17 @@ def test_another_dataset_needs_its_shape_and_classes(figures):
     assert layers["classifier.weight"]["shape"] == [7, 64]
 
 
-def test_a_known_dataset_may_be_given_another_shape(figures):
+def test_cost_takes_another_shape_of_a_known_dataset(figures):
     found = figures("methods/dense.gin", "--dataset", "cifar10", "--image", "3,16,16")
     assert (found["image_shape"], found["classes"]) == ([3, 16, 16], 10)
 
 
-def test_the_tables(call):
+def test_cost_prints_tables(call):
     argv = ("cost", "methods/dctps_rigl.gin", *RESNET50, "--sparsity", "0.9995", *WITH_ERK)
     code, out, err = call(*argv)
     assert code == 0 and not err
-    for words in ("asked 99.95 %", "40.26 M", "1,297.83 M", "38.79 M", "FLOPs (2 × MACs)",
-                  "23,467,712", "11,734", "fitted", "deployed bytes (estimate)"):  # fmt: skip
+    numbers = ("asked 99.95 %", "40.26 M", "1,297.83 M", "38.79 M", "23,467,712", "11,734")
+    for words in (*numbers, "FLOPs (2 × MACs)", "fitted", "deployed bytes (estimate)"):
         assert words in out
     assert max(map(len, out.splitlines())) <= 90
     code, layers, _ = call(*argv, "--layers")
@@ -173,7 +171,7 @@ def test_the_tables(call):
     assert len(layers.splitlines()) == len(out.splitlines()) + 54 + 3
 
 
-def test_an_overspent_budget_is_named(call, figures):
+def test_cost_reports_an_exceeded_budget(call, figures):
     argv = ("methods/rigl.gin", *RESNET50, "--sparsity", "0.9999", "--set", "ERK.floor=0.6")
     found = figures(*argv)
     assert found["sparsity"]["asked"] == 0.9999
@@ -182,7 +180,7 @@ def test_an_overspent_budget_is_named(call, figures):
     assert "off budget" not in call("cost", *argv[:-2])[1]
 
 
-def test_what_no_counted_function_uses_is_named(call, no_data):
+def test_cost_reports_weights_that_no_operation_uses(call, no_data):
     (no_data / "idle.py").write_text(
         "from torch import nn\nfrom dstbench.config.registry import register\n"
         "@register('models')\nclass IdleNet(nn.Module):\n"

@@ -22,13 +22,23 @@ SHORT = (
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A folder of short finished runs."""
+    """Return a folder of short finished runs."""
     from dstbench.cli.main import main
 
     runs = tmp_path_factory.mktemp("runs")
     for method in ("rigl_ws", "dctps"):
         with pytest.raises(SystemExit) as exit:
-            main(["run", str(shipped("methods")[method]), "--runs", str(runs), *SHORT])
+            main(
+                [
+                    "run",
+                    str(shipped("methods")[method]),
+                    "--runs",
+                    str(runs),
+                    "--tracking",
+                    "off",
+                    *SHORT,
+                ]
+            )
         assert exit.value.code == 0
     return runs
 

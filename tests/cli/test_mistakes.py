@@ -1,6 +1,6 @@
-"""Every mistake on the command line ends as one clear message, exit code 2, nothing written.
+"""Mistakes on the command line: one clear message, exit code 2, nothing written.
 
-The messages are asserted by what a user needs of them: what was given, what is allowed, where.
+Tests check the facts in a message: what was given, what is allowed, and where.
 """
 
 import pytest
@@ -20,7 +20,7 @@ def empty_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def refused(capsys, empty_folder):
-    """Run a command that must be refused; returns its message."""
+    """Return a function that runs a command, which must be refused, and returns its message."""
 
     def call(*argv):
         with pytest.raises(SystemExit) as exit:
@@ -79,8 +79,10 @@ METHOD = (
         ([RIGL, "--set", "Run.epochs=0"], ["Run.epochs = 0", "at least 1"]),
         ([RIGL, "--set", "precision='fp8'"], ["precision", "fp8"]),
         ([RIGL, "--set", "Method.parts=[@ERK(), @SynFlow()]"], ["SynFlow"]),
-        ([RIGL, "--set", "Method.parts=[@ERK(), @Uniform(), @RigL()]\nUniform.sparsity=0.5"],
-         ["ERK and Uniform both initialise the masks"]),
+        (
+            [RIGL, "--set", "Method.parts=[@ERK(), @Uniform(), @RigL()]\nUniform.sparsity=0.5"],
+            ["ERK and Uniform both initialise the masks"],
+        ),
         ([RIGL, "--set", "Method.parts=[@RigL()]"], ["RigL moves masks", "no part initialises"]),
         ([RIGL, "--set", "RigL.update_interval=100000"], ["RigL would never update", "100000"]),
         ([RIGL, "--set", "Adam.lr=0.1"], ["Adam.lr is set", "this run has no Adam"]),
@@ -99,8 +101,8 @@ METHOD = (
         ([RIGL, "--checkpoint-seconds", "0"], ["not positive"]),
         (["--frobnicate"], ["dstbench run"]),
     ],
-)  # fmt: skip
-def test_run(refused, argv, expected):
+)
+def test_run_refuses_mistakes(refused, argv, expected):
     message = refused("run", *argv)
     for part in expected:
         assert part in message
@@ -124,41 +126,41 @@ def test_run(refused, argv, expected):
         ("a = %b\nb = %a\nRun.split_seed = %a\n" + METHOD, ["defined by itself"]),
     ],
 )
-def test_gin_file(refused, empty_folder, text, expected):
+def test_run_refuses_mistakes_in_gin_files(refused, empty_folder, text, expected):
     message = refused("run", gin(empty_folder, text))
     for part in expected:
         assert part in message
 
 
-def test_a_shipped_method_is_included_by_the_name_it_is_run_by(refused, empty_folder):
+def test_gin_include_finds_shipped_methods_by_name(refused, empty_folder):
     text = "include 'methods/rigl.gin'\nRigL.updates_per_run = 1\n"
     assert "mine.gin:2" in refused("run", gin(empty_folder, text))
 
 
-def test_files_that_include_each_other(refused, empty_folder):
+def test_gin_include_refuses_circles(refused, empty_folder):
     gin(empty_folder, "include 'b.gin'\n", "a.gin")
     gin(empty_folder, "seed = 1\ninclude 'c.gin'\n", "b.gin")
     gin(empty_folder, "include 'b.gin'\n", "c.gin")
     message = refused("run", "a.gin")
     assert message == (
-        "dstbench: c.gin:1: files include each other in a circle: b.gin → c.gin → b.gin. "
-        "Cut it somewhere.\n"
+        "dstbench: c.gin:1: circular include: b.gin → c.gin → b.gin. "
+        "Remove one of these includes.\n"
     )
 
 
-def test_a_folder_for_a_file(refused, empty_folder):
+def test_run_refuses_a_folder_instead_of_a_file(refused, empty_folder):
     (empty_folder / "folder").mkdir()
     assert "is a folder" in refused("run", "folder")
 
 
-def test_plugin_that_fails(refused, empty_folder):
+def test_run_reports_the_line_of_a_failing_plugin(refused, empty_folder):
     path = empty_folder / "broken.py"
     path.write_text("x = 1\ny = x / 0\n")
     message = refused("run", RIGL, "--plugin", str(path))
     assert "broken.py:2" in message and "ZeroDivisionError" in message
 
 
-def test_a_method_registered_twice(refused, empty_folder):
+def test_run_refuses_a_plugin_that_registers_a_taken_name(refused, empty_folder):
     path = empty_folder / "again.py"
     path.write_text(
         "from dstbench.core.part import Part\nfrom dstbench.config.registry import register\n"
@@ -168,7 +170,7 @@ def test_a_method_registered_twice(refused, empty_folder):
     assert "ERK is registered twice" in message and "again.py" in message
 
 
-def test_runs_folder_that_cannot_be_written(refused, empty_folder):
+def test_run_refuses_a_runs_folder_that_cannot_be_written(refused, empty_folder):
     (empty_folder / "blocked").write_text("")
     message = refused("run", RIGL, "--runs", "blocked", "--tracking", "off")
     assert "blocked" in message and "--runs" in message
@@ -189,7 +191,7 @@ def test_runs_folder_that_cannot_be_written(refused, empty_folder):
         ([], ["COMMAND"]),
     ],
 )
-def test_other_commands(refused, argv, expected):
+def test_other_commands_refuse_mistakes(refused, argv, expected):
     message = refused(*argv)
     for part in expected:
         assert part in message
@@ -216,8 +218,8 @@ def test_other_commands(refused, argv, expected):
         ([RIGL, "--model", "ResNet21"], ["ResNet21", "Did you mean 'ResNet20'"]),
         ([RIGL, "--recipe", "digit"], ["no recipe 'digit'", "Did you mean 'digits'"]),
     ],
-)  # fmt: skip
-def test_cost(refused, argv, expected):
+)
+def test_cost_refuses_mistakes(refused, argv, expected):
     message = refused("cost", *argv)
     for part in expected:
         assert part in message

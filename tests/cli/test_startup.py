@@ -1,4 +1,4 @@
-"""The command line answers at once: help imports nothing heavy."""
+"""Start of the command line."""
 
 import subprocess
 import sys

@@ -1,13 +1,12 @@
-"""A grid becomes runs, each under the name its record will have; mistakes name file and line."""
+"""Grids: their jobs, what records will call them, and messages with file and line."""
 
 import subprocess
 import sys
 
 import pytest
 
-from dstbench.cli.arguments import choices_from
-from dstbench.cli.parser import parser
 from dstbench.config import grid
+from dstbench.config.choices import Choices
 from dstbench.config.shipped_files import shipped
 from dstbench.errors import UserError
 from dstbench.training.configure import assemble
@@ -29,92 +28,88 @@ def written(folder, *lines):
     return path
 
 
-def meant(job):
-    choices, _ = choices_from(parser().parse_args(["run", *job.arguments]))
-    return assemble(choices, "fp32")
+def assembled(job):
+    return assemble(job.choices, "fp32")
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_records_will_say_what_the_jobs_of_a_shipped_table_say(name):
+def test_jobs_of_shipped_tables_have_the_labels_of_their_runs(name):
     table = grid.read(name)
     names, identities = set(), set()
     for job in table.jobs:
         if job.seed != 0:
             continue
-        run, resolved = meant(job)
+        run, resolved = assembled(job)
         assert run.method.name == job.method and run.model.__name__ == job.model
-        assert (run.dataset, run.seed, run.protocol, run.recipe) == (
-            job.dataset, job.seed, job.protocol, job.recipe
-        )  # fmt: skip
+        for name in ("dataset", "seed", "protocol", "recipe"):
+            assert getattr(run, name) == getattr(job, name)
         assert run.method.sparsity == (job.sparsity or 0)
         names.add((job.method, job.dataset, job.model, job.sparsity))
         identities.add(resolved.sha256)
     assert len(names) == len(identities)  # no two runs of one cell
 
 
-def test_table_1_is_every_cell_of_the_paper_three_times():
+def test_table1_has_every_cell_of_the_paper_three_times():
     jobs = grid.read("table1").jobs
     assert len(jobs) == 6 * 2 * 2 * 4 * 3
     cells = {(job.method, job.dataset, job.model, job.sparsity) for job in jobs}
     assert len(cells) == 6 * 2 * 2 * 4
-    assert {job.method for job in jobs} == {
-        "SynFlow", "SET", "RigL", "EAST", "DCTpS+RigL", "DCTpS+RigL+EAST"
-    }  # fmt: skip
+    methods = {"SynFlow", "SET", "RigL", "EAST", "DCTpS+RigL", "DCTpS+RigL+EAST"}
+    assert {job.method for job in jobs} == methods
 
 
-def test_tables_share_their_runs():
-    """What Tables 1, 2 and 4 have in common is run once."""
-    one = {job.arguments for job in grid.read("table1").jobs}
-    east = [job.arguments for job in grid.read("table2").jobs if job.method == "EAST"]
-    rigl = [job.arguments for job in grid.read("table4").jobs if job.method == "RigL"]
+def test_shipped_tables_have_common_jobs():
+    """Runs that are in Tables 1, 2 and 4 are run once."""
+    one = {job.choices for job in grid.read("table1").jobs}
+    east = [job.choices for job in grid.read("table2").jobs if job.method == "EAST"]
+    rigl = [job.choices for job in grid.read("table4").jobs if job.method == "RigL"]
     assert len(east) == 2 and len(rigl) == 12 and {*east, *rigl} <= one
 
 
-def test_axes_multiply_and_a_seed_comes_whole_before_the_next(tmp_path):
+def test_expand_multiplies_axes_and_orders_jobs_by_seed(tmp_path):
     path = written(
-        tmp_path, "Section.methods = ['set', 'rigl']", "Section.sparsities = [0.5, 0.9]",
-        "Section.models = ['ResNet20', 'ResNet34']", "Section.seeds = [3, 4]",
-    )  # fmt: skip
+        tmp_path,
+        "Section.methods = ['set', 'rigl']",
+        "Section.sparsities = [0.5, 0.9]",
+        "Section.models = ['ResNet20', 'ResNet34']",
+        "Section.seeds = [3, 4]",
+    )
     jobs = grid.read(path).jobs
     assert len(jobs) == 2 * 2 * 2 * 2 and [job.seed for job in jobs] == 8 * [3] + 8 * [4]
-    assert len({job.arguments for job in jobs}) == 16
-    run, _ = meant(jobs[-1])
+    assert len({job.choices for job in jobs}) == 16
+    run, _ = assembled(jobs[-1])
     assert (run.method.name, run.method.sparsity, run.model.__name__) == ("RigL", 0.9, "ResNet34")
 
 
-def test_a_method_without_sparsity_is_one_run_whatever_the_sparsities(tmp_path):
-    path = written(
-        tmp_path, "Section.methods = ['dense']", "Section.sparsities = [0.5, 0.9]",
-        "Section.seeds = [0]",
-    )  # fmt: skip
+def test_expand_gives_one_job_for_a_method_without_sparsity(tmp_path):
+    lines = ("Section.sparsities = [0.5, 0.9]", "Section.seeds = [0]")
+    path = written(tmp_path, "Section.methods = ['dense']", *lines)
     (job,) = grid.read(path).jobs
-    assert job.sparsity is None and "--sparsity" not in job.arguments
-    assert meant(job)[0].method.name == "Dense"
+    assert job.sparsity is None and "--sparsity" not in job.choices.arguments
+    assert assembled(job)[0].method.name == "Dense"
 
 
-def test_what_the_grid_leaves_open_is_the_recipes(tmp_path):
+def test_expand_takes_missing_axes_from_the_recipe(tmp_path):
     job = grid.read(written(tmp_path)).jobs[0]
-    assert (job.dataset, job.model, job.sparsity, job.protocol) == (
-        "digits", "ResNet20", 0.9, "strict"
-    )  # fmt: skip
+    found = (job.dataset, job.model, job.sparsity, job.protocol)
+    assert found == ("digits", "ResNet20", 0.9, "strict")
 
 
-def test_bindings_are_for_all_runs_and_may_name_the_method(tmp_path):
+def test_section_bindings_apply_to_all_runs_and_may_rename_the_method(tmp_path):
     path = written(tmp_path, "Section.bindings = [\"Method.name = 'Mine'\", 'Run.epochs = 2']")
     job = grid.read(path).jobs[0]
-    run, _ = meant(job)
+    run, _ = assembled(job)
     assert job.method == run.method.name == "Mine" and run.epochs == 2
 
 
-def test_bindings_may_name_the_recipe_as_a_variant_of_it(tmp_path):
+def test_section_bindings_may_rename_the_recipe(tmp_path):
     path = written(tmp_path, "Section.bindings = [\"Run.recipe = 'short'\", 'Run.epochs = 2']")
     job = grid.read(path).jobs[0]
-    run, _ = meant(job)
+    run, _ = assembled(job)
     assert job.recipe == run.recipe == "short"
 
 
-def test_files_beside_the_grid_are_found_from_anywhere(tmp_path, monkeypatch):
-    (tmp_path / "mine.gin").write_text("include 'methods/set.gin'\nMethod.name = 'Mine'\n")
+def test_read_finds_files_beside_the_grid_from_any_folder(tmp_path, monkeypatch):
     (tmp_path / "set.gin").write_text((shipped("methods")["set"]).read_text())
     (tmp_path / "mine.gin").write_text("include 'set.gin'\nMethod.name = 'Mine'\n")
     (tmp_path / "short.gin").write_text("include 'recipes/digits.gin'\nRun.epochs = 2\n")
@@ -124,18 +119,30 @@ def test_files_beside_the_grid_are_found_from_anywhere(tmp_path, monkeypatch):
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     job = grid.read(path).jobs[0]
-    run, _ = meant(job)
+    run, _ = assembled(job)
     assert (job.method, job.file, job.recipe) == ("Mine", "mine", "short")
     assert run.method.name == "Mine" and run.epochs == 2 and run.recipe == "short"
 
 
-def test_reading_a_grid_imports_no_torch():
+def test_read_imports_no_torch():
     code = (
-        "import sys; from dstbench.config import grid; "
-        "grid.read('table1'); print('torch' in sys.modules)"
+        "import sys; from dstbench.config import grid; grid.read('table1'); "
+        "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_read_includes_follow_the_rules_of_gin_files(tmp_path):
+    (tmp_path / "mine.gin").write_text("include 'absent.gin'\n")
+    with pytest.raises(UserError, match=r"mine\.gin:1: cannot include 'absent\.gin'"):
+        grid.read(written(tmp_path, "Section.methods = ['mine.gin']"))
+
+
+def test_job_sparsity_is_a_float_as_on_the_command_line(tmp_path):
+    job = grid.read(written(tmp_path, "Section.sparsities = [0]", "Section.seeds = [0]")).jobs[0]
+    choices = Choices(job.choices.files, "digits", (("sparsity", 0.0), ("seed", 0)))
+    assert assembled(job)[1] == assemble(choices, "fp32")[1]
 
 
 @pytest.mark.parametrize(
@@ -147,33 +154,33 @@ def test_reading_a_grid_imports_no_torch():
         ("Section.sparsities = [1.0]", ("grid.gin:5", "1.0", "below 1")),
         ("Section.sparsities = ['much']", ("grid.gin:5", "expected")),
         ("Section.seeds = [-1]", ("grid.gin:5", "zero or more")),
-        ("Section.bindings = ['Run.epochs']", ("grid.gin:5", "NAME = VALUE")),
+        ("Section.bindings = ['Run.epochs']", ("grid.gin:5", "NAME=VALUE")),
         ("Section.sparsity = [0.5]", ("grid.gin:5", "no parameter 'sparsity'", "sparsities")),
         ("Table.kind = 'speed'", ("grid.gin:5", "speed")),
         ("other/Section.seeds = [0]", ("grid.gin:5", "this table has no Section in a scope")),
     ],
 )
-def test_a_mistake_is_told_with_its_file_and_line(tmp_path, line, words):
-    with pytest.raises(UserError) as told:
+def test_read_reports_mistakes_with_file_and_line(tmp_path, line, words):
+    with pytest.raises(UserError) as error:
         grid.read(written(tmp_path, line))
     for word in words:
-        assert word in told.value.message
+        assert word in error.value.message
 
 
-def test_a_mistake_in_one_of_two_sections_names_that_ones_line(tmp_path):
-    path = written(tmp_path, "Table.sections = [@a/Section(), @b/Section()]",
-                   "a/Section.seeds = [0]", "b/Section.seeds = [-1]")  # fmt: skip
+def test_read_reports_the_line_of_the_section_at_fault(tmp_path):
+    sections = "Table.sections = [@a/Section(), @b/Section()]"
+    path = written(tmp_path, sections, "a/Section.seeds = [0]", "b/Section.seeds = [-1]")
     with pytest.raises(UserError, match=r"grid\.gin:6: b/Section\.seeds"):
         grid.read(path)
 
 
-def test_a_method_that_does_not_say_its_name_is_told_how_to(tmp_path):
+def test_read_refuses_a_method_without_a_name(tmp_path):
     text = shipped("methods")["east"].read_text().replace("EAST.name = 'EAST'\n", "")
     (tmp_path / "nameless.gin").write_text(text)
-    with pytest.raises(UserError, match=r"nameless\.gin: does not say what the method is called"):
+    with pytest.raises(UserError, match=r"nameless\.gin: the method has no name"):
         grid.read(written(tmp_path, "Section.methods = ['nameless.gin']"))
 
 
-def test_an_unknown_grid_is_told_with_the_known_ones():
+def test_read_suggests_the_nearest_grid():
     with pytest.raises(UserError, match=r"tabel1: no such grid\. Did you mean 'table1'"):
         grid.read("tabel1")

@@ -1,4 +1,4 @@
-"""Methods from elsewhere: an installed package brings them through its entry points."""
+"""Plugins: an installed package provides a method through its entry points."""
 
 import os
 import subprocess
@@ -7,13 +7,13 @@ import sys
 import pytest
 
 METHOD = '''
-from dstbench.core.drop_grow import DropGrow
 from dstbench.config.registry import register
+from dstbench.core.drop_grow import DropGrow
 
 
 @register("parts")
 class Foreign(DropGrow):
-    """Grows at random, from another package."""
+    """Grows at random."""
 
     def grow_score(self, state, name):
         return None
@@ -29,7 +29,7 @@ Foreign.updates_per_run = 4
 
 @pytest.fixture
 def package(tmp_path):
-    """An installed package that brings a method: (environment, folder to work in)."""
+    """An installed package with a method: (environment, site folder, working folder)."""
     site, work = tmp_path / "site", tmp_path / "work"
     info = site / "foreign-1.0.dist-info"
     info.mkdir(parents=True)
@@ -49,16 +49,14 @@ def dstbench(package, *argv):
 
 
 @pytest.mark.slow
-def test_its_methods_are_listed_and_run(package):
+def test_package_methods_are_listed_and_run(package):
     assert "Foreign" in dstbench(package, "list", "parts").stdout
-    done = dstbench(
-        package, "run", "foreign.gin", "--tracking", "off", "--set", "Run.epochs=2",
-        "--set", "ResNet20.width=4", "--sparsity", "0.5", "--threads", "1",
-    )  # fmt: skip
+    short = ("--set", "Run.epochs=2", "--set", "ResNet20.width=4", "--threads", "1")
+    done = dstbench(package, "run", "foreign.gin", "--tracking", "off", "--sparsity", "0.5", *short)
     assert done.returncode == 0 and "Foreign" in done.stdout, done.stderr
 
 
-def test_one_that_cannot_be_imported_is_named(package):
+def test_package_that_fails_to_import_is_reported_by_name(package):
     _, site, _ = package
     (site / "foreign_methods.py").write_text("import no_such_module")
     done = dstbench(package, "run", "foreign.gin", "--tracking", "off")

@@ -1,4 +1,4 @@
-"""The registry: a name is taken once, and a wrong one is answered with the nearest."""
+"""The registry: unique names, and messages with the nearest known name."""
 
 import gin
 import pytest
@@ -19,7 +19,7 @@ def make(name):
     return type(name, (), {})
 
 
-def test_a_registered_class_is_found_under_its_name(scratch):
+def test_lookup_finds_a_registered_class(scratch):
     cls = make("Alpha")
     assert "Alpha" not in names("parts")
     assert register("parts")(cls) is cls
@@ -29,19 +29,19 @@ def test_a_registered_class_is_found_under_its_name(scratch):
 
 
 @pytest.mark.parametrize("group", ["parts", "models"])
-def test_a_name_is_taken_once_whatever_the_group(scratch, group):
+def test_register_refuses_a_taken_name_in_any_group(scratch, group):
     first = register("parts")(make("Alpha"))
     with pytest.raises(UserError, match="Alpha is registered twice: in"):
         register(group)(make("Alpha"))
     assert lookup("Alpha") is first
 
 
-def test_an_unknown_group(scratch):
+def test_register_refuses_an_unknown_group(scratch):
     with pytest.raises(UserError, match=r"no group 'part'.*Did you mean 'parts'"):
         register("part")
 
 
-def test_an_unknown_name(scratch):
+def test_lookup_suggests_the_nearest_name(scratch):
     register("parts")(make("Alpha"))
     with pytest.raises(UserError, match="Did you mean 'Alpha'"):
         lookup("alfa")
@@ -50,8 +50,7 @@ def test_an_unknown_name(scratch):
     assert "Did you mean" not in error.value.message and "Alpha" in error.value.message
 
 
-def test_what_is_registered_is_valid_gin():
-    """The real thing: the suite's own classes answer to gin under the name they are listed by."""
+def test_registered_classes_are_configurable_by_gin():
     from dstbench.core.budgets import ERK
 
     gin.clear_config()

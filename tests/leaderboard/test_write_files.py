@@ -153,7 +153,7 @@ def test_collect_reports_a_damaged_run_and_takes_the_others(lab, call):
 
 @pytest.mark.slow
 def test_collect_from_mlflow_equals_collect_from_folders(lab, call):
-    from dstbench.tracking.live_mirror import sync
+    from dstbench.tracking.sync import sync
 
     folder = write_run_folder(lab / "runs", make_record("EAST", 0, 95.0))
     text = json.loads((folder / "record.json").read_text())

@@ -1,4 +1,4 @@
-"""The mirror with real processes: killed runs, locked files, a server that stops, four at once."""
+"""The live mirror and `sync` with real processes: killed runs, locked files, a stopped server."""
 
 import importlib.util
 import os
@@ -18,14 +18,16 @@ from helpers.example_run import EPOCH_ROWS, RESULT_ROWS, ExampleRun, rows_in
 
 from dstbench.config.shipped_files import PACKAGE
 from dstbench.errors import UserError
-from dstbench.tracking.live_mirror import Mirror, check, sync
+from dstbench.tracking.live_mirror import Mirror
+from dstbench.tracking.store import check
+from dstbench.tracking.sync import sync
 
-PATIENCE_S = 120  # nothing here takes that long; a slow machine may
+PATIENCE_S = 120  # time limit, for slow machines
 
 
 @pytest.fixture(scope="module")
 def four(tmp_path_factory):
-    """Four runs that started at the same moment on a store that did not exist, and their lines."""
+    """Return the store, the runs and the messages of four runs started at once without a store."""
     folder = tmp_path_factory.mktemp("four runs")
     database = folder / "not yet" / "mlflow.db"
     runs = [ExampleRun(folder / f"run{i}") for i in range(4)]
@@ -54,7 +56,7 @@ def wait_for(condition):
 
 
 def id_of(database, run):
-    """The store's id of a run, found past MLflow; None while it has none."""
+    """Return the store's id of a run, read without MLflow; None while it has none."""
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         query = "SELECT run_uuid FROM tags WHERE key = 'dstbench.attempt' AND value = ?"
         found = connection.execute(query, (run.record["provenance"]["attempt"],)).fetchone()
@@ -66,7 +68,7 @@ def rows_of(database, run):
 
 
 @pytest.mark.slow
-def test_four_runs_start_at_once_on_a_store_that_does_not_exist(four):
+def test_mirror_of_four_runs_at_once_creates_one_store(four):
     database, runs, lines = four
     assert lines == [f"run {id_of(database, run)} in sqlite:///{database}" for run in runs]
     assert len({id_of(database, run) for run in runs}) == 4
@@ -77,8 +79,8 @@ def test_four_runs_start_at_once_on_a_store_that_does_not_exist(four):
 
 
 @pytest.mark.slow
-def test_it_follows_a_resumed_run_and_signals_do_not_stop_it(run, database):
-    run.status("interrupted")  # what an earlier session left; not the end of this one
+def test_mirror_follows_a_resumed_run_and_ignores_signals(run, database):
+    run.status("interrupted")  # by an earlier session
     mirror = Mirror(run.folder, f"sqlite:///{database}")
     wait_for(lambda: id_of(database, run))
     run.status("running")
@@ -92,7 +94,7 @@ def test_it_follows_a_resumed_run_and_signals_do_not_stop_it(run, database):
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_mirrored_to_its_last_epoch_and_leaves_nobody_behind(run, database):
+def test_mirror_of_a_killed_run_sends_its_epochs_and_exits(run, database):
     run.epochs(2)
     code = (
         "import pathlib, time; from dstbench.tracking.live_mirror import Mirror\n"
@@ -112,7 +114,7 @@ def state_of(pid):
 
 
 @pytest.mark.slow
-def test_a_locked_store_does_not_stall_the_end(run, database, monkeypatch):
+def test_mirror_finish_does_not_wait_for_a_locked_store(run, database, monkeypatch):
     uri = f"sqlite:///{database}"
     run.epochs(2)
     run.status("finished")
@@ -125,22 +127,23 @@ def test_a_locked_store_does_not_stall_the_end(run, database, monkeypatch):
         monkeypatch.setattr("dstbench.tracking.store._CHECK_S", 0.1)
         (outcome,) = sync([run.folder], uri)
         assert not check(uri)[0]
-    later = f"not mirrored yet; later: dstbench sync {run.folder} --tracking {shlex.quote(uri)} "
-    assert line.startswith(later)
+    command = f"dstbench sync {run.folder} --tracking {shlex.quote(uri)}"
+    assert line.startswith(f"not mirrored yet; to send it later: {command} ")
     assert "database is locked" in outcome.line and not outcome.complete
     assert check(uri) == (True, uri)
-    assert mirror.process.wait(PATIENCE_S) == 0  # it went on alone
+    assert mirror.process.wait(PATIENCE_S) == 0  # it continued alone
     assert rows_of(database, run) == 2 * EPOCH_ROWS + RESULT_ROWS
 
 
 @contextmanager
 def server(database, port):
-    """A real tracking server; stopped at the end of the block."""
+    """Run a real tracking server in the block."""
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", "1", "--backend-store-uri", f"sqlite:///{database}",
-        "--artifacts-destination", str(database.parent / "served"),
-    ]  # fmt: skip
+        *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--backend-store-uri", f"sqlite:///{database}"),
+        *("--artifacts-destination", str(database.parent / "served")),
+    ]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (database.parent / "server.log").open("ab") as log:
         process = subprocess.Popen(
@@ -164,11 +167,11 @@ def answers(port):
 
 
 @pytest.mark.slow
-def test_a_server_that_stops_and_comes_back(run, tmp_path, four):
+def test_sync_after_a_server_outage_sends_the_rest(run, tmp_path, four):
     database = tmp_path / "mlflow.db"
     shutil.copy(four[0], database)
     with closing(sqlite3.connect(database)) as connection, connection:
-        # The server is to make the experiment, so that artifacts travel through it.
+        # The server creates the experiment, so that artifacts are sent through it.
         connection.execute("UPDATE experiments SET name = 'another' WHERE name = 'dstbench'")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -200,7 +203,7 @@ def test_a_server_that_stops_and_comes_back(run, tmp_path, four):
 
 
 @pytest.mark.slow
-def test_sync_goes_on_after_a_failure(tmp_path, database):
+def test_sync_continues_after_a_failure(tmp_path, database):
     first, broken, last = (ExampleRun(tmp_path / name) for name in ("first", "broken", "last"))
     (broken.folder / "record.json").write_text("{")
     first.epochs(2)
@@ -212,7 +215,7 @@ def test_sync_goes_on_after_a_failure(tmp_path, database):
     assert "not JSON" in outcomes[1].line
 
 
-def test_without_a_store_or_mlflow_runs_go_on(run, monkeypatch):
+def test_mirror_is_off_without_a_store_or_mlflow(run, monkeypatch):
     assert Mirror(run.folder, "off").finish(1) == "off"
     with pytest.raises(UserError, match="off"):
         sync([run.folder], "off")
@@ -224,7 +227,9 @@ def test_without_a_store_or_mlflow_runs_go_on(run, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "logging", "runpy", "dstbench", "mlflow"])
-def test_a_file_beside_the_run_takes_no_library_s_name(run, database, tmp_path, monkeypatch, name):
+def test_mirror_does_not_import_files_of_the_working_folder(
+    run, database, tmp_path, monkeypatch, name
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong file was imported')")
     run.status("finished")
@@ -232,7 +237,7 @@ def test_a_file_beside_the_run_takes_no_library_s_name(run, database, tmp_path, 
     assert line == f"run {id_of(database, run)} in sqlite:///{database}"
 
 
-def test_a_checkout_that_is_not_installed_mirrors_itself(run, tmp_path):
+def test_mirror_of_a_checkout_that_is_not_installed_runs_its_own_code(run, tmp_path):
     root = tmp_path / "checkout"
     shutil.copytree(PACKAGE, root / "dstbench", ignore=shutil.ignore_patterns("__pycache__"))
     with (root / "dstbench" / "tracking" / "mirror_process.py").open("r+") as file:
@@ -247,28 +252,30 @@ def test_a_checkout_that_is_not_installed_mirrors_itself(run, tmp_path):
     assert (run.folder / "mirror.log").read_text().startswith("the copy\n")
 
 
-def test_an_address_of_no_store_does_not_stop_a_run(run):
+def test_mirror_with_an_address_of_no_store_reports_it(run):
     line = Mirror(run.folder, "ftp://host").finish(1)
     assert line.startswith("not mirrored: 'ftp://host' is not a store")
-    fine, said = check("ftp://host")
-    assert not fine and "is not a store" in said
+    fine, message = check("ftp://host")
+    assert not fine and "is not a store" in message
 
 
-def test_a_mirror_that_cannot_be_started_says_so(tmp_path):
+def test_mirror_that_cannot_be_started_reports_it(tmp_path):
     line = Mirror(tmp_path / "gone", None).finish(1)
     assert "cannot be started: No such file" in line
-    assert line.startswith(f"not mirrored yet; later: dstbench sync {tmp_path / 'gone'} (")
+    assert line.startswith(
+        f"not mirrored yet; to send it later: dstbench sync {tmp_path / 'gone'} ("
+    )
 
 
 @pytest.mark.slow
-def test_a_password_is_neither_shown_nor_an_argument(run):
+def test_mirror_keeps_passwords_out_of_output_and_arguments(run):
     mirror = Mirror(run.folder, "http://me:secret@127.0.0.1:9")
     assert "secret" not in " ".join(mirror.process.args)
     assert "secret" not in mirror.finish(PATIENCE_S)
     assert "secret" not in (run.folder / "mirror.log").read_text()
 
 
-def test_starting_a_mirror_imports_nothing_heavy():
+def test_live_mirror_imports_nothing_heavy():
     heavy = ("mlflow", "torch", "numpy")
     code = (
         "import dstbench.tracking.live_mirror, sys; "

@@ -1,4 +1,4 @@
-"""The mirror's process: when it passes, how it bears failures, and that it never stays behind."""
+"""The mirror's child process: when it makes a pass, and how it handles failures."""
 
 import subprocess
 import sys
@@ -8,28 +8,28 @@ import pytest
 from helpers.example_run import ExampleRun
 
 from dstbench.tracking import mirror_process
-from dstbench.tracking.upload import Mirrored
+from dstbench.tracking.upload import Upload
 
 
 @pytest.fixture
 def watched(tmp_path, monkeypatch):
-    """A watch whose passes are counted, and fail as long as `broken` holds an error."""
+    """Return a mirror whose passes are recorded, and fail while `broken` holds an error."""
     run = ExampleRun(tmp_path / "run")
     monkeypatch.setattr(mirror_process, "probe", lambda uri: "fine")
     monkeypatch.setattr(mirror_process, "open_store", lambda uri: "store")
     passes, broken = [], []
 
-    def mirror(folder, store):
+    def upload(folder, store):
         passes.append(folder)
         if broken:
             raise broken[0]
-        return Mirrored("id", "here", 1, 0)
+        return Upload("id", "here", 1, 0)
 
-    monkeypatch.setattr(mirror_process, "mirror", mirror)
-    return mirror_process.Watch(run.folder, "uri"), run, passes, broken
+    monkeypatch.setattr(mirror_process, "upload", upload)
+    return mirror_process.FolderMirror(run.folder, "uri"), run, passes, broken
 
 
-def test_it_passes_when_something_is_new(watched):
+def test_catch_up_makes_a_pass_after_a_change_only(watched):
     following, run, passes, _ = watched
     assert following.catch_up() and following.catch_up()
     assert len(passes) == 1
@@ -38,14 +38,14 @@ def test_it_passes_when_something_is_new(watched):
     assert len(passes) == 2
 
 
-def test_no_record_is_nothing_to_mirror(watched):
+def test_catch_up_makes_no_pass_without_a_record(watched):
     following, run, passes, _ = watched
     (run.folder / "record.json").unlink()
     assert following.catch_up()
     assert passes == []
 
 
-def test_failures_are_said_once_and_waited_for_ever_longer(watched, capsys, monkeypatch):
+def test_catch_up_reports_a_failure_once_and_waits_longer_each_time(watched, capsys, monkeypatch):
     following, _, _, broken = watched
     monkeypatch.setattr(mirror_process.time, "monotonic", lambda: 0.0)
     broken.append(ConnectionError("no\nstore"))
@@ -61,7 +61,7 @@ def test_failures_are_said_once_and_waited_for_ever_longer(watched, capsys, monk
 
 
 @pytest.mark.parametrize(("answered_before", "tries"), [(True, 2), (False, 1)])
-def test_a_dead_store_does_not_hold_up_the_end(watched, answered_before, tries):
+def test_follow_tries_a_dead_store_once_at_the_end(watched, answered_before, tries):
     following, run, passes, broken = watched
     if answered_before:
         following.catch_up()
@@ -74,21 +74,7 @@ def test_a_dead_store_does_not_hold_up_the_end(watched, answered_before, tries):
     assert len(passes) == tries
 
 
-def test_it_leaves_some_time_after_the_run_whatever_it_waits_for():
-    code = (
-        "import threading, time, dstbench.tracking.mirror_process as watch\n"
-        "watch._LINGER_S = 0.1\n"
-        "threading.Thread(target=watch.heed_run, args=(threading.Event(),), daemon=True).start()\n"
-        "time.sleep(100)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, timeout=60
-    )
-    assert done.returncode == 1
-    assert b"took too long" in done.stdout
-
-
-def test_it_needs_no_torch():
+def test_mirror_process_imports_no_torch():
     code = (
         "import dstbench.tracking.mirror_process, sys; "
         "print([m for m in ('torch', 'gin') if m in sys.modules])"

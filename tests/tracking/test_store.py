@@ -1,4 +1,4 @@
-"""Which store is meant, whether it answers, and what is said when it does not."""
+"""Store addresses, checks of a store, and its messages."""
 
 import sqlite3
 import threading
@@ -12,7 +12,7 @@ from dstbench.tracking.store import Store, open_store, probe, reason
 from dstbench.tracking.store_uri import database_of, resolve
 
 
-def test_the_default_store(tmp_path, monkeypatch):
+def test_resolve_default_is_the_variable_or_a_file_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert resolve(None) == f"sqlite:///{tmp_path}/mlflow.db"
@@ -21,7 +21,7 @@ def test_the_default_store(tmp_path, monkeypatch):
     assert resolve("off") == "off"
 
 
-def test_an_sqlite_path_does_not_depend_on_the_folder(tmp_path, monkeypatch):
+def test_resolve_makes_sqlite_paths_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     absolute = resolve("sqlite:///a b/x.db?timeout=3")
     assert absolute == f"sqlite:///{tmp_path}/a b/x.db?timeout=3"
@@ -30,7 +30,7 @@ def test_an_sqlite_path_does_not_depend_on_the_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("code", [200, 401, 404])
-def test_a_server_that_answers(code):
+def test_probe_accepts_any_answer_of_a_server(code):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(code)
@@ -45,14 +45,14 @@ def test_a_server_that_answers(code):
     assert "answers" in line and "secret" not in line
 
 
-def test_a_server_that_does_not():
+def test_probe_refuses_a_server_that_does_not_answer():
     with pytest.raises(UserError, match=r"http://127\.0\.0\.1:9 cannot be used: .*refused"):
         probe("http://127.0.0.1:9")
     with pytest.raises(UserError, match="cannot be used"):
         open_store("http://127.0.0.1:9")
 
 
-def test_sqlite_files(tmp_path, monkeypatch):
+def test_probe_reads_sqlite_files(tmp_path, monkeypatch):
     monkeypatch.setattr("dstbench.tracking.store._CHECK_S", 0.1)
     path = tmp_path / "mlflow.db"
     assert "does not exist yet" in probe(f"sqlite:///{path}")
@@ -69,13 +69,13 @@ def test_sqlite_files(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("off", ["off", "OFF", "Off"])
-def test_none(off):
+def test_probe_accepts_off_in_any_case(off):
     assert resolve(off) == "off"
     assert probe(off) == "tracking is off"
 
 
 @pytest.mark.parametrize("uri", ["databricks", "databricks://me", "postgresql+psycopg://h/db"])
-def test_stores_that_only_mlflow_can_ask(uri):
+def test_probe_does_not_check_stores_that_only_mlflow_can_open(uri):
     assert probe(uri) == f"{uri} (not checked)"
 
 
@@ -83,7 +83,7 @@ def test_stores_that_only_mlflow_can_ask(uri):
     "uri",
     ["ftp://me:secret@host/", "mlruns", "/tmp/mlruns", "file:///a", "http", "sqlite://"],
 )
-def test_what_is_no_store_is_refused(uri):
+def test_probe_refuses_an_address_of_no_store(uri):
     with pytest.raises(UserError, match=r"is not a store.*sqlite:///FILE\.db.*http://") as error:
         probe(uri)
     assert "secret" not in error.value.message
@@ -93,7 +93,7 @@ ODD = "what? #1 100%25 %"
 
 
 @pytest.mark.parametrize("given", [None, "sqlite:///mlflow.db"])
-def test_a_folder_with_the_signs_of_an_address_in_its_name(tmp_path, monkeypatch, given):
+def test_open_store_in_a_folder_with_address_signs_in_its_name(tmp_path, monkeypatch, given):
     (tmp_path / ODD).mkdir()
     monkeypatch.chdir(tmp_path / ODD)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -111,13 +111,13 @@ def test_a_folder_with_the_signs_of_an_address_in_its_name(tmp_path, monkeypatch
     assert names == {"mlflow.db", "mlflow.db.lock", "mlartifacts"}
 
 
-def test_where_a_run_is():
+def test_place_of_is_a_page_or_an_id_without_password():
     server = Store(None, "https://me:secret@host:5000/", "7")
     assert server.place_of("abc") == "https://***@host:5000/#/experiments/7/runs/abc"
     assert Store(None, "sqlite:////a/b.db", "7").place_of("abc") == "run abc in sqlite:////a/b.db"
 
 
-def test_reasons_are_one_line_without_passwords():
+def test_reason_is_one_line_without_passwords():
     assert reason(ValueError("at http://a:b@c/\nand more")) == "ValueError: at http://***@c/"
     assert reason(UserError("plain")) == "plain"
     assert reason(ValueError()) == "ValueError: "

@@ -1,4 +1,4 @@
-"""Passes into a real SQLite store: everything arrives, once, however often and wherever cut off."""
+"""Passes into a real SQLite store: everything is sent once, also after interruptions."""
 
 import json
 import uuid
@@ -16,9 +16,9 @@ from helpers.example_run import (
 )
 
 from dstbench.errors import UserError
-from dstbench.tracking import upload as mirroring
+from dstbench.tracking import upload as upload_module
 from dstbench.tracking.store import Store, open_store
-from dstbench.tracking.upload import mirror
+from dstbench.tracking.upload import upload
 
 
 @pytest.fixture(scope="module")
@@ -36,26 +36,32 @@ def run(tmp_path):
     return ExampleRun(tmp_path / "rigl-seed3")
 
 
-def test_a_finished_run_arrives_whole(run, store, database):
+def test_upload_sends_all_of_a_finished_run(run, store, database):
     run.epochs(3)
     run.status("finished")
-    done = mirror(run.folder, store)
+    done = upload(run.folder, store)
     found = store.client.get_run(done.run_id)
     assert (done.epochs, done.artifacts) == (3, 4)
-    assert found.data.params == {
-        "Run.seed": "0", "rigl/Cosine.start": "0.5", "Run.name": "'a = b'"
-    }  # fmt: skip
+    params = {"Run.seed": "0", "rigl/Cosine.start": "0.5", "Run.name": "'a = b'"}
+    assert found.data.params == params
     expected = {
-        "method": "RigL", "dataset": "digits", "model": "ResNet20", "recipe": "digits",
-        "protocol": "strict", "precision": "fp32", "seed": "3", "sparsity": "0.9",
-        "status": "finished", "dstbench.config_sha256": "c0ffee",
+        "method": "RigL",
+        "dataset": "digits",
+        "model": "ResNet20",
+        "recipe": "digits",
+        "protocol": "strict",
+        "precision": "fp32",
+        "seed": "3",
+        "sparsity": "0.9",
+        "status": "finished",
+        "dstbench.config_sha256": "c0ffee",
         "dstbench.attempt": run.record["provenance"]["attempt"],
-    }  # fmt: skip
+    }
     assert found.data.tags.items() >= expected.items()
     assert found.info.run_name == "rigl-seed3"
-    assert (found.info.status, found.info.start_time, found.info.end_time) == (
-        "FINISHED", int(STARTED * 1000), int((STARTED + 1000) * 1000)
-    )  # fmt: skip
+    assert found.info.status == "FINISHED"
+    assert found.info.start_time == int(STARTED * 1000)
+    assert found.info.end_time == int((STARTED + 1000) * 1000)
     history = store.client.get_metric_history(done.run_id, "layers_live/fc.weight")
     when = [int((STARTED + epoch) * 1000) for epoch in (1, 2, 3)]
     assert [(m.step, m.value, m.timestamp) for m in history] == list(
@@ -72,14 +78,14 @@ def test_a_finished_run_arrives_whole(run, store, database):
 
 
 @pytest.mark.parametrize("forget", ["nothing", "all", "half", "garbage"])
-def test_a_replay_adds_nothing(run, store, database, forget):
+def test_upload_again_sends_nothing_twice(run, store, database, forget):
     memory = run.folder / "mlflow.json"
     run.epochs(2)
-    first = mirror(run.folder, store)
+    first = upload(run.folder, store)
     early = memory.read_bytes()
     run.epochs(5)
     run.status("finished")
-    second = mirror(run.folder, store)
+    second = upload(run.folder, store)
     assert (first.epochs, second.epochs) == (2, 3)
     {
         "nothing": lambda: None,
@@ -87,7 +93,7 @@ def test_a_replay_adds_nothing(run, store, database, forget):
         "half": lambda: memory.write_bytes(early),
         "garbage": lambda: memory.write_text('{"run_id": '),
     }[forget]()
-    third = mirror(run.folder, store)
+    third = upload(run.folder, store)
     assert (third.run_id, third.epochs, third.artifacts) == (first.run_id, 0, 0)
     assert rows_in(database, first.run_id) == 5 * EPOCH_ROWS + RESULT_ROWS
 
@@ -116,8 +122,10 @@ class Failing:
 
 
 @pytest.mark.parametrize("took_effect", [False, True])
-def test_cut_off_anywhere_and_repeated_it_is_whole(run, store, database, took_effect, monkeypatch):
-    monkeypatch.setattr(mirroring, "_METRICS_A_CALL", 4)  # so that every epoch is cut in two
+def test_upload_after_an_interruption_anywhere_is_complete(
+    run, store, database, took_effect, monkeypatch
+):
+    monkeypatch.setattr(upload_module, "_METRICS_PER_CALL", 4)  # so that every epoch is split
     run.epochs(2)
     run.status("finished")
     runs_before = set(runs_in(database))
@@ -127,102 +135,106 @@ def test_cut_off_anywhere_and_repeated_it_is_whole(run, store, database, took_ef
         run.status("finished")
         client = Failing(store.client, calls, took_effect)
         try:
-            done = mirror(run.folder, Store(client, store.uri, store.experiment_id))
+            done = upload(run.folder, Store(client, store.uri, store.experiment_id))
         except ConnectionError:
             (run.folder / "mlflow.json").unlink(missing_ok=True)
-            done = mirror(run.folder, store)
+            done = upload(run.folder, store)
         assert rows_in(database, done.run_id) == 2 * EPOCH_ROWS + RESULT_ROWS
         assert len(set(runs_in(database)) - runs_before) == calls
         assert store.client.get_run(done.run_id).info.status == "FINISHED"
         assert len(store.client.list_artifacts(done.run_id)) == 4
-        if client.left > 0:  # it got through without reaching the call that would have failed
+        if client.left > 0:  # no call was left to fail
             break
     assert 10 < calls < 40
 
 
 @pytest.mark.parametrize(
     ("status", "shown"),
-    [("running", "RUNNING"), ("interrupted", "KILLED"), ("failed", "FAILED"),
-     ("diverged", "FAILED")],
-)  # fmt: skip
-def test_a_run_gone_on_with_stays_one_run(run, store, status, shown):
+    [
+        ("running", "RUNNING"),
+        ("interrupted", "KILLED"),
+        ("failed", "FAILED"),
+        ("diverged", "FAILED"),
+    ],
+)
+def test_upload_of_a_resumed_run_stays_one_run(run, store, status, shown):
     run.epochs(1)
     run.status(status)
-    first = mirror(run.folder, store)
+    first = upload(run.folder, store)
     assert store.client.get_run(first.run_id).info.status == shown
     (run.folder / "mlflow.json").unlink()
     run.status("running")
-    second = mirror(run.folder, store)
+    second = upload(run.folder, store)
     assert second.run_id == first.run_id
     assert store.client.get_run(first.run_id).info.status == "RUNNING"
     run.epochs(2)
     run.status("finished")
-    third = mirror(run.folder, store)
+    third = upload(run.folder, store)
     assert (third.run_id, third.epochs) == (first.run_id, 1)
     assert store.client.get_run(first.run_id).info.status == "FINISHED"
 
 
-def test_a_fresh_attempt_is_another_run(run, store):
-    first = mirror(run.folder, store)
+def test_upload_of_a_fresh_attempt_is_another_run(run, store):
+    first = upload(run.folder, store)
     again = ExampleRun(run.folder)
-    assert mirror(again.folder, store).run_id != first.run_id
+    assert upload(again.folder, store).run_id != first.run_id
 
 
-def test_epochs_done_again_are_not_sent_again(run, store, database):
+def test_upload_does_not_resend_repeated_epochs(run, store, database):
     run.epochs(4)
-    done = mirror(run.folder, store)
+    done = upload(run.folder, store)
     run.epochs(2)  # the newest checkpoint was damaged, the one before it is older
-    assert mirror(run.folder, store).epochs == 0
+    assert upload(run.folder, store).epochs == 0
     run.epochs(5)
-    assert mirror(run.folder, store).epochs == 1
+    assert upload(run.folder, store).epochs == 1
     assert rows_in(database, done.run_id) == 5 * EPOCH_ROWS
 
 
-def test_a_run_deleted_in_the_store_is_made_anew(run, store, database):
+def test_upload_creates_a_run_deleted_in_the_store_again(run, store, database):
     run.epochs(2)
-    first = mirror(run.folder, store)
+    first = upload(run.folder, store)
     store.client.delete_run(first.run_id)
-    second = mirror(run.folder, store)
+    second = upload(run.folder, store)
     assert second.run_id != first.run_id
     assert rows_in(database, second.run_id) == 2 * EPOCH_ROWS
 
 
-def test_what_another_store_calls_the_run_does_not_matter(run, store):
-    mirror(run.folder, store)
+def test_upload_ignores_the_reference_of_another_store(run, store):
+    upload(run.folder, store)
     known = json.loads((run.folder / "mlflow.json").read_text())
     (run.folder / "mlflow.json").write_text(
         json.dumps(known | {"uri": "http://elsewhere", "run_id": "f" * 32})
     )
-    assert mirror(run.folder, store).run_id == known["run_id"]
+    assert upload(run.folder, store).run_id == known["run_id"]
 
 
-def test_artifacts_wait_for_the_end_and_follow_changes(run, store):
+def test_upload_sends_artifacts_at_the_end_of_a_session_and_after_changes(run, store):
     run.epochs(1)
-    done = mirror(run.folder, store)
+    done = upload(run.folder, store)
     assert store.client.list_artifacts(done.run_id) == []
     run.status("interrupted")
-    assert mirror(run.folder, store).artifacts == 3
+    assert upload(run.folder, store).artifacts == 3
     run.status("finished")
-    assert mirror(run.folder, store).artifacts == 2  # the record, and the network
+    assert upload(run.folder, store).artifacts == 2  # the record, and the network
 
 
-def test_two_passes_at_once_take_turns(run, store, monkeypatch):
-    monkeypatch.setattr(mirroring, "_LOCK_S", 0.1)
+def test_upload_twice_at_once_takes_turns(run, store, monkeypatch):
+    monkeypatch.setattr(upload_module, "_LOCK_S", 0.1)
     inner = SimpleNamespace(error=None)
 
     class Meanwhile:
         def __getattr__(self, name):
             if inner.error is None:
                 with pytest.raises(TimeoutError) as caught:
-                    mirror(run.folder, store)
+                    upload(run.folder, store)
                 inner.error = caught.value
             return getattr(store.client, name)
 
-    mirror(run.folder, Store(Meanwhile(), store.uri, store.experiment_id))
+    upload(run.folder, Store(Meanwhile(), store.uri, store.experiment_id))
     assert "another process" in str(inner.error)
 
 
-def test_a_record_that_cannot_be_read_is_refused(run, store):
+def test_upload_refuses_an_unreadable_record(run, store):
     (run.folder / "record.json").write_text("{")
     with pytest.raises(UserError, match="not JSON"):
-        mirror(run.folder, store)
+        upload(run.folder, store)

@@ -16,7 +16,7 @@ from dstbench.data import datasets
 from dstbench.errors import UserError
 from dstbench.methods.dyrelu import DyReLU
 from dstbench.tracking import find_run
-from dstbench.tracking.live_mirror import sync
+from dstbench.tracking.sync import sync
 from dstbench.training import trained_network
 
 METHODS = ("dense", "rigl", "east", "dctps_rigl")

@@ -1,1 +1,1 @@
-"""One file a command. Each is imported when its command is called, so that help answers at once."""
+"""One file per command; each has `main(args)`, which returns the exit code."""

@@ -1,4 +1,4 @@
-"""`dstbench check`: the conformance suite, on a method of one's own."""
+"""`dstbench check`: runs the conformance suite on a method."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""`dstbench cost`: what the finished network of a run costs, counted without training."""
+"""`dstbench cost`: counts the cost of a run's final network, without training."""
 
 import argparse
 import json
@@ -26,7 +26,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def show(figures: CostReport, layers: bool) -> None:
-    """Print the figures as tables, the layers' first."""
+    """Print the figures as tables.
+
+    layers: whether to print the table of layers first.
+    """
     console = Console(highlight=False, width=200)  # a narrow terminal wraps; nothing is cut off
     if layers:
         console.print(layer_table(figures))
@@ -42,24 +45,24 @@ def show(figures: CostReport, layers: bool) -> None:
     console.print(total_table(figures))
     if figures["offset_macs"]:
         console.print(
-            "\nDCT offset: ½ q log₂ q MACs a position, q = max(outputs, inputs · kernel).\n"
-            "The paper says only O(q log q); the ½ is fitted to its Table 2."
+            "\nDCT offset: ½ q log₂ q MACs per position, q = max(outputs, inputs · kernel).\n"
+            "The paper gives only O(q log q); the ½ is fitted to its Table 2."
         )
     if figures["unused"]:
         names = ", ".join(figures["unused"])
-        console.print(f"\nNot counted, because no counted function uses them: {names}")
+        console.print(f"\nNot counted, because no counted operation uses them: {names}")
 
 
 def total_table(figures: CostReport) -> Table:
-    """What the network costs as a whole: finished, dense, and the one as a share of the other."""
+    """Return the table of the whole network: final, dense, and their ratio."""
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    for column in ("finished", "dense", "share"):
+    for column in ("final", "dense", "ratio"):
         table.add_column(column, justify="right", min_width=10)
 
-    def row(label: str, finished: int, dense: int | None, text: Callable[[int], str]) -> None:
-        share = "" if not dense else f"{100 * finished / dense:.4f} %"
-        table.add_row(label, text(finished), "" if dense is None else text(dense), share)
+    def row(label: str, final: int, dense: int | None, text: Callable[[int], str]) -> None:
+        ratio = "" if not dense else f"{100 * final / dense:.4f} %"
+        table.add_row(label, text(final), "" if dense is None else text(dense), ratio)
 
     macs, offset, prunable = figures["macs"], figures["offset_macs"], figures["prunable_weights"]
     row("MACs of one image", macs, figures["dense_macs"], _millions)
@@ -77,7 +80,7 @@ def total_table(figures: CostReport) -> Table:
 
 
 def layer_table(figures: CostReport) -> Table:
-    """One line a tensor, and their sum."""
+    """Return the table of tensors, one per row, with their sum."""
     table = Table(box=None, pad_edge=False, show_footer=True)
     offset = bool(figures["offset_macs"])
     layers = figures["layers"]

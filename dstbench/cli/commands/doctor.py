@@ -1,4 +1,4 @@
-"""`dstbench doctor`: what is here, what works, and what to do about the rest."""
+"""`dstbench doctor`: checks versions, device, folders, datasets and the MLflow store."""
 
 import argparse
 import importlib.metadata
@@ -12,8 +12,17 @@ from rich.table import Table
 from dstbench import __version__
 
 PACKAGES = (
-    "torch", "torchvision", "numpy", "gin-config", "mlflow", "pyarrow", "pillow", "scikit-learn",
-)  # fmt: skip
+    "torch",
+    "torchvision",
+    "numpy",
+    "gin-config",
+    "mlflow",
+    "pyarrow",
+    "pillow",
+    "scikit-learn",
+)
+
+Row = tuple[str, bool, str]  # name, whether it works, text
 
 
 def main(args: argparse.Namespace) -> int:
@@ -25,9 +34,6 @@ def main(args: argparse.Namespace) -> int:
         table.add_row("ok" if fine else "[bold]--[/bold]", name, text)
     Console(highlight=False, soft_wrap=True).print(table)
     return 0 if all(fine for name, fine, _ in rows if not name.startswith("dataset")) else 1
-
-
-Row = tuple[str, bool, str]
 
 
 def _packages() -> list[Row]:
@@ -43,7 +49,7 @@ def _packages() -> list[Row]:
 def _devices(args: argparse.Namespace) -> list[Row]:
     try:
         import torch
-        import torchvision  # noqa: F401  (fails where its build does not fit torch's)
+        import torchvision  # noqa: F401  (fails if its build does not match torch's)
     except Exception as error:
         text = f"cannot be imported: {error}. Install torch and torchvision of matching builds."
         return [("torch", False, text)]
@@ -54,7 +60,11 @@ def _devices(args: argparse.Namespace) -> list[Row]:
     threads = torch.get_num_threads()
     return [
         ("device", True, f"{device} {name}".strip() + f", {threads} CPU threads"),
-        ("precision", True, f"{default_precision(device)} by default; --set \"precision='fp32'\""),
+        (
+            "precision",
+            True,
+            f"{default_precision(device)} by default; to change it: --set \"precision='fp32'\"",
+        ),
     ]
 
 
@@ -66,7 +76,9 @@ def _folders(args: argparse.Namespace) -> list[Row]:
         with tempfile.TemporaryFile(dir=nearest):
             return [("runs", True, str(args.runs))]
     except OSError as error:
-        text = f"{args.runs} cannot be written ({error.strerror}): choose one with --runs"
+        text = (
+            f"{args.runs} cannot be written ({error.strerror}). Choose another folder with --runs"
+        )
         return [("runs", False, text)]
 
 
@@ -80,7 +92,7 @@ def _data(args: argparse.Namespace) -> list[Row]:
 
 
 def _store(args: argparse.Namespace) -> Row:
-    from dstbench.tracking.live_mirror import check
+    from dstbench.tracking.store import check
 
     fine, text = check(args.tracking)
     return ("MLflow store", fine, text)

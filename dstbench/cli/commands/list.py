@@ -1,4 +1,4 @@
-"""`dstbench list`: methods, parts, recipes, datasets and models, as a table or as JSON."""
+"""`dstbench list`: lists methods, parts, recipes, datasets and models, as tables or JSON."""
 
 import argparse
 import dataclasses
@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> int:
     for kind, found in entries.items():
         table = Table(title=kind, title_justify="left", box=None, pad_edge=False)
         table.add_column("name", no_wrap=True)
-        table.add_column("what it is")
+        table.add_column("summary")
         for entry in found:
             table.add_row(entry.name, entry.summary)
         console.print(table)

@@ -1,4 +1,4 @@
-"""`dstbench run`: one run, started, gone on with, or shown."""
+"""`dstbench run`: starts a run, resumes it, or shows its result."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ from dstbench.training.progress import Reporter
 from dstbench.training.run import carry_out
 from dstbench.training.runtime_options import RuntimeOptions
 
-ALONE_AFTER_S = 5  # by then a mistake that all processes met was said by the first
+_REPORT_AFTER_S = 5  # by then, the first process has reported a mistake that all processes found
 
 
 def main(args: argparse.Namespace) -> int:
@@ -25,24 +25,25 @@ def main(args: argparse.Namespace) -> int:
         try:
             return start(args, ranks)
         except UserError:
-            if not ranks.first:  # it says it too, and torchrun ends all when one leaves;
-                time.sleep(ALONE_AFTER_S)  # if not, only this process knows, such as of its image
+            if not ranks.first:
+                # If the first process found the same mistake, torchrun ends this one meanwhile.
+                time.sleep(_REPORT_AFTER_S)
             raise
 
 
 def start(args: argparse.Namespace, ranks: ProcessGroup) -> int:
-    """The run that was typed, as one of its processes."""
+    """Run as one of the processes of the run; return the exit code."""
     set_threads(args.threads)
     with ranks.raise_together():
         device = choose_device(args.device, ranks)
         if args.sync_batch_norm and device.type != "cuda":
-            raise UserError("--sync-batch-norm: torch has it for GPUs only. Leave it out.")
-        resolve(args.tracking)  # a mistyped store is refused before anything is trained
+            raise UserError("--sync-batch-norm: torch supports it on GPUs only. Remove it.")
+        resolve(args.tracking)  # refuses a wrong address before anything is trained
         choices, data_root = choices_from(args)
         run, resolved = assemble(choices, default_precision(device))
     ranks.check_equal(resolved.sha256, "their configuration")
     if device.type == "cuda":
-        torch.backends.cudnn.deterministic = True  # the same seed is to give the same run
+        torch.backends.cudnn.deterministic = True  # the same seed must give the same run
     place = RuntimeOptions(
         runs=args.runs,
         data_root=data_root,

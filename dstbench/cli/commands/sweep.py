@@ -1,112 +1,87 @@
-"""`dstbench sweep`: the runs of a grid, planned, shown, and brought to their end."""
+"""`dstbench sweep`: plans the runs of a grid, and runs what is missing."""
 
 import argparse
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from dstbench.config import grid
-from dstbench.config.grid import Table
 from dstbench.errors import UserError
-from dstbench.records.record import OVER
-from dstbench.sweep.display import Board, plan_summary, plan_table, title
+from dstbench.sweep.display import plan_summary, plan_table
 from dstbench.sweep.estimate import Estimate
-from dstbench.sweep.job_filter import only
-from dstbench.sweep.launchers import base
+from dstbench.sweep.job_filter import filter_jobs
+from dstbench.sweep.launchers.base import LaunchOptions, open_launcher, parse_options
 from dstbench.sweep.plan import (
-    Planned,
-    Stage,
-    device_name,
-    once_each,
-    planned,
-    precision_of_runs,
-    require_data,
+    PlannedRun,
+    RunOptions,
+    SweepPlan,
+    pin_precision,
+    plan_run,
+    title,
+    unique_runs,
 )
-from dstbench.sweep.scheduler import Sweep
-from dstbench.tracking.parent_run import Family
+from dstbench.sweep.prerequisites import (
+    device_name,
+    precision_elsewhere,
+    precision_of_runs,
+    require_datasets,
+)
+from dstbench.sweep.run_sweep import run_sweep
 from dstbench.utils.signals import Interrupted
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.workers is not None and args.workers < 1:
-        raise UserError(f"--workers {args.workers}: must be at least 1.")
-    if args.threads is not None and args.threads < 1:
-        raise UserError(f"--threads {args.threads}: must be at least 1.")
-    if args.retries < 0:
-        raise UserError(f"--retries {args.retries}: must be zero or more.")
-    options = base.options(args.launch)
-    table = grid.read(args.file)
-    jobs = only(table.jobs, args.only)
-    precision = precision_of_runs(args, options)
-    runs = once_each([planned(job, args, precision) for job in jobs])
-    stages = {run: run.stage() for run in runs}
-    left = [run for run, stage in stages.items() if stage not in OVER]
-    wanted = base.LaunchOptions(args.workers, args.threads, args.device, args.runs, options)
+    for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
+        if (value := getattr(args, name)) is not None and value < least:
+            raise UserError(f"--{name} {value}: must be at least {least}.")
+    options = parse_options(args.launch)
+    plan = make_plan(args, options)
+    launch = LaunchOptions(args.workers, args.threads, args.device, args.runs, options)
     if args.dry_run:
-        show_plan(stages, left, args, wanted)
+        show(plan, args, launch)
         return 0
-    if not left:
-        print(plan_summary(stages, {}, 1))
+    if not plan.remaining:
+        print(plan_summary(plan.stages, {}, 1))
         return 0
     if args.launcher == "local":
-        require_data(left, args)
-    sweep = carry_out(table, runs, left, args, wanted)
+        require_datasets(plan.remaining, args.data_root)
+    launcher = open_launcher(args.launcher, launch)
+    try:
+        sweep = run_sweep(plan, launcher, args.retries, args.runs, args.tracking)
+    except Interrupted as error:
+        return error.exit_code
     for why in dict.fromkeys(sweep.failed.values()):
         print(f"failed: {why}")
         for run in (run for run, reason in sweep.failed.items() if reason == why):
             print(f"  {title(run.job)}  log: {run.log}")
-    done = len(runs) - len(sweep.failed)
-    print(f"{done} of {len(runs)} runs are done, {len(sweep.failed)} failed.")
+    done = len(plan.stages) - len(sweep.failed)
+    print(f"{done} of {len(plan.stages)} runs are done, {len(sweep.failed)} failed.")
     return 1 if sweep.failed else 0
 
 
-# --- the plan -----------------------------------------------------------------------------------
+def make_plan(args: argparse.Namespace, options: dict[str, Any]) -> SweepPlan:
+    """Return the plan. options: of the launcher; the precision of runs elsewhere is taken out."""
+    table = grid.read(args.file)
+    jobs = filter_jobs(table.jobs, args.only)
+    shared = RunOptions(args.runs, args.device, args.data_root, args.cache, args.tracking)
+
+    def planned(precision: str) -> list[PlannedRun]:
+        return unique_runs(plan_run(job, tuple(args.plugins), shared, precision) for job in jobs)
+
+    if args.launcher == "local":
+        runs = planned(precision_of_runs(args.device))
+    else:
+        precision = precision_elsewhere(args.device, options.pop("precision", None))
+        runs = [pin_precision(run) for run in planned(precision)]
+    return SweepPlan(table, {run: run.stage() for run in runs})
 
 
-def show_plan(
-    stages: dict[Planned, Stage],
-    left: Sequence[Planned],
-    args: argparse.Namespace,
-    wanted: base.LaunchOptions,
-) -> None:
-    """Print every run and what is left of the whole; nothing is started."""
+def show(plan: SweepPlan, args: argparse.Namespace, launch: LaunchOptions) -> None:
+    """Print all runs, their status and the time left; nothing is started."""
     local = args.launcher == "local"
     estimate = Estimate(args.runs, device_name(args.device) if local else None)
-    seconds = {run: estimate.seconds_left(run) for run in left}
-    slots = base.launcher("local", wanted).slots if local else args.workers or len(stages)
+    seconds = {run: estimate.seconds_left(run) for run in plan.remaining}
+    slots = open_launcher("local", launch).slots if local else args.workers or len(plan.stages)
     console = Console(highlight=False, width=200)  # a narrow terminal wraps; nothing is cut off
-    console.print(plan_table(stages, seconds))
-    console.print(plan_summary(stages, seconds, slots), markup=False)
-
-
-# --- carrying it out ----------------------------------------------------------------------------
-
-
-def carry_out(
-    table: Table,
-    runs: Sequence[Planned],
-    left: Sequence[Planned],
-    args: argparse.Namespace,
-    wanted: base.LaunchOptions,
-) -> Sweep:
-    """Bring what is left to its end. Exits with the signal's code when one comes."""
-    console = Console(stderr=True, highlight=False)
-    launcher = base.launcher(args.launcher, wanted)
-    log = Path(args.runs) / ".sweeps" / f"{table.path.stem}-{table.sha256[:8]}.log"
-    family = Family(table.title, table.sha256, [run.folder for run in runs], args.tracking, log)
-    outcome, wait_s = "KILLED", 5
-    try:
-        with Board(len(runs), len(runs) - len(left), console) as board:
-            sweep = Sweep(left, launcher, args.retries, board)
-            sweep.go()
-        outcome, wait_s = "FAILED" if sweep.failed else "FINISHED", 30
-    except Interrupted as error:
-        console.print(f"Stopped by {error}; what ran is saved. The same command goes on.")
-        sys.exit(error.exit_code)
-    finally:
-        launcher.close()
-        if place := family.finish(outcome, wait_s):
-            console.print(f"MLflow: {place}", markup=False, soft_wrap=True)
-    return sweep
+    console.print(plan_table(plan.stages, seconds))
+    console.print(plan_summary(plan.stages, seconds, slots), markup=False)

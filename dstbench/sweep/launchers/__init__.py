@@ -1,1 +1,1 @@
-"""Where the runs of a sweep run: local processes, Ray, Slurm."""
+"""Launchers carry out the runs of a sweep: local processes, Ray or Slurm."""

@@ -1,7 +1,7 @@
-"""Where the runs of a sweep are carried out: processes here, Ray, or Slurm.
+"""The interface of launchers, and their options.
 
-A launcher only starts runs, tells which have ended, and stops them. What is to be done, what ended
-well and what is started again is decided in one place, dstbench/sweep.
+A launcher starts runs, reports which have ended, and stops them. The scheduler decides what to
+start, what succeeded and what to retry.
 """
 
 import ast
@@ -14,12 +14,17 @@ from typing import Any, Protocol
 
 from dstbench.errors import UserError, did_you_mean
 
-NAMES = ("local", "ray", "slurm")
+NAMES = ("local", "ray", "slurm")  # a module each, beside this one
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run to be carried out. arguments: what is typed after `dstbench`. log: for its output."""
+    """One run to be started.
+
+    name: name of its run folder.
+    arguments: its command line, after `dstbench`.
+    log: file for its output.
+    """
 
     name: str
     arguments: tuple[str, ...]
@@ -27,16 +32,20 @@ class Task:
 
 
 class Launcher(Protocol):
-    """One way of carrying out runs. Closed, it has left nothing behind."""
+    """Starts and stops runs in one kind of place.
 
-    slots: int  # how many runs it takes at a time
-    arguments: tuple[str, ...]  # that each run is to be given
+    slots: how many runs it takes at a time.
+    arguments: what it adds to the command line of each run.
+    """
+
+    slots: int
+    arguments: tuple[str, ...]
 
     def start(self, task: Task) -> None:
-        """Carry out a run, its output appended to the log."""
+        """Start a run, its output appended to the log."""
 
     def ended(self) -> list[tuple[Task, int | None]]:
-        """The runs that ended since the last call, each with its exit code.
+        """Return the runs that ended since the last call, each with its exit code.
 
         The code is None, or negative, for a worker that died.
         """
@@ -45,15 +54,18 @@ class Launcher(Protocol):
         """Ask all runs to save and stop, and wait until they have."""
 
     def close(self) -> None:
-        """Let go of what the launcher itself holds."""
+        """Release the resources of the launcher; no process is left."""
 
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """What was asked of a launcher.
+    """Options of a launcher.
 
-    workers: runs at a time, None for the launcher's default. threads: CPU threads a run, None
-    likewise. device: as typed. runs: the folder of run folders. options: its own, --launch.
+    workers: runs at a time, None for the launcher's default.
+    threads: CPU threads per run, None for the launcher's default.
+    device: as for `dstbench run --device`.
+    runs: folder of run folders.
+    options: the launcher's own options (--launch).
     """
 
     workers: int | None
@@ -62,20 +74,23 @@ class LaunchOptions:
     runs: Path
     options: Mapping[str, Any]
 
-    def only(self, allowed: Sequence[str]) -> None:
-        """Raise UserError for an option that is not among the allowed."""
+    def refuse_unknown(self, allowed: Sequence[str]) -> None:
+        """Raise UserError for an option of the launcher that is not in `allowed`."""
         for name in self.options:
             if name not in allowed:
                 raise UserError(f"--launch {name}: no such option.{did_you_mean(name, allowed)}")
 
 
-def launcher(name: str, wanted: LaunchOptions) -> Launcher:
-    """The launcher of that name. Raises UserError for what it cannot do here."""
-    return importlib.import_module(f"dstbench.sweep.launchers.{name}").open_launcher(wanted)
+def open_launcher(name: str, options: LaunchOptions) -> Launcher:
+    """Return the launcher called `name`. Raises UserError for options that it cannot satisfy."""
+    return importlib.import_module(f"dstbench.sweep.launchers.{name}").open_launcher(options)
 
 
-def options(texts: Sequence[str]) -> dict[str, Any]:
-    """--launch NAME=VALUE → values, numbers as numbers. Raises UserError for anything else."""
+def parse_options(texts: Sequence[str]) -> dict[str, Any]:
+    """Return the values of `--launch NAME=VALUE`, Python literals as values.
+
+    Raises UserError for text of another form.
+    """
     found: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -88,7 +103,9 @@ def options(texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def needs(package: str, extra: str) -> None:
-    """Raise UserError, saying how to install it, where a package is missing."""
+def require_package(package: str, launcher: str) -> None:
+    """Raise UserError, with how to install it, if the launcher's package is not installed."""
     if importlib.util.find_spec(package) is None:
-        raise UserError(f"--launcher {extra} needs {package}: pip install 'dstbench[{extra}]'")
+        raise UserError(
+            f"--launcher {launcher} needs {package}: pip install 'dstbench[{launcher}]'"
+        )

@@ -1,7 +1,7 @@
-"""Runs as processes on this machine: one thread each on a CPU, side by side on GPUs.
+"""The local launcher: runs are processes on this machine.
 
-Each run is a session of its own, so that Ctrl-C in the terminal reaches the sweep alone, which then
-asks the runs to save.
+On CPUs each run has one thread; on GPUs the runs are spread over them. Each run is in its own
+session: Ctrl-C in the terminal reaches only the sweep, which then asks the runs to save.
 """
 
 import os
@@ -15,7 +15,7 @@ import torch
 from dstbench.sweep.launchers.base import Launcher, LaunchOptions, Task
 from dstbench.utils.processes import cores, environment, python
 
-_LOOK_S = 0.05
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,12 @@ class _Worker:
 
 
 class Local:
-    """Processes of this machine. gpus: what CUDA calls them; runs take turns on them."""
+    """Starts runs as processes.
+
+    slots: runs at a time.
+    arguments: what it adds to each run's command line.
+    gpus: ids for CUDA_VISIBLE_DEVICES; each run takes the GPU with the fewest runs.
+    """
 
     def __init__(self, slots: int, arguments: tuple[str, ...] = (), gpus: tuple[str, ...] = ()):
         self.slots, self.arguments, self.gpus = slots, arguments, gpus
@@ -34,11 +39,11 @@ class Local:
 
     def start(self, task: Task) -> None:
         gpu = min(self.gpus, key=self._runs_on, default=None)
-        seen = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        visible = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
         with task.log.open("ab") as log:
             process = subprocess.Popen(
                 python("dstbench", *task.arguments),
-                env=environment(**seen),
+                env=environment(**visible),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -58,8 +63,8 @@ class Local:
         self._signal(signal.SIGTERM)
         try:
             while any(worker.process.poll() is None for worker in self.workers):
-                time.sleep(_LOOK_S)
-        except KeyboardInterrupt:  # asked a second time
+                time.sleep(_POLL_S)
+        except KeyboardInterrupt:  # a second Ctrl-C
             self._signal(signal.SIGKILL)
             raise
 
@@ -68,11 +73,12 @@ class Local:
 
     def _signal(self, number: int) -> None:
         for worker in self.workers:
-            worker.process.send_signal(number)  # does nothing to one that has ended
+            worker.process.send_signal(number)  # no effect on a process that has ended
 
 
 def open_launcher(wanted: LaunchOptions) -> Launcher:
-    wanted.only(())
+    """Return the launcher; by default one run per GPU, or per core."""
+    wanted.refuse_unknown(())
     gpus = _gpus(wanted.device)
     if gpus:
         threads = () if wanted.threads is None else ("--threads", str(wanted.threads))
@@ -82,7 +88,7 @@ def open_launcher(wanted: LaunchOptions) -> Launcher:
 
 
 def _gpus(device: str) -> tuple[str, ...]:
-    """The GPUs to share out: none if there are none, or if one was named."""
+    """Return the GPUs to spread runs over; none if there is no GPU, or if --device names one."""
     if device not in ("auto", "cuda") or not torch.cuda.is_available():
         return ()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")

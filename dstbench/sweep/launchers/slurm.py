@@ -1,7 +1,8 @@
-"""Runs as jobs of Slurm, through submitit; a job that is preempted or out of time is queued again.
+"""The Slurm launcher: runs are Slurm jobs, submitted with submitit.
 
-Options: cluster=local tries it without Slurm; all others are submitit's, such as timeout_min,
-slurm_partition, gpus_per_node, cpus_per_task, mem_gb.
+A job that is preempted or out of time is queued again. Options: cluster=local runs jobs without
+Slurm; all others are submitit's, such as timeout_min, slurm_partition, gpus_per_node,
+cpus_per_task, mem_gb.
 """
 
 import signal
@@ -11,41 +12,50 @@ from pathlib import Path
 from typing import Any
 
 from dstbench.errors import UserError
-from dstbench.sweep.launchers.base import Launcher, LaunchOptions, Task, needs
+from dstbench.sweep.launchers.base import Launcher, LaunchOptions, Task, require_package
 from dstbench.utils.processes import environment, python
 
-_GRACE_S = 60.0  # for a run to save
-_LOOK_S = 0.2
-_ALL = 10_000  # jobs handed to Slurm, which chooses how many it carries out at a time
+_GRACE_S = 60.0  # for a run to save before it is killed
+_POLL_S = 0.2
+_ALL = 10_000  # jobs submitted at once; Slurm queues them
 
 
-class Work:
-    """What a job does: the run in a process of its own, stopped politely when the job must end."""
+class SlurmJob:
+    """A job: the run in a child process, which saves and stops when the job must end.
+
+    arguments: the run's command line, after `dstbench`.
+    log: file for its output.
+    folder: working folder.
+    """
 
     def __init__(self, arguments: tuple[str, ...], log: Path, folder: Path):
         self.arguments, self.log, self.folder = arguments, log, folder
         self.process: subprocess.Popen | None = None
 
     def __call__(self) -> int:
-        """Carry the run out; its exit code."""
+        """Run, and return the exit code."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                python("dstbench", *self.arguments), cwd=self.folder, env=environment(),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+                python("dstbench", *self.arguments),
+                cwd=self.folder,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         try:
             while self.process.poll() is None:
-                time.sleep(_LOOK_S)
+                time.sleep(_POLL_S)
             return self.process.returncode
         finally:
             self._end()
 
     def checkpoint(self) -> Any:
-        """What to queue again when the job must end, as submitit asks; the run has saved."""
+        """Let the run save, and return the job to queue again; submitit calls this."""
         from submitit.helpers import DelayedSubmission
 
         self._end()
-        return DelayedSubmission(Work(self.arguments, self.log, self.folder))
+        return DelayedSubmission(SlurmJob(self.arguments, self.log, self.folder))
 
     def _end(self) -> None:
         if self.process is None or self.process.poll() is not None:
@@ -53,11 +63,15 @@ class Work:
         self.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_S
         while self.process.poll() is None and time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
 
 
 class Slurm:
-    """Jobs of a submitit executor."""
+    """Starts runs as jobs of a submitit executor.
+
+    slots: jobs submitted at a time.
+    threads: CPU threads per run.
+    """
 
     def __init__(self, executor: Any, slots: int, threads: int):
         self.executor, self.slots = executor, slots
@@ -65,8 +79,8 @@ class Slurm:
         self.jobs: list[tuple[Any, Task]] = []
 
     def start(self, task: Task) -> None:
-        work = Work(task.arguments, task.log.absolute(), Path.cwd())
-        self.jobs.append((self.executor.submit(work), task))
+        job = SlurmJob(task.arguments, task.log.absolute(), Path.cwd())
+        self.jobs.append((self.executor.submit(job), task))
 
     def ended(self) -> list[tuple[Task, int | None]]:
         gone = [(job, task) for job, task in self.jobs if job.done()]
@@ -75,17 +89,17 @@ class Slurm:
 
     def stop(self) -> None:
         for job, _ in self.jobs:
-            job.cancel()  # Slurm sends SIGTERM first, to the run as well
+            job.cancel()  # Slurm first sends SIGTERM, also to the run
         deadline = time.monotonic() + _GRACE_S
         while any(not job.done() for job, _ in self.jobs) and time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
 
     def close(self) -> None:
         pass
 
 
 def _code(job: Any) -> int | None:
-    """What the run came to, None when the job did not bring it to an end."""
+    """Return the run's exit code, None if the job ended before the run."""
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     try:
@@ -95,7 +109,8 @@ def _code(job: Any) -> int | None:
 
 
 def open_launcher(wanted: LaunchOptions) -> Launcher:
-    needs("submitit", "slurm")
+    """Return the launcher. Raises UserError for options that submitit refuses."""
+    require_package("submitit", "slurm")
     import submitit
 
     defaults = {"timeout_min": 24 * 60, "cpus_per_task": wanted.threads or 1, "name": "dstbench"}

@@ -1,4 +1,4 @@
-"""Runs as processes of this machine."""
+"""The local launcher, with small Python programs in place of runs."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from dstbench.sweep.launchers.base import LaunchOptions, Task
 
 @pytest.fixture
 def script(tmp_path, monkeypatch):
-    """Makes tasks run a piece of Python in place of the suite: Task from its text."""
+    """Return a function that makes a Task of a Python program."""
     monkeypatch.setattr(local, "python", lambda _, code: [sys.executable, "-c", code])
     return lambda code, name="one": Task(name, (code,), tmp_path / f"{name}.txt")
 
@@ -27,7 +27,7 @@ def ended(launcher, count=1):
     return done
 
 
-def test_exit_codes_and_signals_are_told_and_output_is_kept(script):
+def test_local_reports_exit_codes_and_signals_and_keeps_output(script):
     launcher = local.Local(3)
     codes = {"a": "0", "b": "2"}
     tasks = {n: script(f"print('{n}'); import sys; sys.exit({c})", n) for n, c in codes.items()}
@@ -39,7 +39,7 @@ def test_exit_codes_and_signals_are_told_and_output_is_kept(script):
     assert tasks["a"].log.read_text() == "a\n"
 
 
-def test_runs_are_out_of_reach_of_ctrl_c_and_are_asked_to_stop(script):
+def test_local_runs_are_in_their_own_session_and_stop_on_request(script):
     launcher = local.Local(1)
     task = script(
         "import os, signal, sys, time\n"
@@ -54,7 +54,7 @@ def test_runs_are_out_of_reach_of_ctrl_c_and_are_asked_to_stop(script):
     assert task.log.read_text() == "True\nsaved\n" and ended(launcher) == [(task, 143)]
 
 
-def test_gpus_are_shared_out_evenly(script):
+def test_local_spreads_runs_evenly_over_gpus(script):
     launcher = local.Local(4, gpus=("0", "3"))
     code = "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); time.sleep(60)"
     tasks = [script(code, str(i)) for i in range(4)]
@@ -72,9 +72,9 @@ def test_gpus_are_shared_out_evenly(script):
     launcher.stop()
 
 
-def test_a_cpu_has_one_thread_a_run_unless_asked(tmp_path):
+def test_local_gives_each_run_one_thread_by_default(tmp_path):
     def opened(workers=None, threads=None):
-        return base.launcher("local", LaunchOptions(workers, threads, "cpu", tmp_path, {}))
+        return base.open_launcher("local", LaunchOptions(workers, threads, "cpu", tmp_path, {}))
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert opened().arguments == ("--threads", "1") and opened().slots == cores
@@ -82,10 +82,10 @@ def test_a_cpu_has_one_thread_a_run_unless_asked(tmp_path):
     assert opened(threads=2 * cores).slots == 1 and opened(workers=7).slots == 7
 
 
-def test_options_are_values_and_unknown_ones_are_refused(tmp_path):
-    given = base.options(["gpus=0.5", "slurm_partition=gpu", "setup=['a']"])
+def test_parse_options_returns_values_and_unknown_options_are_refused(tmp_path):
+    given = base.parse_options(["gpus=0.5", "slurm_partition=gpu", "setup=['a']"])
     assert given == {"gpus": 0.5, "slurm_partition": "gpu", "setup": ["a"]}
     with pytest.raises(UserError, match="expected NAME=VALUE"):
-        base.options(["gpus"])
+        base.parse_options(["gpus"])
     with pytest.raises(UserError, match="--launch gpus: no such option"):
-        base.launcher("local", LaunchOptions(None, None, "cpu", tmp_path, given))
+        base.open_launcher("local", LaunchOptions(None, None, "cpu", tmp_path, given))

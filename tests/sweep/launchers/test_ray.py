@@ -1,4 +1,4 @@
-"""Runs on a real Ray of this machine, one of them with its worker killed in the middle."""
+"""The Ray launcher, with a real Ray on this machine and a killed worker."""
 
 import os
 import re
@@ -15,17 +15,19 @@ from dstbench.sweep.launchers.base import LaunchOptions, Task
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'dstbench[ray]'")
 
 RUN = (
-    "run", "methods/static.gin", "--sparsity", "0.8", "--set", "ResNet20.width=4",
-    "--set", "Run.epochs=12", "--device", "cpu", "--tracking", "off",
-    "--checkpoint-seconds", "0.2",
-)  # fmt: skip
+    *("run", "methods/static.gin", "--sparsity", "0.8", "--set", "ResNet20.width=4"),
+    *("--set", "Run.epochs=12", "--device", "cpu", "--tracking", "off"),
+    *("--checkpoint-seconds", "0.2"),
+)
 
 
 @pytest.fixture
 def ray_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    launcher = base.launcher("ray", LaunchOptions(1, None, "cpu", tmp_path / "runs", {"cpus": 1}))
+    launcher = base.open_launcher(
+        "ray", LaunchOptions(1, None, "cpu", tmp_path / "runs", {"cpus": 1})
+    )
     yield launcher
     launcher.close()
 
@@ -43,7 +45,7 @@ def training(log):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"cpus": "many"}, "--launch cpus=many: must be a number above zero"),
         ({"cpus": 0}, "--launch cpus=0: must be"),
@@ -53,15 +55,15 @@ def training(log):
         ),
     ],
 )
-def test_what_could_never_start_is_refused(tmp_path, monkeypatch, options, said):
+def test_ray_refuses_resources_that_it_cannot_provide(tmp_path, monkeypatch, options, message):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(UserError, match=re.escape(said)):
-        base.launcher("ray", LaunchOptions(None, None, "cpu", tmp_path, options))
+    with pytest.raises(UserError, match=re.escape(message)):
+        base.open_launcher("ray", LaunchOptions(None, None, "cpu", tmp_path, options))
     assert not ray.is_initialized()
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_told_and_its_run_goes_on(ray_here, tmp_path):
+def test_ray_reports_a_killed_worker_and_its_run_resumes(ray_here, tmp_path):
     task = Task("one", (*RUN, "--runs", "runs", *ray_here.arguments), tmp_path / "log.txt")
     ray_here.start(task)
     training(task.log)

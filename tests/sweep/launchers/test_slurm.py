@@ -1,4 +1,4 @@
-"""Runs as submitit's jobs, on its executor for this machine; no Slurm is needed."""
+"""The Slurm launcher, on submitit's executor for this machine; Slurm is not needed."""
 
 import os
 import signal
@@ -15,14 +15,14 @@ from dstbench.sweep.launchers.base import LaunchOptions, Task
 pytest.importorskip("submitit", reason="needs submitit: pip install 'dstbench[slurm]'")
 
 RUN = (
-    "run", "methods/static.gin", "--sparsity", "0.8", "--set", "ResNet20.width=4",
-    "--set", "Run.epochs=8", "--device", "cpu", "--tracking", "off",
-)  # fmt: skip
+    *("run", "methods/static.gin", "--sparsity", "0.8", "--set", "ResNet20.width=4"),
+    *("--set", "Run.epochs=8", "--device", "cpu", "--tracking", "off"),
+)
 
 
 def opened(tmp_path, **options):
     wanted = LaunchOptions(1, None, "cpu", tmp_path / "runs", {"cluster": "local", **options})
-    return base.launcher("slurm", wanted)
+    return base.open_launcher("slurm", wanted)
 
 
 def parent_of(pid):
@@ -30,7 +30,7 @@ def parent_of(pid):
 
 
 @pytest.mark.slow
-def test_a_job_that_is_preempted_saves_is_queued_again_and_goes_on(tmp_path, monkeypatch):
+def test_slurm_job_that_is_preempted_is_queued_again_and_resumes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     launcher = opened(tmp_path)
     task = Task("one", (*RUN, "--runs", "runs", *launcher.arguments), tmp_path / "log.txt")
@@ -50,7 +50,7 @@ def test_a_job_that_is_preempted_saves_is_queued_again_and_goes_on(tmp_path, mon
 
 
 @pytest.mark.slow
-def test_a_job_whose_run_is_refused_ends_with_its_code(tmp_path, monkeypatch):
+def test_slurm_job_of_a_refused_run_ends_with_its_exit_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     launcher = opened(tmp_path)
     launcher.start(task := Task("one", ("run", "no_such.gin"), tmp_path / "log.txt"))
@@ -60,7 +60,7 @@ def test_a_job_whose_run_is_refused_ends_with_its_code(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [{"cluster": "slurm"}, {"partitoin": "gpu"}])
-def test_what_is_not_there_or_not_known_is_said(tmp_path, monkeypatch, options):
-    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm here, whoever runs this
+def test_slurm_refuses_missing_slurm_and_unknown_options(tmp_path, monkeypatch, options):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm, on any machine
     with pytest.raises(UserError, match="--launcher slurm: "):
         opened(tmp_path, **options)
