@@ -6,8 +6,8 @@ A method's author imports from here:
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # type checkers take it as True; importing typing would take longer than this
 if TYPE_CHECKING:
     from dstbench.config.registry import register
     from dstbench.core.drop_grow import DropGrow
@@ -32,7 +32,7 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a name of `__all__` when it is first used."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
