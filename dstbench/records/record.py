@@ -22,11 +22,9 @@ from dstbench.records.types import (
 )
 from dstbench.utils.files import write_atomic
 
-__all__ = ["OVER", "SCHEMA", "STATUSES", "new", "plain", "provenance", "read", "write"]
-
 SCHEMA = 1
-STATUSES = ("running", "interrupted", "finished", "diverged", "failed")
-OVER = ("finished", "diverged")  # statuses of runs that will not change any more
+OVER: tuple[OverStatus, ...] = get_args(OverStatus)  # the run will not change any more
+STATUSES = ("running", "interrupted", *OVER, "failed")
 
 _PLAIN = (
     "schema",

@@ -6,9 +6,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dstbench.errors import UserError
+from dstbench.records.file_names import LOCK
 from dstbench.utils.files import held
-
-LOCK = "lock"  # file in the run's folder; holds the process id of its last holder
 
 
 @contextmanager
