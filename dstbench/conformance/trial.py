@@ -19,6 +19,7 @@ from dstbench.errors import UserError
 from dstbench.models.precision import autocast_for
 from dstbench.training.build import new_state
 from dstbench.training.configure import assemble
+from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.loop import train
 from dstbench.training.settings import Run
 
@@ -142,10 +143,9 @@ def advance(
         if state.step >= until:
             raise _StopTraining
 
-    device = torch.device("cpu")
-    autocast = autocast_for("fp32", device)
+    engine = TorchEngine(state.model, autocast_for("fp32", torch.device("cpu")))
     with suppress(_StopTraining):
-        train(state, run.method, batches, run.rate_at, autocast, lambda state: None, after_step)
+        train(state, run.method, engine, batches, run.rate_at, lambda state: None, after_step)
 
 
 def no_op(state: State) -> None:

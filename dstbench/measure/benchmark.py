@@ -21,6 +21,7 @@ from dstbench.measure.execution_forms import (
 from dstbench.measure.latency import WARM_UP, Latency, interleaved_latencies
 from dstbench.measure.measured_network import MeasuredNetwork, NetworkDescription
 from dstbench.records.provenance import collect_provenance
+from dstbench.training.device import device_name
 
 SCHEMA = 1
 
@@ -107,7 +108,7 @@ def measure(
 def _conditions(device: torch.device, repeats: int) -> Conditions:
     found = collect_provenance(
         command=["dstbench", *sys.argv[1:]],
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        device=device_name(device),
         threads=torch.get_num_threads(),
         dataset_sha256="",
         sessions=1,

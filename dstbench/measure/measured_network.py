@@ -15,6 +15,7 @@ from dstbench.data.images import Shape
 from dstbench.errors import UserError, did_you_mean
 from dstbench.models.preserve_rng import preserve_rng
 from dstbench.training import trained_network
+from dstbench.training.build import build_network
 
 
 class MeasuredSparsity(TypedDict):
@@ -90,7 +91,7 @@ def from_run(folder: Path, plugins: Sequence[Path] = ()) -> MeasuredNetwork:
         "classes": len(trained.classes),
     }
     with preserve_rng(torch.empty(0)):
-        plain = trained.run.build_model(len(trained.classes), trained.image_shape).eval()
+        plain = build_network(trained.run, len(trained.classes), trained.image_shape).eval()
     return MeasuredNetwork(description, trained.model, trained.masks, plain, trained.image_shape)
 
 

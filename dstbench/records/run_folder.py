@@ -1,30 +1,20 @@
-"""A run's own folder: the truth about it, whatever a tracking store says.
+"""The folder of a run: the truth about it, whatever a tracking store holds.
 
-record.json                  the record, always whole
-run.gin                      the resolved configuration; running it runs the same thing again
-curves.jsonl                 one line a finished epoch, as far as a checkpoint covers it
-network.pt, best.pt          the sparse networks, once the run is done
-checkpoint.0.pt, .1.pt       while it is not
+file_names.py lists its files.
 """
 
-import fcntl
-import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from dstbench.errors import UserError
+from dstbench.records import run_lock
 from dstbench.records.file_names import (
     BEST_NETWORK,
     CONFIG,
     CURVES,
     FINAL_NETWORK,
-    LOCK,
     MLFLOW_RUN,
     RECORD,
 )
@@ -32,53 +22,29 @@ from dstbench.records.record import plain
 from dstbench.records.record import read as read_record
 from dstbench.records.record import write as write_record
 from dstbench.records.types import EpochLine, Record
-from dstbench.training import checkpoint
 from dstbench.utils.files import remove_leftovers, write_atomic
 
 
 class RunFolder:
-    """Reads and writes the files of one run."""
+    """Reads and writes the files of one run, except its checkpoints."""
 
     def __init__(self, path: Path):
         self.path = path
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process; the lock ends with the process, however it ends.
-
-        Raises UserError when another process holds it, or the folder cannot be made.
-        """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / LOCK).open("a+")
-        except OSError as error:
-            raise UserError(
-                f"{self.path}: cannot be written ({error.strerror}). Choose another place with "
-                "--runs DIR."
-            ) from None
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                raise UserError(
-                    f"{self.path}: another process (pid {holder}) is working on this run."
-                ) from None
+        """Hold the folder for this process, see `run_lock.locked`."""
+        with run_lock.locked(self.path):
             remove_leftovers(self.path)
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
             yield
 
     def clear(self) -> None:
-        """Forget everything about the run, for a fresh start."""
-        checkpoint.remove(self.path)
+        """Delete the run's files, for a fresh start."""
         for name in (RECORD, CONFIG, CURVES, FINAL_NETWORK, BEST_NETWORK, MLFLOW_RUN):
             (self.path / name).unlink(missing_ok=True)
 
     def record(self) -> Record | None:
-        """The record, or None when there is none yet."""
+        """Return the record, or None when there is none yet."""
         path = self.path / RECORD
         try:
             return read_record(path) if path.exists() else None
@@ -97,8 +63,6 @@ class RunFolder:
         lines = "".join(json.dumps(plain(line), allow_nan=False) + "\n" for line in curves)
         write_atomic(self.path / CURVES, lines.encode())
 
-    def write_network(self, name: str, payload: dict[str, Any]) -> None:
-        """Write a packed network, to be loaded with torch.load(weights_only=True)."""
-        buffer = io.BytesIO()
-        torch.save(payload, buffer)
-        write_atomic(self.path / name, buffer.getvalue())
+    def write_network(self, name: str, data: bytes) -> None:
+        """Write a network's file, named FINAL_NETWORK or BEST_NETWORK."""
+        write_atomic(self.path / name, data)

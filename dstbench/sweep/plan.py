@@ -16,12 +16,12 @@ from dstbench.errors import UserError
 from dstbench.records import file_names
 from dstbench.records.record import OVER
 from dstbench.records.run_folder import RunFolder
+from dstbench.records.run_lock import is_locked
 from dstbench.records.types import OverStatus, Record
 from dstbench.sparsity import percent
 from dstbench.training.configure import assemble
 from dstbench.training.run import run_name
 from dstbench.training.settings import Run
-from dstbench.utils.files import held
 
 Stage = OverStatus | Literal["busy", "interrupted", "missing"]
 
@@ -98,16 +98,7 @@ class PlannedRun:
 
     def is_held(self) -> bool:
         """Return whether a process works on the run."""
-        lock = self.folder / file_names.LOCK
-        try:
-            if lock.exists():
-                with held(lock, 0):
-                    pass
-        except TimeoutError:
-            return True
-        except OSError:  # the run itself reports what is wrong
-            pass
-        return False
+        return is_locked(self.folder)
 
     def epochs_done(self) -> int:
         """Return the number of epochs up to the last checkpoint."""

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 from dstbench.config.jobs import Job
 from dstbench.data import datasets
 from dstbench.errors import UserError
@@ -38,12 +36,6 @@ def precision_elsewhere(device: str, given: str | None) -> str:
             f"{error.message} If the machines of the runs have it, give the precision: --launch "
             "precision=bf16 or precision=fp32."
         ) from None
-
-
-def device_name(device: str) -> str:
-    """Return the device's name as in records."""
-    chosen = choose_device(device)
-    return torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type
 
 
 def require_datasets(runs: Iterable[PlannedRun], data_root: Path | None) -> None:

@@ -1,6 +1,4 @@
-"""A run's State before a session's first step: built, refused where it cannot be trained, loaded
-from a checkpoint, the same for every process.
-"""
+"""A run's network: built and checked before training, finalized after it."""
 
 import inspect
 from contextlib import nullcontext
@@ -10,12 +8,14 @@ from torch import nn
 
 from dstbench.config.registry import lookup
 from dstbench.core.masks import Masks
+from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
+from dstbench.metrics.cost import training_only_parameters
 from dstbench.models.onednn import disable_onednn_if_unsafe
 from dstbench.models.precision import autocast_for
-from dstbench.training.preflight import _told, refuse_wrong_logits
+from dstbench.training.preflight import error_with_line, refuse_wrong_logits
 from dstbench.training.settings import Run
 
 
@@ -26,14 +26,16 @@ def new_state(
     total_steps: int,
     device: torch.device,
 ) -> State:
-    """A run's State as it is before its first masks: the network built, operated on, on `device`.
+    """Return a run's State before its first masks: the network built, after surgery, on `device`.
 
-    On the device "meta" the network has shapes and no values; what a method adds to it may have.
+    image_shape: (channels, height, width).
+    device: on "meta" the network has shapes and no values; what a method adds to it may have.
+
     Raises UserError, on other devices, for a network that does not fit its images and classes.
     """
     by_shape = device.type == "meta"
     with device if by_shape else nullcontext():
-        model = built(run, num_classes, image_shape)
+        model = build_network(run, num_classes, image_shape)
     if device.type == "cpu":
         disable_onednn_if_unsafe(model)
     if not by_shape:
@@ -48,11 +50,13 @@ def new_state(
     return state
 
 
-def built(run: Run, num_classes: int, image_shape: Shape) -> nn.Module:
-    """The run's network with its initial weights.
+def build_network(run: Run, num_classes: int, image_shape: Shape) -> nn.Module:
+    """Return the run's original network with its initial weights.
 
-    Raises UserError where its constructor fails, and where it wants one image_size for images that
-    are not square.
+    image_shape: (channels, height, width).
+
+    Raises UserError when its constructor fails, or takes one image_size for images that are not
+    square.
     """
     channels, height, width = image_shape
     name = run.model.__name__
@@ -69,6 +73,17 @@ def built(run: Run, num_classes: int, image_shape: Shape) -> nn.Module:
     except Exception as error:
         raise UserError(
             f"{name} cannot be built for {num_classes} classes and images of {channels}×{height}×"
-            f"{width} (channels × height × width): {_told(error)}",
+            f"{width} (channels × height × width): {error_with_line(error)}",
             "Run.model",
         ) from error
+
+
+def finalize(method: Part, state: State) -> int:
+    """Turn the trained network, in place, into the one that is deployed.
+
+    Returns the number of parameters that served training only, which are gone afterwards.
+    """
+    training_only = training_only_parameters(state.model)
+    method.finish(state)
+    state.masks.parameters = Masks(state.model).parameters
+    return training_only

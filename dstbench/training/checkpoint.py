@@ -1,8 +1,8 @@
 """Checkpoints that survive being killed at any moment.
 
-A checkpoint is one file: a line naming its generation, a checksum, and what torch saved, tensors
-and plain values only, loaded without executing code. There are two files, and the older one is
-replaced, atomically, so a file that turns out damaged costs a minute, not the run.
+A checkpoint is one file: a line with its generation, a checksum, and the output of torch.save, of
+tensors and plain values only, which is loaded without executing code. There are two files, and each
+save replaces the older one atomically, so a damaged file costs a minute, not the run.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def _dump(payload: dict[str, Any], generation: int) -> bytes:
 
 
 def _parse(data: bytes) -> dict[str, Any]:
-    """What `_dump` wrote. Raises ValueError, saying what is wrong, for anything else."""
+    """Return what `_dump` wrote. Raises ValueError, with the reason, for anything else."""
     if not _HEADER.match(data):
         raise ValueError("it does not begin like a checkpoint" if data else "it is empty")
     body = memoryview(data)[_HEADER_SIZE + _DIGEST_SIZE :]
@@ -47,7 +47,7 @@ def _digest(body: memoryview) -> bytes:
 
 
 def _generation(path: Path) -> int:
-    """The generation that a file says it is; -1 for no file or a foreign one."""
+    """Return the generation in a file's header; -1 for a missing file or one of another kind."""
     try:
         with path.open("rb") as file:
             match = _HEADER.match(file.read(_HEADER_SIZE))
@@ -59,7 +59,7 @@ def _generation(path: Path) -> int:
 def save(folder: Path, payload: dict[str, Any]) -> None:
     """Write a checkpoint over the older of the two.
 
-    Raises UserError (disk full, read-only folder), with both as they were.
+    Raises UserError (disk full, read-only folder), with both unchanged.
     """
     generations = [_generation(folder / name) for name in CHECKPOINTS]
     older = generations.index(min(generations))
@@ -67,28 +67,33 @@ def save(folder: Path, payload: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest sound checkpoint, or None, and a sentence about each damaged one passed over."""
-    complaints: list[str] = []
+    """Return the newest sound checkpoint, or None, and a message for each damaged one skipped."""
+    messages: list[str] = []
     for path in sorted((folder / name for name in CHECKPOINTS), key=_generation, reverse=True):
         if not path.exists():
             continue
         try:
-            return _parse(path.read_bytes()), complaints
+            return _parse(path.read_bytes()), messages
         except ValueError as error:
-            complaints.append(f"{path} cannot be used: {error}.")
+            messages.append(f"{path} cannot be used: {error}.")
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    return None, complaints
+    return None, messages
 
 
 def remove(folder: Path) -> None:
-    """Delete the checkpoints of a run that is done."""
+    """Delete the checkpoints of a run."""
     for name in CHECKPOINTS:
         (folder / name).unlink(missing_ok=True)
 
 
-def load_(state: State, saved: dict[str, Any], run: Run, folder: Path) -> None:
-    """Continue from a checkpoint in `folder`. Raises UserError where it is of another network."""
+def restore_(state: State, saved: dict[str, Any], run: Run, folder: Path) -> None:
+    """Load a checkpoint's State into `state`, a new State of the same run.
+
+    folder: of the checkpoint, for the message.
+
+    Raises UserError when the checkpoint is of another network.
+    """
     try:
         state.load_state_dict(saved, run.optimizer.build)
     except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:

@@ -1,8 +1,11 @@
-"""Command-line choices → a configured run.
+"""A configured run, from command-line choices or from a resolved gin text.
 
-The order is: the method's file, the recipe, further files, the axes (--sparsity, --seed, …), --set.
-For the same parameter, the later one wins.
+The order of choices is: the method's file, the recipe, further files, the axes (--sparsity, --seed,
+…), --set. For the same parameter, the later one wins.
 """
+
+from collections.abc import Sequence
+from pathlib import Path
 
 from dstbench.config import plugins
 from dstbench.config.choices import Choices
@@ -11,19 +14,25 @@ from dstbench.config.identity import Resolved
 from dstbench.config.registry import names
 from dstbench.config.resolver import Config
 from dstbench.config.shipped_files import find_gin, find_recipe
+
+# Imported for what they register: the classes that a gin file may name without importing them.
+# Methods are not among them: a gin file imports the method it configures.
+from dstbench.core import budgets, gradient_clip, method, schedules  # noqa: F401
+from dstbench.data import preprocessing  # noqa: F401
 from dstbench.errors import UserError, did_you_mean
-from dstbench.training import registered
+from dstbench.models import resnet  # noqa: F401
+from dstbench.optim import settings  # noqa: F401
 from dstbench.training.settings import Run
 
 DEFAULT_RECIPE = "digits"
 
-assert registered  # imported for what it registers
-
 
 def assemble(choices: Choices, precision: str) -> tuple[Run, Resolved]:
-    """The run that the choices mean, with its identity. `precision` is this machine's default.
+    """Return the run that the choices configure, with its identity.
 
-    Raises UserError for everything that is wrong with them.
+    precision: this machine's default, 'bf16' or 'fp32'.
+
+    Raises UserError for wrong choices.
     """
     config = configure(choices, precision)
     resolved = config.resolve()
@@ -31,12 +40,23 @@ def assemble(choices: Choices, precision: str) -> tuple[Run, Resolved]:
     return run, resolved
 
 
+def run_from_text(text: str, files: Sequence[Path]) -> Run:
+    """Return the run that a resolved gin text configures.
+
+    files: plugins, which register what the text names.
+    """
+    plugins.load(files)
+    config = Config()
+    config.add_text(text, "run.gin")
+    return config.build(config.resolve())
+
+
 def configure(choices: Choices, precision: str) -> Config:
-    """All the bindings, in order, before they are resolved."""
+    """Return the choices' bindings, in order, before they are resolved."""
     plugins.load(choices.plugins)
     config = Config()
-    method, *further = choices.files
-    config.add_file(find_gin(method))
+    first, *further = choices.files
+    config.add_file(find_gin(first))
     if choices.recipe or not config.sets("Run", "recipe"):  # a run's own run.gin is complete
         recipe = find_recipe(choices.recipe or DEFAULT_RECIPE)
         config.add_file(recipe, allow_unused=True)

@@ -1,4 +1,4 @@
-"""The device of a run, its threads and its default precision."""
+"""The device of a run: its choice, its name, CPU threads and precision."""
 
 import torch
 
@@ -6,19 +6,21 @@ from dstbench.errors import UserError
 from dstbench.training.distributed.process_group import ALONE, ProcessGroup
 
 
-def choose_device(name: str, ranks: ProcessGroup = ALONE) -> torch.device:
-    """'auto' is a GPU where there is one; several processes on a machine take one each.
+def choose_device(name: str, group: ProcessGroup = ALONE) -> torch.device:
+    """Return the device of that name; 'auto' is a GPU where there is one, else the CPU.
 
-    Raises UserError for a device that is not there.
+    group: several processes on a machine get one GPU each.
+
+    Raises UserError for a device that is not available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if not ranks.alone and name != "cpu":
+    if not group.alone and name != "cpu":
         if name != "cuda":
             raise UserError(
                 f"--device {name}: several processes take one GPU each. Use cuda or cpu."
             )
-        name = f"cuda:{ranks.local}"
+        name = f"cuda:{group.local_rank}"
     try:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda", "mps"):
@@ -32,8 +34,13 @@ def choose_device(name: str, ranks: ProcessGroup = ALONE) -> torch.device:
     return device
 
 
+def device_name(device: torch.device) -> str:
+    """Return the name of the accelerator as its maker gives it, or 'cpu'."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def set_threads(count: int | None) -> None:
-    """Let torch use so many CPU threads; None leaves it as many as it likes.
+    """Set the number of CPU threads that torch uses; None leaves its default.
 
     Raises UserError for fewer than 1 or more than 4096.
     """
@@ -45,7 +52,7 @@ def set_threads(count: int | None) -> None:
 
 
 def default_precision(device: torch.device) -> str:
-    """bf16 where the hardware multiplies it natively, else fp32."""
+    """Return 'bf16' where the hardware multiplies it natively, else 'fp32'."""
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

@@ -1,6 +1,7 @@
 """Divergence: a loss that is NaN or infinite ends the run."""
 
 from dstbench.core.state import State
+from dstbench.training.meters import Meters
 
 
 class Diverged(Exception):
@@ -8,6 +9,6 @@ class Diverged(Exception):
 
 
 def refuse_divergence(state: State) -> None:
-    """Raise Diverged if any loss since the start was not finite. Reads one number back."""
-    if "train/not_finite" in state.memory and float(state.memory["train/not_finite"]) > 0:
+    """Raise Diverged if any loss since the run began was not finite. Waits for the device."""
+    if Meters(state.memory).any_loss_not_finite():
         raise Diverged(f"the loss is NaN or infinite at step {state.step}")

@@ -1,4 +1,4 @@
-"""The training loop: one screen, the same for every method, knowing none of them by name.
+"""The training loop: the same for every method and every engine, naming none of them.
 
 Nothing in a step reads a number back from the device; losses and counts add up there, in the
 State's memory, until the epoch ends.
@@ -6,46 +6,47 @@ State's memory, until the epoch ends.
 
 from collections.abc import Callable
 
-from torch.nn.functional import cross_entropy
-
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchStream
-from dstbench.models.precision import Autocast
-from dstbench.training.meters import add_to_meters_
+from dstbench.training.engines.engine import Engine
+from dstbench.training.meters import Meters
 
 
 def train(
     state: State,
     method: Part,
+    engine: Engine,
     batches: BatchStream,
     rate_at: Callable[[float], float],
-    autocast: Autocast,
     after_epoch: Callable[[State], None],
     after_step: Callable[[State], None],
 ) -> None:
-    """Run the steps that are left.
+    """Run the remaining optimizer steps.
 
-    rate_at: progress → learning rate. after_epoch, after_step: what the run does in between
-    (measuring, reporting, checkpoints); `after_step` may raise to stop between two steps.
+    state: the run's State, with its optimizer.
+    method: its hooks are called around every step.
+    engine: computes losses and gradients of `state.model`.
+    batches: step → the training batch.
+    rate_at: progress in [0, 1] → learning rate.
+    after_epoch: called after an epoch's last step (measurements).
+    after_step: called after every step (reports, checkpoints); may raise to stop between two steps.
     """
-    model, optimizer = state.model, state.optimizer
+    optimizer = state.optimizer
     assert optimizer is not None
-    model.train()
+    meters = Meters(state.memory)
+    state.model.train()
     while state.step < state.total_steps:
-        x, y = batches.at(state.step)
+        images, labels = batches.at(state.step)
         method.before_step(state)
-        with autocast():
-            logits = model(x)
-        loss = cross_entropy(logits.float(), y)
         optimizer.zero_grad()
-        loss.backward()  # gradients are dense
+        loss, logits = engine.forward_backward(images, labels)
         method.after_backward(state)
         optimizer.step(rate_at(state.progress))  # dead weights and their state stay 0
         state.step += 1
         method.after_step(state)
-        add_to_meters_(state.memory, loss, logits, y)
+        meters.add_(loss, logits, labels)
         if state.step % batches.plan.steps_per_epoch == 0:
             after_epoch(state)
-            model.train()
+            state.model.train()
         after_step(state)

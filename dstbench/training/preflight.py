@@ -1,8 +1,7 @@
-"""Networks are built and tried out before anything is trained or written, so that one that does not
-fit its data is refused in a sentence.
+"""Preflight: trial forward passes on a copy of the network, before anything is trained or written.
 
-The forward passes run on a copy, of few images: they cost little, and touch neither the network,
-its buffers, nor the random generators.
+A network that does not fit its data is refused with one message. The passes use few images: they
+are cheap, and change neither the network, its buffers, nor the random generators.
 """
 
 import traceback
@@ -16,7 +15,7 @@ from dstbench.data.batch_plan import BatchPlan
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
 from dstbench.models.network_copy import copy_with
-from dstbench.models.precision import Autocast
+from dstbench.models.precision import Autocast, autocast_for
 from dstbench.models.preserve_rng import preserve_rng
 from dstbench.training.runtime_options import RuntimeOptions
 
@@ -27,14 +26,15 @@ def refuse_wrong_logits(
     """Raise UserError unless two images give two rows of one logit a class, in either mode."""
     name = type(model).__name__
     if not any(True for _ in model.parameters()):
-        return  # there is nothing to train, which is said elsewhere
+        return  # nothing to train: State refuses it
     for training in (False, True):
         try:
             logits = _forward(model, 2, image_shape, training, device, autocast)
         except Exception as error:
             shape = "×".join(map(str, image_shape))
             raise UserError(
-                f"{name} fails on images of {shape} (channels × height × width): {_told(error)}",
+                f"{name} fails on images of {shape} (channels × height × width): "
+                f"{error_with_line(error)}",
                 "Run.model",
             ) from error
         if not isinstance(logits, Tensor):
@@ -45,8 +45,8 @@ def refuse_wrong_logits(
             continue
         mode = "training" if training else "evaluation"
         raise UserError(
-            f"{name} returns {what} in {mode} mode; wanted is one tensor of logits, one a class: "
-            f"[2, {num_classes}] for two images. Mend its forward, or its use of num_classes.",
+            f"{name} returns {what} in {mode} mode; expected is one tensor of logits, one a class: "
+            f"[2, {num_classes}] for two images. Fix its forward, or its use of num_classes.",
             "Run.model",
         )
 
@@ -59,16 +59,19 @@ def refuse_small_batch(
     autocast: Autocast,
     advice: str,
 ) -> None:
-    """Raise UserError, ending with `advice`, if the network cannot train on so few images.
+    """Raise UserError if the network cannot train on so few images.
 
-    Batch norm after the last pooling cannot: one image has one value a channel there.
+    batch: number of images.
+    advice: the end of the message.
+
+    Batch norm after the last pooling cannot train on one image: it has one value a channel there.
     """
     try:
         _forward(model, batch, image_shape, True, device, autocast)
     except Exception as error:
         raise UserError(
             f"{type(model).__name__} cannot train on a batch of {batch}, which an epoch ends with: "
-            f"{_told(error)} {advice}",
+            f"{error_with_line(error)} {advice}",
             "Run.batch_size",
         ) from error
 
@@ -81,34 +84,38 @@ def _forward(
     device: torch.device,
     autocast: Autocast,
 ) -> Any:
-    """What a copy of the model, on the device, gives for so many black images."""
+    """Return what a copy of the model, on the device, computes for `batch` black images."""
     twin = copy_with(model, lambda t: t.to(device, copy=True)).train(training)
     like = next(twin.parameters())
     with preserve_rng(like), torch.no_grad(), autocast():
         return twin(like.new_zeros((batch, *image_shape)))
 
 
-def _told(error: Exception) -> str:
-    """What went wrong, and the line of it."""
+def error_with_line(error: Exception) -> str:
+    """Return an error's type, message and, outside torch, the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "/torch/" not in f.filename and f.filename != __file__]
-    place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+    line = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
     text = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {text}{place}."
+    return f"{type(error).__name__}: {text}{line}."
 
 
 def refuse_small_batches(
-    state: State, portions: BatchPlan, place: RuntimeOptions, autocast: Autocast
+    state: State, plan: BatchPlan, options: RuntimeOptions, precision: str
 ) -> None:
-    """Raise UserError where an epoch's last batch is too small for network or processes."""
-    size = place.ranks.size
-    last = portions.size_at(portions.steps_per_epoch - 1)
+    """Raise UserError when an epoch's last batch is too small for the network or the processes.
+
+    plan: the batches of an epoch.
+    """
+    size = options.group.size
+    last = plan.size_at(plan.steps_per_epoch - 1)
     advice = (
-        f"{portions.count} training images in batches of {portions.batch_size} leave {last} at the "
+        f"{plan.count} training images in batches of {plan.batch_size} leave {last} at the "
         f"end, for {size} process{'es' if size > 1 else ''}. Choose another Run.batch_size, or "
         "Run.train_images."
     )
     if last < size:
         raise UserError(f"An epoch ends with fewer images than processes: {advice}")
-    smallest = last if place.sync_batch_norm else last // size
-    refuse_small_batch(state.model, smallest, state.image_shape, place.device, autocast, advice)
+    smallest = last if options.sync_batch_norm else last // size
+    autocast = autocast_for(precision, options.device)
+    refuse_small_batch(state.model, smallest, state.image_shape, options.device, autocast, advice)

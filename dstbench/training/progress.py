@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on, and the summary at its end."""
+"""Progress of a run, printed to a terminal or a log."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from dstbench.records.types import EpochLine
 
 
 class _Console(Console):
-    """Goes on in silence when its reader leaves, as `head` does: a run is worth more."""
+    """Prints nothing more when its reader has left, as `head` does; the run continues."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -19,10 +19,13 @@ class _Console(Console):
 
 
 class Reporter:
-    """Prints to a terminal: a bar that moves with the steps, a line an epoch, notes in between.
+    """Prints a progress bar of the steps, a line for each epoch, and notes.
 
-    Where the output is not a terminal (a log file, CI) there is no bar, and epochs that follow
-    each other within a second are thinned out.
+    console: where to print; None for standard error.
+    quiet: print notes only.
+
+    Where the output is not a terminal (a log file, CI) there is no bar, and at most one line a
+    second is printed for epochs.
     """
 
     def __init__(self, console: Console | None = None, quiet: bool = False):
@@ -33,15 +36,17 @@ class Reporter:
         self._last_line = 0.0
 
     def note(self, text: str) -> None:
-        """Something worth knowing, once."""
+        """Print a message."""
         self.console.print(text, markup=False)
 
     def start(self, step: int, total_steps: int) -> None:
         if not self.quiet and self.console.is_terminal:
             columns = (
-                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f}%"),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:.0f}%"),
                 TimeRemainingColumn(),
-            )  # fmt: skip
+            )
             self._bar = Progress(*columns, console=self.console, transient=True)
             self._task = self._bar.add_task("training", total=total_steps, completed=step)
             self._bar.start()
@@ -51,14 +56,19 @@ class Reporter:
             self._bar.update(self._task, completed=step)
 
     def epoch(self, line: EpochLine, epochs: int, seconds: float) -> None:
-        """One line about a finished epoch."""
+        """Print a line about a finished epoch.
+
+        line: its line of the curves.
+        epochs: of the whole run.
+        seconds: that it took.
+        """
         now, last = time.monotonic(), line["epoch"] == epochs
         thinned = not self.console.is_terminal and now - self._last_line < 1.0 and not last
         if self.quiet or thinned:
             return
         self._last_line = now
-        share = line["live_path_share"]
-        paths = "" if share is None else f"  live paths {100 * share:5.1f}%"
+        fraction = line["live_path_share"]
+        paths = "" if fraction is None else f"  live paths {100 * fraction:5.1f}%"
         self.console.print(
             f"epoch {line['epoch']:>{len(str(epochs))}}/{epochs}"
             f"  loss {line['train_loss']:.4f}  train {line['train_accuracy']:6.2f}%"

@@ -1,12 +1,14 @@
-"""One whole run: from settings to a finished record, resumed where it stopped."""
+"""One whole run: load the data, start or resume, train, write the record."""
 
+import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from dstbench.config.identity import Resolved
 from dstbench.data import datasets
 from dstbench.data.images import Dataset
+from dstbench.data.loaders import DataLoaders
+from dstbench.data.protocols import PROTOCOLS
 from dstbench.errors import UserError
 from dstbench.records import session_history
 from dstbench.records.file_names import RECORD
@@ -16,75 +18,128 @@ from dstbench.records.run_name import run_name as name_of
 from dstbench.records.run_summary import run_summary
 from dstbench.records.types import Record
 from dstbench.tracking.live_mirror import Mirror, mirrored_to
+from dstbench.training import checkpoint
 from dstbench.training.distributed.follower import NullRunFolder
 from dstbench.training.progress import Reporter
+from dstbench.training.resume import start_or_resume
+from dstbench.training.run_record import RunRecord
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
-from dstbench.training.trainer import Session
+from dstbench.training.trainer import Trainer
 from dstbench.utils.signals import Interrupted
 
 
-def carry_out(run: Run, resolved: Resolved, place: RuntimeOptions, report: Reporter) -> int:
-    """Bring the run to its end, from wherever it stands, and show what it came to."""
-    ranks, path = place.ranks, place.runs / run_name(run, resolved)
-    folder = RunFolder(path) if ranks.first else NullRunFolder(path)
-    with ExitStack() as held:
-        with ranks.raise_together():
-            held.enter_context(folder.locked())
-        dataset = loaded(run, place)
-        with ranks.raise_together():
-            record = None if place.fresh else folder.record()
-            if record is not None:
-                refuse_other_contents(record, dataset, place, path)
-        record = ranks.from_first(record)
+def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: Reporter) -> int:
+    """Start, resume or show a run, print its summary, and return the exit code.
+
+    Raises UserError for data, a network or a folder that cannot be used.
+    """
+    group, path = options.group, options.runs / run_name(run, resolved)
+    folder = RunFolder(path) if group.first else NullRunFolder(path)
+    with ExitStack() as lock:
+        with group.raise_together():
+            lock.enter_context(folder.locked())
+        dataset = load_dataset(run, options)
+        record = earlier_record(folder, dataset, options)
         if record is not None and record["status"] in OVER:
-            report.note("This run is done already; --fresh starts it over.")
+            reporter.note("This run is done already; --fresh starts it over.")
             tracked = mirrored_to(path)
         else:
-            session = Session(run, resolved, place, folder, dataset, report)
-            if place.fresh:  # not before the new run is known to be possible
-                folder.clear()
-            mirror = Mirror(path, place.tracking if ranks.first else "off")
+            trainer = prepare(run, resolved, dataset, folder, options, reporter)
+            mirror = Mirror(path, options.tracking if group.first else "off")
             try:
-                record = session.go()
+                record = trainer.fit()
             except Interrupted as error:
                 mirror.finish(timeout_s=5)
-                report.note(f"Stopped by {error}; everything is saved. The same command goes on.")
+                reporter.note(
+                    f"Stopped by {error}; everything is saved. Run the same command again to "
+                    "resume."
+                )
                 return error.exit_code
             tracked = mirror.finish(timeout_s=30)
-        if ranks.first:
+        if group.first:
             print(run_summary(record, str(path / RECORD), tracked))
         return 0 if record["status"] == "finished" else 1
 
 
-def loaded(run: Run, place: RuntimeOptions) -> Dataset[Any]:
-    """The dataset. The first process fills the cache, and the others find it there."""
-    ranks = place.ranks
+def load_dataset(run: Run, options: RuntimeOptions) -> Dataset[Any]:
+    """Return the dataset. The first process fills the cache before the others read it."""
+    group = options.group
     load = datasets.load if run.pipeline.decoded else datasets.load_encoded
-    for turn in (True, False):
-        with ranks.raise_together():
-            if ranks.first is turn:
-                dataset = load(run.dataset, place.data_root, place.cache)
-    ranks.check_equal(dataset.sha256, "the images they have")
+    for first in (True, False):
+        with group.raise_together():
+            if group.first is first:
+                dataset = load(run.dataset, options.data_root, options.cache)
+    group.check_equal(dataset.sha256, "the images they have")
     return dataset
 
 
-def refuse_other_contents(
-    record: Record, dataset: Dataset[Any], place: RuntimeOptions, path: Path
-) -> None:
-    """Raise UserError if the record is of other images, or of other plugins, than there are now."""
-    provenance = record["provenance"]
-    if provenance["dataset_sha256"] != dataset.sha256:
-        raise UserError(
-            f"{path} holds results on other images than {dataset.name} has now. Give your data "
-            "another name, or start over with --fresh."
-        )
-    session_history.refuse_changed_plugins(
-        provenance.get("plugins", {}), session_history.plugin_hashes(place.plugins), path
+def earlier_record(
+    folder: RunFolder, dataset: Dataset[Any], options: RuntimeOptions
+) -> Record | None:
+    """Return the run's record so far, in every process; None for a new run or a fresh start.
+
+    Raises UserError if the record is of other images, or of other plugins, than the present ones.
+    """
+    record = None
+    with options.group.raise_together():
+        if not options.fresh and (record := folder.record()) is not None:
+            provenance = record["provenance"]
+            if provenance["dataset_sha256"] != dataset.sha256:
+                raise UserError(
+                    f"{folder.path} holds results on other images than {dataset.name} has now. "
+                    "Give your data another name, or start over with --fresh."
+                )
+            session_history.refuse_changed_plugins(
+                provenance.get("plugins", {}),
+                session_history.plugin_hashes(options.plugins),
+                folder.path,
+            )
+    return options.group.from_first(record)
+
+
+def prepare(
+    run: Run,
+    resolved: Resolved,
+    dataset: Dataset[Any],
+    folder: RunFolder,
+    options: RuntimeOptions,
+    reporter: Reporter,
+) -> Trainer:
+    """Return the trainer of a run that is new or resumed, once everything in it is known to fit."""
+    started = time.time()
+    loaders = DataLoaders(
+        dataset,
+        run.pipeline,
+        PROTOCOLS[run.protocol],
+        batch_size=run.batch_size,
+        seed=run.seed,
+        split_seed=run.split_seed,
+        train_images=run.train_images,
+        device=options.device,
+        shard=options.group.shard,
     )
+    plan = loaders.training.plan
+    run.method.check(run.epochs * plan.steps_per_epoch)
+    state, session = start_or_resume(
+        run,
+        len(dataset.classes),
+        loaders.image_shape,
+        plan,
+        options,
+        folder.path,
+        started,
+        reporter,
+    )
+    if options.fresh:
+        if options.group.first:
+            checkpoint.remove(folder.path)
+        folder.clear()
+    record = RunRecord(run, resolved, dataset, options, session, state.sparsity, folder, reporter)
+    return Trainer(run, state, loaders, record, folder, options, reporter)
 
 
 def run_name(run: Run, resolved: Resolved) -> str:
-    """Folder name of a run."""
+    """Return the name of a run's folder."""
     method, model = run.method, run.model.__name__
     return name_of(method.name, run.dataset, model, method.sparsity, run.seed, resolved.sha256)

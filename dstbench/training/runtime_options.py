@@ -1,4 +1,4 @@
-"""Where and with what a run happens: everything that does not belong to its identity."""
+"""Where and with what a run happens: everything that is no part of its identity."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +10,20 @@ from dstbench.training.distributed.process_group import ALONE, ProcessGroup
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """Folders, device, and how the run is kept.
+    """Folders, device, processes and tracking of a run.
 
-    runs: folder that holds one folder a run. data_root, cache: None for the defaults of data.py.
+    runs: folder that holds one folder a run.
+    data_root: folder of datasets; None for the default of `data.datasets`.
+    cache: folder of decoded datasets; None for the default.
+    device: of this process.
     tracking: an MLflow URI, None for the default store, or 'off'.
-    checkpoint_seconds: time between checkpoints. fresh: start over instead of going on.
-    command: what was typed, for the record. plugins: files that register methods or models.
-    ranks: the processes that train together. sync_batch_norm: whether their batch norms share the
-    statistics of the whole batch, instead of each having those of its own share.
+    checkpoint_seconds: time between checkpoints, s.
+    fresh: start over instead of resuming.
+    command: the command line, for the record.
+    plugins: files that register methods or models.
+    group: the processes that train together.
+    sync_batch_norm: whether batch norm uses the statistics of the whole batch, instead of those of
+        each process's shard.
     """
 
     runs: Path = Path("runs")
@@ -29,5 +35,5 @@ class RuntimeOptions:
     fresh: bool = False
     command: tuple[str, ...] = ()
     plugins: tuple[Path, ...] = ()
-    ranks: ProcessGroup = ALONE
+    group: ProcessGroup = ALONE
     sync_batch_norm: bool = False

@@ -1,4 +1,4 @@
-"""One training run: the thing that gin configures, from a seed to a record."""
+"""The settings of one training run, which gin configures."""
 
 import inspect
 from typing import Literal
@@ -20,17 +20,20 @@ from dstbench.optim.settings import OptimizerSettings
 class Run:
     """Settings of one run; together with the versions and the device they decide its result.
 
-    dataset: id of a dataset (`dstbench list datasets`); where it lies is no part of a run.
+    dataset: id of a dataset (`dstbench list datasets`); its folder is no part of a run.
     model: class of the network; the run supplies num_classes, in_channels and image_size.
     method: the method, a list of parts.
     optimizer: optimizer settings, with the peak learning rate.
-    lr_schedule: factor on that rate, a function of progress; None keeps it.
     pipeline: how images are cropped, flipped and normalised.
-    epochs: passes over the training images. batch_size: images a step.
-    protocol: how the training set is split and which accuracy counts. split_seed: of that split.
+    epochs: passes over the training images.
+    batch_size: images a step.
+    lr_schedule: factor on the peak learning rate, a function of progress; None for a constant rate.
+    protocol: how the training set is split and which accuracy counts.
+    split_seed: of that split.
     seed: of everything else: weights, masks, order, augmentation.
     precision: 'bf16' (autocast, fp32 weights) or 'fp32'.
-    train_images: use only so many training images, of a random subset that split_seed fixes.
+    train_images: use only so many training images, of a random subset that split_seed fixes; None
+        for all.
     recipe: name of the recipe that these settings come from.
     """
 
@@ -56,9 +59,12 @@ class Run:
         require(0 <= seed < 2**63, self, "seed", seed, "zero or more, below 2⁶³")
         require(0 <= split_seed < 2**63, self, "split_seed", split_seed, "zero or more, below 2⁶³")
         require(
-            train_images is None or train_images >= 1, self, "train_images", train_images,
+            train_images is None or train_images >= 1,
+            self,
+            "train_images",
+            train_images,
             "at least 1, or None for all",
-        )  # fmt: skip
+        )
         if protocol not in PROTOCOLS:
             raise UserError(
                 f"no protocol {protocol!r}.{did_you_mean(protocol, PROTOCOLS)}", "Run.protocol"
@@ -70,15 +76,19 @@ class Run:
         self.precision, self.train_images, self.recipe = precision, train_images, recipe
 
     def rate_at(self, progress: float) -> float:
-        """The learning rate at `progress`."""
+        """Return the learning rate at a fraction of the run.
+
+        progress: fraction of optimizer steps done, in [0, 1].
+        """
         factor = 1.0 if self.lr_schedule is None else self.lr_schedule(progress)
         return self.optimizer.lr * factor
 
     def build_model(self, num_classes: int, image_shape: Shape) -> nn.Module:
-        """The network with this run's initial weights.
+        """Return the network with this run's initial weights.
 
-        image_shape: (channels, height, width). A model is given those of num_classes, in_channels
-        and image_size that its constructor takes.
+        image_shape: (channels, height, width).
+
+        A model gets those of num_classes, in_channels and image_size that its constructor takes.
         """
         torch.manual_seed(self.seed)
         offered = dict(zip(SUPPLIED, (num_classes, image_shape[0], image_shape[1]), strict=True))

@@ -1,7 +1,7 @@
-"""What the finished network of a run costs, from the choices that name the run; no training.
+"""The cost of a run's finished network, from the choices that configure it; nothing is trained.
 
-Nothing is read but gin files. Layer budgets need shapes only, so the network is built without
-values; a method that looks at the weights to choose its masks, as SynFlow does, gets real ones.
+Only gin files are read. Layer budgets need shapes only, so the network is built without values; a
+method that chooses its masks by the weights, such as SynFlow, gets real ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 import torch
 
 from dstbench.config.choices import Choices
-from dstbench.core.masks import Masks
 from dstbench.data.datasets import KNOWN, Known
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
-from dstbench.metrics.cost import cost, training_only_parameters
+from dstbench.metrics.cost import cost
 from dstbench.records.types import Cost, CostReport
-from dstbench.training.build import new_state
+from dstbench.training.build import finalize, new_state
 from dstbench.training.configure import assemble
 from dstbench.training.settings import Run
 
@@ -26,11 +25,11 @@ def figures(
     classes: int | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> CostReport:
-    """What `dstbench cost --json` prints: which run it is, its sparsity, and what `cost` counts.
+    """Return what `dstbench cost --json` prints: the run, its sparsity, and what `cost` counts.
 
-    image: (channels, height, width) of one image. classes: how many there are. None takes either
-    from what is known of the dataset. note: told when the network has to be built for real, which
-    can take a while.
+    image: (channels, height, width) of one image; None for that of the known dataset.
+    classes: number of classes; None for that of the known dataset.
+    note: called with a message when the network has to be built with values, which can take long.
 
     Raises UserError for choices that are wrong, and when shape or classes are not known.
     """
@@ -54,9 +53,9 @@ def figures(
 
 
 def image_and_classes(dataset: str, image: Shape | None, classes: int | None) -> Known:
-    """Shape of an image and number of classes: as given, else as known of the dataset.
+    """Return the shape of an image and the number of classes: as given, else of the known dataset.
 
-    Raises UserError when one is neither given nor known, or there is no class.
+    Raises UserError when one is neither given nor known, or for less than one class.
     """
     if classes is not None and classes < 1:
         raise UserError(f"--classes {classes}: must be at least 1.")
@@ -72,7 +71,7 @@ def image_and_classes(dataset: str, image: Shape | None, classes: int | None) ->
 
 
 def shape_from(text: str) -> Shape:
-    """The shape that "C,H,W" means. Raises UserError for anything else."""
+    """Return the shape in "C,H,W". Raises UserError for anything else."""
     sizes = text.split(",")
     if len(sizes) != 3 or not all(s.strip().isdecimal() and int(s) >= 1 for s in sizes):
         raise UserError(
@@ -85,10 +84,10 @@ def shape_from(text: str) -> Shape:
 def count(
     run: Run, shape: Shape, classes: int, note: Callable[[str], None] = lambda text: None
 ) -> Cost:
-    """The cost of the run's finished network for one image, as metrics.cost gives it."""
+    """Return the cost of the run's finished network for one image, as metrics.cost gives it."""
     try:
         return count_on(torch.device("meta"), run, shape, classes)
-    except (RuntimeError, TypeError):  # what tensors without values raise when asked for them
+    except (RuntimeError, TypeError):  # what tensors without values raise when read
         note(
             f"{run.method.name} cannot be counted from shapes alone: building the network and "
             "choosing its masks as a run would."
@@ -97,16 +96,14 @@ def count(
 
 
 def count_on(device: torch.device, run: Run, shape: Shape, classes: int) -> Cost:
-    """The same, with the network on `device`; "meta" has shapes and no values."""
+    """Return the same, with the network on `device`; "meta" has shapes and no values."""
     state = new_state(run, classes, shape, 1, device)
     run.method.init_masks(state)
-    training_only = training_only_parameters(state.model)
-    run.method.finish(state)
-    state.masks.parameters = Masks(state.model).parameters
+    training_only = finalize(run.method, state)
     counted = cost(state.model, state.masks, shape, state.dense_numel)
     return counted | {"training_only_parameters": training_only}
 
 
 def times(sizes: Sequence[int]) -> str:
-    """3×32×32."""
+    """Return sizes as 3×32×32."""
     return "×".join(map(str, sizes))

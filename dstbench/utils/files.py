@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from dstbench.errors import UserError
 
@@ -54,13 +55,19 @@ def remove_leftovers(folder: Path) -> None:
 
 
 @contextmanager
-def held(path: Path, wait_s: float) -> Iterator[None]:
-    """Hold the lock file `path`, created if need be; it is let go however the process ends.
+def held(path: Path, wait_s: float) -> Iterator[TextIO]:
+    """Hold the lock file `path`, created if missing, and yield it open; its content is kept.
 
-    Raises TimeoutError when another process still holds it after `wait_s` seconds, and OSError
-    when the file cannot be opened.
+    The lock ends with the process, however it ends. The system's flock is used directly: the
+    `filelock` library truncates the file of another holder (before version 4), and where a file
+    system has no flock it falls back to a marker file, which outlives a killed process.
+
+    wait_s: how long to wait for another process, s.
+
+    Raises TimeoutError when another process still holds it then, and OSError when the file cannot
+    be opened.
     """
-    with path.open("a") as file:
+    with path.open("a+") as file:
         deadline = time.monotonic() + wait_s
         while True:
             try:
@@ -70,7 +77,7 @@ def held(path: Path, wait_s: float) -> Iterator[None]:
                 if time.monotonic() >= deadline:
                     raise TimeoutError(f"{path}: another process holds it") from None
                 time.sleep(_POLL_S)
-        yield
+        yield file
 
 
 def _sync_folder(folder: Path) -> None:

@@ -95,7 +95,7 @@ def test_streaming_leaves_global_rng_unchanged(images):
 def test_streamed_shards_together_are_the_whole_batch(tmp_path):
     images = noise(tmp_path)
     x, y = stream(images).at(1)
-    shards = [stream(images, shard=ProcessGroup(rank, 2).share).at(1) for rank in range(2)]
+    shards = [stream(images, shard=ProcessGroup(rank, 2).shard).at(1) for rank in range(2)]
     assert torch.equal(torch.cat([s[0] for s in shards]), x)
     assert torch.equal(torch.cat([s[1] for s in shards]), y)
 

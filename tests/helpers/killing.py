@@ -1,8 +1,8 @@
-"""Kill a run at random moments until it is done, and hold it against one that was never stopped.
+"""Kills a run at random moments until it is done, and compares it with one that was never stopped.
 
-As a script it does so many times over:
+As a script it does so many times:
 
-    python tests/killing.py [--times 50] [--seed 0]
+    PYTHONPATH=tests python -m helpers.killing [--times 50] [--seed 0]
 """
 
 import argparse
@@ -26,13 +26,13 @@ COMMAND = [
 
 
 def start(runs: Path) -> subprocess.Popen:
-    """Start the run (or go on with it) in a process of its own."""
+    """Start or resume the run in another process."""
     command = [*COMMAND, "--runs", str(runs)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(runs: Path) -> float:
-    """Run to the end; the seconds it took."""
+    """Run to the end; return the seconds it took."""
     began = time.monotonic()
     process = start(runs)
     _, errors = process.communicate()
@@ -41,7 +41,7 @@ def finish(runs: Path) -> float:
 
 
 def kill_once(runs: Path, after: float, with_signal: int = signal.SIGKILL) -> int | None:
-    """Start, and kill after so many seconds; the exit code, None if it was done before."""
+    """Start, and kill after so many seconds; return the exit code, None if it was done before."""
     process = start(runs)
     try:
         process.communicate(timeout=after)
@@ -53,7 +53,7 @@ def kill_once(runs: Path, after: float, with_signal: int = signal.SIGKILL) -> in
 
 
 def outcome(runs: Path) -> dict[str, Any]:
-    """Everything about a finished run that is to be the same however often it was killed."""
+    """Return everything about a finished run that must not depend on how often it was killed."""
     (folder,) = runs.iterdir()
     record = json.loads((folder / "record.json").read_text())
     curves = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
@@ -68,7 +68,7 @@ def outcome(runs: Path) -> dict[str, Any]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equality down to the last bit of every tensor."""
+    """Return whether two outcomes are equal, tensors bit for bit."""
     if isinstance(one, torch.Tensor):
         return one.dtype == other.dtype and torch.equal(one, other)
     if isinstance(one, dict):
@@ -100,7 +100,7 @@ def main() -> None:
             rounds += 1
             if not same(expected, outcome(runs)):
                 sys.exit(f"round {rounds}, after {kills} kills: the outcome differs")
-            print(f"{kills} kills, {rounds} runs brought to their end, all identical", flush=True)
+            print(f"{kills} kills, {rounds} runs finished, all identical", flush=True)
 
 
 if __name__ == "__main__":

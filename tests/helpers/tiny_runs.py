@@ -13,6 +13,7 @@ from dstbench.data.batch_plan import BatchPlan
 from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import BasicBlock, Bottleneck, ResNet
 from dstbench.optim.settings import SGD
+from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.loop import train
 
 IMAGE = (3, 4, 4)
@@ -104,9 +105,9 @@ def go(method, state, until=None, each=lambda state: None, rate=0.05, precision=
         if state.step == until:
             raise Enough
 
-    autocast = autocast_for(precision, torch.device("cpu"))
+    engine = TorchEngine(state.model, autocast_for(precision, torch.device("cpu")))
     with suppress(Enough):
-        train(state, method, Noise(), lambda _: rate, autocast, lambda _: None, after_step)
+        train(state, method, engine, Noise(), lambda _: rate, lambda _: None, after_step)
 
 
 def logits(model, seed=5):

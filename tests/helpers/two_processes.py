@@ -1,8 +1,8 @@
-"""Small trainings to be run by one process, or by two that torchrun starts.
+"""Small trainings that one process runs, or two that torchrun starts.
 
-As a script it runs them all and leaves what they came to in a folder:
+As a script it runs them all and writes their results to a folder:
 
-    torchrun --nproc-per-node 2 tests/two_processes.py FOLDER
+    torchrun --nproc-per-node 2 tests/helpers/two_processes.py FOLDER
 """
 
 import sys
@@ -27,15 +27,16 @@ from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import ResNet20
 from dstbench.optim.settings import SGD
 from dstbench.training.distributed.data_parallel import DataParallelMethod
-from dstbench.training.distributed.process_group import ALONE, ProcessGroup, joined
+from dstbench.training.distributed.process_group import ALONE, ProcessGroup, init_process_group
+from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.loop import train
 
-COUNT, BATCH, EPOCHS = 21, 8, 5  # batches of 8, 8 and 5: shares of 4 and 4, and of 2 and 3
+COUNT, BATCH, EPOCHS = 21, 8, 5  # batches of 8, 8 and 5: shards of 4 and 4, and of 2 and 3
 CPU = torch.device("cpu")
 
 
 def without_norm():
-    """A network that treats images one by one."""
+    """Return a network whose logits of an image depend on that image only."""
     torch.manual_seed(0)
     return nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(),
@@ -49,8 +50,8 @@ def with_norm():
     return ResNet20(num_classes=4, width=4).to(memory_format=torch.channels_last)
 
 
-class Astray(DropGrow):
-    """Grows, in one layer, where each process's own chance says: what no part may do."""
+class DrawsOwnNumbers(DropGrow):
+    """Grows, in one layer, by random numbers that differ between processes: what no part may do."""
 
     def grow_score(self, state, name):
         weights = state.masks.parameters[name].numel()
@@ -58,8 +59,8 @@ class Astray(DropGrow):
         return torch.rand(weights, generator=own if name == "2.weight" else state.rng)
 
 
-class AstrayAlone(DropGrow):
-    """Moves, in one layer, at a step of one process's own."""
+class MovesAlone(DropGrow):
+    """Moves a mask in one layer of one process only."""
 
     def grow_score(self, state, name):
         return torch.rand(state.masks.parameters[name].numel(), generator=state.rng)
@@ -70,24 +71,22 @@ class AstrayAlone(DropGrow):
             state.set_live_("2.weight", torch.cat([index[1:], (~mask).nonzero()[:1, 0]]).sort()[0])
 
 
-def trained(model, mover, ranks: ProcessGroup = ALONE) -> State:
-    """The State after all steps."""
+def trained(model, mover, group: ProcessGroup = ALONE) -> State:
+    """Return the State after all steps."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (COUNT, 6, 6, 3), dtype=np.uint8)
     images = Images(pixels, rng.integers(0, 4, COUNT, dtype=np.int64))
     batches = InMemoryBatches(
-        images, Pipeline(pad=1).fitted(images), BATCH, 0, CPU, shard=ranks.share
+        images, Pipeline(pad=1).fitted(images), BATCH, 0, CPU, shard=group.shard
     )
     state = State(model, (3, 6, 6), 0, EPOCHS * batches.plan.steps_per_epoch)
     method = Method("m", [ERK(0.6), mover, GradientClip(norm=0.5)])
     method.init_masks(state)
     state.optimizer = SGD(0.05).build(state.model, state.masks)
-    torch.manual_seed(ranks.rank)
-    part = method if ranks.alone else DataParallelMethod(method, ranks, batches.plan.weight_at)
-    train(
-        state, part, batches, lambda p: 0.05, autocast_for("fp32", CPU),
-        lambda s: None, lambda s: None,
-    )  # fmt: skip
+    torch.manual_seed(group.rank)
+    part = method if group.alone else DataParallelMethod(method, group, batches.plan.weight_at)
+    engine = TorchEngine(model, autocast_for("fp32", CPU))
+    train(state, part, engine, batches, lambda p: 0.05, lambda s: None, lambda s: None)
     return state
 
 
@@ -101,17 +100,17 @@ def mover(kind: type[DropGrow] = RigL) -> DropGrow:
 
 
 def main(folder: Path) -> None:
-    with joined() as ranks:
+    with init_process_group() as group:
         found = {
-            "without norm": outcome(trained(without_norm(), mover(), ranks)),
-            "with norm": outcome(trained(with_norm(), mover(), ranks)),
+            "without norm": outcome(trained(without_norm(), mover(), group)),
+            "with norm": outcome(trained(with_norm(), mover(), group)),
         }
-        for name, kind in (("astray", Astray), ("alone astray", AstrayAlone)):
+        for kind in (DrawsOwnNumbers, MovesAlone):
             try:
-                trained(without_norm(), mover(kind), ranks)
+                trained(without_norm(), mover(kind), group)
             except UserError as error:
-                found[name] = error.message
-        torch.save(found, folder / f"{ranks.rank}.pt")
+                found[kind.__name__] = error.message
+        torch.save(found, folder / f"{group.rank}.pt")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Checkpoints: two generations, damage noticed and named, nothing executed on loading."""
+"""Checkpoints: two generations, damage found and named, nothing executed on loading."""
 
 import os
 import pickle
@@ -19,21 +19,21 @@ def newest(folder):
     return max((folder / n for n in CHECKPOINTS), key=checkpoint._generation)
 
 
-def test_the_newest_comes_back(tmp_path):
+def test_load_returns_the_newest_checkpoint(tmp_path):
     for step in range(1, 5):
         checkpoint.save(tmp_path, payload(step))
-        loaded, complaints = checkpoint.load(tmp_path)
-        assert loaded["state"]["step"] == step and not complaints
+        loaded, messages = checkpoint.load(tmp_path)
+        assert loaded["state"]["step"] == step and not messages
         assert torch.equal(loaded["state"]["w"], torch.arange(5.0) * step)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(CHECKPOINTS)
 
 
-def test_nothing_there(tmp_path):
+def test_load_returns_none_without_checkpoints(tmp_path):
     assert checkpoint.load(tmp_path) == (None, [])
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "foreign"])
-def test_a_damaged_one_is_named_and_the_older_used(tmp_path, damage):
+def test_load_names_a_damaged_checkpoint_and_uses_the_older(tmp_path, damage):
     checkpoint.save(tmp_path, payload(1))
     checkpoint.save(tmp_path, payload(2))
     victim = newest(tmp_path)
@@ -47,24 +47,24 @@ def test_a_damaged_one_is_named_and_the_older_used(tmp_path, damage):
     else:
         data = b"PK\x03\x04 something else"
     victim.write_bytes(data)
-    loaded, complaints = checkpoint.load(tmp_path)
+    loaded, messages = checkpoint.load(tmp_path)
     assert loaded["state"]["step"] == 1
     # A file that is no checkpoint at all sorts behind, so it need not even be looked at.
     if damage in ("truncate", "flip"):
-        assert len(complaints) == 1 and str(victim) in complaints[0]
+        assert len(messages) == 1 and str(victim) in messages[0]
 
 
-def test_both_damaged(tmp_path):
+def test_load_returns_none_when_both_are_damaged(tmp_path):
     checkpoint.save(tmp_path, payload(1))
     checkpoint.save(tmp_path, payload(2))
     for name in CHECKPOINTS:
         path = tmp_path / name
         path.write_bytes(path.read_bytes()[:100])
-    loaded, complaints = checkpoint.load(tmp_path)
-    assert loaded is None and len(complaints) == 2
+    loaded, messages = checkpoint.load(tmp_path)
+    assert loaded is None and len(messages) == 2
 
 
-def test_a_new_save_replaces_the_damaged_one(tmp_path):
+def test_save_replaces_the_damaged_checkpoint(tmp_path):
     checkpoint.save(tmp_path, payload(1))
     checkpoint.save(tmp_path, payload(2))
     newest(tmp_path).write_bytes(b"")
@@ -73,7 +73,7 @@ def test_a_new_save_replaces_the_damaged_one(tmp_path):
     assert loaded["state"]["step"] == 3
 
 
-def test_loading_executes_nothing(tmp_path):
+def test_load_executes_no_code(tmp_path):
     class Trap:
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "sprung"),))
@@ -88,7 +88,7 @@ def test_loading_executes_nothing(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_save_names_a_folder_that_cannot_be_written(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(UserError, match="file"):

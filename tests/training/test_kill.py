@@ -1,4 +1,4 @@
-"""A run that is killed goes on as if nothing had happened: real processes, real signals."""
+"""A killed run resumes bit for bit: real processes, real signals."""
 
 import json
 import random
@@ -19,7 +19,7 @@ def whole(tmp_path_factory):
     return killing.outcome(runs), seconds
 
 
-def test_killed_at_random_moments(tmp_path, whole):
+def test_run_killed_at_random_moments_resumes_bit_for_bit(tmp_path, whole):
     expected, seconds = whole
     chance = random.Random()
     moments = [chance.uniform(0.4, 1.1) * seconds for _ in range(3)]
@@ -30,7 +30,7 @@ def test_killed_at_random_moments(tmp_path, whole):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_polite_signal_saves_first_and_marks_the_run(tmp_path, whole, number):
+def test_signal_saves_and_the_run_resumes_bit_for_bit(tmp_path, whole, number):
     expected, _ = whole
     process = killing.start(tmp_path)
     for line in process.stderr:  # wait until it trains
@@ -47,7 +47,7 @@ def test_a_polite_signal_saves_first_and_marks_the_run(tmp_path, whole, number):
     assert json.loads(record.read_text())["provenance"]["sessions"] == 2
 
 
-def test_a_second_process_says_so_and_leaves(tmp_path):
+def test_second_process_on_a_run_is_refused(tmp_path):
     first = killing.start(tmp_path)
     for line in first.stderr:
         if "epoch" in line:
@@ -59,7 +59,7 @@ def test_a_second_process_says_so_and_leaves(tmp_path):
     first.communicate()
 
 
-def test_a_finished_run_keeps_only_its_networks(tmp_path):
+def test_finished_run_keeps_no_checkpoints(tmp_path):
     killing.finish(tmp_path)
     (folder,) = tmp_path.iterdir()
     assert not list(folder.glob("checkpoint*"))

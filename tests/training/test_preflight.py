@@ -20,7 +20,7 @@ from dstbench.config.registry import register
 
 @register("models")
 class {name}(nn.Module):
-    """A model of one's own. num_classes: logits. in_channels, image_size: of the images."""
+    """A custom model. num_classes: logits. in_channels, image_size: of the images."""
 
     def __init__(self, num_classes: int, in_channels: int, image_size: int):
         super().__init__()
@@ -38,7 +38,7 @@ PARTS = {"first": "pass", "logits": "num_classes", "returns": "return self.linea
 
 @pytest.fixture
 def refused(tmp_path, call, request):
-    """Run the model with something of it replaced; returns what is said."""
+    """Run the model with some of its lines replaced; returns the message."""
 
     def run(*argv, **changed):
         name = "Own" + "".join(c for c in request.node.name if c.isalnum())
@@ -69,18 +69,18 @@ def refused(tmp_path, call, request):
     ],
     ids=["constructor", "tuple", "training", "logits", "forward"],
 )  # fmt: skip
-def test_models_that_do_not_fit(refused, changed, words):
+def test_models_that_do_not_fit_are_refused(refused, changed, words):
     message = refused(**changed)
     assert all(word in message for word in words), message
 
 
-def test_a_last_batch_of_one_that_batch_norm_cannot_train_on(refused):
+def test_last_batch_too_small_for_batch_norm_is_refused(refused):
     message = refused("--set", "Run.batch_size=1294")
     for word in ("batch of 1,", "1295 training images in batches of 1294", "Run.batch_size"):
         assert word in message
 
 
-def test_a_network_that_trains_on_one_image_may():
+def test_network_that_can_train_on_one_image_is_accepted():
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
     preflight.refuse_small_batch(model, 1, (3, 2, 2), CPU, FP32, "")
     model = ResNet20(num_classes=3, width=4)
@@ -89,23 +89,23 @@ def test_a_network_that_trains_on_one_image_may():
         preflight.refuse_small_batch(model, 1, (3, 4, 4), CPU, FP32, "Do so.")
 
 
-def test_one_image_size_for_images_that_are_not_square(monkeypatch):
+def test_one_image_size_for_images_that_are_not_square_is_refused(monkeypatch):
     class Run:
         model = nn.Linear
 
         def build_model(self, classes, shape):
             raise AssertionError
 
-    monkeypatch.setattr(preflight, "lookup", lambda name: _WantsSize)
+    monkeypatch.setattr(build, "lookup", lambda name: _WantsSize)
     with pytest.raises(UserError, match=r"takes one image_size.*5×4 pixels"):
-        build.built(Run(), 3, (3, 4, 5))
+        build.build_network(Run(), 3, (3, 4, 5))
 
 
 class _WantsSize:
     def __init__(self, num_classes, image_size): ...
 
 
-def test_trying_out_leaves_network_and_random_numbers_alone():
+def test_preflight_leaves_network_and_random_numbers_unchanged():
     model = ResNet20(num_classes=3, width=4).train()
     before = {name: t.clone() for name, t in model.state_dict().items()}
     state = torch.get_rng_state()

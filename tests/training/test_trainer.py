@@ -1,4 +1,4 @@
-"""What a session tells and keeps: collapse, other circumstances, a checkpoint of other code."""
+"""Reports of a run: collapse, changes between sessions, a checkpoint of another network."""
 
 import json
 import signal
@@ -14,10 +14,10 @@ from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.models.resnet import ResNet20
 from dstbench.optim.settings import SGD
-from dstbench.training.checkpoint import load_
+from dstbench.training.checkpoint import restore_
 
 
-def test_a_network_that_learns_nothing_is_noticed_once(tmp_path, call):
+def test_collapsed_network_is_reported_once(tmp_path, call):
     code, _, errors = call(
         "run", "methods/rigl.gin", "--set", "Run.epochs=3", "--set", "ResNet20.width=4", "--set",
         "SGD.lr=1e-12", "--device", "cpu", "--tracking", "off", "--runs", str(tmp_path),
@@ -25,7 +25,7 @@ def test_a_network_that_learns_nothing_is_noticed_once(tmp_path, call):
     assert code == 0 and errors.count("Two epochs in a row no better than chance") == 1
 
 
-def test_a_dataset_of_one_class_is_refused(tmp_path, call):
+def test_dataset_of_one_class_is_refused(tmp_path, call):
     for file in ("train/only/0.png", "train/only/1.png", "test/only/0.png"):
         (tmp_path / "mine" / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "mine" / file).write_bytes(png(np.zeros((8, 8, 3), dtype=np.uint8)))
@@ -37,14 +37,13 @@ def test_a_dataset_of_one_class_is_refused(tmp_path, call):
     assert not [*tmp_path.glob("runs/*/record.json")]
 
 
-@pytest.mark.slow
-def test_other_circumstances_are_told_and_kept(tmp_path):
+def test_changes_between_sessions_are_reported_and_recorded(tmp_path):
     process = killing.start(tmp_path)
     for line in process.stderr:  # wait until it trains
         if "epoch" in line:
             break
     process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGTERM)  # says nothing new
+    process.send_signal(signal.SIGTERM)  # a repeated signal changes nothing
     _, errors = process.communicate()
     assert process.returncode == 143 and "everything is saved" in errors
     command = [*killing.COMMAND, "--threads", "2", "--runs", str(tmp_path)]
@@ -55,7 +54,7 @@ def test_other_circumstances_are_told_and_kept(tmp_path):
     assert [session["threads"] for session in history] == [1, 2]
 
 
-def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+def test_checkpoint_of_another_network_is_refused(tmp_path):
     states = []
     for width in (4, 8):
         state = State(ResNet20(num_classes=3, width=width), (3, 8, 8), 0, 10)
@@ -63,4 +62,4 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         states.append(state)
     run = SimpleNamespace(optimizer=SGD(), method=SimpleNamespace(name="Mine"), model=ResNet20)
     with pytest.raises(UserError, match=r"Mine and ResNet20 are now.*--fresh"):
-        load_(states[1], states[0].state_dict(), run, tmp_path)
+        restore_(states[1], states[0].state_dict(), run, tmp_path)

@@ -11,8 +11,8 @@ from dstbench.errors import UserError
 from dstbench.tracking.store_uri import resolve
 from dstbench.training.configure import assemble
 from dstbench.training.device import choose_device, default_precision, set_threads
-from dstbench.training.distributed.follower import silent
-from dstbench.training.distributed.process_group import ProcessGroup, joined
+from dstbench.training.distributed.follower import silent_reporter
+from dstbench.training.distributed.process_group import ProcessGroup, init_process_group
 from dstbench.training.progress import Reporter
 from dstbench.training.run import carry_out
 from dstbench.training.runtime_options import RuntimeOptions
@@ -21,30 +21,30 @@ _REPORT_AFTER_S = 5  # by then, the first process has reported a mistake that al
 
 
 def main(args: argparse.Namespace) -> int:
-    with joined() as ranks:
+    with init_process_group() as group:
         try:
-            return start(args, ranks)
+            return start(args, group)
         except UserError:
-            if not ranks.first:
+            if not group.first:
                 # If the first process found the same mistake, torchrun ends this one meanwhile.
                 time.sleep(_REPORT_AFTER_S)
             raise
 
 
-def start(args: argparse.Namespace, ranks: ProcessGroup) -> int:
+def start(args: argparse.Namespace, group: ProcessGroup) -> int:
     """Run as one of the processes of the run; return the exit code."""
     set_threads(args.threads)
-    with ranks.raise_together():
-        device = choose_device(args.device, ranks)
+    with group.raise_together():
+        device = choose_device(args.device, group)
         if args.sync_batch_norm and device.type != "cuda":
             raise UserError("--sync-batch-norm: torch supports it on GPUs only. Remove it.")
         resolve(args.tracking)  # refuses a wrong address before anything is trained
         choices, data_root = choices_from(args)
         run, resolved = assemble(choices, default_precision(device))
-    ranks.check_equal(resolved.sha256, "their configuration")
+    group.check_equal(resolved.sha256, "their configuration")
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True  # the same seed must give the same run
-    place = RuntimeOptions(
+    options = RuntimeOptions(
         runs=args.runs,
         data_root=data_root,
         cache=args.cache,
@@ -54,8 +54,8 @@ def start(args: argparse.Namespace, ranks: ProcessGroup) -> int:
         fresh=args.fresh,
         command=("dstbench", *sys.argv[1:]),
         plugins=tuple(args.plugins),
-        ranks=ranks,
-        sync_batch_norm=args.sync_batch_norm and not ranks.alone,
+        group=group,
+        sync_batch_norm=args.sync_batch_norm and not group.alone,
     )
-    report = Reporter(quiet=args.quiet) if ranks.first else silent()
-    return carry_out(run, resolved, place, report)
+    report = Reporter(quiet=args.quiet) if group.first else silent_reporter()
+    return carry_out(run, resolved, options, report)

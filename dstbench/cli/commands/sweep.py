@@ -21,12 +21,12 @@ from dstbench.sweep.plan import (
     unique_runs,
 )
 from dstbench.sweep.prerequisites import (
-    device_name,
     precision_elsewhere,
     precision_of_runs,
     require_datasets,
 )
 from dstbench.sweep.run_sweep import run_sweep
+from dstbench.training.device import choose_device, device_name
 from dstbench.utils.signals import Interrupted
 
 
@@ -79,7 +79,7 @@ def make_plan(args: argparse.Namespace, options: dict[str, Any]) -> SweepPlan:
 def show(plan: SweepPlan, args: argparse.Namespace, launch: LaunchOptions) -> None:
     """Print all runs, their status and the time left; nothing is started."""
     local = args.launcher == "local"
-    estimate = Estimate(args.runs, device_name(args.device) if local else None)
+    estimate = Estimate(args.runs, device_name(choose_device(args.device)) if local else None)
     seconds = {run: estimate.seconds_left(run) for run in plan.remaining}
     slots = open_launcher("local", launch).slots if local else args.workers or len(plan.stages)
     console = Console(highlight=False, width=200)  # a narrow terminal wraps; nothing is cut off

@@ -1,1 +1,1 @@
-"""One run on several processes: the process group, averaged gradients, equal masks."""
+"""One run on several processes: the process group, averaged gradients, compared masks."""

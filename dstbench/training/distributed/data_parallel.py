@@ -1,4 +1,4 @@
-"""A method on several processes: gradients averaged, masks compared."""
+"""Data-parallel training of a method: gradients averaged, masks compared."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,36 +9,60 @@ from torch import distributed as dist
 
 from dstbench.core.masks import Masks, flat
 from dstbench.core.part import Part
-from dstbench.core.state import State
+from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError
 from dstbench.training.distributed.process_group import ProcessGroup
-from dstbench.training.meters import clear_meters_
+from dstbench.training.meters import Meters
 
 
-def align_(state: State, ranks: ProcessGroup, seed: int) -> None:
-    """Make every process's State the first's, but for its own random numbers and meters."""
-    if ranks.alone:
+def broadcast_state_(state: State, group: ProcessGroup, seed: int) -> None:
+    """Give every process the first process's network; its meters and random numbers stay its own.
+
+    Raises UserError where masks differ.
+    """
+    if group.alone:
         return
-    ranks.broadcast_([*state.model.parameters(), *state.model.buffers()])
-    refuse_differing_masks(state, ranks)
-    if not ranks.first:  # dropout differs; what parts draw from, state.rng, does not
-        torch.manual_seed(hash((seed, state.step, ranks.rank)))
-        if "train/loss" in state.memory:
-            clear_meters_(state.memory)
+    group.broadcast_([*state.model.parameters(), *state.model.buffers()])
+    refuse_differing_masks(state, group)
+    if not group.first:  # dropout differs; what parts draw from, state.rng, does not
+        torch.manual_seed(hash((seed, state.step, group.rank)))
+        Meters(state.memory).reset_()
 
 
 class DataParallelMethod(Part):
-    """A method on several processes: it sees averaged gradients, and its masks are compared.
+    """A method in data-parallel training: it gets averaged gradients, and its masks are compared.
 
-    method: the method. weight_at: step → this process's share of the step's batch, in [0, 1].
+    method: the method.
+    group: the processes.
+    weight_at: step → this process's images ÷ all images of the step's batch.
 
-    Gradients are summed in one piece rather than by DistributedDataParallel, which averages all
-    processes alike whatever their shares, and stands between a part and the network it operates on.
+    Gradients are summed in one vector rather than by DistributedDataParallel, which weighs all
+    processes alike whatever the sizes of their shards, and wraps the network that a part operates
+    on.
     """
 
-    def __init__(self, method: Part, ranks: ProcessGroup, weight_at: Callable[[int], float]):
-        self.method, self.ranks, self.weight_at = method, ranks, weight_at
-        self._compared: dict[str, Tensor] = {}  # positions of live weights, as last compared
+    def __init__(self, method: Part, group: ProcessGroup, weight_at: Callable[[int], float]):
+        self.method, self.group, self.weight_at = method, group, weight_at
+        self.sparsity, self.moves_masks = method.sparsity, method.moves_masks
+        self.needs_budget = method.needs_budget
+        self._compared: dict[str, Tensor] = {}  # live indices of each tensor at the last comparison
+
+    @property
+    def initialises_masks(self) -> bool:
+        return self.method.initialises_masks
+
+    @property
+    def budget(self) -> BudgetRule | None:
+        return self.method.budget
+
+    def check(self, total_steps: int) -> None:
+        self.method.check(total_steps)
+
+    def surgery(self, state: State) -> None:
+        self.method.surgery(state)
+
+    def init_masks(self, state: State) -> None:
+        self.method.init_masks(state)
 
     def before_step(self, state: State) -> None:
         self.method.before_step(state)
@@ -50,27 +74,32 @@ class DataParallelMethod(Part):
     def after_step(self, state: State) -> None:
         self.method.after_step(state)
         # At fixed steps: a process whose masks alone moved would wait for the others for ever.
-        if self.ranks.is_sync_step(state.step) or state.step == state.total_steps:
-            self._compare(state)
+        if self.group.is_sync_step(state.step) or state.step == state.total_steps:
+            self._compare_moved_masks(state)
 
-    def _compare(self, state: State) -> None:
-        """Raise UserError if masks that moved since the last comparison are not alike."""
-        # A mask that moves gets a new tensor of positions.
+    def finish(self, state: State) -> None:
+        self.method.finish(state)
+
+    def final_structure_step(self, total_steps: int) -> int:
+        return self.method.final_structure_step(total_steps)
+
+    def _compare_moved_masks(self, state: State) -> None:
+        """Raise UserError if masks that moved since the last comparison differ."""
+        # A mask that moves gets a new tensor of live indices.
         now = {name: state.masks.index(name) for name in state.masks}
-        (moved,) = self.ranks.all_reduce_max(
-            [any(now[k] is not self._compared.get(k) for k in now)]
-        )
+        moved_here = any(now[name] is not self._compared.get(name) for name in now)
+        (moved,) = self.group.all_reduce_max([moved_here])
         if moved:
-            refuse_differing_masks(state, self.ranks)
+            refuse_differing_masks(state, self.group)
             self._compared = now
 
 
 @torch.no_grad()
 def average_gradients_(model: nn.Module, weight: float) -> None:
-    """Make every gradient the sum, over all processes, of weight × their own, in place.
+    """Make every gradient the sum over all processes of weight × gradient, in place.
 
-    weight: this process's images ÷ all of the batch, so that the result is the gradient of the mean
-    over the whole batch, however it is divided.
+    weight: this process's images ÷ all images of the batch, so that the result is the gradient of
+        the mean loss over the whole batch, however it is divided.
     """
     gradients = [flat(p.grad) for p in model.parameters() if p.grad is not None]
     joint = torch.cat(gradients).mul_(weight)
@@ -78,21 +107,21 @@ def average_gradients_(model: nn.Module, weight: float) -> None:
     torch._foreach_copy_(gradients, joint.split([len(g) for g in gradients]))
 
 
-def refuse_differing_masks(state: State, ranks: ProcessGroup) -> None:
+def refuse_differing_masks(state: State, group: ProcessGroup) -> None:
     """Raise UserError, naming the layers, unless every process has the same masks."""
-    for rank, other in enumerate(every := ranks.all_gather(digests(state.masks))):
+    for rank, other in enumerate(every := group.all_gather(digests(state.masks))):
         layers = [name for name in {**every[0], **other} if every[0].get(name) != other.get(name)]
         if layers:
             raise UserError(
                 f"after step {state.step}, process {rank} has other masks than process 0 in "
                 f"{', '.join(layers)}. A part must draw from state.rng alone and decide by "
-                "gradients, which are averaged; or a device is faulty. The run stops here; the "
-                "same command goes on from its last checkpoint."
+                "gradients, which are averaged; or a device is faulty. The run stops here; run the "
+                "same command again to resume from its last checkpoint."
             )
 
 
 def digests(masks: Masks) -> dict[str, str]:
-    """Name of every masked tensor → a hash of the positions of its live weights."""
+    """Return a hash of the flat indices of live weights for each masked tensor, by name."""
     return {
         name: hashlib.blake2b(masks.index(name).cpu().numpy().tobytes(), digest_size=8).hexdigest()
         for name in masks

@@ -1,9 +1,8 @@
-"""What every process of a run but the first says and writes: nothing."""
+"""What processes other than the first use in place of the run's folder and its terminal output."""
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 
@@ -13,7 +12,7 @@ from dstbench.training.progress import Reporter
 
 
 class NullRunFolder(RunFolder):
-    """A run's folder to a process that leaves it to the first: neither read nor written."""
+    """The run folder of a process that leaves files to the first: neither read nor written."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -30,9 +29,9 @@ class NullRunFolder(RunFolder):
 
     def write_curves(self, curves: Sequence[EpochLine]) -> None: ...
 
-    def write_network(self, name: str, payload: dict[str, Any]) -> None: ...
+    def write_network(self, name: str, data: bytes) -> None: ...
 
 
-def silent() -> Reporter:
-    """A reporter that nobody hears."""
+def silent_reporter() -> Reporter:
+    """Return a reporter that prints nothing."""
     return Reporter(Console(file=open(os.devnull, "w")), quiet=True)

@@ -1,9 +1,9 @@
-"""One run on several processes: every batch divided, gradients averaged, masks held alike.
+"""The processes that train one network together, and what they exchange.
 
-Each process holds the whole network and trains on its share of every batch; torchrun starts them
-and tells each its rank. The averaged gradient is that of the whole batch, so every process makes
-the same step and moves the same masks, and one record, the first process's, tells of it. Alone,
-nothing here communicates.
+Each process holds the whole network and trains on its shard of every batch; torchrun starts the
+processes and gives each its rank. The averaged gradient is that of the whole batch, so all make the
+same step and move the same masks, and the first process writes the one record. In a group of one,
+nothing communicates.
 """
 
 import os
@@ -18,22 +18,23 @@ from torch import distributed as dist
 
 from dstbench.errors import UserError
 
-MEET_EVERY = 8  # steps between two moments at which processes agree to stop or to save
+SYNC_EVERY = 8  # steps between two moments at which processes agree to stop or to save
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes that train one network together, as one of them sees them.
+    """The processes that train one network together, as seen by one of them.
 
-    rank: of this process, 0 for the first. size: how many there are. local: its number among those
-    of its machine.
+    rank: of this process, 0 for the first.
+    size: number of processes.
+    local_rank: of this process among those of its machine.
     """
 
     rank: int = 0
     size: int = 1
-    local: int = 0
+    local_rank: int = 0
 
     @property
     def first(self) -> bool:
@@ -43,35 +44,37 @@ class ProcessGroup:
     def alone(self) -> bool:
         return self.size == 1
 
-    def share(self, count: int) -> slice:
-        """This process's share of `count` images: one run of them, no two sizes apart by more
-        than one."""
+    def shard(self, count: int) -> slice:
+        """Return this process's shard of `count` images, a contiguous slice.
+
+        The sizes of two shards differ by at most one.
+        """
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def is_sync_step(self, step: int) -> bool:
-        """Whether processes agree on what to do after this step; alone, after every one."""
-        return self.alone or step % MEET_EVERY == 0
+        """Return whether the processes exchange signals after this step; alone, after every one."""
+        return self.alone or step % SYNC_EVERY == 0
 
-    # --- exchanged between processes, on the CPU ------------------------------------------------
+    # --- numbers and objects, on the CPU --------------------------------------------------------
 
     def all_reduce_max(self, values: Sequence[int]) -> list[int]:
-        """The highest of each value over all processes."""
+        """Return the maximum of each value over all processes."""
         if self.alone:
             return list(values)
-        shared = torch.tensor(values, dtype=torch.int64)
-        dist.all_reduce(shared, dist.ReduceOp.MAX)
-        return shared.tolist()
+        reduced = torch.tensor(values, dtype=torch.int64)
+        dist.all_reduce(reduced, dist.ReduceOp.MAX)
+        return reduced.tolist()
 
     def all_reduce_sum(self, values: Sequence[float]) -> list[float]:
-        """The sum of each value over all processes."""
+        """Return the sum of each value over all processes."""
         if self.alone:
             return list(values)
-        shared = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(shared)
-        return shared.tolist()
+        reduced = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(reduced)
+        return reduced.tolist()
 
     def all_gather(self, value: T) -> list[T]:
-        """Every process's value, in the order of ranks."""
+        """Return every process's value, in the order of ranks."""
         if self.alone:
             return [value]
         values: list[Any] = [None] * self.size
@@ -79,7 +82,7 @@ class ProcessGroup:
         return values
 
     def from_first(self, value: T) -> T:
-        """The first process's value."""
+        """Return the first process's value."""
         if self.alone:
             return value
         values = [value]
@@ -88,24 +91,24 @@ class ProcessGroup:
 
     @contextmanager
     def raise_together(self) -> Iterator[None]:
-        """A UserError of one process is one of all: nobody is left waiting for the others."""
-        complaint = None
+        """Raise a UserError of one process in all of them, so that no process waits for ever."""
+        message = None
         try:
             yield
         except UserError as error:
             if self.alone:
                 raise
-            complaint = error.message
-        for message in self.all_gather(complaint):
-            if message is not None:
-                raise UserError(message)
+            message = error.message
+        for text in self.all_gather(message):
+            if text is not None:
+                raise UserError(text)
 
     def check_equal(self, value: object, what: str) -> None:
-        """Raise UserError unless the value is the same for all processes."""
+        """Raise UserError unless the value is the same in all processes."""
         values = self.all_gather(value)
         if any(v != values[0] for v in values):
-            told = "; ".join(f"process {i}: {v}" for i, v in enumerate(values))
-            raise UserError(f"the processes of this run differ in {what}: {told}.")
+            listed = "; ".join(f"process {i}: {v}" for i, v in enumerate(values))
+            raise UserError(f"the processes of this run differ in {what}: {listed}.")
 
     # --- tensors, on the device -----------------------------------------------------------------
 
@@ -124,8 +127,8 @@ ALONE = ProcessGroup()
 
 
 @contextmanager
-def joined() -> Iterator[ProcessGroup]:
-    """This process among those that torchrun started; alone where it did not."""
+def init_process_group() -> Iterator[ProcessGroup]:
+    """Join the processes that torchrun started; yields ALONE where it started none."""
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         yield ALONE
         return

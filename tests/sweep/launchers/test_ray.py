@@ -76,7 +76,7 @@ def test_ray_reports_a_killed_worker_and_its_run_resumes(ray_here, tmp_path):
     finished = record.read(path)
     assert finished["status"] == "finished" and finished["provenance"]["sessions"] == 2
     assert finished["provenance"]["command"][:2] == ["dstbench", "run"]
-    assert "Going on at step" in task.log.read_text()
+    assert "Resuming at step" in task.log.read_text()
 
     again = Task("other", (*task.arguments, "--seed", "1"), tmp_path / "other.txt")
     ray_here.start(again)

@@ -43,7 +43,7 @@ def test_slurm_job_that_is_preempted_is_queued_again_and_resumes(tmp_path, monke
         time.sleep(0.1)
     assert done == [(task, 0)]
     log = task.log.read_text()
-    assert "Stopped by SIGTERM; everything is saved" in log and "Going on at step" in log
+    assert "Stopped by SIGTERM; everything is saved" in log and "Resuming at step" in log
     (path,) = tmp_path.glob("runs/*/record.json")
     finished = record.read(path)
     assert finished["status"] == "finished" and finished["provenance"]["sessions"] == 2

@@ -1,4 +1,4 @@
-"""Several processes train what one would: the same weights, the same masks, one record."""
+"""Training on several processes: the same weights and masks as on one, and one record."""
 
 import json
 import os
@@ -27,9 +27,9 @@ RUN = [
 
 
 @given(st.integers(1, 60), st.integers(1, 30), st.integers(1, 5), st.integers(0, 200))
-def test_shares_make_the_whole_batch_and_weigh_one(count, batch_size, size, step):
+def test_shards_cover_the_batch_and_their_weights_sum_to_one(count, batch_size, size, step):
     whole = BatchPlan(count, batch_size)
-    parts = [BatchPlan(count, batch_size, ProcessGroup(rank, size).share) for rank in range(size)]
+    parts = [BatchPlan(count, batch_size, ProcessGroup(rank, size).shard) for rank in range(size)]
     epoch, here = whole.of(step)
     assert here.stop - here.start == whole.size_at(step) == min(batch_size, count - here.start)
     assert epoch == step // whole.steps_per_epoch
@@ -40,7 +40,7 @@ def test_shares_make_the_whole_batch_and_weigh_one(count, batch_size, size, step
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_processes_take_a_device_each():
+def test_choose_device_gives_each_process_its_own_gpu():
     assert choose_device("cpu", ProcessGroup(1, 2, 1)) == torch.device("cpu")
     with pytest.raises(UserError, match="one GPU each"):
         choose_device("cuda:0", ProcessGroup(1, 2, 1))
@@ -48,15 +48,14 @@ def test_processes_take_a_device_each():
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """What each of two processes came to, in the trainings of two_processes.py."""
+    """The results of each of two processes, in the trainings of two_processes.py."""
     folder = tmp_path_factory.mktemp("two")
     script = Path(two_processes.__file__)
     subprocess.run([*TORCHRUN, str(script), str(folder)], check=True, timeout=300)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
-@pytest.mark.slow
-def test_two_processes_make_the_steps_of_one_with_the_whole_batch(two):
+def test_two_processes_train_like_one_with_the_whole_batch(two):
     alone = two_processes.outcome(
         two_processes.trained(two_processes.without_norm(), two_processes.mover())
     )
@@ -71,16 +70,15 @@ def test_two_processes_make_the_steps_of_one_with_the_whole_batch(two):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["without norm", "with norm"])
-def test_processes_agree_to_the_last_bit(two, which):
+def test_two_processes_agree_bit_for_bit(two, which):
     one, other = (rank[which] for rank in two)
     assert killing.same(one["masks"], other["masks"])
     learnt = [name for name in one["weights"] if "running" not in name]
     assert all(torch.equal(one["weights"][name], other["weights"][name]) for name in learnt)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("which", ["astray", "alone astray"])
-def test_a_process_that_goes_astray_is_caught_with_the_layer_named(two, which):
+@pytest.mark.parametrize("which", ["DrawsOwnNumbers", "MovesAlone"])
+def test_differing_masks_are_refused_and_the_layer_named(two, which):
     for rank in two:
         assert "process 1 has other masks than process 0 in 2.weight." in rank[which]
         assert "step 8," in rank[which]
@@ -119,8 +117,7 @@ def whole(tmp_path_factory):
     return runs, output, errors
 
 
-@pytest.mark.slow
-def test_one_record_and_one_voice(whole):
+def test_two_processes_write_one_record_and_one_log(whole):
     runs, output, errors = whole
     assert output.count("test accuracy") == 1 and errors.count("epoch 4/4") == 1
     (folder,) = runs.iterdir()
@@ -133,16 +130,14 @@ def test_one_record_and_one_voice(whole):
     assert hits == pytest.approx(round(hits), abs=1e-6)
 
 
-@pytest.mark.slow
-def test_the_same_configuration_is_the_same_run(whole, tmp_path, call):
+def test_number_of_processes_does_not_change_the_run_folder(whole, tmp_path, call):
     runs, _, _ = whole
     code, _, errors = call(*RUN[2:], "--runs", str(runs))
     assert code == 0 and "done already" in errors
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
-def test_a_signal_to_any_process_stops_all_and_the_run_goes_on(whole, tmp_path):
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_a_signal_to_any_process_stops_all_and_the_run_resumes_bit_for_bit(whole, tmp_path):
     process = start(tmp_path)
     for line in process.stderr:
         if "epoch" in line:
@@ -154,14 +149,13 @@ def test_a_signal_to_any_process_stops_all_and_the_run_goes_on(whole, tmp_path):
     assert json.loads(record.read_text())["status"] == "interrupted"
     process = start(tmp_path)
     _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0 and "Going on at step" in errors, errors
+    assert process.returncode == 0 and "Resuming at step" in errors, errors
     assert killing.same(killing.outcome(whole[0]), killing.outcome(tmp_path))
     history = json.loads(record.read_text())["provenance"]["history"]
     assert [session["processes"] for session in history] == [2, 2]
 
 
-@pytest.mark.slow
-def test_a_mistake_is_said_once_and_nobody_waits(tmp_path):
+def test_an_error_of_all_processes_is_printed_once_and_none_waits(tmp_path):
     began = time.monotonic()
     process = start(tmp_path, "--set", "Run.batch_size=1295", "--set", "Run.train_images=1")
     _, errors = process.communicate(timeout=120)
@@ -170,8 +164,7 @@ def test_a_mistake_is_said_once_and_nobody_waits(tmp_path):
     assert "RuntimeError" not in errors
 
 
-@pytest.mark.slow
-def test_a_mistake_that_only_one_process_meets_is_said_too(tmp_path):
+def test_an_error_of_one_process_is_printed(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import os\n"
         "from dstbench.errors import UserError\n"
@@ -181,11 +174,11 @@ def test_a_mistake_that_only_one_process_meets_is_said_too(tmp_path):
         "class Unlucky(Part):\n"
         "    def before_step(self, state):\n"
         "        if os.environ['RANK'] == '1' and state.step == 3:\n"
-        "            raise UserError('an image of my own is broken')\n"
+        "            raise UserError('one image is broken')\n"
     )
     process = start(
         tmp_path / "runs", "--plugin", str(tmp_path / "mine.py"),
         "--set", "Method.parts=[@Unlucky(), @ERK(), @RigL()]",
     )  # fmt: skip
     _, errors = process.communicate(timeout=120)
-    assert process.returncode != 0 and errors.count("an image of my own is broken") == 1
+    assert process.returncode != 0 and errors.count("one image is broken") == 1

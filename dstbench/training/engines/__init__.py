@@ -1,0 +1,1 @@
+"""What computes a network's forward and backward passes, behind one interface."""

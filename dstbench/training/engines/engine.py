@@ -1,0 +1,37 @@
+"""The interface between the training loop and what computes forward and backward passes."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Engine(Protocol):
+    """Computes losses, gradients and logits of one torch model.
+
+    The torch model is the only state of a run: optimizers, parts, checkpoints and measurements read
+    and write its parameters and buffers, and know no engine. So an engine reads the parameters anew
+    at every call. What it may hold between two training steps is a copy of buffers that only
+    training steps change, such as batch norm's running averages; `push_back_` returns them to the
+    model, and afterwards the engine holds nothing.
+    """
+
+    def forward_backward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (loss, logits) of a training batch and set the gradients of the loss.
+
+        images: float32 (B, C, H, W) on the device.
+        labels: int64 (B,) on the device.
+
+        loss is the mean cross-entropy, a float32 scalar; logits are (B, classes). The model is in
+        training mode and its `.grad`s are None; afterwards each parameter that requires a gradient
+        has its dense one there. Does not wait for the device.
+        """
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the logits (B, classes) of images (B, C, H, W) in evaluation mode."""
+
+    def push_back_(self) -> None:
+        """Write everything the engine holds into the torch model.
+
+        Called before the model's buffers are read or written by anything else: at the end of an
+        epoch and before a checkpoint.
+        """

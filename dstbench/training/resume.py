@@ -1,0 +1,63 @@
+"""The State that a session of a run begins with: from the newest sound checkpoint, or new."""
+
+from pathlib import Path
+
+from torch import nn
+
+from dstbench.core.masks import Masks
+from dstbench.core.state import State
+from dstbench.data.batch_plan import BatchPlan
+from dstbench.data.images import Shape
+from dstbench.training import checkpoint
+from dstbench.training.build import new_state
+from dstbench.training.distributed.data_parallel import broadcast_state_
+from dstbench.training.preflight import refuse_small_batches
+from dstbench.training.progress import Reporter
+from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.training.session import Session
+from dstbench.training.settings import Run
+
+
+def start_or_resume(
+    run: Run,
+    num_classes: int,
+    image_shape: Shape,
+    plan: BatchPlan,
+    options: RuntimeOptions,
+    folder: Path,
+    started: float,
+    reporter: Reporter,
+) -> tuple[State, Session]:
+    """Return a run's State, the same in every process, and the session that continues it.
+
+    image_shape: (channels, height, width) of the network's input.
+    plan: the batches of an epoch.
+    folder: of the run; its checkpoints are ignored with `options.fresh`.
+    started: when the session started, unix time, s.
+
+    Raises UserError for a network that does not fit its data, or a checkpoint of another network.
+    """
+    group = options.group
+    total_steps = run.epochs * plan.steps_per_epoch
+    state = new_state(run, num_classes, image_shape, total_steps, options.device)
+    refuse_small_batches(state, plan, options, run.precision)
+    if options.sync_batch_norm:
+        state.model = nn.SyncBatchNorm.convert_sync_batchnorm(state.model)
+        state.masks = Masks(state.model)
+    reads_checkpoint = group.first and not options.fresh
+    saved, damaged = checkpoint.load(folder) if reads_checkpoint else (None, [])
+    saved = group.from_first(saved)
+    for message in damaged:
+        reporter.note(message)
+    if saved is None:
+        session = Session(number=1, started=started, seconds_before=0.0)
+        if damaged:
+            reporter.note("No sound checkpoint is left: starting over.")
+        run.method.init_masks(state)
+        state.optimizer = run.optimizer.build(state.model, state.masks)
+    else:
+        session = Session(saved["sessions"] + 1, started, saved["seconds"])
+        checkpoint.restore_(state, saved["state"], run, folder)
+        reporter.note(f"Resuming at step {state.step} of {state.total_steps}.")
+    broadcast_state_(state, group, run.seed)
+    return state, session

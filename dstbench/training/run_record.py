@@ -1,0 +1,148 @@
+"""The record of a run in progress: its description at the start, its results at the end."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from dstbench.config.identity import Resolved
+from dstbench.core.state import State
+from dstbench.data.images import Dataset
+from dstbench.data.protocols import PROTOCOLS
+from dstbench.metrics.collapse import is_collapsed, majority_class_fraction
+from dstbench.records import record, session_history
+from dstbench.records.provenance import collect_provenance
+from dstbench.records.run_folder import RunFolder
+from dstbench.records.types import Provenance, Record, SessionEntry, Status
+from dstbench.training.device import device_name
+from dstbench.training.final_evaluation import FinalResults
+from dstbench.training.progress import Reporter
+from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.training.session import Session
+from dstbench.training.settings import Run
+
+
+class RunRecord:
+    """Fills in a run's record and writes it to the run's folder.
+
+    content: the record, as in record.json.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        resolved: Resolved,
+        dataset: Dataset[Any],
+        options: RuntimeOptions,
+        session: Session,
+        sparsity: float,
+        folder: RunFolder,
+        reporter: Reporter,
+    ):
+        """Describe a run that begins or resumes; sparsity: measured, in [0, 1]."""
+        self.run, self.session, self.folder = run, session, folder
+        earlier_record = folder.record()
+        earlier = earlier_record["provenance"] if earlier_record else None
+        provenance = _provenance(dataset, options, session, earlier)
+        history = earlier.get("history", []) if earlier else []
+        provenance["history"] = _continued(history, provenance, session, reporter)
+        self.content: Record = record.new(
+            method=run.method.name,
+            dataset=dataset.name,
+            model=run.model.__name__,
+            recipe=run.recipe,
+            protocol=run.protocol,
+            precision=run.precision,
+            seed=run.seed,
+            sparsity={"asked": run.method.sparsity, "measured": sparsity, "effective": None},
+            config={"text": resolved.text, "sha256": resolved.sha256},
+            provenance=provenance,
+        )
+
+    def begin(self) -> None:
+        """Write the record of a running run, and its configuration."""
+        self.folder.write_record(self.content)
+        self.folder.write_config(self.content["config"]["text"])
+
+    def set_status(self, status: Status, error: str | None = None) -> None:
+        self.content |= {"status": status, "error": error}
+
+    def end(self) -> None:
+        """Write the record with the time at which the session ended."""
+        self.content["provenance"] |= {
+            "ended": time.time(),
+            "train_seconds": self.session.seconds(),
+        }
+        self.folder.write_record(self.content)
+
+    def add_results(self, results: FinalResults, state: State) -> None:
+        """Fill in the results of a run that trained to its end."""
+        final, at_best, health = results.final, results.at_best, results.health
+        self.content |= {
+            "status": "finished",
+            "sparsity": {
+                "asked": self.run.method.sparsity,
+                "measured": results.sparsity,
+                "effective": health["effective_sparsity"],
+            },
+            "accuracy": {
+                "test_final": final.accuracy,
+                "test_at_best_val": at_best and at_best.accuracy,
+                "best_val": state.best.get("val_accuracy"),
+                "best_epoch": state.best.get("epoch"),
+                "val_final": state.curves[-1]["val_accuracy"],
+                "shown": PROTOCOLS[self.run.protocol].shown,
+                "selected_on_test": results.selected_on_test,
+            },
+            "cost": results.cost,
+            "health": {
+                **health,
+                "collapsed": is_collapsed(
+                    health["live_path_share"],
+                    final.accuracy,
+                    majority_class_fraction(results.test_labels),
+                    len(results.test_labels),
+                ),
+            },
+        }
+        if final.top5 is not None:
+            self.content["accuracy"] |= {
+                "test_final_top5": final.top5,
+                "test_at_best_val_top5": at_best and at_best.top5,
+            }
+
+
+def _provenance(
+    dataset: Dataset[Any], options: RuntimeOptions, session: Session, earlier: Provenance | None
+) -> Provenance:
+    """Return the provenance of a session; earlier: that of the record so far."""
+    provenance = collect_provenance(
+        command=options.command,
+        device=device_name(options.device),
+        threads=torch.get_num_threads(),
+        dataset_sha256=dataset.sha256,
+        sessions=session.number,
+        before=earlier,
+    )
+    provenance |= {
+        "processes": options.group.size,
+        "sync_batch_norm": options.sync_batch_norm,
+        "plugins": session_history.plugin_hashes(options.plugins),
+    }
+    return provenance
+
+
+def _continued(
+    history: Sequence[SessionEntry], provenance: Provenance, session: Session, reporter: Reporter
+) -> list[SessionEntry]:
+    """Return the run's sessions, this one last; reports what changed since the one before."""
+    entry = session_history.session_entry(provenance, session.started)
+    if session.number == 1:
+        return [entry]
+    if history and (changes := session_history.differences(history[-1], entry)):
+        reporter.note(
+            f"Changed since the last session: {', '.join(changes)}. The result may differ from "
+            "that of a run that was never interrupted; the record keeps this."
+        )
+    return [*history, entry]
