@@ -94,7 +94,7 @@ def cost_rows(
                 counted=file.counted if file else None,
                 paper_macs=printed.macs if printed else None,
                 paper_stored=printed.stored if printed else None,
-                note="the paper contradicts itself here" if printed and printed.doubt else None,
+                note="contradicts itself" if printed and printed.doubt else None,
                 link=file.link if file else None,
             )
         )

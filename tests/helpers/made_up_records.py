@@ -76,7 +76,7 @@ def board(folder: Path, found=None, curves=True, rows=tuple(METHODS)):
     command = ("dstbench", "cost", "methods/rigl.gin")
     counted = CountedCost(1_466_000, 1_297_830_000, 11_734, 23_467_712, 514_490)
     tables = (
-        Table("table1", "Accuracy", "accuracy", (accuracies,), notes=("The paper says both.",)),
+        Table("table1", "Accuracy", "accuracy", (accuracies,), notes=("A note.",)),
         Table("table2", "Costs", "cost",
               costs=(CostRow("RigL", 0.9995, command, counted, 1.24e6, 23.5e6, "a note"),
                      CostRow("SET", 0.9995))),

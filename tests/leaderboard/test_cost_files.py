@@ -1,4 +1,4 @@
-"""Counted costs, the paper's numbers and measurements: read from files, shown in their tables."""
+"""Counted costs: written by `leaderboard --count-costs`, read from files, shown in their table."""
 
 import json
 from pathlib import Path
@@ -7,14 +7,10 @@ import pytest
 from helpers.lab import GRID
 
 from dstbench.config import grid
-from dstbench.config.shipped_files import shipped
 from dstbench.errors import UserError
-from dstbench.leaderboard import paper_numbers
 from dstbench.leaderboard.build_board import build_board
 from dstbench.leaderboard.cost_files import NOT_KEPT, read_costs
 from dstbench.leaderboard.markdown import table_file
-from dstbench.leaderboard.measurement_files import read_measurements
-from dstbench.leaderboard.paper_numbers import read_paper
 
 OWN = Path(__file__).parents[2] / "leaderboard"
 
@@ -80,90 +76,3 @@ def test_read_costs_rejects_other_files(tmp_path):
     (tmp_path / "odd.json").write_text("{}")
     with pytest.raises(UserError, match=r"odd\.json: is not the output of `dstbench cost"):
         read_costs(tmp_path)
-
-
-# --- the paper's numbers --------------------------------------------------------------------------
-
-
-def test_paper_has_a_number_for_every_cell_of_the_suites_tables():
-    made = build_board(OWN, [grid.read(name) for name in ("table1", "table3", "table4")])
-    for table in made.tables:
-        cells = [cell for block in table.blocks for cell in block.cells.values()]
-        printed = [cell.paper or read_paper(OWN).value(cell.key) for cell in cells]
-        assert cells and all(printed), table.name
-
-
-def test_paper_numbers_match_the_paper():
-    """A few cells of each table, copied from the paper by hand."""
-    found = read_paper(OWN)
-    made = build_board(OWN, [grid.read(name) for name in ("table1", "table3", "table4")])
-    keys = {
-        (k.method, k.column.dataset, k.column.model, k.column.sparsity): k
-        for table in made.tables for block in table.blocks for k in block.cells
-    }  # fmt: skip
-    expected = {
-        ("SynFlow", "cifar100", "ResNet34", 0.999): (22.91, 18.98),
-        ("RigL", "cifar10", "ResNet50", 0.999): (58.41, 42.03),
-        ("EAST", "cifar10", "ResNet50", 0.9999): (49.55, 4.69),
-        ("DCTpS+RigL+EAST", "cifar100", "ResNet50", 0.99): (64.92, 1.41),
-        ("RigL w/ WS", "cifar10", "ResNet34", 0.9999): (62.94, None),
-        ("EAST w/o cycle", "imagenet", "ImageNetResNet50", 0.995): (34.45, None),
-    }
-    for name, printed in expected.items():
-        value = found.value(keys[name])
-        assert (value.mean, value.std) == printed
-        assert value.source.startswith("arXiv:2411.13545, Table ")
-
-
-def test_read_paper_is_empty_without_a_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(paper_numbers, "roots", lambda: [])
-    assert read_paper(tmp_path).content == {}
-
-
-def test_read_paper_names_a_broken_file(tmp_path):
-    (tmp_path / "paper.json").write_text("{")
-    with pytest.raises(UserError, match=r"paper\.json: cannot be read"):
-        read_paper(tmp_path)
-
-
-# --- measurements ---------------------------------------------------------------------------------
-
-
-def measured(out, **changes):
-    folder = out / "measurements"
-    folder.mkdir(exist_ok=True)
-    content = {
-        "method": "RigL", "model": "ImageNetResNet50", "dataset": "imagenet",
-        "sparsity": {"asked": 0.995, "measured": 0.995}, "device": "cpu", "cpu": "EPYC",
-        "threads": 1,
-        "timings": [
-            {"form": form, "batch": 2, "latency_ms": ms, "images_per_s": 2000 / ms}
-            for form, ms in (("dense", 100.0), ("deployed", 8.0))
-        ],
-    } | changes  # fmt: skip
-    (folder / f"{len([*folder.iterdir()])}.json").write_text(json.dumps(content))
-
-
-def test_measurements_are_shown_in_the_table_of_their_network(tmp_path):
-    measured(tmp_path)
-    measured(tmp_path, method="worst case", dataset=None, model="ResNet50")
-    made = build_board(tmp_path, [grid.read(shipped(grid.FOLDER)["table3"])])
-    (table,) = made.tables
-    assert [(m.method, m.form, m.latency_ms) for m in table.measurements] == [
-        ("RigL", "dense", 100.0), ("RigL", "deployed", 8.0),
-    ]  # fmt: skip
-    assert {m.method for m in made.measurements} == {"worst case"}
-    text = table_file.render(table)
-    assert "EPYC, 1 thread" in text and "measurements/0.json" in text and "250.0" in text
-
-
-def test_inconsistent_paper_speeds_are_marked():
-    (table,) = build_board(OWN, [grid.read("table3")]).tables
-    assert [speed.consistent for speed in table.paper_speeds] == [False, False]
-    assert "1,229.25" in table_file.render(table) and "contradict" in table_file.render(table)
-
-
-def test_read_measurements_rejects_other_files(tmp_path):
-    (tmp_path / "odd.json").write_text('{"method": "RigL"}')
-    with pytest.raises(UserError, match=r"odd\.json: is not the output of `dstbench measure"):
-        read_measurements(tmp_path)

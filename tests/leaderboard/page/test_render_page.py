@@ -100,8 +100,8 @@ def test_page_of_an_empty_board_renders(tmp_path):
 
 
 def test_page_shows_a_records_command_quoted_for_the_shell(tmp_path):
-    typed = ("dstbench", "run", "methods/set.gin", "--set", "SET.name = 'a'")
-    one = result("SET", column("cifar10", SPARSITIES[0]), 0, 50.0, command=typed)
+    command = ("dstbench", "run", "methods/set.gin", "--set", "SET.name = 'a'")
+    one = result("SET", column("cifar10", SPARSITIES[0]), 0, 50.0, command=command)
     assert (
         """dstbench run methods/set.gin --set 'SET.name = '"'"'a'"'"''"""
         in Parsed(render_page(board(tmp_path, [one]))).text
