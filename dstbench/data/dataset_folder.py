@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dstbench.data.datasets import KNOWN
+from dstbench.data.sources.published import PUBLISHED
 from dstbench.errors import UserError
 
 
@@ -12,8 +13,8 @@ def split_dataset(dataset: str, data_root: Path | None) -> tuple[str, Path | Non
     dataset: an id, or a folder of images or parquet files.
     data_root: the folder of datasets, None for the default one.
 
-    Raises UserError for a folder that does not exist or has the name of a shipped dataset, and
-    for a folder together with a data root.
+    Raises UserError: for a folder that does not exist, one with the name of a shipped dataset whose
+        content cannot be verified, and a folder together with a data root.
     """
     if "/" not in dataset and dataset not in ("", ".", ".."):
         return dataset, data_root
@@ -25,7 +26,7 @@ def split_dataset(dataset: str, data_root: Path | None) -> tuple[str, Path | Non
         )
     if data_root is not None:
         raise UserError(f"--dataset {dataset} is a folder. Remove --data-root.")
-    if folder.name in KNOWN:
+    if folder.name in KNOWN and folder.name not in PUBLISHED:
         raise UserError(
             f"--dataset: {folder.name!r} is the id of a dataset of the suite. Rename your folder, "
             "so that results are not mixed."

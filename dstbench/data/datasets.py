@@ -1,8 +1,8 @@
 """The datasets that a run can name: find, load and download them by id.
 
-A dataset's id is `digits` (embedded), `cifar10` or `cifar100` (the original files), or the name of
-a folder under the data root: an image folder or parquet files. Only `fetch` downloads anything;
-decoded pixels are kept in the cache folder.
+A dataset's id is `digits` (embedded), `cifar10` or `cifar100` (exactly the published images, in any
+container), or the name of a folder under the data root: an image folder or parquet files. Only
+`fetch` downloads anything; decoded pixels are kept in the cache folder.
 """
 
 import os
@@ -16,6 +16,7 @@ from dstbench.data.sources import cache as disk_cache
 from dstbench.data.sources import cifar, digits, image_folder, parquet
 from dstbench.data.sources.digits import DIGITS
 from dstbench.data.sources.encoded import EncodedImages, EncodedSource
+from dstbench.data.sources.published import PUBLISHED, verified
 from dstbench.errors import UserError, did_you_mean
 
 
@@ -74,14 +75,15 @@ def load(name: str, data_root: Path | None = None, cache: Path | None = None) ->
     data_root, cache: see `root_of`, `cache_of`.
 
     Raises UserError: when the id is unknown, or the data are missing, corrupt, empty, half
-        downloaded or of several sizes; the message names the file.
+        downloaded or of several sizes, the message naming the file; and when the id is one of
+        PUBLISHED and an image or a label is not the published one.
     """
     if name == DIGITS:
         return digits.load()
     root = root_of(data_root)
     with _readable(name, root):
-        if name in cifar.ORIGINALS:
-            source = cifar.find(name, root)
+        if name in PUBLISHED:
+            source, _ = _published_in(root, name)
         else:
             source = _format_in(root, name).find(root.absolute() / name)
         return disk_cache.load_or_build(source, name, cache_of(cache))
@@ -98,10 +100,10 @@ def load_encoded(
     Raises UserError: when the id is unknown or of a dataset without encoded images, or the data are
         missing, corrupt or empty as far as names, sizes and labels show.
     """
-    if name == DIGITS or name in cifar.ORIGINALS:
+    if name == DIGITS or name in PUBLISHED:
         raise UserError(
-            f"{name} has no encoded images to crop from. Use Run.pipeline = @Pipeline(), or a "
-            f"dataset that is {LAYOUTS}."
+            f"{name} is used decoded, without images to crop from. Use Run.pipeline = @Pipeline(), "
+            f"or a dataset that is {LAYOUTS}."
         )
     root = root_of(data_root)
     with _readable(name, root):
@@ -110,11 +112,14 @@ def load_encoded(
     return Dataset(name, train, test, found.classes, found.sha256)
 
 
-def names(data_root: Path | None) -> dict[str, str]:
-    """Return dataset id → its state in one line. Looks for files without reading them."""
+def names(data_root: Path | None, cache: Path | None = None) -> dict[str, str]:
+    """Return dataset id → its state in one line. Decodes nothing.
+
+    data_root, cache: see `root_of`, `cache_of`.
+    """
     root = root_of(data_root)
     states = {DIGITS: "embedded: 1,797 handwritten digits of 8×8 pixels (scikit-learn)"}
-    states |= {name: cifar.state(name, root) for name in cifar.ORIGINALS}
+    states |= {name: _published_state(root, name, cache_of(cache)) for name in PUBLISHED}
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
         kind = _kind_of(folder)
         if kind is not None and folder.name not in states:
@@ -146,6 +151,32 @@ def _readable(name: str, root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{name}: {error.filename or root}: {error.strerror}.") from None
+
+
+def _published_in(root: Path, name: str) -> tuple[Source, str]:
+    """Return one of PUBLISHED, to be verified when decoded, and its container in words.
+
+    Raises UserError: when root has the dataset in no container.
+    """
+    original, folder = cifar.folder_of(name, root), root.absolute() / name
+    if original is not None:
+        return verified(cifar.find(name, original), name, original), f"original files at {original}"
+    kind = _kind_of(folder)
+    if kind is None:
+        raise UserError(f"{name}: {cifar.missing(name, root)}.")
+    return verified(FORMATS[kind].find(folder), name, folder), f"{kind} at {folder}"
+
+
+def _published_state(root: Path, name: str, cache: Path) -> str:
+    """Return the state of one of PUBLISHED in one line: whether found, and whether verified."""
+    try:
+        with _readable(name, root):
+            source, container = _published_in(root, name)
+    except UserError as error:
+        return f"not found: {error.message.removeprefix(f'{name}: ')}"
+    if disk_cache.has(source, name, cache):
+        return f"found, exactly {PUBLISHED[name].title}: {container}"
+    return f"found, not verified yet (`dstbench data prepare {name}` does): {container}"
 
 
 def _kind_of(folder: Path) -> str | None:

@@ -67,10 +67,12 @@ class Source:
 
     key: changes whenever the content does.
     decode: () → (train, test, classes); raises UserError.
+    sha256: the `fingerprint` of what is decoded; None if it is not known beforehand.
     """
 
     key: str
     decode: Callable[[], tuple[Images, Images, tuple[str, ...]]]
+    sha256: str | None = None
 
 
 def fingerprint(train: Images, test: Images, classes: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 import argparse
 
 from dstbench.data import datasets
+from dstbench.data.sources.published import PUBLISHED
 
 
 def main(args: argparse.Namespace) -> int:
@@ -16,4 +17,6 @@ def main(args: argparse.Namespace) -> int:
         f"{len(dataset.test.labels):,} test images of {height}×{width}×{channels}, "
         f"{len(dataset.classes)} classes, content sha256 {dataset.sha256}"
     )
+    if args.name in PUBLISHED:
+        print(f"Every image and label is that of {PUBLISHED[args.name].title} as published.")
     return 0

@@ -87,7 +87,7 @@ def _data(args: argparse.Namespace) -> list[Row]:
 
     return [
         (f"dataset {name}", "not found" not in state, state)
-        for name, state in names(args.data_root).items()
+        for name, state in names(args.data_root, args.cache).items()
     ]
 
 

@@ -39,5 +39,8 @@ def _entries(kind: str, args: argparse.Namespace) -> list[Entry]:
     if kind == "recipes":
         return catalog.gin_files("gin/recipes")
     if kind == "datasets":
-        return [Entry(name, state, "") for name, state in datasets.names(args.data_root).items()]
+        return [
+            Entry(name, state, "")
+            for name, state in datasets.names(args.data_root, args.cache).items()
+        ]
     return catalog.classes(kind, args.plugins)

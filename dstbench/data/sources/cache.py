@@ -7,7 +7,8 @@ One file a dataset, named by the key of its source's content:
     padding to a multiple of 64 bytes, train labels, test labels, train pixels, test pixels
 
 Opening a file recomputes the sha256, about 0.1 s for 60,000 images of 32×32, so a truncated or
-damaged file is noticed, and decoded again.
+damaged file is noticed, and decoded again. So is a file whose sha256 is not the one that its source
+is known to have.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import json
 import logging
 import math
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -40,18 +42,17 @@ def load_or_build(source: Source, name: str, folder: Path) -> Dataset:
 
     Raises UserError: when the dataset cannot be decoded.
     """
-    key = hashlib.sha256(MAGIC + source.key.encode()).hexdigest()
-    path = folder / f"{name}-{key[:16]}.images"
+    path = _path(source, name, folder)
     if path.exists():
         try:
-            return read(path, name)
+            return read(path, name, source.sha256)
         except (ValueError, OSError) as error:
             log.warning("%s is damaged (%s): decoding again.", path, error)
     train, test, classes = source.decode()
     dataset = Dataset(name, train, test, classes, fingerprint(train, test, classes))
     try:
         write(path, dataset)
-        return read(path, name)
+        return read(path, name, source.sha256)
     except (ValueError, OSError, UserError) as error:
         log.warning(
             "%s could not be cached, so each run decodes it again (%s). Choose another folder with "
@@ -60,6 +61,25 @@ def load_or_build(source: Source, name: str, folder: Path) -> Dataset:
             error,
         )
         return dataset
+
+
+def has(source: Source, name: str, folder: Path) -> bool:
+    """Return whether the cache has the dataset of `source`, by its file's header alone.
+
+    Arguments as in `load_or_build`.
+    """
+    try:
+        with _path(source, name, folder).open("rb") as file:
+            _, _, sha256, _ = _read_header(file)
+    except (ValueError, OSError):
+        return False
+    return source.sha256 in (None, sha256)
+
+
+def _path(source: Source, name: str, folder: Path) -> Path:
+    """Return the file of a source; arguments as in `load_or_build`."""
+    key = hashlib.sha256(MAGIC + source.key.encode()).hexdigest()
+    return folder / f"{name}-{key[:16]}.images"
 
 
 def write(path: Path, dataset: Dataset) -> None:
@@ -83,19 +103,17 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def read(path: Path, name: str) -> Dataset:
-    """Return the dataset in the file. Raises ValueError: when it is damaged, with the reason."""
+def read(path: Path, name: str, expected: str | None = None) -> Dataset:
+    """Return the dataset in the file.
+
+    expected: the sha256 of the content; None accepts any.
+
+    Raises ValueError: when the file is damaged or of other content, with the reason.
+    """
     with path.open("rb") as file:
-        if file.readline() != MAGIC:
-            raise ValueError("its first line is not that of a cache file")
-        line = file.readline()
-        try:
-            header = json.loads(line)
-            shapes = [tuple(map(int, header[part])) for part in ("train", "test")]
-            classes, sha256 = tuple(header["classes"]), header["sha256"]
-        except (ValueError, KeyError, TypeError):
-            raise ValueError("its header cannot be read") from None
-    start = _aligned(len(MAGIC) + len(line))
+        shapes, classes, sha256, start = _read_header(file)
+    if expected not in (None, sha256):
+        raise ValueError(f"it has images of sha256 {sha256} instead of {expected}")
     labels = [shape[0] for shape in shapes]
     size = start + 8 * sum(labels) + sum(math.prod(shape) for shape in shapes)
     if path.stat().st_size != size:
@@ -108,3 +126,19 @@ def read(path: Path, name: str) -> Dataset:
     if fingerprint(train, test, classes) != sha256:
         raise ValueError("its checksum does not match")
     return Dataset(name, train, test, classes, sha256)
+
+
+def _read_header(file: BinaryIO) -> tuple[list[tuple[int, ...]], tuple[str, ...], str, int]:
+    """Return the shapes of training and test pixels, class names, sha256, and length in bytes.
+
+    Raises ValueError: when the file does not start with such a header.
+    """
+    if file.readline() != MAGIC:
+        raise ValueError("its first line is not that of a cache file")
+    line = file.readline()
+    try:
+        header = json.loads(line)
+        shapes = [tuple(map(int, header[part])) for part in ("train", "test")]
+        return shapes, tuple(header["classes"]), header["sha256"], _aligned(len(MAGIC) + len(line))
+    except (ValueError, KeyError, TypeError):
+        raise ValueError("its header cannot be read") from None

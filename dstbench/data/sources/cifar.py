@@ -1,7 +1,7 @@
-"""CIFAR-10 and CIFAR-100 in their authors' files: verified, decoded, downloaded.
+"""CIFAR-10 and CIFAR-100 in their authors' files: found, decoded, downloaded.
 
-The files are Python pickles, which can execute code, so none is opened before its MD5 matches.
-Layout and checksums are those of torchvision. Source: Krizhevsky 2009.
+The files are Python pickles, which can execute code: here only numpy arrays and plain values are
+read. The layout is torchvision's. Source: Krizhevsky 2009.
 """
 
 import contextlib
@@ -17,140 +17,164 @@ from typing import Any
 import numpy as np
 
 from dstbench.data.images import Images, Source
+from dstbench.data.sources.published import verified
 from dstbench.errors import UserError
+
+# What a pickled numpy array needs, of numpy 1 and 2, and of Python 2 and 3.
+ARRAY_PARTS = {
+    (f"numpy.{core}.{module}", name)
+    for core in ("core", "_core")
+    for module, name in (("multiarray", "_reconstruct"), ("numeric", "_frombuffer"))
+} | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
 
 
 @dataclass(frozen=True)
 class Original:
-    """One published dataset.
+    """The files of one published dataset.
 
     loader: the class of torchvision.datasets that downloads it.
     folder: name of the folder of its files.
-    train, test: file → MD5, of training and test images.
-    meta: file → MD5, of class names.
+    train, test: files of training and test images.
+    meta: file of class names.
     labels_key, names_key: keys of labels and class names in the files.
     """
 
     loader: str
     folder: str
-    train: dict[str, str]
-    test: dict[str, str]
-    meta: dict[str, str]
+    train: tuple[str, ...]
+    test: str
+    meta: str
     labels_key: str
     names_key: str
 
     @property
-    def files(self) -> dict[str, str]:
-        return self.train | self.test | self.meta
+    def files(self) -> tuple[str, ...]:
+        return (*self.train, self.test, self.meta)
 
 
 ORIGINALS = {
     "cifar10": Original(
         loader="CIFAR10",
         folder="cifar-10-batches-py",
-        train={
-            "data_batch_1": "c99cafc152244af753f735de768cd75f",
-            "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-            "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-            "data_batch_4": "634d18415352ddfa80567beed471001a",
-            "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-        },
-        test={"test_batch": "40351d587109b95175f43aff81a1287e"},
-        meta={"batches.meta": "5ff9c542aee3614f3951f8cda6e48888"},
+        train=tuple(f"data_batch_{i}" for i in range(1, 6)),
+        test="test_batch",
+        meta="batches.meta",
         labels_key="labels",
         names_key="label_names",
     ),
     "cifar100": Original(
         loader="CIFAR100",
         folder="cifar-100-python",
-        train={"train": "16019d7e3df5f24257cddd939b257f8d"},
-        test={"test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
-        meta={"meta": "7973b15100ade9c7d40fb424638fde48"},
+        train=("train",),
+        test="test",
+        meta="meta",
         labels_key="fine_labels",
         names_key="fine_label_names",
     ),
 }
 
 
-def find(name: str, root: Path) -> Source:
-    """Return the dataset `name` under root, its files verified.
+def folder_of(name: str, root: Path) -> Path | None:
+    """Return the folder of the dataset's files, None if no folder has all of them.
 
-    Raises UserError: when a file is missing or not the published one.
+    Looked for are, below the data root, torchvision's folder, and the folder `name`.
     """
     original = ORIGINALS[name]
-    for file in original.files:
-        _verified(name, root, file)
-    key = hashlib.sha256(repr(sorted(original.files.items())).encode()).hexdigest()
-    return Source(key, lambda: _decode(name, root))
+    root = root.absolute()
+    for folder in (root / original.folder, root / name / original.folder, root / name):
+        if all((folder / file).is_file() for file in original.files):
+            return folder
+    return None
 
 
-def state(name: str, root: Path) -> str:
-    """Return in one line whether the files are present, without reading them."""
-    original = ORIGINALS[name]
-    folder = root.absolute() / original.folder
-    missing = [file for file in original.files if not (folder / file).is_file()]
-    if not missing:
-        return f"found at {folder}"
-    lacking = f"{folder} lacks {missing[0]}" if folder.is_dir() else f"no {folder}"
-    return f"not found ({lacking}): {_remedy(name)}"
-
-
-def _remedy(name: str) -> str:
+def missing(name: str, root: Path) -> str:
+    """Return what of the dataset's files is missing, and the remedy."""
+    original, folder = ORIGINALS[name], root.absolute() / ORIGINALS[name].folder
+    lacking = [file for file in original.files if not (folder / file).is_file()]
+    what = f"{folder / lacking[0]} is missing" if folder.is_dir() and lacking else f"no {folder}"
     return (
-        f"`dstbench data fetch {name}` downloads it; or give the folder that contains "
-        f"{ORIGINALS[name].folder} with --data-root or DSTBENCH_DATA"
+        f"{what}: `dstbench data fetch {name}` downloads it; or give the folder that contains "
+        f"{original.folder}, or a folder {name} of parquet files or images, with --data-root or "
+        "DSTBENCH_DATA"
     )
 
 
-def _verified(name: str, root: Path, file: str) -> bytes:
-    """Return the content of one file. Raises UserError: when its MD5 is not the published one."""
-    path = root.absolute() / ORIGINALS[name].folder / file
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{name}: {path} is missing. {_remedy(name)}.") from None
-    except OSError as error:
-        raise UserError(f"{name}: {path} cannot be read ({error.strerror}).") from None
-    digest, expected = hashlib.md5(content).hexdigest(), ORIGINALS[name].files[file]
-    if digest != expected:
-        raise UserError(
-            f"{name}: {path} is corrupt or half downloaded: {len(content):,} bytes with MD5 "
-            f"{digest}, where the published file has {expected}. {_remedy(name)}."
-        )
-    return content
+def find(name: str, folder: Path) -> Source:
+    """Return the dataset `name` of the files in `folder`; its key hashes their content.
+
+    Decoding raises UserError: when a file is damaged.
+    """
+    digest = hashlib.sha256()
+    for file in ORIGINALS[name].files:
+        with (folder / file).open("rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
+        digest.update(f"{file}\0{content}\n".encode())
+    return Source(digest.hexdigest(), lambda: _decode(name, folder))
 
 
-def _decode(name: str, root: Path) -> tuple[Images, Images, tuple[str, ...]]:
+class _ArrayUnpickler(pickle.Unpickler):
+    """Reads numpy arrays and plain values; refuses every other class and function."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ARRAY_PARTS:
+            raise pickle.UnpicklingError(f"it contains {module}.{name}")
+        return super().find_class(module, name)
+
+
+def _decode(name: str, folder: Path) -> tuple[Images, Images, tuple[str, ...]]:
     """Return training images, test images and class names."""
     original = ORIGINALS[name]
 
-    def unpickled(file: str) -> dict[str, Any]:
-        return pickle.loads(_verified(name, root, file), encoding="latin1")
+    def images(*files: str) -> Images:
+        planes: list[np.ndarray] = []
+        labels: list[np.ndarray] = []
+        for file in files:
+            part = _unpickled(name, folder / file)
+            try:
+                planes.append(np.asarray(part["data"], np.uint8).reshape(-1, 3, 32, 32))
+                labels.append(np.asarray(part[original.labels_key], np.int64))
+            except (KeyError, ValueError, TypeError, OverflowError) as error:
+                raise _damaged(name, folder / file, error) from None
+        pixels = np.concatenate(planes).transpose(0, 2, 3, 1)
+        return Images(np.ascontiguousarray(pixels), np.concatenate(labels))
 
-    def images(files: dict[str, str]) -> Images:
-        parts = [unpickled(file) for file in files]
-        planes = np.concatenate([part["data"] for part in parts]).reshape(-1, 3, 32, 32)
-        labels = np.concatenate([part[original.labels_key] for part in parts]).astype(np.int64)
-        return Images(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels)
+    meta = _unpickled(name, folder / original.meta)
+    classes = tuple(map(str, meta.get(original.names_key, ())))
+    return images(*original.train), images(original.test), classes
 
-    classes = [names for file in original.meta for names in unpickled(file)[original.names_key]]
-    return images(original.train), images(original.test), tuple(classes)
+
+def _unpickled(name: str, path: Path) -> dict[str, Any]:
+    """Return the content of one file. Raises UserError: when it is damaged."""
+    try:
+        with path.open("rb") as file:
+            content = _ArrayUnpickler(file, encoding="latin1").load()
+    except OSError as error:
+        raise UserError(f"{name}: {path} cannot be read ({error.strerror}).") from None
+    except Exception as error:  # a damaged pickle can raise anything
+        raise _damaged(name, path, error) from None
+    if not isinstance(content, dict):
+        raise _damaged(name, path, f"it contains a {type(content).__name__}")
+    return content
+
+
+def _damaged(name: str, path: Path, reason: object) -> UserError:
+    return UserError(
+        f"{name}: {path} is corrupt or half downloaded ({path.stat().st_size:,} bytes; {reason}). "
+        f"`dstbench data fetch {name}` downloads it again."
+    )
 
 
 def fetch(name: str, root: Path) -> Path:
     """Download the dataset with torchvision; return its folder.
 
-    Files are downloaded to a temporary folder and moved, so that a failure leaves none behind.
+    Files are downloaded to a temporary folder, checked and moved, so that a failure leaves none
+    behind. If the files are present and every image is the published one, nothing is downloaded.
 
     Raises UserError: when the download fails.
     """
     original = ORIGINALS[name]
     folder = root.absolute() / original.folder
-    try:
-        find(name, root)
-    except UserError:
-        pass
-    else:
+    if _is_exact(name, folder):
         return folder
     import torchvision
 
@@ -159,10 +183,11 @@ def fetch(name: str, root: Path) -> Path:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".fetching-") as temporary:
             getattr(torchvision.datasets, original.loader)(temporary, download=True)
-            find(name, Path(temporary))
+            downloaded = Path(temporary) / original.folder
+            verified(find(name, downloaded), name, downloaded).decode()
             folder.mkdir(exist_ok=True)
             for file in original.files:
-                os.replace(Path(temporary) / original.folder / file, folder / file)
+                os.replace(downloaded / file, folder / file)
     except (OSError, RuntimeError, HTTPException, UserError) as error:
         with contextlib.suppress(OSError):
             for parent in created:
@@ -172,3 +197,12 @@ def fetch(name: str, root: Path) -> Path:
             f"the free space, or copy {original.folder} there from a machine that has it."
         ) from None
     return folder
+
+
+def _is_exact(name: str, folder: Path) -> bool:
+    """Return whether the folder has the files, with the published images."""
+    try:
+        verified(find(name, folder), name, folder).decode()
+    except (OSError, UserError):
+        return False
+    return True

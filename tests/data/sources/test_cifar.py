@@ -1,18 +1,18 @@
-"""CIFAR's original files: verified before they are opened; a failed download leaves none."""
+"""CIFAR's original files: read without executing code; a failed download leaves none."""
 
-import hashlib
 import os
 import pickle
-from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
 import pytest
-from helpers.disk_datasets import data_root, random_pixels, refused
+from helpers.disk_datasets import data_root, refused
+from helpers.small_cifar import CLASSES, cifar_file, publish_small, small_splits, write_originals
 
 from dstbench.data import datasets
 from dstbench.data.sources import cifar
+from dstbench.data.sources.published import PUBLISHED
 from dstbench.errors import UserError
 
 
@@ -21,94 +21,94 @@ def root(tmp_path, monkeypatch):
     return data_root(tmp_path, monkeypatch)
 
 
-def write_cifar(name: str, root: Path, monkeypatch, content: dict[str, object]) -> Path:
-    """Write fake original files, and replace the published MD5 by theirs."""
-    original = cifar.ORIGINALS[name]
-    folder = root / original.folder
-    folder.mkdir(parents=True)
-    digests = {}
-    for file, value in content.items():
-        (folder / file).write_bytes(pickle.dumps(value))
-        digests[file] = hashlib.md5((folder / file).read_bytes()).hexdigest()
-
-    def known(files):
-        return {file: digests[file] for file in files}
-
-    faked = replace(
-        original, train=known(original.train), test=known(original.test), meta=known(original.meta)
-    )
-    monkeypatch.setitem(cifar.ORIGINALS, name, faked)
-    return folder
-
-
-def planes(pixels: np.ndarray) -> np.ndarray:
-    """The rows of a CIFAR file, from (n, 32, 32, 3)."""
-    return pixels.transpose(0, 3, 1, 2).reshape(len(pixels), -1)
-
-
 @pytest.fixture
 def cifar10(root, monkeypatch):
-    pixels = random_pixels(24, (32, 32, 3))
-    labels = [i % 3 for i in range(24)]
-    files = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
-    content: dict[str, object] = {
-        file: {"data": planes(pixels[4 * i : 4 * i + 4]), "labels": labels[4 * i : 4 * i + 4]}
-        for i, file in enumerate(files)
-    }
-    content["batches.meta"] = {"label_names": ["ant", "bee", "cow"]}
-    return write_cifar("cifar10", root, monkeypatch, content), pixels, labels
+    """The folder of a small cifar10's original files."""
+    train, test = publish_small(monkeypatch)
+    return write_originals(root / "cifar-10-batches-py", "cifar10", train, test)
 
 
-def test_cifar10_is_read_in_order(cifar10):
-    _, pixels, labels = cifar10
+def test_original_files_hold_all_images_with_their_labels(cifar10):
     loaded = datasets.load("cifar10")
-    assert (loaded.train.pixels == pixels[:20]).all() and (loaded.test.pixels == pixels[20:]).all()
-    assert loaded.train.labels.tolist() == labels[:20]
-    assert loaded.test.labels.tolist() == labels[20:]
-    assert loaded.name == "cifar10" and loaded.classes == ("ant", "bee", "cow")
+    train, test = small_splits()
+    for ours, theirs in ((loaded.train, train), (loaded.test, test)):
+        pairs = zip(theirs.pixels, theirs.labels.tolist(), strict=True)
+        published = {image.tobytes(): label for image, label in pairs}
+        assert len(ours) == len(theirs)
+        assert all(
+            published[image.tobytes()] == label
+            for image, label in zip(ours.pixels, ours.labels.tolist(), strict=True)
+        )
+    assert loaded.name == "cifar10" and loaded.classes == CLASSES
 
 
 def test_cifar100_uses_fine_labels(root, monkeypatch):
-    pixels = random_pixels(6, (32, 32, 3))
-
-    def part(rows, fine):
-        return {"data": planes(rows), "fine_labels": fine, "coarse_labels": [9] * len(fine)}
-
-    content = {
-        "train": part(pixels[:4], [0, 1, 1, 0]),
-        "test": part(pixels[4:], [1, 0]),
-        "meta": {"fine_label_names": ["oak", "pine"], "coarse_label_names": ["tree"]},
-    }
-    write_cifar("cifar100", root, monkeypatch, content)
+    train, test = publish_small(monkeypatch, "cifar100")
+    write_originals(root / "cifar-100-python", "cifar100", train, test)
     loaded = datasets.load("cifar100")
-    assert loaded.train.labels.tolist() == [0, 1, 1, 0] and loaded.classes == ("oak", "pine")
+    assert sorted(loaded.train.labels.tolist()) == sorted(train.labels.tolist())
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_original_files_of_every_pickle_protocol_are_read(root, monkeypatch, protocol):
+    train, test = publish_small(monkeypatch)
+    write_originals(root / "cifar-10-batches-py", "cifar10", train, test, protocol)
+    assert datasets.load("cifar10").sha256 == PUBLISHED["cifar10"].sha256
+
+
+@pytest.mark.parametrize("folder", ["cifar10/cifar-10-batches-py", "cifar10"])
+def test_original_files_are_found_in_the_folder_of_the_id(root, monkeypatch, folder):
+    train, test = publish_small(monkeypatch)
+    write_originals(root / folder, "cifar10", train, test)
+    assert datasets.load("cifar10").sha256 == PUBLISHED["cifar10"].sha256
 
 
 @pytest.mark.parametrize("name", cifar.ORIGINALS)
-def test_cifar_checksums_equal_torchvisions(name):
+def test_cifar_file_names_equal_torchvisions(name):
     import torchvision
 
     ours = cifar.ORIGINALS[name]
     theirs = getattr(torchvision.datasets, ours.loader)
     assert ours.folder == theirs.base_folder
-    assert list(ours.train.items()) == [tuple(entry) for entry in theirs.train_list]
-    assert list(ours.test.items()) == [tuple(entry) for entry in theirs.test_list]
-    assert ours.meta == {theirs.meta["filename"]: theirs.meta["md5"]}
-    assert ours.names_key == theirs.meta["key"]
+    assert list(ours.train) == [file for file, _ in theirs.train_list]
+    assert [ours.test] == [file for file, _ in theirs.test_list]
+    assert (ours.meta, ours.names_key) == (theirs.meta["filename"], theirs.meta["key"])
 
 
 def test_missing_cifar_file_is_named_with_a_remedy(cifar10):
-    folder, *_ = cifar10
-    (folder / "data_batch_3").unlink()
-    refused("cifar10", folder / "data_batch_3", "missing", "data fetch cifar10", "--data-root")
-    assert "lacks data_batch_3" in datasets.names(None)["cifar10"].replace(f"{folder} ", "")
+    missing = cifar10 / "data_batch_3"
+    missing.unlink()
+    refused("cifar10", missing, "missing", "data fetch cifar10", "--data-root")
+    state = datasets.names(None)["cifar10"]
+    assert state.startswith(f"not found: {missing} is missing") and "data fetch cifar10" in state
 
 
 def test_half_downloaded_cifar_file_is_named(cifar10):
-    folder, *_ = cifar10
-    content = (folder / "test_batch").read_bytes()
-    (folder / "test_batch").write_bytes(content[:100])
-    refused("cifar10", folder / "test_batch", "100 bytes", "corrupt or half downloaded", "fetch")
+    path = cifar10 / "test_batch"
+    path.write_bytes(path.read_bytes()[:100])
+    refused("cifar10", path, "100 bytes", "corrupt or half downloaded", "fetch")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1, 2],
+        {"data": np.zeros((2, 7), np.uint8), "labels": [0, 1]},
+        {"labels": [0, 1]},
+        {"data": "text", "labels": [0, 1]},
+    ],
+)
+def test_cifar_file_of_other_content_is_named(cifar10, content):
+    (cifar10 / "data_batch_2").write_bytes(pickle.dumps(content))
+    refused("cifar10", cifar10 / "data_batch_2", "corrupt")
+
+
+def test_labels_outside_the_classes_are_refused(cifar10):
+    train, _ = small_splits()
+    part = train[:4]
+    content = cifar_file("cifar10", part.pixels, part.labels + 256)
+    (cifar10 / "data_batch_1").write_bytes(pickle.dumps(content))
+    refused("cifar10", "labels other than 0 … 2")
 
 
 class Trap:
@@ -121,10 +121,9 @@ class Trap:
         return os.mkdir, (str(self.path),)
 
 
-def test_cifar_pickle_with_wrong_md5_is_not_opened(cifar10, tmp_path):
-    folder, *_ = cifar10
-    (folder / "data_batch_1").write_bytes(pickle.dumps(Trap(tmp_path / "created")))
-    refused("cifar10", folder / "data_batch_1", "corrupt")
+def test_code_in_a_cifar_pickle_is_not_executed(cifar10, tmp_path):
+    (cifar10 / "data_batch_1").write_bytes(pickle.dumps(Trap(tmp_path / "created")))
+    refused("cifar10", cifar10 / "data_batch_1", "corrupt", "mkdir")
     assert not (tmp_path / "created").exists()
 
 
@@ -144,25 +143,36 @@ def test_failed_fetch_leaves_no_files(tmp_path, monkeypatch, where):
     assert not any(tmp_path.iterdir())
 
 
-def test_fetch_replaces_corrupt_files_only(cifar10, root, monkeypatch):
-    folder, pixels, _ = cifar10
-    intact = {path.name: path.read_bytes() for path in folder.iterdir()}
+def test_fetch_replaces_damaged_files_only(cifar10, root, monkeypatch):
+    intact = {path.name: path.read_bytes() for path in cifar10.iterdir()}
     calls = []
 
     class Server:
         def __init__(self, root, download):
             calls.append(root)
-            copy = Path(root) / folder.name
+            copy = Path(root) / cifar10.name
             copy.mkdir()
             for name, content in intact.items():
                 (copy / name).write_bytes(content)
 
     monkeypatch.setattr("torchvision.datasets.CIFAR10", Server)
-    assert datasets.fetch("cifar10", None) == folder and not calls
-    (folder / "test_batch").write_bytes(b"")
-    assert datasets.fetch("cifar10", None) == folder and len(calls) == 1
-    assert (datasets.load("cifar10").test.pixels == pixels[20:]).all()
-    assert [path.name for path in root.iterdir()] == [folder.name]
+    assert datasets.fetch("cifar10", None) == cifar10 and not calls
+    (cifar10 / "test_batch").write_bytes(b"")
+    assert datasets.fetch("cifar10", None) == cifar10 and len(calls) == 1
+    assert datasets.load("cifar10").sha256 == PUBLISHED["cifar10"].sha256
+    assert [path.name for path in root.iterdir()] == [cifar10.name]
+
+
+def test_fetch_refuses_downloaded_images_that_differ(cifar10, monkeypatch, tmp_path):
+    class Server:
+        def __init__(self, root, download):
+            train, test = small_splits(seed=1)
+            write_originals(Path(root) / cifar10.name, "cifar10", train, test)
+
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", Server)
+    with pytest.raises(UserError, match=r"could not be fetched.*pixels of some training images"):
+        datasets.fetch("cifar10", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_fetch_refuses_other_datasets():
