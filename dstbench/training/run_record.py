@@ -105,7 +105,11 @@ class RunRecord:
                     len(results.test_labels),
                 ),
             },
+            "predictions": results.predictions,
+            "network": results.network,
         }
+        if results.network_at_best is not None:
+            self.content["network_at_best_val"] = results.network_at_best
         if final.top5 is not None:
             self.content["accuracy"] |= {
                 "test_final_top5": final.top5,
