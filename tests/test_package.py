@@ -1,5 +1,6 @@
 """The wheel that users install runs in an empty folder, and holds the methods and recipes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from dstbench.records.provenance import checkout
 
 pytest.importorskip("hatchling")
 ROOT = Path(__file__).parents[1]
@@ -45,6 +48,12 @@ def test_wheel_runs_method_in_empty_folder(wheel, tmp_path):
         [sys.executable, "-c", where], cwd=work, env=environment, capture_output=True, text=True
     )
     assert all(Path(path).is_relative_to(site) for path in shown.stdout.split())
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a git checkout")
+def test_wheel_contains_commit_that_it_was_built_from(wheel):
+    built = json.loads(zipfile.ZipFile(wheel).read("dstbench/_commit.json"))
+    assert (built["commit"], built["dirty"]) == checkout(ROOT)
 
 
 def test_wheel_contains_methods_and_recipes_and_no_tests(wheel):

@@ -41,7 +41,7 @@ def _memory_order(index: Tensor, like: Tensor) -> Tensor:
     return result
 
 
-def _kept_tensors(model: nn.Module) -> dict[str, Tensor]:
+def kept_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return name → each parameter once, and each persistent buffer."""
     kept = model.state_dict(keep_vars=True)
     buffers = {name: buffer for name, buffer in model.named_buffers() if name in kept}
@@ -51,7 +51,7 @@ def _kept_tensors(model: nn.Module) -> dict[str, Tensor]:
 def pack_network(model: nn.Module, masks: Masks) -> Packed:
     """Copy a masked network to the CPU, without its dead weights."""
     live, rest = {}, {}
-    for name, tensor in _kept_tensors(model).items():
+    for name, tensor in kept_tensors(model).items():
         if name in masks:
             index = masks.index(name)
             rows, order = _row_order(index, tensor).sort()
@@ -70,7 +70,7 @@ def load_network_(model: nn.Module, masks: Masks, packed: Packed) -> None:
 
     Raises KeyError: when the packed network lacks a tensor of the model.
     """
-    for name, tensor in _kept_tensors(model).items():
+    for name, tensor in kept_tensors(model).items():
         if name in packed["live"]:
             rows, values = packed["live"][name]
             index = _memory_order(rows.to(tensor.device, torch.int64), tensor)

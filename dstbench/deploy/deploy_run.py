@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from dstbench.core.sparse_weights import write_weights
 from dstbench.deploy.compiler.compile import compile_network
 from dstbench.deploy.compiler.trace import trace
 from dstbench.deploy.model_card import model_card
@@ -16,7 +17,6 @@ from dstbench.deploy.onnx_export import onnx_bytes, onnx_logits
 from dstbench.deploy.runtime.network import Network, load
 from dstbench.deploy.runtime.program import About
 from dstbench.deploy.runtime.program_file import write_bytes
-from dstbench.deploy.sparse_weights import write_weights
 from dstbench.deploy.verify import check_logits
 from dstbench.errors import UserError
 from dstbench.sparsity import live_total

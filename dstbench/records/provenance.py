@@ -3,6 +3,7 @@
 Collecting provenance never fails a run: a value that cannot be determined is None.
 """
 
+import json
 import os
 import platform
 import re
@@ -27,6 +28,7 @@ _PACKAGES = (
     "mlflow",
 )
 _CODE = ("dstbench", "methods", "gin")  # folders of a checkout that can change a result
+COMMIT_FILE = "_commit.json"  # in an installed package: what it was built from
 _TIMEOUT_S = 5  # of a command that describes this machine
 
 
@@ -49,7 +51,7 @@ def collect_provenance(
     before: the provenance in the run's record so far; None for a fresh start. `started` and
         `attempt` are taken from it; a fresh start gets a new `attempt`.
     """
-    commit, dirty = checkout(Path(dstbench.__file__).resolve().parent.parent)
+    commit, dirty = code_version(Path(dstbench.__file__).resolve().parent)
     return {
         "versions": versions(),
         "platform": platform.platform(),
@@ -89,6 +91,21 @@ def cpu() -> str | None:
     except OSError:
         pass
     return _output(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor() or None
+
+
+def code_version(package: Path) -> tuple[str | None, bool | None]:
+    """Return (commit, whether the code differs from it) of the package in a folder.
+
+    From its git checkout, else from the file that its build left there; (None, None) without both.
+    """
+    commit, dirty = checkout(package.parent)
+    if commit is not None:
+        return commit, dirty
+    try:
+        built = json.loads((package / COMMIT_FILE).read_text())
+        return built["commit"], built["dirty"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
 
 
 def checkout(root: Path) -> tuple[str | None, bool | None]:

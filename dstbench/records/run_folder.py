@@ -12,9 +12,11 @@ from dstbench.errors import UserError
 from dstbench.records import run_lock
 from dstbench.records.file_names import (
     BEST_NETWORK,
+    BEST_WEIGHTS,
     CONFIG,
     CURVES,
     FINAL_NETWORK,
+    FINAL_WEIGHTS,
     MLFLOW_RUN,
     RECORD,
 )
@@ -40,7 +42,8 @@ class RunFolder:
 
     def clear(self) -> None:
         """Delete the run's files, for a fresh start."""
-        for name in (RECORD, CONFIG, CURVES, FINAL_NETWORK, BEST_NETWORK, MLFLOW_RUN):
+        networks = (FINAL_NETWORK, BEST_NETWORK, FINAL_WEIGHTS, BEST_WEIGHTS)
+        for name in (RECORD, CONFIG, CURVES, *networks, MLFLOW_RUN):
             (self.path / name).unlink(missing_ok=True)
 
     def record(self) -> Record | None:
@@ -64,5 +67,5 @@ class RunFolder:
         write_atomic(self.path / CURVES, lines.encode())
 
     def write_network(self, name: str, data: bytes) -> None:
-        """Write a network's file, named FINAL_NETWORK or BEST_NETWORK."""
+        """Write a network's file, named as in file_names.py."""
         write_atomic(self.path / name, data)

@@ -170,6 +170,27 @@ class Provenance(TypedDict):
     history: NotRequired[list[SessionEntry]]  # one entry per session
 
 
+class Predictions(TypedDict):
+    """Predicted classes of the test images, encoded by records.predictions.
+
+    In the order of the dataset's test images; for CIFAR the canonical order of `data`.
+    """
+
+    test: str  # by the final network
+    classes: int  # number of classes
+    at: Literal["final"]  # the network that `test` is of
+    test_at_best_val: NotRequired[str]  # by the network of best_epoch; absent without one
+
+
+class StoredNetwork(TypedDict):
+    """A finished network in a record; see records.stored_network."""
+
+    sha256: str  # of the file, hex
+    bytes: int  # size of the file
+    data: NotRequired[str]  # the file as base64, if it is small; else `file`
+    file: NotRequired[str]  # name of the file in the run folder
+
+
 class Record(TypedDict):
     """Content of record.json.
 
@@ -192,3 +213,6 @@ class Record(TypedDict):
     health: FinalHealth
     config: Config
     provenance: Provenance
+    predictions: NotRequired[Predictions]  # of a finished run
+    network: NotRequired[StoredNetwork]  # of a finished run
+    network_at_best_val: NotRequired[StoredNetwork]  # where the protocol shows test_at_best_val

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from dstbench.records.file_names import (
     BEST_NETWORK,
+    BEST_WEIGHTS,
     CONFIG,
     CURVES,
     FINAL_NETWORK,
+    FINAL_WEIGHTS,
     MIRROR_LOCK,
     RECORD,
 )
@@ -32,7 +34,15 @@ from dstbench.utils.files import held
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
-ARTIFACTS = (RECORD, CONFIG, CURVES, FINAL_NETWORK, BEST_NETWORK)
+ARTIFACTS = (
+    RECORD,
+    CONFIG,
+    CURVES,
+    FINAL_NETWORK,
+    BEST_NETWORK,
+    FINAL_WEIGHTS,
+    BEST_WEIGHTS,
+)
 
 _STATUS: dict[Status, str] = {  # of a record → of MLflow
     "running": "RUNNING",

@@ -5,18 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from dstbench.core.packing import load_network_, pack_network
+from dstbench.core.sparse_weights import write_weights
 from dstbench.core.state import State
 from dstbench.data.loaders import DataLoaders
+from dstbench.data.protocols import PROTOCOLS
 from dstbench.metrics import health
 from dstbench.metrics.cost import cost
 from dstbench.models.precision import Autocast
-from dstbench.records.file_names import BEST_NETWORK, FINAL_NETWORK
+from dstbench.records import predictions
+from dstbench.records.file_names import BEST_NETWORK, BEST_WEIGHTS, FINAL_NETWORK, FINAL_WEIGHTS
 from dstbench.records.run_folder import RunFolder
-from dstbench.records.types import Cost, Health
+from dstbench.records.stored_network import stored_network
+from dstbench.records.types import Cost, Health, Predictions, StoredNetwork
 from dstbench.training.build import finalize
+from dstbench.training.distributed.process_group import ProcessGroup
 from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.evaluation import Scores, evaluate
-from dstbench.training.meters import AllReduceSum
 from dstbench.training.network_file import NetworkFile
 from dstbench.training.settings import Run
 
@@ -32,6 +36,9 @@ class FinalResults:
     health: of the final network, see `metrics.health`.
     test_labels: int64 (n,).
     selected_on_test: whether the best network was chosen on the test images.
+    predictions: of both networks, on the test images.
+    network: the final network.
+    network_at_best: the best one; None where the protocol does not show it.
     """
 
     final: Scores
@@ -41,6 +48,9 @@ class FinalResults:
     health: Health
     test_labels: np.ndarray
     selected_on_test: bool
+    predictions: Predictions
+    network: StoredNetwork
+    network_at_best: StoredNetwork | None
 
 
 def evaluate_final(
@@ -50,27 +60,38 @@ def evaluate_final(
     folder: RunFolder,
     config: str,
     autocast: Autocast,
-    all_reduce_sum: AllReduceSum,
+    group: ProcessGroup,
 ) -> FinalResults:
     """Finalize the network, evaluate it and the best one on the test images, and write both.
 
     state: after the last step; afterwards it holds the best network, finalized.
     folder: where the networks are written.
     config: the run's resolved gin text, stored with them.
+    group: the processes, each of which evaluates its shard of the test images.
     """
     training_only = finalize(run.method, state)
     engine = TorchEngine(state.model, autocast)
-    final = evaluate(engine, loaders.test(), all_reduce_sum)
+    final = evaluate(engine, loaders.test(), group.all_reduce_sum)
+    classes = len(loaders.dataset.classes)
+    predicted: Predictions = {
+        "test": _encoded(final, classes, group),
+        "classes": classes,
+        "at": "final",
+    }
     counted = cost(state.model, state.masks, state.image_shape, state.dense_numel)
     counted["training_only_parameters"] = training_only
     figures = health.measure(state, *loaders.health_batch(), autocast)
     sparsity = state.sparsity
     folder.write_network(FINAL_NETWORK, _network_file(state, loaders, config))
-    at_best = None
+    network = _stored(state, folder, FINAL_WEIGHTS)
+    at_best = network_at_best = None
     if state.best:
         load_network_(state.model, state.masks, state.best["network"])
-        at_best = evaluate(engine, loaders.test(), all_reduce_sum)
+        at_best = evaluate(engine, loaders.test(), group.all_reduce_sum)
+        predicted["test_at_best_val"] = _encoded(at_best, classes, group)
         folder.write_network(BEST_NETWORK, _network_file(state, loaders, config))
+        if PROTOCOLS[run.protocol].shown == "test_at_best_val":
+            network_at_best = _stored(state, folder, BEST_WEIGHTS)
     return FinalResults(
         final=final,
         at_best=at_best,
@@ -79,7 +100,24 @@ def evaluate_final(
         health=figures,
         test_labels=loaders.dataset.test.labels,
         selected_on_test=loaders.split.selected_on_test,
+        predictions=predicted,
+        network=network,
+        network_at_best=network_at_best,
     )
+
+
+def _encoded(scores: Scores, classes: int, group: ProcessGroup) -> str:
+    """Return the predicted classes of all processes, which have consecutive shards, as text."""
+    return predictions.encode(np.concatenate(group.all_gather(scores.predicted)).tolist(), classes)
+
+
+def _stored(state: State, folder: RunFolder, name: str) -> StoredNetwork:
+    """Return the network as the record carries it; a large one is written to the file `name`."""
+    content = write_weights(state.model, state.masks)
+    stored = stored_network(content, name)
+    if "file" in stored:
+        folder.write_network(name, content)
+    return stored
 
 
 def _network_file(state: State, loaders: DataLoaders, config: str) -> bytes:

@@ -45,6 +45,8 @@ class RunRecord:
         earlier_record = folder.record()
         earlier = earlier_record["provenance"] if earlier_record else None
         provenance = _provenance(dataset, options, session, earlier)
+        if unpublishable := _unpublishable(provenance):
+            reporter.note(unpublishable)
         history = earlier.get("history", []) if earlier else []
         provenance["history"] = _continued(history, provenance, session, reporter)
         self.content: Record = record.new(
@@ -105,12 +107,27 @@ class RunRecord:
                     len(results.test_labels),
                 ),
             },
+            "predictions": results.predictions,
+            "network": results.network,
         }
+        if results.network_at_best is not None:
+            self.content["network_at_best_val"] = results.network_at_best
         if final.top5 is not None:
             self.content["accuracy"] |= {
                 "test_final_top5": final.top5,
                 "test_at_best_val_top5": at_best and at_best.top5,
             }
+
+
+def _unpublishable(provenance: Provenance) -> str | None:
+    """Return why a leaderboard will not take the run's record, or None if it can."""
+    if provenance["commit"] is None:
+        reason, advice = "dstbench has no commit", "Install it from a git checkout"
+    elif provenance["dirty"]:
+        reason, advice = "the code differs from its commit", "Commit it, and start over"
+    else:
+        return None
+    return f"The record of this run cannot be published on a leaderboard: {reason}. {advice}."
 
 
 def _provenance(

@@ -84,7 +84,7 @@ class Trainer:
                     self.folder,
                     self.record.content["config"]["text"],
                     self.autocast,
-                    self.group.all_reduce_sum,
+                    self.group,
                 )
                 self.record.add_results(results, self.state)
             except Diverged as error:

@@ -59,7 +59,7 @@ def outcome(runs: Path) -> dict[str, Any]:
     curves = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
     for line in curves:
         del line["time"]
-    kept = ("status", "sparsity", "accuracy", "cost", "health", "config")
+    kept = ("status", "sparsity", "accuracy", "cost", "health", "config", "predictions", "network")
     networks = {
         name: torch.load(folder / name, weights_only=True)["network"]
         for name in ("network.pt", "best.pt")

@@ -59,6 +59,23 @@ def test_checkout_is_none_without_checkout_commit_or_git(checkout, tmp_path_fact
     assert source.checkout(checkout[0]) == (None, None)
 
 
+def test_code_version_of_installed_package_is_that_of_its_build(tmp_path):
+    package = tmp_path / "dstbench"
+    package.mkdir()
+    assert source.code_version(package) == (None, None)
+    (package / source.COMMIT_FILE).write_text('{"commit": "c09d", "dirty": false}')
+    assert source.code_version(package) == ("c09d", False)
+    (package / source.COMMIT_FILE).write_text("[")
+    assert source.code_version(package) == (None, None)
+
+
+def test_code_version_of_checkout_is_that_of_git(checkout):
+    root, git = checkout
+    (root / "dstbench").mkdir()
+    (root / "dstbench" / source.COMMIT_FILE).write_text('{"commit": "old", "dirty": false}')
+    assert source.code_version(root / "dstbench")[0] == git("rev-parse", "HEAD")
+
+
 def example(**changes):
     settings = {
         "command": ["dstbench", "run"],

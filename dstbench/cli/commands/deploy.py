@@ -9,9 +9,8 @@ from dstbench.training import trained_network
 
 
 def main(args: argparse.Namespace) -> int:
-    for library in ("numba", "safetensors"):
-        if importlib.util.find_spec(library) is None:
-            raise UserError(f"Deploying needs {library}: pip install 'dstbench[deploy]'.")
+    if importlib.util.find_spec("numba") is None:
+        raise UserError("Deploying needs numba: pip install 'dstbench[deploy]'.")
     from dstbench.deploy.deploy_run import deploy, deploy_dense
 
     folder = find_run.find(args.run, args.runs, args.tracking)

@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dstbench.data.batch_plan import BatchPlan
+from dstbench.data.sources import digits
 from dstbench.errors import UserError
+from dstbench.records import predictions
 from dstbench.training.device import choose_device
 from dstbench.training.distributed.process_group import ProcessGroup
 
@@ -122,9 +124,13 @@ def test_two_processes_write_one_record_and_one_log(whole):
     assert output.count("test accuracy") == 1 and errors.count("epoch 4/4") == 1
     (folder,) = runs.iterdir()
     names = {p.name for p in folder.iterdir()}
-    assert names == {"lock", "record.json", "run.gin", "curves.jsonl", "network.pt", "best.pt"}
+    networks = {"network.pt", "best.pt", "network.safetensors"}
+    assert names == {"lock", "record.json", "run.gin", "curves.jsonl", *networks}
     record = json.loads((folder / "record.json").read_text())
     assert record["provenance"]["processes"] == 2
+    predicted = predictions.decode(record["predictions"]["test"], 10)
+    labels = digits.load().test.labels  # each process predicted its shard; the order is theirs
+    assert predictions.accuracy(predicted, labels) == record["accuracy"]["test_final"]
     curves = (folder / "curves.jsonl").read_text().splitlines()
     hits = json.loads(curves[-1])["train_accuracy"] / 100 * 1295  # all training images, each once
     assert hits == pytest.approx(round(hits), abs=1e-6)
