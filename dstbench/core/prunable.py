@@ -2,12 +2,17 @@
 
 Prunable are the weights of convolutions and linear layers and the input projections of attention;
 stem, shortcuts and classifier are included. Biases, normalisation, embeddings and all other
-parameters are not. A tensor used by several modules counts once.
+parameters are not; those of two or more dimensions are dense weights beside the sparse ones, so
+they are reported. A tensor used by several modules counts once.
 
 Source: the rule of Synaptic-Flow's generator and of ITOP's masking, extended to attention.
 """
 
-from torch import nn
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from dstbench.errors import UserError
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -19,10 +24,13 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     """Return name → prunable parameter, in the model's order, each tensor once.
 
     Names are those of `named_parameters`.
+
+    Raises UserError: when a weight is computed from other tensors, as by weight_norm or another
+        parametrization. A mask on what it is computed from is no mask on the weight.
     """
     names = {id(p): name for name, p in model.named_parameters()}
     found: dict[str, nn.Parameter] = {}
-    for module in model.modules():
+    for path, module in model.named_modules():
         if isinstance(module, _WEIGHTED):
             wanted: tuple[str, ...] = ("weight",)
         elif isinstance(module, nn.MultiheadAttention):
@@ -30,13 +38,71 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
         else:
             continue
         for attribute in wanted:
+            if _is_computed(module, attribute):
+                raise UserError(
+                    f"{'.'.join(filter(None, (path, attribute)))} is no parameter: it is computed "
+                    "from others (weight_norm, spectral_norm, torch.nn.utils.parametrize or "
+                    ".prune), so it cannot be masked. Build the model without it, or make it "
+                    "permanent first, such as with remove_parametrizations.",
+                    "Run.model",
+                )
             weight = getattr(module, attribute, None)
             if isinstance(weight, nn.Parameter):
                 found[names[id(weight)]] = weight
     return found
 
 
+def _is_computed(module: nn.Module, attribute: str) -> bool:
+    """Return whether a weight is a plain tensor or a property instead of a parameter."""
+    if attribute in getattr(module, "parametrizations", ()):
+        return True
+    weight = getattr(module, attribute, None)
+    return isinstance(weight, Tensor) and not isinstance(weight, nn.Parameter)
+
+
 def left_out(model: nn.Module) -> dict[str, int]:
     """Return name → number of elements of every parameter that is not prunable."""
     ids = {id(weight) for weight in prunable(model).values()}
     return {name: p.numel() for name, p in model.named_parameters() if id(p) not in ids}
+
+
+@dataclass(frozen=True)
+class Unpruned:
+    """Trainable weights of a network, of two or more dimensions, that are never pruned.
+
+    sizes: name → elements, in the model's order.
+    fraction: of all weights of two or more dimensions, in [0, 1]; embeddings apart, which are
+        looked up and not multiplied with.
+    """
+
+    sizes: dict[str, int]
+    fraction: float
+
+
+def unpruned(model: nn.Module) -> Unpruned:
+    """Return the weights that the sparsity does not cover.
+
+    Parameters of modules that serve training only (`training_only = True`) are not among them.
+    """
+    apart = {id(p) for p in prunable(model).values()}
+    pruned = sum(p.numel() for p in prunable(model).values())
+    embeddings: set[int] = set()
+    for module in model.modules():
+        if getattr(module, "training_only", False):
+            apart |= {id(p) for p in module.parameters()}
+        elif isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            embeddings |= {id(p) for p in module.parameters()}
+    sizes, counted = {}, 0
+    for name, parameter in model.named_parameters():
+        if id(parameter) in apart or parameter.dim() < 2 or not parameter.requires_grad:
+            continue
+        sizes[name] = parameter.numel()
+        if id(parameter) not in embeddings and not _is_embedding(name):
+            counted += parameter.numel()
+    return Unpruned(sizes, counted / max(1, counted + pruned))
+
+
+def _is_embedding(name: str) -> bool:
+    """Return whether a parameter of its own is an embedding by name: `pos_embed`, `class_token`."""
+    own = name.rpartition(".")[2].lower()
+    return "embed" in own or own.endswith("token")

@@ -11,6 +11,7 @@ from dstbench.core.masks import Masks, flat
 from dstbench.core.packing import load_network_, load_tensors, pack_network, pack_tensors
 from dstbench.core.sparse_optimizer import SparseOptimizer
 from dstbench.errors import UserError
+from dstbench.utils.random_generators import get_states, set_states
 
 
 class BudgetRule(Protocol):
@@ -111,8 +112,7 @@ class State:
             "network": pack_network(self.model, self.masks),
             "optimizer": self.optimizer.state_dict() if self.optimizer else {},
             "rng": self.rng.get_state(),
-            "torch_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "generators": get_states(),
             "memory": pack_tensors(self.memory),
             "curves": list(self.curves),  # finished epochs and a packed network never change
             "best": dict(self.best),
@@ -134,9 +134,7 @@ class State:
         self.optimizer = build_optimizer(self.model, self.masks)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.rng.set_state(saved["rng"])
-        torch.set_rng_state(saved["torch_rng"])
-        if saved["cuda_rng"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(saved["cuda_rng"])
+        set_states(saved["generators"])
         self.memory = load_tensors(saved["memory"], next(self.model.parameters()).device)
         self.curves = list(saved["curves"])
         self.best = dict(saved["best"])

@@ -13,6 +13,7 @@ from dstbench.config.registry import lookup, names
 from dstbench.core.masks import Masks
 from dstbench.data.images import Shape
 from dstbench.errors import UserError, did_you_mean
+from dstbench.models.memory_layout import to_channels_last
 from dstbench.models.preserve_rng import preserve_rng
 from dstbench.training import trained_network
 from dstbench.training.build import build_network
@@ -134,5 +135,5 @@ def from_worst_case(
         "image_shape": list(image_shape),
         "classes": classes,
     }
-    network, plain = (net.to(memory_format=torch.channels_last) for net in (network, plain))
+    network, plain = (to_channels_last(net) for net in (network, plain))
     return MeasuredNetwork(description, network, masks, plain, image_shape)

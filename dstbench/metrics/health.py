@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from dstbench.core.masks import flat
 from dstbench.core.state import State
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.precision import Autocast
@@ -35,11 +36,13 @@ def measure(state: State, x: Tensor, y: Tensor, autocast: Autocast) -> Health:
     """
     with _eval_mode(state.model), preserve_rng(x), _PositiveCounter(state.model) as positives:
         gradients = _gradients(state, x, y, autocast)
+    weights = state.masks.parameters
     norms = {name: _norm(g) for name, g in gradients.items()}
     live_norms = {
         name: _norm(g * state.masks[name]) if name in state.masks else norms[name]
         for name, g in gradients.items()
     }
+    zeros = {name: live_zeros(state, name) for name in weights}
     paths = find_live_paths(state.model, state.masks, state.image_shape)
     health: Health = {
         "grad_norm": math.hypot(*norms.values()),
@@ -53,6 +56,8 @@ def measure(state: State, x: Tensor, y: Tensor, autocast: Autocast) -> Health:
         "layers_grad_norm_live": live_norms,
         "layers_positive": positives.fractions(),
         "layers_live": state.masks.counts(),
+        "live_zeros": sum(zeros.values()),
+        "layers_live_zeros": zeros,
     }
     if paths.reason is not None:
         health["live_path_share_reason"] = paths.reason
@@ -140,6 +145,18 @@ def _gradients(state: State, x: Tensor, y: Tensor, autocast: Autocast) -> dict[s
 def _norm(gradient: Tensor) -> float:
     """Return the L2 norm, in float64: squared gradients of very sparse networks underflow."""
     return float(torch.linalg.vector_norm(gradient, dtype=torch.float64))
+
+
+def live_zeros(state: State, name: str) -> int:
+    """Return how many live weights of a prunable tensor are exactly zero.
+
+    They count as live, and contribute nothing: a weight grows at zero, and stays there without a
+    gradient.
+    """
+    values = flat(state.masks.parameters[name])
+    if name in state.masks:
+        values = values[state.masks.index(name)]
+    return len(values) - int(values.count_nonzero())
 
 
 def exploration_rate(state: State) -> float:

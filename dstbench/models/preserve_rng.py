@@ -1,11 +1,20 @@
 """Random generators restored after a piece of code that draws from them."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
+from dstbench.utils.random_generators import host_states, set_host_states
 
-def preserve_rng(like: Tensor) -> AbstractContextManager[None]:
-    """Return a context that restores the random generators of the CPU and of `like`'s device."""
-    return torch.random.fork_rng([like.get_device()] if like.is_cuda else [])
+
+@contextmanager
+def preserve_rng(like: Tensor) -> Iterator[None]:
+    """Restore afterwards the generators of Python, numpy, torch's CPU and the device of `like`."""
+    before = host_states()
+    try:
+        with torch.random.fork_rng([like.get_device()] if like.is_cuda else []):
+            yield
+    finally:
+        set_host_states(before)

@@ -16,6 +16,10 @@ class Sparsity(TypedDict):
     asked: float  # target of the method; 0 for a dense network
     measured: float  # fraction of weights that are dead
     effective: float | None  # also counting live weights on no path; None until the run finished
+    # Trainable parameters of two or more dimensions that are never pruned, each with its elements,
+    # and their fraction of all such weights, embeddings apart; absent in older records.
+    unpruned: NotRequired[dict[str, int]]
+    unpruned_fraction: NotRequired[float]
 
 
 class Accuracy(TypedDict):
@@ -100,6 +104,8 @@ class Health(TypedDict):
     layers_grad_norm_live: dict[str, float]  # tensor → grad_norm_live
     layers_positive: dict[str, float]  # activation module → positive_preactivations
     layers_live: dict[str, int]  # tensor → live weights
+    live_zeros: NotRequired[int]  # live weights that are exactly zero; absent in older records
+    layers_live_zeros: NotRequired[dict[str, int]]  # tensor → live_zeros
 
 
 class FinalHealth(Health):
@@ -164,9 +170,10 @@ class Provenance(TypedDict):
     sessions: int  # how many times the run was started
     attempt: str  # random id, kept when the run resumes and new with --fresh
     dataset_sha256: str  # of the decoded images, hex
+    initial_weights_sha256: NotRequired[str]  # before the first masks, hex; absent in older records
     processes: NotRequired[int]  # of the process group
     sync_batch_norm: NotRequired[bool]  # whether batch statistics span all processes
-    plugins: NotRequired[dict[str, str]]  # plugin file → sha256
+    plugins: NotRequired[dict[str, str]]  # plugin file, or module that it imports → sha256
     history: NotRequired[list[SessionEntry]]  # one entry per session
 
 

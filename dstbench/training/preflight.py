@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dstbench.core.prunable import Unpruned
 from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchPlan
 from dstbench.data.images import Shape
@@ -17,7 +18,10 @@ from dstbench.errors import UserError
 from dstbench.models.network_copy import copy_with
 from dstbench.models.precision import Autocast, autocast_for
 from dstbench.models.preserve_rng import preserve_rng
+from dstbench.sparsity import percent
 from dstbench.training.runtime_options import RuntimeOptions
+
+_NAMED = 6  # tensors that a message names
 
 
 def refuse_wrong_logits(
@@ -74,6 +78,33 @@ def refuse_small_batch(
             f"{error_with_line(error)} {advice}",
             "Run.batch_size",
         ) from error
+
+
+def refuse_unpruned(found: Unpruned, allowed: float) -> str | None:
+    """Return a message that names the weights that are not pruned; None without any.
+
+    allowed: largest fraction of the network's weights that they may be.
+
+    Raises UserError beyond it.
+    """
+    if not found.sizes:
+        return None
+    largest = sorted(found.sizes.items(), key=lambda item: -item[1])
+    named = ", ".join(f"{name} ({size:,})" for name, size in largest[:_NAMED])
+    if len(largest) > _NAMED:
+        named += f" and {len(largest) - _NAMED} more"
+    what = (
+        f"Trained, but never pruned: {named}. They are {percent(found.fraction)} of the weights of "
+        "two or more dimensions, embeddings apart, and no part of the sparsity."
+    )
+    if found.fraction > allowed:
+        raise UserError(
+            f"{what} Run.unpruned_fraction = {allowed} allows less: the reported sparsity would "
+            "not be that of the network. Build it of convolutions, linear layers and attention, "
+            "or set Run.unpruned_fraction = 1 to train it nevertheless; tables mark its results.",
+            "Run.unpruned_fraction",
+        )
+    return what
 
 
 def _forward(

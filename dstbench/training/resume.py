@@ -5,14 +5,17 @@ from pathlib import Path
 from torch import nn
 
 from dstbench.core.masks import Masks
+from dstbench.core.prunable import unpruned
 from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchPlan
 from dstbench.data.images import Shape
-from dstbench.training import checkpoint
+from dstbench.records.types import Record
+from dstbench.training import checkpoint, initial_weights
 from dstbench.training.build import new_state
 from dstbench.training.distributed.data_parallel import broadcast_state_
-from dstbench.training.preflight import refuse_small_batches
+from dstbench.training.preflight import refuse_small_batches, refuse_unpruned
 from dstbench.training.progress import Reporter
+from dstbench.training.run_record import Start
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.session import Session
 from dstbench.training.settings import Run
@@ -26,20 +29,26 @@ def start_or_resume(
     options: RuntimeOptions,
     folder: Path,
     started: float,
+    earlier: Record | None,
     reporter: Reporter,
-) -> tuple[State, Session]:
-    """Return a run's State, the same in every process, and the session that continues it.
+) -> tuple[State, Session, Start]:
+    """Return a run's State, the same in every process, its session, and its Start.
 
     image_shape: (channels, height, width) of the network's input.
     plan: the batches of an epoch.
     folder: of the run; its checkpoints are ignored with `options.fresh`.
     started: when the session started, unix time, s.
+    earlier: the run's record so far, if it has one.
 
     Raises UserError for a network that does not fit its data, or a checkpoint of another network.
     """
     group = options.group
     total_steps = run.epochs * plan.steps_per_epoch
     state = new_state(run, num_classes, image_shape, total_steps, options.device)
+    dense = unpruned(state.model)
+    if message := refuse_unpruned(dense, run.unpruned_fraction):
+        reporter.note(message)
+    initial = initial_weights.sha256_of(state.model)
     refuse_small_batches(state, plan, options, run.precision)
     if options.sync_batch_norm:
         state.model = nn.SyncBatchNorm.convert_sync_batchnorm(state.model)
@@ -57,7 +66,12 @@ def start_or_resume(
         state.optimizer = run.optimizer.build(state.model, state.masks)
     else:
         session = Session(saved["sessions"] + 1, started, saved["seconds"])
+        with group.raise_together():
+            if group.first and earlier is not None:
+                changed = initial_weights.refuse_changed(earlier, initial, folder)
+                if changed is not None:
+                    reporter.note(changed)
         checkpoint.restore_(state, saved["state"], run, folder)
         reporter.note(f"Resuming at step {state.step} of {state.total_steps}.")
     broadcast_state_(state, group, run.seed)
-    return state, session
+    return state, session, Start(state.sparsity, dense, initial)

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from dstbench.config.identity import Resolved
@@ -18,7 +19,8 @@ from dstbench.records.run_name import run_name as name_of
 from dstbench.records.run_summary import run_summary
 from dstbench.records.types import Record
 from dstbench.tracking.live_mirror import Mirror, mirrored_to
-from dstbench.training import checkpoint
+from dstbench.training import checkpoint, initial_weights
+from dstbench.training.build import new_state
 from dstbench.training.distributed.follower import NullRunFolder
 from dstbench.training.progress import Reporter
 from dstbench.training.resume import start_or_resume
@@ -41,11 +43,13 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
             lock.enter_context(folder.locked())
         dataset = load_dataset(run, options)
         record = earlier_record(folder, dataset, options)
+        loaders = data_loaders(run, dataset, options)
         if record is not None and record["status"] in OVER:
+            check_done(run, record, loaders, options, path, reporter)
             reporter.note("This run is done already; --fresh starts it over.")
             tracked = mirrored_to(path)
         else:
-            trainer = prepare(run, resolved, dataset, folder, options, reporter)
+            trainer = prepare(run, resolved, loaders, record, folder, options, reporter)
             mirror = Mirror(path, options.tracking if group.first else "off")
             try:
                 record = trainer.fit()
@@ -98,17 +102,9 @@ def earlier_record(
     return options.group.from_first(record)
 
 
-def prepare(
-    run: Run,
-    resolved: Resolved,
-    dataset: Dataset[Any],
-    folder: RunFolder,
-    options: RuntimeOptions,
-    reporter: Reporter,
-) -> Trainer:
-    """Return the trainer of a run that is new or resumed, once everything in it is known to fit."""
-    started = time.time()
-    loaders = DataLoaders(
+def data_loaders(run: Run, dataset: Dataset[Any], options: RuntimeOptions) -> DataLoaders:
+    """Return the run's images, split and batched. Raises UserError for settings that do not fit."""
+    return DataLoaders(
         dataset,
         run.pipeline,
         PROTOCOLS[run.protocol],
@@ -119,9 +115,48 @@ def prepare(
         device=options.device,
         shard=options.group.shard,
     )
+
+
+def check_done(
+    run: Run,
+    record: Record,
+    loaders: DataLoaders,
+    options: RuntimeOptions,
+    folder: Path,
+    reporter: Reporter,
+) -> None:
+    """Raise UserError when a run that is over began with other initial weights than it would now.
+
+    record: of the run that is over.
+    """
+    total_steps = run.epochs * loaders.training.plan.steps_per_epoch
+    classes = len(loaders.dataset.classes)
+    with options.group.raise_together():
+        if options.group.first:
+            state = new_state(run, classes, loaders.image_shape, total_steps, options.device)
+            initial = initial_weights.sha256_of(state.model)
+            if message := initial_weights.refuse_changed(record, initial, folder):
+                reporter.note(message)
+
+
+def prepare(
+    run: Run,
+    resolved: Resolved,
+    loaders: DataLoaders,
+    record: Record | None,
+    folder: RunFolder,
+    options: RuntimeOptions,
+    reporter: Reporter,
+) -> Trainer:
+    """Return the trainer of a run that is new or resumed, once everything in it is known to fit.
+
+    record: of the run so far; None for a new run.
+    """
+    started = time.time()
+    dataset = loaders.dataset
     plan = loaders.training.plan
     run.method.check(run.epochs * plan.steps_per_epoch)
-    state, session = start_or_resume(
+    state, session, start = start_or_resume(
         run,
         len(dataset.classes),
         loaders.image_shape,
@@ -129,14 +164,15 @@ def prepare(
         options,
         folder.path,
         started,
+        record,
         reporter,
     )
     if options.fresh:
         if options.group.first:
             checkpoint.remove(folder.path)
         folder.clear()
-    record = RunRecord(run, resolved, dataset, options, session, state.sparsity, folder, reporter)
-    return Trainer(run, state, loaders, record, folder, options, reporter)
+    description = RunRecord(run, resolved, dataset, options, session, start, folder, reporter)
+    return Trainer(run, state, loaders, description, folder, options, reporter)
 
 
 def run_name(run: Run, resolved: Resolved) -> str:

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from dstbench.config.identity import Resolved
+from dstbench.core.prunable import Unpruned
 from dstbench.core.state import State
 from dstbench.data.images import Dataset
 from dstbench.data.protocols import PROTOCOLS
@@ -23,6 +25,20 @@ from dstbench.training.session import Session
 from dstbench.training.settings import Run
 
 
+@dataclass(frozen=True)
+class Start:
+    """The network with which a session begins.
+
+    sparsity: measured, in [0, 1].
+    unpruned: weights that are never pruned.
+    initial_weights_sha256: see `initial_weights`.
+    """
+
+    sparsity: float
+    unpruned: Unpruned
+    initial_weights_sha256: str
+
+
 class RunRecord:
     """Fills in a run's record and writes it to the run's folder.
 
@@ -36,11 +52,11 @@ class RunRecord:
         dataset: Dataset[Any],
         options: RuntimeOptions,
         session: Session,
-        sparsity: float,
+        start: Start,
         folder: RunFolder,
         reporter: Reporter,
     ):
-        """Describe a run that begins or resumes; sparsity: measured, in [0, 1]."""
+        """Describe a run that begins or resumes; start: its network."""
         self.run, self.session, self.folder = run, session, folder
         earlier_record = folder.record()
         earlier = earlier_record["provenance"] if earlier_record else None
@@ -48,6 +64,7 @@ class RunRecord:
         if unpublishable := _unpublishable(provenance):
             reporter.note(unpublishable)
         history = earlier.get("history", []) if earlier else []
+        provenance["initial_weights_sha256"] = start.initial_weights_sha256
         provenance["history"] = _continued(history, provenance, session, reporter)
         self.content: Record = record.new(
             method=run.method.name,
@@ -57,7 +74,13 @@ class RunRecord:
             protocol=run.protocol,
             precision=run.precision,
             seed=run.seed,
-            sparsity={"asked": run.method.sparsity, "measured": sparsity, "effective": None},
+            sparsity={
+                "asked": run.method.sparsity,
+                "measured": start.sparsity,
+                "effective": None,
+                "unpruned": start.unpruned.sizes,
+                "unpruned_fraction": start.unpruned.fraction,
+            },
             config={"text": resolved.text, "sha256": resolved.sha256},
             provenance=provenance,
         )
@@ -84,7 +107,7 @@ class RunRecord:
         self.content |= {
             "status": "finished",
             "sparsity": {
-                "asked": self.run.method.sparsity,
+                **self.content["sparsity"],
                 "measured": results.sparsity,
                 "effective": health["effective_sparsity"],
             },

@@ -3,7 +3,6 @@
 import inspect
 from typing import Literal
 
-import torch
 from torch import nn
 
 from dstbench.config.registry import SUPPLIED, lookup, register
@@ -13,7 +12,9 @@ from dstbench.data.images import Shape
 from dstbench.data.preprocessing import Pipeline
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.errors import UserError, did_you_mean, require
+from dstbench.models.memory_layout import to_channels_last
 from dstbench.optim.settings import OptimizerSettings
+from dstbench.utils.random_generators import seed_all
 
 
 @register("run")
@@ -34,6 +35,9 @@ class Run:
     precision: 'bf16' (autocast, fp32 weights) or 'fp32'.
     train_images: use only so many training images, of a random subset that split_seed fixes; None
         for all.
+    unpruned_fraction: largest fraction of the weights (parameters of two or more dimensions,
+        embeddings apart) that may be of a kind that is not pruned; 1 for any. Beyond it the run is
+        refused: the sparsity that it reports would not be that of the network.
     recipe: name of the recipe that these settings come from.
     """
 
@@ -52,6 +56,7 @@ class Run:
         seed: int = 0,
         precision: Literal["bf16", "fp32"] = "fp32",
         train_images: int | None = None,
+        unpruned_fraction: float = 0.05,
         recipe: str = "none",
     ):
         require(epochs >= 1, self, "epochs", epochs, "at least 1")
@@ -65,6 +70,13 @@ class Run:
             train_images,
             "at least 1, or None for all",
         )
+        require(
+            0 <= unpruned_fraction <= 1,
+            self,
+            "unpruned_fraction",
+            unpruned_fraction,
+            "a fraction in [0, 1]",
+        )
         if protocol not in PROTOCOLS:
             raise UserError(
                 f"no protocol {protocol!r}.{did_you_mean(protocol, PROTOCOLS)}", "Run.protocol"
@@ -74,6 +86,7 @@ class Run:
         self.epochs, self.batch_size = epochs, batch_size
         self.protocol, self.split_seed, self.seed = protocol, split_seed, seed
         self.precision, self.train_images, self.recipe = precision, train_images, recipe
+        self.unpruned_fraction = unpruned_fraction
 
     def rate_at(self, progress: float) -> float:
         """Return the learning rate at a fraction of the run.
@@ -90,8 +103,8 @@ class Run:
 
         A model gets those of num_classes, in_channels and image_size that its constructor takes.
         """
-        torch.manual_seed(self.seed)
+        seed_all(self.seed)
         offered = dict(zip(SUPPLIED, (num_classes, image_shape[0], image_shape[1]), strict=True))
         taken = inspect.signature(lookup(self.model.__name__)).parameters  # gin's wrapper hides it
         model = self.model(**{name: v for name, v in offered.items() if name in taken})
-        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return to_channels_last(model)

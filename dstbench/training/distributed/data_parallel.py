@@ -13,6 +13,7 @@ from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError
 from dstbench.training.distributed.process_group import ProcessGroup
 from dstbench.training.meters import Meters
+from dstbench.utils.random_generators import seed_all
 
 
 def broadcast_state_(state: State, group: ProcessGroup, seed: int) -> None:
@@ -25,7 +26,7 @@ def broadcast_state_(state: State, group: ProcessGroup, seed: int) -> None:
     group.broadcast_([*state.model.parameters(), *state.model.buffers()])
     refuse_differing_masks(state, group)
     if not group.first:  # dropout differs; what parts draw from, state.rng, does not
-        torch.manual_seed(hash((seed, state.step, group.rank)))
+        seed_all(hash((seed, state.step, group.rank)) % 2**63)
         Meters(state.memory).reset_()
 
 
