@@ -6,6 +6,7 @@ flow", Algorithm 1.
 
 import copy
 import math
+from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,9 @@ class SynFlow(Part):
     overflows on ResNet-34. Weights keep their values. Layers of residual networks may end empty:
     the paper's theorem does not cover these networks.
 
+    Put KaimingNormal before it to score and train the weights that its authors draw. Scores of
+    PyTorch's own initial weights choose other masks.
+
     sparsity: fraction removed of the original network's prunable weights, in [0, 1).
     rounds: times to score and prune, with exponentially falling live weights.
     """
@@ -47,20 +51,27 @@ class SynFlow(Part):
         require(target <= total, self, "sparsity", self.sparsity, allowed)
         flow = Flow(state.model, state.image_shape)
         flow.refuse_vanishing()
-        for keep in kept_per_round(target, total, self.rounds):
+        density = (1 - Fraction(repr(float(self.sparsity)))) * state.dense_numel / total
+        for keep in kept_per_round(density, target, total, self.rounds):
             scores = flow.scores()  # all zero once pruning has cut the network, then random
             flow.prune_(largest(-scores, len(scores) - keep, state.rng))
         for name, index in zip(state.masks.parameters, flow.survivors, strict=True):
             state.set_live_(name, index.to(state.masks.parameters[name].device))
 
 
-def kept_per_round(target: int, total: int, rounds: int) -> list[int]:
+def kept_per_round(density: Fraction, target: int, total: int, rounds: int) -> list[int]:
     """Return the weights left after each round; `target` after the last.
 
-    After round i these are total − ⌊(1 − ρ^(i/rounds)) · total⌋, with the density ρ = target/total.
+    After round i these are total − ⌊(1 − density^(i/rounds)) · total⌋, as in the published code.
+    The masks depend on every count: rounding the density first changes most of them.
+
+    density: (1 − sparsity) · prunable weights of the original network / total, not rounded.
+    target: live weights, round(density · total).
+    total: stored prunable weights; tensors that layers share count once.
     """
-    density = target / total
-    kept = [total - math.floor((1 - density ** (i / rounds)) * total) for i in range(1, rounds)]
+    kept = [
+        total - math.floor((1 - float(density) ** (i / rounds)) * total) for i in range(1, rounds)
+    ]
     return [*(max(k, target) for k in kept), target]
 
 

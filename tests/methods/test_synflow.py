@@ -5,6 +5,7 @@ layer, as the published code does, in float64.
 """
 
 import copy
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -13,13 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from dstbench.config.choices import Choices
+from dstbench.config.shipped_files import shipped
 from dstbench.core.masks import Masks, flat
 from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.methods import synflow
+from dstbench.methods.kaiming_normal import KaimingNormal
 from dstbench.methods.synflow import Flow, SynFlow, kept_per_round
 from dstbench.models.resnet import ResNet20
 from dstbench.sparsity import live_total
+from dstbench.training.configure import assemble
 
 
 def chain(widths, bias=False, seed=0):
@@ -77,9 +82,9 @@ def reference_masks(model, image_shape, sparsity, rounds):
         scores = torch.cat(
             [(u * g).abs().reshape(-1) for u, g in zip(used.values(), gradients, strict=True)]
         )
-        left = (
-            target if i == rounds else total - int((1 - (target / total) ** (i / rounds)) * total)
-        )
+        left = total - int((1 - (1 - sparsity) ** (i / rounds)) * total)
+        if i == rounds:
+            left = target
         chosen = torch.zeros(total).index_fill_(0, scores.argsort(descending=True)[:left], 1.0)
         parts = chosen.split([w.numel() for w in weights.values()])
         keep = {n: p.view(weights[n].shape).double() for n, p in zip(names, parts, strict=True)}
@@ -190,15 +195,42 @@ def test_synflow_live_count_is_exact_on_a_residual_network():
     assert state.masks.total() == live_total(0.99, state.dense_numel)
 
 
-@given(st.integers(1, 10**7), st.floats(1e-6, 1), st.integers(1, 100))
+@given(st.integers(1, 10**7), st.decimals("0.000001", 1, places=6), st.integers(1, 100))
 def test_kept_per_round_falls_exponentially_to_the_target(total, density, rounds):
-    target = max(1, round(density * total))
-    kept = kept_per_round(target, total, rounds)
+    """N − ⌊(1 − ρ^(i/rounds)) · N⌋ with the density itself, not the rounded target over N."""
+    target = max(1, round(Fraction(density) * total))
+    kept = kept_per_round(Fraction(density), target, total, rounds)
     assert len(kept) == rounds and kept[-1] == target
     assert all(total >= a >= b for a, b in pairwise(kept))
     for i, count in enumerate(kept[:-1], 1):
-        exact = total * (target / total) ** (i / rounds)
-        assert exact - 1e-6 <= count <= exact + 1 + 1e-6  # N − ⌊(1 − ρ)·N⌋ = ⌈ρ·N⌉
+        exact = total * float(density) ** (i / rounds)
+        assert max(exact, target) - 1e-6 <= count <= max(exact + 1, target) + 1e-6
+
+
+@pytest.mark.parametrize("sparsity", [0.99, 0.999, 0.9995, 0.9999])
+@pytest.mark.parametrize("total", [271_117, 1_386_448, 21_265_088])
+def test_kept_per_round_equals_the_published_formula(sparsity, total):
+    published = [total - int((1 - (1 - sparsity) ** (i / 100)) * total) for i in range(1, 100)]
+    density = 1 - Fraction(str(sparsity))
+    assert kept_per_round(density, live_total(sparsity, total), total, 100)[:-1] == published
+
+
+def test_kept_per_round_of_shared_tensors_uses_the_original_network(monkeypatch):
+    """ρ = (1 − s) · dense weights / stored weights, exactly."""
+
+    model = chain([30, 30, 30, 10])
+    state = State(model, (1, 1, 30), 0, 100)
+    model[3].weight = model[1].weight
+    state.masks = Masks(model)
+    given_densities = []
+    kept_per_round_ = kept_per_round
+    monkeypatch.setattr(
+        synflow,
+        "kept_per_round",
+        lambda density, *rest: given_densities.append(density) or kept_per_round_(density, *rest),
+    )
+    SynFlow(0.9, 10).init_masks(state)
+    assert given_densities == [Fraction(1, 10) * 2100 / 1200]
 
 
 def test_synflow_masks_are_nested_with_the_counts_of_each_round(small_net, monkeypatch):
@@ -212,7 +244,8 @@ def test_synflow_masks_are_nested_with_the_counts_of_each_round(small_net, monke
     monkeypatch.setattr(synflow.Flow, "prune_", spy)
     state = masked(small_net(), (3, 8, 8), 0.95, 15)
     target = live_total(0.95, state.dense_numel)
-    assert [len(r) for r in rounds] == kept_per_round(target, state.dense_numel, 15)
+    density = 1 - Fraction("0.95")
+    assert [len(r) for r in rounds] == kept_per_round(density, target, state.dense_numel, 15)
     assert all(late <= early for early, late in pairwise(rounds))
     assert rounds[-1] == {
         (i, p) for i, n in enumerate(state.masks) for p in state.masks.index(n).tolist()
@@ -371,3 +404,21 @@ def test_synflow_accepts_a_network_that_pruning_cuts(sparsity, rounds):
         assert error.binding == "SynFlow.sparsity"
     else:
         assert state.masks.total() == live_total(sparsity, 80)
+
+
+# --- the method's files ---------------------------------------------------------------------------
+
+
+def test_synflow_file_scores_kaiming_normal_weights():
+    run, _ = assemble(Choices((str(shipped("methods")["synflow"]),), "digits"), "fp32")
+    initial, pruning = run.method.parts
+    assert isinstance(initial, KaimingNormal) and initial.mode == "fan_in"
+    assert isinstance(pruning, SynFlow) and pruning.rounds == 100
+
+
+@pytest.mark.parametrize("recipe", ["cifar10_synflow", "cifar100_synflow"])
+def test_synflow_recipe_has_the_published_schedule(recipe):
+    run, _ = assemble(Choices((str(shipped("methods")["synflow"]),), recipe), "fp32")
+    rates = [run.rate_at(epoch / 160) for epoch in (0, 59, 60, 119, 120, 159)]
+    assert run.epochs == 160 and run.batch_size == 128
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
