@@ -77,6 +77,10 @@ def itop_split(dataset: Dataset, split_seed: int) -> Split:
     chosen on the test images. The split seed is unused.
     Source: ITOP (Liu et al. 2021), its public code.
 
+    # assumed: ITOP's last tenth is that of the authors' files, an order that other containers of
+    # the images do not keep. Here CIFAR's images are in the order of their digests, so the last
+    # 5,000 are other images, the same for every container and as independent of the classes.
+
     Raises UserError: when the training images are sorted by class.
     """
     count = len(dataset.train)

@@ -1,7 +1,8 @@
 """Datasets in parquet files, as on dataset hubs.
 
-X/train*.parquet and X/test*.parquet or X/validation*.parquet, with an image column `img` or `image`
-(a struct of bytes and path) and a label column `label` or `fine_label` (whole numbers).
+X/train*.parquet and X/test*.parquet or X/validation*.parquet, or the same in the only subfolder of
+X that has them (as plain_text/ in a cloned dataset), with an image column `img` or `image` (a
+struct of bytes and path) and a label column `label` or `fine_label` (whole numbers).
 """
 
 import hashlib
@@ -33,7 +34,7 @@ TEST_FILES = ("test*.parquet", "validation*.parquet")
 
 def recognises(folder: Path) -> bool:
     """Return whether the folder looks like a dataset in parquet files."""
-    return any(folder.glob(TRAIN_FILES))
+    return _location(folder) is not None
 
 
 def find(folder: Path) -> Source:
@@ -106,8 +107,18 @@ def _where(images: list[EncodedImage], row: int) -> str:
     return images[row].where
 
 
+def _location(folder: Path) -> Path | None:
+    """Return the folder of the training files, None if no folder or several have them."""
+    if any(folder.glob(TRAIN_FILES)):
+        return folder
+    inside = {path.parent for path in folder.glob(f"*/{TRAIN_FILES}")}
+    visible = [subfolder for subfolder in inside if not subfolder.name.startswith(".")]
+    return visible[0] if len(visible) == 1 else None
+
+
 def _files(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the training and test files. Raises UserError: when some are missing."""
+    folder = _location(folder) or folder
     train_files = _shards(folder, TRAIN_FILES)
     test_files = next((f for pattern in TEST_FILES if (f := _shards(folder, pattern))), [])
     if not test_files:
@@ -131,9 +142,11 @@ def _shards(folder: Path, pattern: str) -> list[Path]:
         if match := re.fullmatch(r"(.*-)(\d+)-of-(\d+)(.*)", path.name):
             before, number, count, after = match.groups()
             for i in range(int(count)):
-                sibling = folder / f"{before}{i:0{len(number)}}-of-{count}{after}"
-                if not sibling.is_file():
-                    raise UserError(f"{sibling} is missing: {path.name} is one of {count}.")
+                # what follows the count may be a fingerprint of the shard's own
+                name = f"{before}{i:0{len(number)}}-of-{count}"
+                if not any(other.name.startswith(name) for other in paths):
+                    missing = folder / f"{name}{after}"
+                    raise UserError(f"{missing} is missing: {path.name} is one of {count}.")
     return paths
 
 

@@ -113,7 +113,8 @@ def verified(source: Source, name: str, where: object) -> Source:
 
     def decode() -> tuple[Images, Images, tuple[str, ...]]:
         train, test, classes = source.decode()
-        splits, faults = [], []
+        splits: list[Images] = []
+        faults: list[str] = []
         for which, images, split in (("training", train, known.train), ("test", test, known.test)):
             images = _with_published_labels(images, classes, known)
             digests = image_digests(images)
@@ -122,8 +123,9 @@ def verified(source: Source, name: str, where: object) -> Source:
         if faults:
             raise UserError(
                 f"{where} is not {known.title}: {'; '.join(faults)}. {name} stands for the exact "
-                f"published images. To use these, put them as an image folder or parquet files in "
-                f"a folder with another name, such as {name}-copy, and give that as --dataset."
+                f"published images: `dstbench data fetch {name}` downloads them. To use others, "
+                "put them as an image folder or parquet files in a folder with another name, such "
+                f"as {name}-copy, and give that as --dataset."
             )
         return splits[0], splits[1], known.classes
 
@@ -159,14 +161,22 @@ def pixels_sha256(images: Images) -> str:
 
 def publish(title: str, train: Images, test: Images, classes: tuple[str, ...]) -> Published:
     """Return the description of a dataset, from its images in any order."""
-    splits = [
-        PublishedSplit(len(i), split_sha256(image_digests(i)), pixels_sha256(i))
-        for i in (train, test)
-    ]
-    ordered = [in_canonical_order(i, image_digests(i)) for i in (train, test)]
+
+    def published(images: Images, digests: list[bytes]) -> PublishedSplit:
+        return PublishedSplit(len(images), split_sha256(digests), pixels_sha256(images))
+
     height, width, channels = train.pixels.shape[1:]
+    in_train, in_test = image_digests(train), image_digests(test)
+    sha256 = fingerprint(
+        in_canonical_order(train, in_train), in_canonical_order(test, in_test), classes
+    )
     return Published(
-        title, (height, width, channels), classes, *splits, fingerprint(*ordered, classes)
+        title,
+        (height, width, channels),
+        classes,
+        published(train, in_train),
+        published(test, in_test),
+        sha256,
     )
 
 

@@ -1,7 +1,11 @@
 """CIFAR-10 by content: one dataset from every container; other images are refused."""
 
+import base64
 import io
+import json
 import os
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +26,8 @@ from dstbench.data.images import Images
 from dstbench.data.sources import cache
 from dstbench.data.sources.cifar import ORIGINALS
 from dstbench.data.sources.published import PUBLISHED
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -182,3 +188,31 @@ def test_real_images_are_the_published_ones_in_parquet_and_originals(name, tmp_p
     again = datasets.load(name, tmp_path)
     assert again.sha256 == loaded.sha256 and again.classes == loaded.classes
     assert (again.train.pixels == loaded.train.pixels).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_committed_test_labels_are_those_of_the_real_images(name):
+    loaded = datasets.load(name, real_root(name))
+    assert (committed_labels(name) == loaded.test.labels).all()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_committed_test_labels_have_every_class_equally_often(name):
+    classes = len(PUBLISHED[name].classes)
+    counts = np.bincount(committed_labels(name), minlength=classes)
+    assert counts.tolist() == [10_000 // classes] * classes
+
+
+def committed_labels(name: str) -> np.ndarray:
+    """Return uint8 (n,), the test labels in the leaderboard's folder."""
+    content = json.loads((ROOT / f"leaderboard/labels/{name}.json").read_text())
+    assert content["dataset_sha256"] == PUBLISHED[name].sha256
+    return np.frombuffer(zlib.decompress(base64.b64decode(content["test"])), np.uint8)
+
+
+def test_cloned_hub_repository_with_fingerprinted_shards_is_exact(root, splits):
+    write_shards(root / "cifar10" / "plain_text", *splits, shards=3)
+    for i, path in enumerate(sorted((root / "cifar10" / "plain_text").iterdir())):
+        path.rename(path.with_name(f"{path.stem}-{i:016x}.parquet"))
+    assert datasets.load("cifar10").sha256 == PUBLISHED["cifar10"].sha256
