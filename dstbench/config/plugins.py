@@ -8,10 +8,12 @@ import hashlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from dstbench.config import plugin_sources
 from dstbench.errors import UserError
 
 GROUP = "dstbench.methods"
@@ -48,7 +50,10 @@ def load_installed() -> None:
 
 
 def load_file(path: Path) -> None:
-    """Import a Python file, once. Raises UserError, with the line, when it fails."""
+    """Import a Python file, once. It may import modules that are in its own folder.
+
+    Raises UserError, with the line, when it fails.
+    """
     if not path.is_file():
         kind = "is a folder; name a file in it" if path.is_dir() else "no such file"
         raise UserError(f"--plugin {path}: {kind}.")
@@ -62,14 +67,45 @@ def load_file(path: Path) -> None:
         raise UserError(f"--plugin {path}: not a Python file (its name must end in .py).")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    file = path.resolve()
+    _forget_namesakes(file)
+    before = set(sys.modules)
     try:
-        spec.loader.exec_module(module)
+        with _importable(file.parent):
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         if isinstance(error, UserError):
             raise UserError(f"{path}: {error.message}") from None
         line = error.lineno if isinstance(error, SyntaxError) else _line_in(path, error)
         raise UserError(f"{path}:{line}: {type(error).__name__}: {error}") from None
+    new = [(name, plugin_sources.user_file(name)) for name in set(sys.modules) - before]
+    plugin_sources.loaded[file] = sorted((name, own) for name, own in new if own is not None)
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Make a folder's modules importable: before others now, and after them from then on.
+
+    As a script's folder, it comes first; but only while the plugin is imported, so that its files
+    cannot replace what other code imports later.
+    """
+    entry = str(folder)
+    sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        sys.path.remove(entry)
+        if entry not in sys.path:
+            sys.path.append(entry)
+
+
+def _forget_namesakes(plugin: Path) -> None:
+    """Remove loaded modules that have the name of one that the plugin imports, and another file."""
+    for name, file in plugin_sources.imported_by(plugin):
+        other = plugin_sources.user_file(name)
+        if other is not None and other != file:
+            del sys.modules[name]
 
 
 def _line_in(path: Path, error: BaseException) -> int:

@@ -10,6 +10,13 @@ its `target` of live weights:
 so a layer always ends with exactly `target` live weights. Weights just dropped may grow again.
 Methods differ in the growth score only.
 
+A tensor that is frozen, or has no gradient in a step that gave others one, keeps its mask, with a
+random growth score too: no score ranks its weights, and what grew would start at zero and stay
+there, in exchange for a trained or pretrained weight. Only the excess over a lower target is
+dropped, so that a schedule of the sparsity ends at its budget; the next update with a gradient
+makes up for missed growth. A frozen tensor gets a first mask, and counts in the sparsity, like all
+others.
+
 Sources: Evci et al. 2020, Algorithm 1; the mask update of ITOP (Liu et al. 2021), whose counts are
 inexact.
 """
@@ -93,9 +100,14 @@ class DropGrow(Part, ABC):
         drop_fraction: α, in [0, 1].
         targets: tensor name → live weights after the update; None keeps every tensor's count.
         """
+        stepped = any(p.grad is not None for p in state.model.parameters())
         for name in state.masks:
             target = state.masks.live(name) if targets is None else targets[name]
-            self._update_tensor(state, name, drop_fraction, target)
+            parameter = state.masks.parameters[name]
+            if not parameter.requires_grad or (stepped and parameter.grad is None):
+                self._update_tensor(state, name, 0.0, min(state.masks.live(name), target))
+            else:
+                self._update_tensor(state, name, drop_fraction, target)
 
     def _update_tensor(self, state: State, name: str, fraction: float, target: int) -> None:
         live = state.masks.live(name)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from dstbench.deploy.runtime.program import About
 from dstbench.records.types import Record
+from dstbench.records.uncounted import uncounted_text, unpruned_text
 
 
 def model_card(record: Record, about: About, files: Mapping[str, str]) -> str:
@@ -15,11 +16,14 @@ def model_card(record: Record, about: About, files: Mapping[str, str]) -> str:
     """
     accuracy, cost, provenance = record["accuracy"], record["cost"], record["provenance"]
     title = f"{about['method']} · {about['model']} · {about['dataset']}"
+    dense, uncounted = unpruned_text(record["sparsity"]), uncounted_text(cost)
     rows = {
         "sparsity": f"{_percent(100 * about['sparsity'])} ({cost['live_weights']:,} of "
         f"{cost['prunable_weights']:,} weights)",
         "test accuracy": f"{_percent(about['accuracy'])} ({about['epoch']})",
         "MACs of one image": f"{cost['macs']:,} of {cost['dense_macs']:,} dense",
+        **({"MACs not counted": uncounted} if uncounted else {}),
+        **({"never pruned": dense} if dense else {}),
         "input": f"{'×'.join(map(str, about['image_shape']))} (channels × height × width)",
         "classes": str(len(about["classes"])),
         "recipe, protocol, seed": f"{record['recipe']}, {record['protocol']}, {record['seed']}",

@@ -33,8 +33,21 @@ class CallSite:
     positions: tuple[int, ...]
 
 
-def call_sites(model: nn.Module, input_shape: tuple[int, ...]) -> list[CallSite]:
-    """Return every call site of one forward pass of one input, in the order of the calls.
+@dataclass(frozen=True)
+class Calls:
+    """The products of one forward pass.
+
+    sites: the call sites of prunable tensors, in the order of the calls.
+    uncounted: what is multiplied otherwise → number of calls: matrix products of activations, and
+        layer functions whose weight is not prunable.
+    """
+
+    sites: list[CallSite]
+    uncounted: dict[str, int]
+
+
+def recorded_calls(model: nn.Module, input_shape: tuple[int, ...]) -> Calls:
+    """Return the products of one forward pass of one input.
 
     The model, its buffers and the random generators are unchanged. A model whose forward pass
     depends on values is run on zeros instead of the meta device.
@@ -50,16 +63,21 @@ def call_sites(model: nn.Module, input_shape: tuple[int, ...]) -> list[CallSite]
             return _record(copy_with(model, Tensor.clone), input_shape)
 
 
-def _record(model: nn.Module, input_shape: tuple[int, ...]) -> list[CallSite]:
+def call_sites(model: nn.Module, input_shape: tuple[int, ...]) -> list[CallSite]:
+    """Return every call site of one forward pass of one input, in the order of the calls."""
+    return recorded_calls(model, input_shape).sites
+
+
+def _record(model: nn.Module, input_shape: tuple[int, ...]) -> Calls:
     like = next(model.parameters())
     calls = _PrunableCalls(model)
     with torch.no_grad(), FunctionRecorder(calls.record):
         model(like.new_zeros((1, *input_shape)))
-    return calls.sites
+    return Calls(calls.sites, calls.uncounted)
 
 
 class _PrunableCalls:
-    """Collects the call sites of prunable tensors.
+    """Collects the call sites of prunable tensors, and all other products.
 
     A result in the shape of a prunable tensor, such as its product with a scale, counts as that
     tensor.
@@ -67,6 +85,8 @@ class _PrunableCalls:
 
     def __init__(self, model: nn.Module):
         self.sites: list[CallSite] = []
+        self.uncounted: dict[str, int] = {}
+        self.others: dict[Tensor, str] = {p: n for n, p in model.named_parameters() if p.dim() > 1}
         self.names: dict[Tensor, str] = {weight: name for name, weight in prunable(model).items()}
 
     def record(self, function: Any, result: Any, args: tuple, kwargs: dict[str, Any]) -> None:
@@ -74,10 +94,24 @@ class _PrunableCalls:
             for weight, positions in _MULTIPLIES[function](result, *args, **kwargs):
                 if weight is not None and weight in self.names:
                     self.sites.append(CallSite(self.names[weight], positions))
+                elif weight is not None:
+                    self._add_uncounted(function, (weight,))
+            if function is F.multi_head_attention_forward:
+                self._add_uncounted(function, ())
+        elif getattr(function, "__name__", "") in _PRODUCTS:
+            self._add_uncounted(function, args)
         elif isinstance(result, Tensor):
             for arg in args:
                 if isinstance(arg, Tensor) and arg in self.names and arg.shape == result.shape:
                     self.names[result] = self.names[arg]
+
+    def _add_uncounted(self, function: Any, operands: tuple) -> None:
+        """Count a call, by the function's name and those of the parameters among its operands."""
+        what = _SPOKEN.get(function, function.__name__.strip("_"))
+        flattened = (t for x in operands for t in (x if isinstance(x, tuple | list) else (x,)))
+        named = [self.others[t] for t in flattened if isinstance(t, Tensor) and t in self.others]
+        key = f"{what} with {' and '.join(named)}" if named else what
+        self.uncounted[key] = self.uncounted.get(key, 0) + 1
 
 
 Multiplied = list[tuple[Tensor | None, tuple[int, ...]]]
@@ -118,3 +152,12 @@ _MULTIPLIES: dict[Any, Callable[..., Multiplied]] = {
     **dict.fromkeys((F.conv1d, F.conv2d, F.conv3d), _by_outputs),
     **dict.fromkeys((F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d), _by_inputs),
 }
+
+_SPOKEN = {F.multi_head_attention_forward: "products of queries, keys and values"}
+
+# By name: a product is a function of torch, a method of tensors and an operator.
+_PRODUCTS = frozenset(
+    "matmul __matmul__ __rmatmul__ mm bmm mv dot vdot inner einsum tensordot chain_matmul multi_dot "
+    "addmm addmm_ addbmm addbmm_ baddbmm baddbmm_ addmv addmv_ vecdot scaled_dot_product_attention "
+    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split()
+)

@@ -3,7 +3,8 @@
 MACs are those of prunable tensors only (convolutions, linear layers, projections of attention):
 a live weight is multiplied once at every output position. If a layer adds a dense offset to its
 weights, as DCTpS does, the MACs of the offset are added. Bias, normalisation, activations, pooling
-and the products inside attention are not counted. FLOPs = 2 × MACs. A tensor that several layers
+and the products inside attention are not counted; matrix products among them are
+listed as `uncounted`. FLOPs = 2 × MACs. A tensor that several layers
 share costs MACs at each of its uses (see call_sites.py), and storage once.
 
 A module may declare two things about its cost:
@@ -16,9 +17,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from dstbench.core.masks import Masks
-from dstbench.core.prunable import left_out
+from dstbench.core.prunable import left_out, unpruned
 from dstbench.data.images import Shape
-from dstbench.metrics.call_sites import CallSite, call_sites
+from dstbench.metrics.call_sites import CallSite, recorded_calls
 from dstbench.records.types import Cost, LayerCost
 
 
@@ -35,15 +36,16 @@ def cost(
     dense_numel: prunable weights of the original network, if parts have changed `model` since.
     """
     of_tensor: dict[str, list[CallSite]] = {name: [] for name in masks.parameters}
-    for use in call_sites(model, input_shape):
+    calls = recorded_calls(model, input_shape)
+    for use in calls.sites:
         of_tensor[use.name].append(use)
     offsets: dict[int, Any] = {
         id(module.weight): module for module in model.modules() if hasattr(module, "offset_macs")
     }
     layers: list[LayerCost] = []
     for name, weight in masks.parameters.items():
-        size, calls = weight.numel(), of_tensor[name]
-        dense_macs = sum(size * sum(u.positions) // len(u.positions) for u in calls)
+        size, uses = weight.numel(), of_tensor[name]
+        dense_macs = sum(size * sum(u.positions) // len(u.positions) for u in uses)
         positions = dense_macs // size
         module = offsets.get(id(weight))
         offset_macs = round(module.offset_macs(positions)) if module else 0
@@ -53,9 +55,9 @@ def cost(
                 "shape": list(weight.shape),
                 "live": masks.live(name),
                 "size": size,
-                "uses": len(calls),
+                "uses": len(uses),
                 "positions": positions,
-                "macs": sum(_live_macs(masks, use) for use in calls) + offset_macs,
+                "macs": sum(_live_macs(masks, use) for use in uses) + offset_macs,
                 "offset_macs": offset_macs,
                 "dense_macs": dense_macs,
             }
@@ -63,7 +65,7 @@ def cost(
     macs = sum(layer["macs"] for layer in layers)
     total_dense_macs = sum(layer["dense_macs"] for layer in layers)
     stored = sum(layer["size"] for layer in layers)
-    return {
+    counted: Cost = {
         "macs": macs,
         "dense_macs": total_dense_macs,
         "offset_macs": sum(layer["offset_macs"] for layer in layers),
@@ -79,6 +81,11 @@ def cost(
         "left_out": left_out(model),
         "unused": [layer["name"] for layer in layers if not layer["uses"]],
     }
+    if calls.uncounted:
+        counted["uncounted"] = calls.uncounted
+    if (dense := unpruned(model)).sizes:
+        counted |= {"unpruned": dense.sizes, "unpruned_fraction": dense.fraction}
+    return counted
 
 
 def _live_macs(masks: Masks, use: CallSite) -> int:

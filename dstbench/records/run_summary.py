@@ -1,6 +1,7 @@
 """The summary that is printed when a run ends, one field a line."""
 
 from dstbench.records.types import Record
+from dstbench.records.uncounted import uncounted_text, unpruned_text
 from dstbench.sparsity import percent
 
 
@@ -50,13 +51,29 @@ def _rows(record: Record) -> list[tuple[str, str]]:
             f"{_count(cost['macs'])} of {_count(cost['dense_macs'])} dense "
             f"({cost['macs'] / max(cost['dense_macs'], 1):.4f}×)",
         ),
-        ("weights", f"{cost['live_weights']:,} live of {cost['prunable_weights']:,}"),
+        *_row("  not counted", uncounted_text(cost)),
+        (
+            "weights",
+            f"{cost['live_weights']:,} live of {cost['prunable_weights']:,}{_zeros(record)}",
+        ),
+        *_row("  never pruned", unpruned_text(sparsity)),
     ]
     if accuracy["selected_on_test"]:
         rows.append(("selected on test", "yes: the best epoch was chosen on the test images"))
     if record["health"]["collapsed"]:
         rows.append(("collapsed", "yes: the network answers no better than chance"))
     return rows
+
+
+def _row(label: str, value: str | None) -> list[tuple[str, str]]:
+    """Return the row, if there is a value."""
+    return [] if value is None else [(label, value)]
+
+
+def _zeros(record: Record) -> str:
+    """Return how many live weights are exactly zero; empty for none."""
+    zeros = record["health"].get("live_zeros")
+    return f", of them {zeros:,} exactly zero" if zeros else ""
 
 
 def _count(number: float) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from dstbench.config.plugin_sources import sources
 from dstbench.errors import UserError
 from dstbench.records.types import Provenance, SessionEntry
 
@@ -50,9 +51,16 @@ def differences(before: SessionEntry, now: SessionEntry) -> list[str]:
     return [f"{name} {was} → {is_now}" for name, was, is_now in pairs if was != is_now]
 
 
-def plugin_hashes(files: Sequence[Path]) -> dict[str, str]:
-    """Return file name → sha256 (hex) of each plugin file."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def plugin_hashes(files: Sequence[Path], text: str = "") -> dict[str, str]:
+    """Return label → sha256 (hex) of each plugin file and of the user's modules that it imports.
+
+    files: given by --plugin.
+    text: resolved gin text, which may import plugins too.
+    """
+    return {
+        label: hashlib.sha256(path.read_bytes()).hexdigest()
+        for label, path in sorted(sources(files, text).items())
+    }
 
 
 def refuse_changed_plugins(before: Mapping[str, str], now: Mapping[str, str], folder: Path) -> None:

@@ -71,6 +71,9 @@ class Cost(CostTotals):
 
     layers: list[LayerCost]  # in the order of the model's parameters
     left_out: dict[str, int]  # parameter that is never pruned → elements
+    uncounted: NotRequired[dict[str, int]]  # product that is not in macs → calls; absent for none
+    unpruned: NotRequired[dict[str, int]]  # as in Sparsity; absent for none
+    unpruned_fraction: NotRequired[float]
     unused: list[str]  # prunable tensors with uses = 0; their MACs, if any, are missing
 
 

@@ -17,6 +17,7 @@ from dstbench.records import file_names
 from dstbench.records.record import OVER
 from dstbench.records.run_folder import RunFolder
 from dstbench.records.run_lock import is_locked
+from dstbench.records.session_history import plugin_hashes, refuse_changed_plugins
 from dstbench.records.types import OverStatus, Record
 from dstbench.sparsity import percent
 from dstbench.training.configure import assemble
@@ -60,6 +61,7 @@ class PlannedRun:
     sha256, text: hash and text of its resolved configuration.
     epochs: number of epochs it trains.
     arguments: its command line, after `dstbench`.
+    plugins: (label, sha256) of its plugins' files, see `session_history.plugin_hashes`.
     """
 
     job: Job
@@ -68,6 +70,7 @@ class PlannedRun:
     text: str
     epochs: int
     arguments: tuple[str, ...]
+    plugins: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -83,6 +86,8 @@ class PlannedRun:
         with suppress(UserError):  # the run itself reports what is wrong
             record = RunFolder(self.folder).record()
             if record is not None and record["config"]["sha256"] == self.sha256:
+                before = record["provenance"].get("plugins", {})
+                refuse_changed_plugins(before, dict(self.plugins), self.folder)
                 return record
         return None
 
@@ -158,7 +163,8 @@ def plan_run(
         raise UserError(f"{title(job)}: {error.message}") from None
     folder = options.runs / run_name(run, resolved)
     arguments = ("run", *choices.arguments, *options.arguments)
-    return PlannedRun(job, folder, resolved.sha256, resolved.text, run.epochs, arguments)
+    hashes = tuple(plugin_hashes(plugins, resolved.text).items())
+    return PlannedRun(job, folder, resolved.sha256, resolved.text, run.epochs, arguments, hashes)
 
 
 def pin_precision(run: PlannedRun) -> PlannedRun:

@@ -9,6 +9,7 @@ from torch import nn
 from dstbench.config.registry import lookup
 from dstbench.core.masks import Masks
 from dstbench.core.part import Part
+from dstbench.core.prunable import prunable
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
@@ -36,6 +37,7 @@ def new_state(
     by_shape = device.type == "meta"
     with device if by_shape else nullcontext():
         model = build_network(run, num_classes, image_shape)
+    prunable(model)  # refuses a computed weight by name, before it fails otherwise
     if device.type == "cpu":
         disable_onednn_if_unsafe(model)
     if not by_shape:

@@ -42,7 +42,7 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
         with group.raise_together():
             lock.enter_context(folder.locked())
         dataset = load_dataset(run, options)
-        record = earlier_record(folder, dataset, options)
+        record = earlier_record(folder, resolved, dataset, options)
         loaders = data_loaders(run, dataset, options)
         if record is not None and record["status"] in OVER:
             check_done(run, record, loaders, options, path, reporter)
@@ -79,7 +79,7 @@ def load_dataset(run: Run, options: RuntimeOptions) -> Dataset[Any]:
 
 
 def earlier_record(
-    folder: RunFolder, dataset: Dataset[Any], options: RuntimeOptions
+    folder: RunFolder, resolved: Resolved, dataset: Dataset[Any], options: RuntimeOptions
 ) -> Record | None:
     """Return the run's record so far, in every process; None for a new run or a fresh start.
 
@@ -96,7 +96,7 @@ def earlier_record(
                 )
             session_history.refuse_changed_plugins(
                 provenance.get("plugins", {}),
-                session_history.plugin_hashes(options.plugins),
+                session_history.plugin_hashes(options.plugins, resolved.text),
                 folder.path,
             )
     return options.group.from_first(record)

@@ -60,7 +60,7 @@ class RunRecord:
         self.run, self.session, self.folder = run, session, folder
         earlier_record = folder.record()
         earlier = earlier_record["provenance"] if earlier_record else None
-        provenance = _provenance(dataset, options, session, earlier)
+        provenance = _provenance(resolved, dataset, options, session, earlier)
         if unpublishable := _unpublishable(provenance):
             reporter.note(unpublishable)
         history = earlier.get("history", []) if earlier else []
@@ -154,7 +154,11 @@ def _unpublishable(provenance: Provenance) -> str | None:
 
 
 def _provenance(
-    dataset: Dataset[Any], options: RuntimeOptions, session: Session, earlier: Provenance | None
+    resolved: Resolved,
+    dataset: Dataset[Any],
+    options: RuntimeOptions,
+    session: Session,
+    earlier: Provenance | None,
 ) -> Provenance:
     """Return the provenance of a session; earlier: that of the record so far."""
     provenance = collect_provenance(
@@ -168,7 +172,7 @@ def _provenance(
     provenance |= {
         "processes": options.group.size,
         "sync_batch_norm": options.sync_batch_norm,
-        "plugins": session_history.plugin_hashes(options.plugins),
+        "plugins": session_history.plugin_hashes(options.plugins, resolved.text),
     }
     return provenance
 

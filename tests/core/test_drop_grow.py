@@ -357,3 +357,64 @@ def test_drop_grow_refuses_settings_out_of_range(setting, value):
         Scored(**{setting: value})
     assert error.value.binding == f"Scored.{setting}"
     assert repr(value) in error.value.message
+
+
+# --- tensors without a gradient -------------------------------------------------------------------
+
+
+class Branches(nn.Module):
+    """Four layers of 400 weights: one trained, one frozen, one unused, one skipped on request."""
+
+    def __init__(self):
+        super().__init__()
+        self.trained, self.frozen, self.unused, self.skipped = (
+            nn.Linear(20, 20, bias=False) for _ in range(4)
+        )
+        self.frozen.weight.requires_grad_(False)
+
+    def forward(self, x, skip):
+        x = self.frozen(self.trained(x))
+        return x if skip else x + self.skipped(x)
+
+
+def branched(skip):
+    """Return the State of `Branches` after a step, half of each layer live."""
+    torch.manual_seed(0)
+    state = State(Branches(), (1, 1, 1), seed=0, total_steps=10)
+    ERK(0.5).init_masks(state)
+    state.model(torch.randn(8, 20), skip).square().sum().backward()
+    return state
+
+
+def moved(state, method, **arguments):
+    before = {name: mask.clone() for name, mask in state.masks.items()}
+    method.update(state, 0.5, **arguments)
+    return {n.split(".")[0] for n, m in state.masks.items() if not torch.equal(m, before[n])}
+
+
+class ByGradient(DropGrow):
+    def grow_score(self, state, name):
+        gradient = state.masks.parameters[name].grad
+        return None if gradient is None else flat(gradient).abs()
+
+
+@pytest.mark.parametrize("method", [ByGradient(updates_per_run=2), Scored()])
+def test_update_keeps_masks_of_tensors_without_a_gradient(method):
+    assert moved(branched(skip=True), method) == {"trained"}
+    assert moved(branched(skip=False), method) == {"trained", "skipped"}
+
+
+def test_update_leaves_weights_without_a_gradient_untouched():
+    state = branched(skip=True)
+    before = state.model.frozen.weight.clone()
+    for _ in range(5):
+        Scored().update(state, 0.5)
+    assert torch.equal(state.model.frozen.weight, before)
+    assert int(before.count_nonzero()) == state.masks.live("frozen.weight") == 200
+
+
+def test_update_without_a_gradient_shrinks_to_its_target_and_does_not_grow():
+    state = branched(skip=True)
+    assert moved(state, Scored(), targets=dict.fromkeys(state.masks, 300)) == {"trained"}
+    Scored().update(state, 0.5, dict.fromkeys(state.masks, 100))
+    assert set(state.masks.counts().values()) == {100}

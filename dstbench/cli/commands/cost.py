@@ -10,6 +10,7 @@ from rich.table import Table
 
 from dstbench.cli.arguments import choices_from
 from dstbench.records.types import CostReport
+from dstbench.records.uncounted import uncounted_text, unpruned_text
 from dstbench.sparsity import live_total, percent
 from dstbench.training.untrained_cost import figures, shape_from, times
 
@@ -48,9 +49,10 @@ def show(figures: CostReport, layers: bool) -> None:
             "\nDCT offset: ½ q log₂ q MACs per position, q = max(outputs, inputs · kernel).\n"
             "The paper gives only O(q log q); the ½ is fitted to its Table 2."
         )
-    if figures["unused"]:
-        names = ", ".join(figures["unused"])
-        console.print(f"\nNot counted, because no counted operation uses them: {names}")
+    if text := uncounted_text(figures):
+        console.print(f"\nNot counted in the MACs: {text}.", markup=False)
+    if text := unpruned_text(figures):
+        console.print(f"\nNever pruned: {text}.", markup=False)
 
 
 def total_table(figures: CostReport) -> Table:
