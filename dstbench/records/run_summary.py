@@ -1,6 +1,6 @@
 """The summary that is printed when a run ends, one field a line."""
 
-from dstbench.records.types import Record
+from dstbench.records.types import Override, Record
 from dstbench.sparsity import percent
 
 
@@ -52,11 +52,19 @@ def _rows(record: Record) -> list[tuple[str, str]]:
         ),
         ("weights", f"{cost['live_weights']:,} live of {cost['prunable_weights']:,}"),
     ]
+    rows += [("recipe override", override_text(o)) for o in record.get("overrides", ())]
     if accuracy["selected_on_test"]:
         rows.append(("selected on test", "yes: the best epoch was chosen on the test images"))
     if record["health"]["collapsed"]:
         rows.append(("collapsed", "yes: the network answers no better than chance"))
     return rows
+
+
+def override_text(override: Override) -> str:
+    """Return such as "RigL.update_interval = 4000; the method's file has 100"."""
+    return (
+        f"{override['binding']} = {override['recipe']}; the method's file has {override['method']}"
+    )
 
 
 def _count(number: float) -> str:
