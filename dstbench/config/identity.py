@@ -6,8 +6,21 @@ macros and includes are expanded. It is valid gin, and running it repeats the ru
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+
+@dataclass(frozen=True)
+class RecipeOverride:
+    """A setting of the method's file that the recipe replaces.
+
+    binding: such as "RigL.update_interval".
+    method, recipe: the value in the method's file, and the recipe's, which is in effect.
+    """
+
+    binding: str
+    method: Any
+    recipe: Any
 
 
 @dataclass(frozen=True)
@@ -16,10 +29,12 @@ class Resolved:
 
     text: the canonical gin text of a run, or of a grid of runs.
     sha256: its hash, in hex.
+    overrides: settings of the method's file that the recipe replaces; no part of the identity.
     """
 
     text: str
     sha256: str
+    overrides: tuple[RecipeOverride, ...] = field(default=(), compare=False)
 
 
 def identify(imports: Iterable[str], lines: Iterable[str]) -> Resolved:

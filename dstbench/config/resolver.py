@@ -6,8 +6,9 @@ constructors' annotations, and bindings that nothing uses are refused.
 """
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import gin
 from dstbench.config import registry
 from dstbench.config.bindings import Bindings
 from dstbench.config.gin_file import Binding, Reference, read_file, read_text, references
-from dstbench.config.identity import Resolved, identify, literal
+from dstbench.config.identity import RecipeOverride, Resolved, identify, literal
 from dstbench.config.overrides import parse_override
 from dstbench.config.type_check import describe_type, fits, hints, parameters
 from dstbench.errors import UserError, did_you_mean
@@ -31,6 +32,7 @@ class Config:
     def __init__(self, root: str = "Run") -> None:
         self.root = root
         self.bindings = Bindings()
+        self._replaced: list[tuple[Binding, Binding]] = []  # by the recipe: old and new binding
 
     # --- adding bindings ------------------------------------------------------------------------
 
@@ -41,6 +43,14 @@ class Config:
             methods.
         """
         self._add(read_file(path), allow_unused)
+
+    def add_recipe(self, path: Path) -> None:
+        """Add the recipe's file, and note which bindings of the method's file it replaces."""
+        before = list(self.bindings)
+        self.add_file(path, allow_unused=True)
+        after = {str(binding): binding for binding in self.bindings}
+        pairs = [(old, after[str(old)]) for old in before]
+        self._replaced = [(old, new) for old, new in pairs if old is not new]
 
     def add_text(self, text: str, where: str) -> None:
         """Add gin text that is not in a file; messages call it `where`."""
@@ -104,7 +114,16 @@ class Config:
         self._walk(Reference(self.root, "", True), "", "the command line", lines, imports)
         for binding in self.bindings.unused():
             self._refuse_unused(binding)
-        return identify(imports, lines)
+        return replace(identify(imports, lines), overrides=tuple(self._recipe_overrides()))
+
+    def _recipe_overrides(self) -> Iterator[RecipeOverride]:
+        """Yield the replaced bindings that this run uses and whose value the recipe changes."""
+        in_effect = {id(binding) for binding in self.bindings if self.bindings.is_used(binding)}
+        for old, new in self._replaced:
+            if id(new) in in_effect:
+                values = [self.bindings.expand(b.value, b.where) for b in (old, new)]
+                if values[0] != values[1]:
+                    yield RecipeOverride(str(new), *(_plain(value) for value in values))
 
     def _refuse_unused(self, binding: Binding) -> None:
         whole = self.root.lower()
@@ -177,3 +196,10 @@ def _is_builtin(cls: type) -> bool:
     """Return whether the suite registers the class by itself, without an import in a gin file."""
     module = cls.__module__
     return module.startswith("dstbench.") and not module.startswith("dstbench.methods.")
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers, text, None and lists of them unchanged, anything else as gin text."""
+    if isinstance(value, list | tuple) and not any(references(value)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, int | float | str) else literal(value)

@@ -19,7 +19,7 @@ class Split:
     train: int64 (n,), indices of the dataset's training images.
     val: validation images.
     val_augmented: whether validation images are augmented like training images.
-    selected_on_test: whether the validation images are the test images.
+    selected_on_test: whether the best epoch is chosen on the test images.
     """
 
     train: np.ndarray
@@ -43,11 +43,6 @@ def split(
 
     Raises UserError: when the training set is too small to split, or has fewer than train_images.
     """
-    if len(dataset.train) < HELD_OUT:
-        raise UserError(
-            f"{dataset.name} has {len(dataset.train)} training images; one in {HELD_OUT} is held "
-            f"out for validation, so at least {HELD_OUT} are needed."
-        )
     divided = divide(dataset, split_seed)
     if train_images is None:
         return divided
@@ -65,6 +60,7 @@ def split(
 
 def random_tenth(dataset: Dataset, split_seed: int) -> Split:
     """Validate on a random tenth of the training images, unaugmented."""
+    _refuse_too_few(dataset)
     order = np.random.default_rng(split_seed).permutation(len(dataset.train))
     held_out = len(order) // HELD_OUT
     return Split(order[held_out:], dataset.train[order[:held_out]], False, False)
@@ -83,6 +79,7 @@ def itop_split(dataset: Dataset, split_seed: int) -> Split:
 
     Raises UserError: when the training images are sorted by class.
     """
+    _refuse_too_few(dataset)
     count = len(dataset.train)
     if dataset.name in ITOP_SELECTS_ON_TEST:
         return Split(np.arange(count), dataset.test, False, True)
@@ -94,3 +91,22 @@ def itop_split(dataset: Dataset, split_seed: int) -> Split:
         )
     cut = count - count // HELD_OUT
     return Split(np.arange(cut), dataset.train[cut:], True, False)
+
+
+def all_images(dataset: Dataset, split_seed: int) -> Split:
+    """Train on all training images; the test images are measured after every epoch.
+
+    No epoch may be chosen by them: the final one is reported. The split seed is unused.
+    Source: the ImageNet code of ITOP and EAST, and Synaptic-Flow's code, which hold out no images.
+    """
+    return Split(np.arange(len(dataset.train)), dataset.test, False, False)
+
+
+def _refuse_too_few(dataset: Dataset) -> None:
+    """Raise UserError for a training set from which no tenth can be held out."""
+    if len(dataset.train) < HELD_OUT:
+        raise UserError(
+            f"{dataset.name} has {len(dataset.train)} training images; one in {HELD_OUT} is held "
+            f"out for validation, so at least {HELD_OUT} are needed. The protocol all_images holds "
+            "out none."
+        )

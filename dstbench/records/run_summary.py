@@ -1,6 +1,6 @@
 """The summary that is printed when a run ends, one field a line."""
 
-from dstbench.records.types import Record
+from dstbench.records.types import Override, Record
 from dstbench.records.uncounted import uncounted_text, unpruned_text
 from dstbench.sparsity import percent
 
@@ -58,6 +58,7 @@ def _rows(record: Record) -> list[tuple[str, str]]:
         ),
         *_row("  never pruned", unpruned_text(sparsity)),
     ]
+    rows += [("recipe override", override_text(o)) for o in record.get("overrides", ())]
     if accuracy["selected_on_test"]:
         rows.append(("selected on test", "yes: the best epoch was chosen on the test images"))
     if record["health"]["collapsed"]:
@@ -74,6 +75,13 @@ def _zeros(record: Record) -> str:
     """Return how many live weights are exactly zero; empty for none."""
     zeros = record["health"].get("live_zeros")
     return f", of them {zeros:,} exactly zero" if zeros else ""
+
+
+def override_text(override: Override) -> str:
+    """Return such as "RigL.update_interval = 4000; the method's file has 100"."""
+    return (
+        f"{override['binding']} = {override['recipe']}; the method's file has {override['method']}"
+    )
 
 
 def _count(number: float) -> str:

@@ -4,7 +4,7 @@ Units, unless a field states another: accuracies in percent (0 to 100), sparsiti
 fractions in [0, 1], times in Unix seconds, durations in seconds, MACs of one input.
 """
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 OverStatus = Literal["finished", "diverged"]  # nothing will change any more
 Status = Literal["running", "interrupted", "failed"] | OverStatus
@@ -143,6 +143,14 @@ class Config(TypedDict):
     sha256: str  # of the text, hex
 
 
+class Override(TypedDict):
+    """A setting of the method's file that the recipe replaced."""
+
+    binding: str  # such as "RigL.update_interval"
+    method: Any  # value in the method's file: a number, text, None or list; else gin text
+    recipe: Any  # the recipe's value, with which the run trained
+
+
 class SessionEntry(TypedDict):
     """One start of a run: the part of its provenance that can change the last bits of a result."""
 
@@ -226,3 +234,4 @@ class Record(TypedDict):
     predictions: NotRequired[Predictions]  # of a finished run
     network: NotRequired[StoredNetwork]  # of a finished run
     network_at_best_val: NotRequired[StoredNetwork]  # where the protocol shows test_at_best_val
+    overrides: NotRequired[list[Override]]  # absent where the recipe is not known any more

@@ -59,7 +59,7 @@ def configure(choices: Choices, precision: str) -> Config:
     config.add_file(find_gin(first))
     if choices.recipe or not config.sets("Run", "recipe"):  # a run's own run.gin is complete
         recipe = find_recipe(choices.recipe or DEFAULT_RECIPE)
-        config.add_file(recipe, allow_unused=True)
+        config.add_recipe(recipe)
         config.add_text(f"Run.recipe = {recipe.stem!r}", "--recipe")
     config.set_macro("precision", precision, "this machine's default", default=True)
     for name in further:

@@ -16,7 +16,8 @@ from dstbench.metrics.collapse import is_collapsed, majority_class_fraction
 from dstbench.records import record, session_history
 from dstbench.records.provenance import collect_provenance
 from dstbench.records.run_folder import RunFolder
-from dstbench.records.types import Provenance, Record, SessionEntry, Status
+from dstbench.records.run_summary import override_text
+from dstbench.records.types import Override, Provenance, Record, SessionEntry, Status
 from dstbench.training.device import device_name
 from dstbench.training.final_evaluation import FinalResults
 from dstbench.training.progress import Reporter
@@ -84,6 +85,15 @@ class RunRecord:
             config={"text": resolved.text, "sha256": resolved.sha256},
             provenance=provenance,
         )
+        overrides: list[Override] = [
+            {"binding": o.binding, "method": o.method, "recipe": o.recipe}
+            for o in resolved.overrides
+        ]
+        if not overrides and earlier_record:  # a run.gin no longer names its recipe's file
+            overrides = earlier_record.get("overrides", [])
+        self.content["overrides"] = overrides
+        for override in overrides:
+            reporter.note(f"Recipe {run.recipe}: {override_text(override)}.")
 
     def begin(self) -> None:
         """Write the record of a running run, and its configuration."""

@@ -10,6 +10,7 @@ from dstbench.core.packing import pack_network
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.data.loaders import DataLoaders
+from dstbench.data.protocols import PROTOCOLS
 from dstbench.metrics import health
 from dstbench.metrics.collapse import CollapseDetector
 from dstbench.models.precision import autocast_for
@@ -62,6 +63,7 @@ class Trainer:
         self.checkpoints = CheckpointPolicy(options.checkpoint_seconds)
         train_labels = loaders.dataset.train.labels[loaders.split.train]
         self.collapse = CollapseDetector(train_labels, loaders.split.val.labels)
+        self.selects_epoch = PROTOCOLS[run.protocol].selects_epoch
         self.final_structure_step = run.method.final_structure_step(state.total_steps)
         self.stop = GracefulStop()
         self._epoch_began = time.monotonic()
@@ -162,7 +164,8 @@ class Trainer:
         line = self._measure(state)
         state.curves.append(line)
         best = state.best.get("val_accuracy", -1.0)
-        if state.step >= self.final_structure_step and line["val_accuracy"] > best:
+        counts = self.selects_epoch and state.step >= self.final_structure_step
+        if counts and line["val_accuracy"] > best:
             network = pack_network(state.model, state.masks)
             state.best = {
                 "epoch": line["epoch"],

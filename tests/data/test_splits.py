@@ -112,3 +112,10 @@ def test_invalid_train_images_are_refused(size):
 def test_split_refuses_fewer_than_ten_images():
     with pytest.raises(UserError, match="9 training images"):
         split(dataset(9), PROTOCOLS["strict"].divide, 0)
+
+
+def test_all_images_trains_on_every_image_and_selects_nothing():
+    data = dataset(7)
+    made = split(data, PROTOCOLS["all_images"].divide, 3)
+    assert made.train.tolist() == list(range(7))
+    assert made.val is data.test and not made.val_augmented and not made.selected_on_test
