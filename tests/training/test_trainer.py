@@ -37,6 +37,7 @@ def test_dataset_of_one_class_is_refused(tmp_path, call):
     assert not [*tmp_path.glob("runs/*/record.json")]
 
 
+@pytest.mark.slow
 def test_changes_between_sessions_are_reported_and_recorded(tmp_path):
     process = killing.start(tmp_path)
     for line in process.stderr:  # wait until it trains
