@@ -6,6 +6,9 @@ flow", Algorithm 1.
 
 import copy
 import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 
 import torch
@@ -20,6 +23,8 @@ from dstbench.core.state import State
 from dstbench.errors import UserError, require
 from dstbench.sparsity import live_total
 
+_TOLERANCE = 0.01  # of R, for the sum of a tensor's scores
+
 
 @register("parts")
 class SynFlow(Part):
@@ -29,6 +34,8 @@ class SynFlow(Part):
     absolute value. No data is used, only the image shape. Scores are in float64: in float32 R
     overflows on ResNet-34. Weights keep their values. Layers of residual networks may end empty:
     the paper's theorem does not cover these networks.
+
+    Refused are networks whose R is not linear in each tensor, see `refuse_without_conservation`.
 
     Put KaimingNormal before it to score and train the weights that its authors draw. Scores of
     PyTorch's own initial weights choose other masks.
@@ -51,10 +58,14 @@ class SynFlow(Part):
         require(target <= total, self, "sparsity", self.sparsity, allowed)
         flow = Flow(state.model, state.image_shape)
         flow.refuse_vanishing()
+        refuse_without_conservation(flow)
         density = (1 - Fraction(repr(float(self.sparsity)))) * state.dense_numel / total
         for keep in kept_per_round(density, target, total, self.rounds):
             scores = flow.scores()  # all zero once pruning has cut the network, then random
             flow.prune_(largest(-scores, len(scores) - keep, state.rng))
+        refuse_without_conservation(
+            flow
+        )  # GELU is linear for large values, and bent for small ones
         for name, index in zip(state.masks.parameters, flow.survivors, strict=True):
             state.set_live_(name, index.to(state.masks.parameters[name].device))
 
@@ -115,6 +126,11 @@ class Flow:
 
     def scores(self) -> Tensor:
         """Return |θ · ∂R/∂θ| of every survivor, (n,) float64, tensor after tensor."""
+        return torch.cat(self.scores_by_tensor())
+
+    @torch.enable_grad()
+    def scores_by_tensor(self) -> list[Tensor]:
+        """Return the same, one vector for each prunable tensor."""
         total = self.model(self.ones).sum()
         gradients = torch.autograd.grad(total, self.weights, allow_unused=True)
         scores: list[Tensor] = []
@@ -126,7 +142,7 @@ class Flow:
                 gradient = torch.empty_like(weight).copy_(gradient)
             score = flat(weight).index_select(0, at)
             scores.append(score.mul_(flat(gradient).index_select(0, at)).abs_())
-        return torch.cat(scores)
+        return scores
 
     @torch.no_grad()
     def prune_(self, lost: Tensor) -> None:
@@ -137,3 +153,63 @@ class Flow:
         for i, stay in enumerate(stays.split(sizes)):
             flat(self.weights[i]).index_fill_(0, self.survivors[i][~stay], 0.0)
             self.survivors[i] = self.survivors[i][stay]
+
+
+@torch.no_grad()
+def refuse_without_conservation(flow: Flow) -> None:
+    """Refuse a network on which synaptic flow is not conserved (section 4 and Theorem 1).
+
+    The scores of a tensor sum to the part of R that passes through it, R − R(tensor = 0): all of it
+    in a chain of layers, less beside a shortcut. A tensor that is used m times may have up to m
+    times as much. LayerNorm, GELU and attention break this law, and then scores of different layers
+    cannot be compared. Biases, which add to R, are left out.
+
+    Raises UserError: when a sum is off by more than 1 % of R.
+    """
+    uses = _uses(flow)
+    with _without_biases(flow.model):
+        total = float(flow.model(flow.ones).sum())
+        sums = [float(scores.sum()) for scores in flow.scores_by_tensor()]
+        for (name, weight), score in zip(prunable(flow.model).items(), sums, strict=True):
+            kept = weight.clone()
+            weight.zero_()
+            through = total - float(flow.model(flow.ones).sum())
+            weight.copy_(kept)
+            lowest, highest = sorted((through, through * max(1, uses[weight])))
+            off = _TOLERANCE * abs(total)
+            if not lowest - off <= score <= highest + off:
+                raise UserError(
+                    f"SynFlow's scores of {name} sum to {score:.3g}, but {through:.3g} of "
+                    f"R = {total:.3g} passes through it: synaptic flow is not conserved in this "
+                    "model. SynFlow needs a network that is linear once its weights are positive "
+                    "(convolution, linear, batch norm, ReLU, pooling); choose another method."
+                )
+
+
+@contextmanager
+def _without_biases(model: nn.Module) -> Iterator[None]:
+    """Set biases, and means that are subtracted, to zero for a while."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    biases = [t for n, t in named if n.rpartition(".")[2].endswith(("bias", "running_mean"))]
+    kept = [bias.clone() for bias in biases]
+    for bias in biases:
+        bias.zero_()
+    try:
+        yield
+    finally:
+        for bias, value in zip(biases, kept, strict=True):
+            bias.copy_(value)
+
+
+def _uses(flow: Flow) -> Counter[Tensor]:
+    """Return tensor → calls, in one forward pass, of modules that hold it."""
+    uses: Counter[Tensor] = Counter()
+
+    def count(module: nn.Module, *_: object) -> None:
+        uses.update(p for p in module._parameters.values() if p is not None)
+
+    handles = [module.register_forward_pre_hook(count) for module in flow.model.modules()]
+    flow.model(flow.ones)
+    for handle in handles:
+        handle.remove()
+    return uses

@@ -11,6 +11,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 from dstbench.leaderboard.row_types import PaperValue
+from dstbench.sparsity import UNPRUNED_FRACTION
+
+_MARKED_ZEROS = 0.01
 
 
 class Column(NamedTuple):
@@ -56,6 +59,10 @@ class Result:
     device: that trained the run.
     train_seconds: duration of training.
     command: the command line of the run, without folders.
+    layers: (name, shape) of every prunable tensor; empty when diverged.
+    live_zeros: number of live weights that are exactly zero.
+    unpruned: fraction of the weights of two or more dimensions that are of kinds never pruned.
+    uncounted: products that the MACs leave out, in words; None for none.
     """
 
     name: str
@@ -79,6 +86,10 @@ class Result:
     device: str | None
     train_seconds: float | None
     command: tuple[str, ...] = ()
+    layers: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    live_zeros: int | None = None
+    unpruned: float = 0.0
+    uncounted: str | None = None
 
     @property
     def link(self) -> str:
@@ -143,6 +154,19 @@ class Cell:
     def selected_on_test(self) -> bool:
         """Whether any run's epoch was chosen on the test images."""
         return any(r.selected_on_test for r in self.results)
+
+    @property
+    def unpruned(self) -> float | None:
+        """Fraction of weights that are never pruned, where it is so large that it is marked."""
+        largest = max((r.unpruned for r in self.results), default=0.0)
+        return largest if largest > UNPRUNED_FRACTION else None
+
+    @property
+    def zeros(self) -> float | None:
+        """Mean fraction of live weights that are exactly zero, where it is 1 % or more."""
+        fractions = [r.live_zeros / r.live for r in self.results if r.live_zeros and r.live]
+        mean = sum(fractions) / max(1, len(self.results))
+        return mean if mean >= _MARKED_ZEROS else None
 
     @property
     def difference(self) -> float | None:

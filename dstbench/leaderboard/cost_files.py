@@ -15,6 +15,7 @@ from dstbench.leaderboard.paper_numbers import PaperNumbers
 from dstbench.leaderboard.row_types import CostRow, CountedCost
 from dstbench.records.provenance import without_folder
 from dstbench.records.run_name import slug
+from dstbench.records.uncounted import uncounted_text
 from dstbench.utils.files import write_atomic
 
 NOT_KEPT = ("layers", "left_out", "unused")  # of the command's figures: long, and in no table
@@ -24,11 +25,15 @@ NetworkName = tuple[str, str, str, float]  # method, dataset, model, sparsity
 
 @dataclass(frozen=True)
 class CostFile:
-    """One file: the command line that counted, the cost, and the file's path as a link."""
+    """One file: the command line that counted, the cost, and the file's path as a link.
+
+    uncounted: products that the MACs leave out, in words; None for none.
+    """
 
     command: tuple[str, ...]
     counted: CountedCost
     link: str
+    uncounted: str | None
 
 
 def write_cost(folder: Path, job: Job, command: Sequence[str], figures: Mapping[str, Any]) -> Path:
@@ -68,6 +73,7 @@ def read_costs(folder: Path) -> dict[NetworkName, CostFile]:
                 command=tuple(content.get("command", ())),
                 counted=CountedCost(*(figures[field.name] for field in fields(CountedCost))),
                 link=f"{folder.name}/{path.name}",
+                uncounted=uncounted_text(figures),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
@@ -96,6 +102,7 @@ def cost_rows(
                 paper_stored=printed.stored if printed else None,
                 note="contradicts itself" if printed and printed.doubt else None,
                 link=file.link if file else None,
+                uncounted=file.uncounted if file else None,
             )
         )
     return tuple(found)

@@ -18,6 +18,7 @@ from dstbench.leaderboard.cells import Column, Key, Result
 from dstbench.leaderboard.validation import inconsistencies
 from dstbench.records import record as records
 from dstbench.records.types import Provenance, Record
+from dstbench.records.uncounted import uncounted_text
 from dstbench.sparsity import percent
 
 _SEED = re.compile(r"^Run\.seed = .*\n?", re.MULTILINE)
@@ -78,6 +79,10 @@ def result_from_record(record: Record, name: str) -> Result:
         device=provenance["device"],
         train_seconds=provenance.get("train_seconds"),
         command=_words(provenance["command"]),
+        layers=tuple((one["name"], tuple(one["shape"])) for one in cost.get("layers", ())),
+        live_zeros=record["health"].get("live_zeros"),
+        unpruned=record["sparsity"].get("unpruned_fraction", 0.0),
+        uncounted=uncounted_text(cost),
     )
 
 
@@ -120,7 +125,22 @@ def _difference(group: list[Result]) -> str | None:
         names = sorted({line.partition(" = ")[0] for own in lines for line in own - common})
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
         return ", ".join(names[:_LISTED]) + more or "the order of their lines"
-    return "their images" if len({r.images for r in group}) > 1 else None
+    if len({r.images for r in group}) > 1:
+        return "their images"
+    return _network_difference([r for r in group if r.layers])
+
+
+def _network_difference(group: list[Result]) -> str | None:
+    """Return what differs between the networks of one cell's finished runs, if anything.
+
+    A model's code, and files that it reads, are no part of a configuration; its network shows them.
+    """
+    differences = {
+        "their number of prunable weights": {r.prunable for r in group},
+        "the shapes of their layers": {r.layers for r in group},
+        "their number of live weights": {r.live for r in group},
+    }
+    return next((name for name, values in differences.items() if len(values) > 1), None)
 
 
 def _two_configurations(key: Key, difference: str) -> str:

@@ -50,6 +50,7 @@ class CostRow:
     paper_stored: stored weights; None where the paper has none.
     note: why the paper's MACs differ, where that is known.
     link: path of the cost file, relative to the leaderboard's folder.
+    uncounted: products that the MACs leave out, in words; None for none.
     """
 
     method: str
@@ -60,6 +61,7 @@ class CostRow:
     paper_stored: float | None = None
     note: str | None = None
     link: str | None = None
+    uncounted: str | None = None
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,14 @@ def _counted(number: Callable[[CountedCost], float]) -> Callable[[CostRow], floa
     return lambda row: None if row.counted is None else number(row.counted)
 
 
+def _macs(row: CostRow) -> str:
+    """Return the MACs, and which products they leave out."""
+    if row.counted is None:
+        return MISSING
+    text = millions(row.counted.macs)
+    return f"{text} (not counted: {row.uncounted})" if row.uncounted else text
+
+
 def _macs_difference(row: CostRow) -> float | None:
     if row.counted is None or row.paper_macs is None:
         return None
@@ -70,7 +78,7 @@ def _latency(ms: float) -> str:
 COST_COLUMNS: tuple[TableColumn[CostRow], ...] = (
     TableColumn("method", "method", lambda row: row.method),
     _number("sparsity", "sparsity", lambda row: row.sparsity, percent),
-    _number("macs", "MACs (M)", _counted(lambda cost: cost.macs), millions),
+    TableColumn("macs", "MACs (M)", _macs, _counted(lambda cost: cost.macs)),
     _number(
         "share", "of dense", _counted(lambda cost: cost.macs / cost.dense_macs),
         lambda fraction: f"{fraction:.5f} ×",

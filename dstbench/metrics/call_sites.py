@@ -157,7 +157,11 @@ _SPOKEN = {F.multi_head_attention_forward: "products of queries, keys and values
 
 # By name: a product is a function of torch, a method of tensors and an operator.
 _PRODUCTS = frozenset(
-    "matmul __matmul__ __rmatmul__ mm bmm mv dot vdot inner einsum tensordot chain_matmul multi_dot "
-    "addmm addmm_ addbmm addbmm_ baddbmm baddbmm_ addmv addmv_ vecdot scaled_dot_product_attention "
-    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split()
+    (
+        *("matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "mv", "dot", "vdot", "vecdot"),
+        *("inner", "einsum", "tensordot", "chain_matmul", "multi_dot"),
+        *("addmm", "addmm_", "addbmm", "addbmm_", "baddbmm", "baddbmm_", "addmv", "addmv_"),
+        *("scaled_dot_product_attention", "lstm", "gru", "rnn_tanh", "rnn_relu"),
+        *("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"),
+    )
 )

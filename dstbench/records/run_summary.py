@@ -52,10 +52,7 @@ def _rows(record: Record) -> list[tuple[str, str]]:
             f"({cost['macs'] / max(cost['dense_macs'], 1):.4f}×)",
         ),
         *_row("  not counted", uncounted_text(cost)),
-        (
-            "weights",
-            f"{cost['live_weights']:,} live of {cost['prunable_weights']:,}{_zeros(record)}",
-        ),
+        ("weights", _weights(record)),
         *_row("  never pruned", unpruned_text(sparsity)),
     ]
     rows += [("recipe override", override_text(o)) for o in record.get("overrides", ())]
@@ -71,10 +68,11 @@ def _row(label: str, value: str | None) -> list[tuple[str, str]]:
     return [] if value is None else [(label, value)]
 
 
-def _zeros(record: Record) -> str:
-    """Return how many live weights are exactly zero; empty for none."""
-    zeros = record["health"].get("live_zeros")
-    return f", of them {zeros:,} exactly zero" if zeros else ""
+def _weights(record: Record) -> str:
+    """Return the live weights, and how many of them are exactly zero, if any."""
+    cost, zeros = record["cost"], record["health"].get("live_zeros")
+    text = f"{cost['live_weights']:,} live of {cost['prunable_weights']:,}"
+    return f"{text} · {zeros:,} of the live exactly zero" if zeros else text
 
 
 def override_text(override: Override) -> str:

@@ -14,6 +14,7 @@ from dstbench.data.protocols import PROTOCOLS
 from dstbench.errors import UserError, did_you_mean, require
 from dstbench.models.memory_layout import to_channels_last
 from dstbench.optim.settings import OptimizerSettings
+from dstbench.sparsity import UNPRUNED_FRACTION
 from dstbench.utils.random_generators import seed_all
 
 
@@ -56,7 +57,7 @@ class Run:
         seed: int = 0,
         precision: Literal["bf16", "fp32"] = "fp32",
         train_images: int | None = None,
-        unpruned_fraction: float = 0.05,
+        unpruned_fraction: float = UNPRUNED_FRACTION,
         recipe: str = "none",
     ):
         require(epochs >= 1, self, "epochs", epochs, "at least 1")

@@ -422,3 +422,54 @@ def test_synflow_recipe_has_the_published_schedule(recipe):
     rates = [run.rate_at(epoch / 160) for epoch in (0, 59, 60, 119, 120, 159)]
     assert run.epochs == 160 and run.batch_size == 128
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+# --- conservation ---------------------------------------------------------------------------------
+
+
+def perceptron(activation, norm=nn.Identity):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(48, 16), norm(), activation, nn.Linear(16, 16), activation,
+        nn.Linear(16, 4),
+    )  # fmt: skip
+
+
+class Recurrent(nn.Module):
+    """Uses one convolution twice, the second time beside a shortcut."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.fc = nn.Linear(3, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.fc(torch.relu(x + self.conv(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [perceptron(nn.ReLU()), perceptron(nn.ReLU(), lambda: nn.BatchNorm1d(16)), Recurrent()],
+    ids=["chain", "batch norm", "used twice"],
+)
+def test_synflow_accepts_networks_that_conserve_synaptic_flow(model):
+    state = State(model, (3, 4, 4), seed=0, total_steps=1)
+    SynFlow(0.9, rounds=5).init_masks(state)
+    assert state.masks.total() == round(0.1 * state.dense_numel)
+
+
+@pytest.mark.parametrize(
+    "model, layer",
+    [
+        (perceptron(nn.GELU()), r"\d\.weight"),
+        (perceptron(nn.Tanh()), r"\d\.weight"),
+        (perceptron(nn.ReLU(), lambda: nn.LayerNorm(16)), r"1\.weight"),
+    ],
+    ids=["GELU", "tanh", "LayerNorm"],
+)
+def test_synflow_refuses_networks_that_do_not_conserve_synaptic_flow(model, layer):
+    state = State(model, (3, 4, 4), seed=0, total_steps=1)
+    with pytest.raises(UserError, match=f"scores of {layer} sum to .* not conserved"):
+        SynFlow(0.9, rounds=5).init_masks(state)
+    assert not state.masks

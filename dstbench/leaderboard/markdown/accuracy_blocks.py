@@ -9,6 +9,7 @@ from dstbench.leaderboard.markdown.text import escape, link, table
 from dstbench.sparsity import percent
 
 COLLAPSED, DIVERGED, ON_TEST, AHEAD = "†", "‡", "§", r"\*"
+UNPRUNED, ZEROS = "¶", "∅"
 
 
 def sections(block: Block, level: int = 2, top5: bool = False) -> list[str]:
@@ -83,6 +84,9 @@ def marks(cell: Cell) -> str:
     for mark, count in ((COLLAPSED, cell.collapsed), (DIVERGED, cell.diverged)):
         if count:
             text += f" {mark}" if count == total else f" {mark} {count} of {total}"
+    for mark, fraction in ((UNPRUNED, cell.unpruned), (ZEROS, cell.zeros)):
+        if fraction is not None:
+            text += f" {mark} {100 * fraction:.3g} %"
     return text + (f" {ON_TEST}" if cell.selected_on_test else "")
 
 
@@ -118,7 +122,18 @@ def footnotes(blocks: Sequence[Block], top5: bool = False) -> str:
         f"{DIVERGED} diverged, and so without accuracy: the mean is over the other seeds, and "
         f"never bold. {ON_TEST} the epoch was chosen on test images. {MISSING} not run.",
     ]
-    if any(cell.paper for block in blocks for cell in block.cells.values()):
+    cells = [cell for block in blocks for cell in block.cells.values()]
+    if any(cell.unpruned is not None for cell in cells):
+        lines.append(
+            f"{UNPRUNED} so much of the network's weights is of kinds that are never pruned: the "
+            "sparsity is that of the others."
+        )
+    if any(cell.zeros is not None for cell in cells):
+        lines.append(
+            f"{ZEROS} so many of the live weights are exactly zero (mean over seeds; shown from "
+            "1 %)."
+        )
+    if any(cell.paper for cell in cells):
         lines.append(
             "paper: the paper's number for the same dataset, model, recipe and settings; in "
             "brackets, ours minus the paper's."
