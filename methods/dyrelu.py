@@ -81,6 +81,7 @@ class DyReLU(nn.Module):
     reduction: hidden channels are C/reduction, at least 1.
     blend: what β blends, 'outputs' or 'coefficients'.
     inplace: whether plain ReLU may overwrite its input.
+    pixels: height · width of the input, for `extra_macs`.
     beta: β, (): 1 is DyReLU alone, 0 is plain ReLU, and then nothing else is computed.
     """
 
@@ -88,9 +89,11 @@ class DyReLU(nn.Module):
     training_only = True  # its parameters are not in the deployed network
     beta: Tensor
 
-    def __init__(self, channels: int, reduction: int, blend: Blend, inplace: bool = False):
+    def __init__(
+        self, channels: int, reduction: int, blend: Blend, inplace: bool = False, pixels: int = 0
+    ):
         super().__init__()
-        self.inplace = inplace
+        self.inplace, self.pixels = inplace, pixels
         self.channels, self.blend, self.phase = channels, blend, "dynamic"
         hidden = max(1, channels // reduction)
         squeeze, excite = nn.Linear(channels, hidden), nn.Linear(hidden, 4 * channels)
@@ -102,6 +105,19 @@ class DyReLU(nn.Module):
     def set_beta(self, beta: float) -> None:
         self.phase = "plain" if beta <= 0 else "dynamic" if beta >= 1 else "blended"
         self.beta.fill_(beta)
+
+    def extra_macs(self) -> int:
+        """Return the MACs of one image that plain ReLU does not have, in the present phase.
+
+        W₁, W₂, and the two terms of the maximum at every element. assumed: blending is free.
+        """
+        if self.phase == "plain":
+            return 0
+        return (
+            self.squeeze_weight.numel()
+            + self.excite_weight.numel()
+            + 2 * self.channels * self.pixels
+        )
 
     def coefficients(self, x: Tensor) -> Tensor:
         """Return (a₁, a₂, b₁, b₂), (4, B, C, 1, 1)."""
@@ -161,11 +177,12 @@ class DyReLUPhasing(Part):
         return math.ceil(round(self.end * total_steps, 6))
 
     def surgery(self, state: State) -> None:
-        channels = _channels(state.model, state.image_shape)
+        shapes = _input_shapes(state.model, state.image_shape)
         for parent, name, place in find_modules(state.model, nn.ReLU):
-            if place in channels:  # modules that are never called keep their ReLU
+            if place in shapes:  # modules that are never called keep their ReLU
+                _, channels, height, width = shapes[place]
                 inplace = getattr(parent, name).inplace
-                dynamic = DyReLU(channels[place], self.reduction, self.blend, inplace)
+                dynamic = DyReLU(channels, self.reduction, self.blend, inplace, height * width)
                 setattr(parent, name, dynamic)
 
     def before_step(self, state: State) -> None:
@@ -174,13 +191,16 @@ class DyReLUPhasing(Part):
             if isinstance(module, DyReLU):
                 module.set_beta(beta)
 
+    def extra_training_macs(self, state: State) -> int:
+        return sum(m.extra_macs() for m in state.model.modules() if isinstance(m, DyReLU))
+
     def finish(self, state: State) -> None:
         for parent, name, _ in find_modules(state.model, DyReLU):
             setattr(parent, name, nn.ReLU(getattr(parent, name).inplace))
 
 
-def _channels(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, int]:
-    """Return full name → input channels of every ReLU that a forward pass calls."""
+def _input_shapes(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, torch.Size]:
+    """Return full name → shape (1, C, H, W) of the input of every ReLU that a pass calls."""
     twin = copy_with(model, lambda t: torch.empty_like(t, device="meta"))
     shapes: dict[str, torch.Size] = {}
 
@@ -197,4 +217,4 @@ def _channels(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, 
             module.register_forward_pre_hook(lambda _, args, place=place: note(place, args[0]))
     with torch.no_grad():
         twin(torch.empty(1, *image_shape, device="meta"))
-    return {place: shape[1] for place, shape in shapes.items()}
+    return shapes

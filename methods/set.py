@@ -17,5 +17,7 @@ class SET(DropGrow):
     positive and the largest negative weights.
     """
 
+    grows_by_gradient = False
+
     def grow_score(self, state: State, name: str) -> None:
         return None

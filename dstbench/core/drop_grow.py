@@ -46,10 +46,14 @@ class DropGrow(Part, ABC):
     update_interval: ΔT, optimizer steps between updates; if given, updates_per_run is not used.
     update_until: fraction of the run after which masks no longer move, in (0, 1].
 
+    grows_by_gradient: whether the growth score of an update reads dense gradients; a class
+        attribute, False in a subclass that needs none. Only the cost of training depends on it.
+
     Raises UserError: when a setting is out of range, or neither of the two intervals is given.
     """
 
     moves_masks = True
+    grows_by_gradient = True
 
     def __init__(
         self,
@@ -87,6 +91,9 @@ class DropGrow(Part, ABC):
                 f"Lower {name}.update_interval, or set it to None for {name}.updates_per_run.",
                 f"{name}.update_interval",
             )
+
+    def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return self.grows_by_gradient and self.update_schedule.is_due(step, total_steps)
 
     def after_step(self, state: State) -> None:
         if self.update_schedule.is_due(state.step, state.total_steps):

@@ -25,6 +25,9 @@ class GradientClip(Part):
         require(norm > 0, self, "norm", norm, "positive")
         self.norm, self.over = norm, over
 
+    def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return self.over == "dense"
+
     def after_backward(self, state: State) -> None:
         gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
         counted = gradients if self.over == "dense" else self._live(state)

@@ -117,6 +117,15 @@ class Method(Part):
         for part in self.parts:
             part.finish(state)
 
+    def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return any(part.needs_dense_gradients(step, total_steps) for part in self.parts)
+
+    def extra_training_macs(self, state: State) -> int:
+        return sum(part.extra_training_macs(state) for part in self.parts)
+
+    def notes(self, state: State) -> list[str]:
+        return [note for part in self.parts for note in part.notes(state)]
+
     def final_structure_step(self, total_steps: int) -> int:
         return max((part.final_structure_step(total_steps) for part in self.parts), default=0)
 

@@ -5,6 +5,7 @@ them in the order in which they are listed here. Parts hold settings; everything
 a run is kept in the State, which is also the checkpoint.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from dstbench.core.state import BudgetRule, State
@@ -63,10 +64,32 @@ class Part:
     def finish(self, state: State) -> None:
         """Turn `state.model` into the network that is deployed, after the last step."""
 
-    def final_structure_step(self, total_steps: int) -> int:
-        """Return the step from which the network is as sparse and as plain as the deployed one.
+    def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
+        """Return whether this part reads the gradients of dead weights in a step.
 
-        Only networks after this step are candidates for the best by validation accuracy.
+        The cost of training counts a step's weight gradients as dense if any part needs them.
+
+        step: the optimizer step, from 1.
+        total_steps: optimizer steps of the run.
+        """
+        return False
+
+    def extra_training_macs(self, state: State) -> int:
+        """Return the MACs of one image that this part adds to the step's forward pass.
+
+        Called after the backward pass. Prunable tensors and dense offsets are counted without it.
+        """
+        return 0
+
+    def notes(self, state: State) -> Sequence[str]:
+        """Return messages about what `surgery` did, which are printed when the run starts."""
+        return ()
+
+    def final_structure_step(self, total_steps: int) -> int:
+        """Return the step from which the network is as plain as the deployed one.
+
+        Only networks from this step on, whose live weights are within the budget, are candidates
+        for the best by validation accuracy.
 
         total_steps: optimizer steps of the run.
         """

@@ -28,6 +28,7 @@ class State:
     masks: which of its weights are live.
     dense_numel: prunable weights of the original network, before any part changed it; the
         denominator of sparsity.
+    dense_macs: MACs of the original network; None where they were not counted.
     image_shape: (channels, height, width) of the input.
     optimizer: None until the masks are initialised.
     budget: rule that divides live weights among layers; None if no part has one. A setting of the
@@ -35,6 +36,7 @@ class State:
     rng: CPU generator of all random numbers that parts draw.
     step: optimizer steps done.
     total_steps: optimizer steps of the whole run.
+    training_macs: MACs of the steps done, forward and backward, of all images.
     memory: named tensors that parts and the loop keep between steps. `ever_live/<name>`, (numel,)
         bool, marks the weights of a masked tensor that were ever live: ITOP's exploration rate R_s
         is their fraction.
@@ -57,6 +59,7 @@ class State:
                 f"{type(model).__name__} has no prunable weight: no convolution, linear layer or "
                 "attention module. Choose a model that has one."
             )
+        self.dense_macs: int | None = None
         self.image_shape = image_shape
         self.optimizer: SparseOptimizer | None = None
         self.budget: BudgetRule | None = None
@@ -65,6 +68,7 @@ class State:
         self.rng = torch.Generator().manual_seed(int.from_bytes(digest, "little"))
         self.step = 0
         self.total_steps = total_steps
+        self.training_macs = 0
         self.memory: dict[str, Tensor] = {}
         self.curves: list[Any] = []  # lines as in records.types.EpochLine
         self.best: dict[str, Any] = {}
@@ -109,6 +113,7 @@ class State:
         return {
             "step": self.step,
             "total_steps": self.total_steps,
+            "training_macs": self.training_macs,
             "network": pack_network(self.model, self.masks),
             "optimizer": self.optimizer.state_dict() if self.optimizer else {},
             "rng": self.rng.get_state(),
@@ -130,6 +135,7 @@ class State:
         """
         self.step = saved["step"]
         self.total_steps = saved["total_steps"]
+        self.training_macs = saved["training_macs"]
         load_network_(self.model, self.masks, saved["network"])
         self.optimizer = build_optimizer(self.model, self.masks)
         self.optimizer.load_state_dict(saved["optimizer"])

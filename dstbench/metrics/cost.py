@@ -28,12 +28,14 @@ def cost(
     masks: Masks,
     input_shape: Shape,
     dense_numel: int | None = None,
+    dense_macs: int | None = None,
 ) -> Cost:
     """Return the cost of one input; `records.types.Cost` documents the fields.
 
     masks: live weights; an unmasked tensor is all live.
     input_shape: (channels, height, width).
     dense_numel: prunable weights of the original network, if parts have changed `model` since.
+    dense_macs: MACs of the original network, in the same case.
     """
     of_tensor: dict[str, list[CallSite]] = {name: [] for name in masks.parameters}
     calls = recorded_calls(model, input_shape)
@@ -45,8 +47,8 @@ def cost(
     layers: list[LayerCost] = []
     for name, weight in masks.parameters.items():
         size, uses = weight.numel(), of_tensor[name]
-        dense_macs = sum(size * sum(u.positions) // len(u.positions) for u in uses)
-        positions = dense_macs // size
+        layer_macs = sum(dense_macs_of(masks, use) for use in uses)
+        positions = layer_macs // size
         module = offsets.get(id(weight))
         offset_macs = round(module.offset_macs(positions)) if module else 0
         layers.append(
@@ -57,20 +59,21 @@ def cost(
                 "size": size,
                 "uses": len(uses),
                 "positions": positions,
-                "macs": sum(_live_macs(masks, use) for use in uses) + offset_macs,
+                "macs": sum(live_macs_of(masks, use) for use in uses) + offset_macs,
                 "offset_macs": offset_macs,
-                "dense_macs": dense_macs,
+                "dense_macs": layer_macs,
             }
         )
     macs = sum(layer["macs"] for layer in layers)
-    total_dense_macs = sum(layer["dense_macs"] for layer in layers)
+    if dense_macs is None:
+        dense_macs = sum(layer["dense_macs"] for layer in layers)
     stored = sum(layer["size"] for layer in layers)
     counted: Cost = {
         "macs": macs,
-        "dense_macs": total_dense_macs,
+        "dense_macs": dense_macs,
         "offset_macs": sum(layer["offset_macs"] for layer in layers),
         "flops": 2 * macs,
-        "dense_flops": 2 * total_dense_macs,
+        "dense_flops": 2 * dense_macs,
         "live_weights": masks.total(),
         "stored_weights": stored,
         "prunable_weights": stored if dense_numel is None else dense_numel,
@@ -88,7 +91,12 @@ def cost(
     return counted
 
 
-def _live_macs(masks: Masks, use: CallSite) -> int:
+def dense_macs_of(masks: Masks, use: CallSite) -> int:
+    """Return all weights × positions, summed over the use's blocks of rows."""
+    return masks.parameters[use.name].numel() * sum(use.positions) // len(use.positions)
+
+
+def live_macs_of(masks: Masks, use: CallSite) -> int:
     """Return live weights × positions, summed over the use's blocks of rows."""
     if len(set(use.positions)) == 1 or use.name not in masks:
         return masks.live(use.name) * sum(use.positions) // len(use.positions)

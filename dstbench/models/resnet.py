@@ -137,6 +137,7 @@ class ResNet(nn.Module):
         allowed = "a whole number of channels, at least 1"
         require(isinstance(width, int) and width >= 1, self, "width", width, allowed)
         super().__init__()
+        self.in_channels, self.width = in_channels, width
         self.stem = stem(in_channels, width)
         stages = []
         inputs = width
@@ -150,6 +151,11 @@ class ResNet(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(inputs, num_classes, bias=False)
+
+    def with_width(self, width: int) -> "ResNet":
+        """Return a new network of the same class, images and classes, with another width."""
+        kind: Callable[..., ResNet] = type(self)  # of a named network, which sets block and depths
+        return kind(self.classifier.out_features, self.in_channels, width)
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.pool(self.stages(self.stem(x))).flatten(1)  # (B, channels)

@@ -29,6 +29,7 @@ class Accuracy(TypedDict):
     test_at_best_val: float | None  # test images, network of best_epoch; None without such an epoch
     best_val: float | None  # highest validation accuracy
     best_epoch: int | None  # epoch of best_val, from 1
+    live_at_best: NotRequired[int | None]  # live weights of best_epoch's network; within the budget
     val_final: float  # validation images, after the last epoch
     shown: Literal["test_final", "test_at_best_val"]  # the one that the protocol reports
     selected_on_test: bool  # whether the validation images are the test images
@@ -64,6 +65,8 @@ class CostTotals(TypedDict):
     apparent_weights: int  # live weights, counted at every use
     training_only_parameters: NotRequired[int]  # elements; absent in older records
     deployed_bytes: NotRequired[int]  # estimated file size, bytes; absent in older records
+    training_flops: NotRequired[int]  # of all steps and images of the run; absent without a run
+    dense_training_flops: NotRequired[int]  # the same for the original network, dense
 
 
 class Cost(CostTotals):
@@ -164,6 +167,13 @@ class SessionEntry(TypedDict):
     dirty: bool | None  # whether the code differs from the commit
 
 
+class PluginPackage(TypedDict):
+    """An installed package that provides a class which the run uses."""
+
+    version: str | None  # of the distribution
+    sha256: str  # of its Python and gin files, hex
+
+
 class Provenance(TypedDict):
     """Where a result comes from; a value that cannot be determined is None."""
 
@@ -185,6 +195,7 @@ class Provenance(TypedDict):
     processes: NotRequired[int]  # of the process group
     sync_batch_norm: NotRequired[bool]  # whether batch statistics span all processes
     plugins: NotRequired[dict[str, str]]  # plugin file, or module that it imports → sha256
+    packages: NotRequired[dict[str, PluginPackage]]  # distribution → plugin package in use
     history: NotRequired[list[SessionEntry]]  # one entry per session
 
 

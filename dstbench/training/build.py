@@ -13,7 +13,7 @@ from dstbench.core.prunable import prunable
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
-from dstbench.metrics.cost import training_only_parameters
+from dstbench.metrics.cost import cost, training_only_parameters
 from dstbench.models.onednn import disable_onednn_if_unsafe
 from dstbench.models.precision import autocast_for
 from dstbench.training.preflight import error_with_line, refuse_wrong_logits
@@ -44,8 +44,11 @@ def new_state(
         autocast = autocast_for(run.precision, device)
         refuse_wrong_logits(model, num_classes, image_shape, device, autocast)
     state = State(model, image_shape, run.seed, total_steps)
+    state.dense_macs = cost(model, state.masks, image_shape)["dense_macs"]
     state.budget = run.method.budget
     run.method.surgery(state)
+    if device.type == "cpu":
+        disable_onednn_if_unsafe(state.model)  # surgery may have made other layers
     if not by_shape:  # moving to "meta" would part tensors that layers share
         state.model = state.model.to(device)
     state.masks = Masks(state.model)  # surgery may have replaced what they refer to

@@ -11,6 +11,7 @@ from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.metrics import health
 from dstbench.metrics.cost import cost
+from dstbench.metrics.training_cost import dense_training_macs
 from dstbench.models.precision import Autocast
 from dstbench.records import predictions
 from dstbench.records.file_names import BEST_NETWORK, BEST_WEIGHTS, FINAL_NETWORK, FINAL_WEIGHTS
@@ -31,6 +32,7 @@ class FinalResults:
 
     final: test scores of the final network.
     at_best: test scores of the network with the best validation accuracy; None without one.
+    live_at_best: live weights of the network with the best validation accuracy; None without one.
     sparsity: of the final network, measured, in [0, 1].
     cost: of the final network, see `metrics.cost`.
     health: of the final network, see `metrics.health`.
@@ -43,6 +45,7 @@ class FinalResults:
 
     final: Scores
     at_best: Scores | None
+    live_at_best: int | None
     sparsity: float
     cost: Cost
     health: Health
@@ -78,15 +81,19 @@ def evaluate_final(
         "classes": classes,
         "at": "final",
     }
-    counted = cost(state.model, state.masks, state.image_shape, state.dense_numel)
+    counted = cost(state.model, state.masks, state.image_shape, state.dense_numel, state.dense_macs)
     counted["training_only_parameters"] = training_only
+    images = run.epochs * loaders.training.plan.count
+    counted["training_flops"] = 2 * state.training_macs
+    counted["dense_training_flops"] = 2 * dense_training_macs(counted["dense_macs"], images)
     figures = health.measure(state, *loaders.health_batch(), autocast)
     sparsity = state.sparsity
     folder.write_network(FINAL_NETWORK, _network_file(state, loaders, config))
     network = _stored(state, folder, FINAL_WEIGHTS)
-    at_best = network_at_best = None
+    at_best = live_at_best = network_at_best = None
     if state.best:
         load_network_(state.model, state.masks, state.best["network"])
+        live_at_best = state.masks.total()
         at_best = evaluate(engine, loaders.test(), group.all_reduce_sum)
         predicted["test_at_best_val"] = _encoded(at_best, classes, group)
         folder.write_network(BEST_NETWORK, _network_file(state, loaders, config))
@@ -95,6 +102,7 @@ def evaluate_final(
     return FinalResults(
         final=final,
         at_best=at_best,
+        live_at_best=live_at_best,
         sparsity=sparsity,
         cost=counted,
         health=figures,

@@ -167,6 +167,8 @@ def prepare(
         record,
         reporter,
     )
+    for note in run.method.notes(state):
+        reporter.note(note)
     if options.fresh:
         if options.group.first:
             checkpoint.remove(folder.path)

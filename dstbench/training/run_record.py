@@ -14,6 +14,7 @@ from dstbench.data.images import Dataset
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.metrics.collapse import is_collapsed, majority_class_fraction
 from dstbench.records import record, session_history
+from dstbench.records.plugin_packages import used_packages
 from dstbench.records.provenance import collect_provenance
 from dstbench.records.run_folder import RunFolder
 from dstbench.records.run_summary import override_text
@@ -62,6 +63,7 @@ class RunRecord:
         earlier_record = folder.record()
         earlier = earlier_record["provenance"] if earlier_record else None
         provenance = _provenance(resolved, dataset, options, session, earlier)
+        provenance["packages"] = used_packages(resolved.text)
         if unpublishable := _unpublishable(provenance):
             reporter.note(unpublishable)
         history = earlier.get("history", []) if earlier else []
@@ -126,6 +128,7 @@ class RunRecord:
                 "test_at_best_val": at_best and at_best.accuracy,
                 "best_val": state.best.get("val_accuracy"),
                 "best_epoch": state.best.get("epoch"),
+                "live_at_best": results.live_at_best,
                 "val_final": state.curves[-1]["val_accuracy"],
                 "shown": PROTOCOLS[self.run.protocol].shown,
                 "selected_on_test": results.selected_on_test,

@@ -6,6 +6,7 @@ The loop itself knows no files: checkpoints, curves, reports and signals are han
 import math
 import time
 
+from dstbench.core.method import Method
 from dstbench.core.packing import pack_network
 from dstbench.core.part import Part
 from dstbench.core.state import State
@@ -13,9 +14,11 @@ from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.metrics import health
 from dstbench.metrics.collapse import CollapseDetector
+from dstbench.metrics.training_cost import TrainingCost
 from dstbench.models.precision import autocast_for
 from dstbench.records.run_folder import RunFolder
 from dstbench.records.types import EpochLine, Record
+from dstbench.sparsity import live_total
 from dstbench.training import checkpoint
 from dstbench.training.checkpoint_policy import CheckpointPolicy
 from dstbench.training.distributed.data_parallel import DataParallelMethod
@@ -107,10 +110,11 @@ class Trainer:
 
     def _train(self) -> None:
         """Train the remaining steps, then save."""
-        method: Part = self.run.method
+        plan = self.loaders.training.plan
+        counted = TrainingCost(self.run.method, self.state, plan.size_at)
+        method: Part = Method(self.run.method.name, (self.run.method, counted))
         if not self.group.alone:
-            weight_at = self.loaders.training.plan.weight_at
-            method = DataParallelMethod(method, self.group, weight_at)
+            method = DataParallelMethod(method, self.group, plan.weight_at)
         train(
             self.state,
             method,
@@ -164,8 +168,7 @@ class Trainer:
         line = self._measure(state)
         state.curves.append(line)
         best = state.best.get("val_accuracy", -1.0)
-        counts = self.selects_epoch and state.step >= self.final_structure_step
-        if counts and line["val_accuracy"] > best:
+        if self._is_candidate(state) and line["val_accuracy"] > best:
             network = pack_network(state.model, state.masks)
             state.best = {
                 "epoch": line["epoch"],
@@ -177,6 +180,16 @@ class Trainer:
         self._epoch_began = now
         if message := self.collapse.check(state.curves):
             self.reporter.note(message)
+
+    def _is_candidate(self, state: State) -> bool:
+        """Return whether the network may become the best: as plain and as sparse as the final one.
+
+        Its live weights are counted, so that a part that declares nothing cannot have a network
+        chosen that is denser than the method's sparsity allows.
+        """
+        budget = live_total(self.run.method.sparsity, state.dense_numel)
+        is_final = state.step >= self.final_structure_step and state.masks.total() <= budget
+        return self.selects_epoch and is_final
 
     def _measure(self, state: State) -> EpochLine:
         """Return the epoch's line of the curves. Raises Diverged for a validation loss of NaN."""

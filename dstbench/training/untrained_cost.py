@@ -86,21 +86,29 @@ def count(
 ) -> Cost:
     """Return the cost of the run's finished network for one image, as metrics.cost gives it."""
     try:
-        return count_on(torch.device("meta"), run, shape, classes)
+        return count_on(torch.device("meta"), run, shape, classes, note)
     except (RuntimeError, TypeError):  # what tensors without values raise when read
         note(
             f"{run.method.name} cannot be counted from shapes alone: building the network and "
             "choosing its masks as a run would."
         )
-    return count_on(torch.device("cpu"), run, shape, classes)
+    return count_on(torch.device("cpu"), run, shape, classes, note)
 
 
-def count_on(device: torch.device, run: Run, shape: Shape, classes: int) -> Cost:
+def count_on(
+    device: torch.device,
+    run: Run,
+    shape: Shape,
+    classes: int,
+    note: Callable[[str], None] = lambda text: None,
+) -> Cost:
     """Return the same, with the network on `device`; "meta" has shapes and no values."""
     state = new_state(run, classes, shape, 1, device)
+    for text in run.method.notes(state):
+        note(text)
     run.method.init_masks(state)
     training_only = finalize(run.method, state)
-    counted = cost(state.model, state.masks, shape, state.dense_numel)
+    counted = cost(state.model, state.masks, shape, state.dense_numel, state.dense_macs)
     return counted | {"training_only_parameters": training_only}
 
 

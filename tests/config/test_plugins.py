@@ -1,5 +1,6 @@
 """Plugins: an installed package provides a method through its entry points."""
 
+import json
 import os
 import subprocess
 import sys
@@ -54,6 +55,10 @@ def test_package_methods_are_listed_and_run(package):
     short = ("--set", "Run.epochs=2", "--set", "ResNet20.width=4", "--threads", "1")
     done = dstbench(package, "run", "foreign.gin", "--tracking", "off", "--sparsity", "0.5", *short)
     assert done.returncode == 0 and "Foreign" in done.stdout, done.stderr
+    (path,) = package[2].glob("runs/foreign-*/record.json")
+    packages = json.loads(path.read_text())["provenance"]["packages"]
+    assert packages == {"foreign": {"version": "1.0", "sha256": packages["foreign"]["sha256"]}}
+    assert len(packages["foreign"]["sha256"]) == 64
 
 
 def test_package_that_fails_to_import_is_reported_by_name(package):

@@ -28,7 +28,7 @@ from dstbench.training.configure import assemble
 
 pytestmark = pytest.mark.slow
 METHODS = {name: str(path) for name, path in shipped("methods").items()}
-EXTREME = 0.9999
+EXTREME = 0.9999  # no dense network of the family is as small
 WIDTH = 20  # ResNet-20 has 422,440 prunable weights then: 42 live ones for its 22 tensors
 
 
@@ -55,7 +55,8 @@ def test_method_trains_on_digits_at_ninety_percent(method, call, tmp_path):
     assert record["status"] == "finished"
     prunable = record["cost"]["prunable_weights"]
     sparsity = 0.0 if method == "dense" else 0.9
-    assert record["cost"]["live_weights"] == live_total(sparsity, prunable)
+    live, budget = record["cost"]["live_weights"], live_total(sparsity, prunable)
+    assert live == budget or (method == "small_dense" and 0.8 * budget < live < budget)
     curves = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
     assert len(curves) == 3
     losses = [line[key] for line in curves for key in line if key.endswith("loss")]
@@ -103,7 +104,7 @@ class Budget:
         assert all(p.isfinite().all() for p in state.model.parameters())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"small_dense"}))
 def test_method_keeps_its_budget_and_resumes_at_extreme_sparsity(method, recipe):
     run = extreme(method, recipe)
     batches, state = initial_state(run)

@@ -64,3 +64,49 @@ def test_checkpoint_of_another_network_is_refused(tmp_path):
     run = SimpleNamespace(optimizer=SGD(), method=SimpleNamespace(name="Mine"), model=ResNet20)
     with pytest.raises(UserError, match=r"Mine and ResNet20 are now.*--fresh"):
         restore_(states[1], states[0].state_dict(), run, tmp_path)
+
+
+LATE = '''
+import torch
+from dstbench.config.registry import register
+from dstbench.core.part import Part
+from dstbench.core.budgets import Uniform
+
+
+@register("parts")
+class Late(Part):
+    """Prunes after most of the run, and declares nothing about it."""
+
+    def __init__(self, sparsity: float):
+        self.sparsity = sparsity
+
+    def after_step(self, state):
+        if state.step == int(0.7 * state.total_steps):
+            Uniform(self.sparsity).init_masks(state)
+'''
+LATE_GIN = """
+Run.method = @Method()
+Method.name = 'Late'
+Method.parts = [@Late()]
+Late.sparsity = 0.99
+"""
+
+
+def test_best_epoch_is_chosen_by_measured_live_weights_whatever_a_part_declares(tmp_path, call):
+    (tmp_path / "late.py").write_text(LATE)
+    (tmp_path / "late.gin").write_text(LATE_GIN)
+    code, _, errors = call(
+        "run", str(tmp_path / "late.gin"), "--plugin", str(tmp_path / "late.py"), "--set",
+        "Run.epochs=4", "--set", "ResNet20.width=4", "--set", "protocol='paper'", "--device", "cpu",
+        "--threads", "1", "--tracking", "off", "--runs", str(tmp_path / "runs"),
+    )  # fmt: skip
+    assert code == 0, errors
+    (path,) = tmp_path.glob("runs/*/record.json")
+    record = json.loads(path.read_text())
+    lines = [json.loads(x) for x in path.with_name("curves.jsonl").read_text().splitlines()]
+    assert [line["sparsity"] > 0.98 for line in lines] == [False, False, True, True]
+    accuracy, cost = record["accuracy"], record["cost"]
+    assert accuracy["best_epoch"] in (3, 4)  # the dense epochs 1 and 2 are better
+    assert max(line["val_accuracy"] for line in lines[2:]) == accuracy["best_val"]
+    assert accuracy["live_at_best"] == cost["live_weights"] == round(cost["prunable_weights"] / 100)
+    assert 0 < cost["training_flops"] < cost["dense_training_flops"]

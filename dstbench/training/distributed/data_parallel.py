@@ -1,7 +1,7 @@
 """Data-parallel training of a method: gradients averaged, masks compared."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,15 @@ class DataParallelMethod(Part):
 
     def finish(self, state: State) -> None:
         self.method.finish(state)
+
+    def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return self.method.needs_dense_gradients(step, total_steps)
+
+    def extra_training_macs(self, state: State) -> int:
+        return self.method.extra_training_macs(state)
+
+    def notes(self, state: State) -> Sequence[str]:
+        return self.method.notes(state)
 
     def final_structure_step(self, total_steps: int) -> int:
         return self.method.final_structure_step(total_steps)
