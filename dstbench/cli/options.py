@@ -9,6 +9,15 @@ def add_choices(command: argparse.ArgumentParser) -> None:
     """Add the options that define a run."""
     add = command.add_argument
     add("files", nargs="+", metavar="FILE.gin", help="the method's gin file, then further ones")
+    axes = add_settings(command)
+    axes.add_argument(
+        "--seed", type=whole_number, metavar="N", help="seed of weights, masks and batches"
+    )
+
+
+def add_settings(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options that define a run beyond its files and seed; return the group of its axes."""
+    add = command.add_argument
     add("--recipe", metavar="NAME", help="training recipe (default: digits)")
     add(
         "--set",
@@ -19,12 +28,13 @@ def add_choices(command: argparse.ArgumentParser) -> None:
         help="a gin binding, such as 'RigL.drop_fraction=0.3'",
     )
     add_plugin(command)
-    add = command.add_argument_group("axes of a comparison (gin macros)").add_argument
+    axes = command.add_argument_group("axes of a comparison (gin macros)")
+    add = axes.add_argument
     add("--sparsity", type=number, metavar="S", help="fraction removed: 0.999 means 99.9 %%")
-    add("--seed", type=whole_number, metavar="N", help="seed of weights, masks and batches")
     add("--dataset", metavar="NAME", help="id of a dataset, or its folder")
     add("--model", metavar="NAME", help="a registered model, such as ResNet20")
     add("--protocol", metavar="NAME", help="strict, paper or itop_compat")
+    return axes
 
 
 def add_environment(command: argparse.ArgumentParser) -> None:

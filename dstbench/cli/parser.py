@@ -12,6 +12,7 @@ from dstbench.cli.options import (
     add_environment,
     add_plugin,
     add_runs,
+    add_settings,
     add_tracking,
     number,
     positive,
@@ -132,6 +133,24 @@ def _sweep(command: argparse.ArgumentParser) -> None:
     add_plugin(command)
 
 
+def _compare(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("a", metavar="A", help="a method's name or gin file; or a finished run's folder or record")
+    add("b", metavar="B", help="the same, compared with A")
+    add_settings(command)
+    add = command.add_argument
+    for side in ("a", "b"):
+        add(f"--set-{side}", action="append", default=[], dest=f"sets_{side}", metavar="BINDING",
+            help=f"a gin binding for {side.upper()} only")
+    add("--max-seeds", type=whole_number, default=20, metavar="N",
+        help="most pairs of runs, seeds 0 to N − 1 (default: 20)")
+    add("--workers", type=whole_number, metavar="N",
+        help="runs at a time, of the two of a pair (default: one per core, or one per GPU)")
+    add("--retries", type=whole_number, default=2, metavar="N",
+        help="how many times a run that died is started again (default: 2)")
+    add_environment(command)
+
+
 def _leaderboard(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("grids", nargs="*", metavar="FILE.gin",
@@ -203,6 +222,10 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]]
     "sweep": (_sweep, "run a grid of runs, except those that are done", (
         "Run the missing runs of a grid, resume interrupted ones, and retry those that died. One "
         "failure stops no other run. Run the same command again to resume.")),
+    "compare": (_compare, "find out whether one of two methods is ahead", (
+        "Train two methods on the same seeds, 0, 1, 2, …, until a test that may be looked at after "
+        "every pair tells them apart. Finished runs are reused; run the same command again to "
+        "resume. With two finished runs instead: compare their predictions of the test images.")),
     "leaderboard": (_leaderboard, "render tables, figures and the page from records", (
         "Collect finished records, and render tables, figures and the page from them.")),
     "validate": (_validate, "check records before they are submitted", ""),

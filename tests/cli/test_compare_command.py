@@ -1,0 +1,101 @@
+"""`dstbench compare`: decided, not decided, resumed, refused."""
+
+import json
+
+import pytest
+from helpers.record_factory import make_record
+
+from dstbench.cli.commands import compare
+from dstbench.data import datasets
+from dstbench.records import predictions
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Return a function that replaces training: each run gets a record with an accuracy."""
+
+    def replace(accuracy_of):
+        def train(self, runs):
+            for run in runs:
+                made = make_record(accuracy=accuracy_of(run.job.method, run.job.seed))
+                made["config"] = {"text": run.text, "sha256": run.sha256}
+                run.folder.mkdir(parents=True)
+                (run.folder / "record.json").write_text(json.dumps(made))
+            self.trained += len(runs)
+
+        monkeypatch.setattr(compare._Trainer, "train", train)
+
+    return replace
+
+
+OPTIONS = ("--device", "cpu", "--tracking", "off")
+
+
+def test_compare_prints_every_pair_and_the_decision(call, made_up, empty_folder):
+    made_up(lambda method, seed: 90 + seed / 10 + (method == "RigL"))
+    code, out, _ = call("compare", "set", "rigl", "--sparsity", "0.8", *OPTIONS)
+    lines = out.splitlines()
+    assert code == 0 and lines[0].startswith("seed 0") and "rigl 91.00" in lines[0]
+    assert "rigl is ahead of set: decided after 7 pairs" in out
+    assert "-1.00 percentage points" in out and "14 trained, 0 reused" in out
+    assert sorted(p.name for p in empty_folder.iterdir()) == ["runs"]
+    code, again, _ = call("compare", "set", "rigl", "--sparsity", "0.8", *OPTIONS)
+    assert code == 0 and "0 trained, 14 reused" in again
+    assert again.splitlines()[:7] == lines[:7]
+
+
+def test_compare_stops_undecided_at_max_seeds(call, made_up):
+    made_up(lambda method, seed: 90 + (seed % 2) * (method == "RigL") + (1 - seed % 2) / 2)
+    code, out, _ = call("compare", "set", "rigl", "--max-seeds", "6", *OPTIONS)
+    assert code == 0 and "not decided after 6 pairs" in out and "12 trained" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("rigl", "set", "--max-seeds", "3"), "at least 6"),
+        (("rigl", "rigl"), "same configuration"),
+        (("rigl", "sett"), "did you mean"),
+        (("rigl", "set", "--workers", "0"), "--workers 0"),
+        (("rigl", "set", "--dataset", "none"), "none"),
+        (("rigl", "missing.json"), "one is a finished run"),
+        (("one.json", "missing.json"), "missing.json"),
+        (("one.json", "one.json", "--sparsity", "0.9"), "--sparsity: is for two methods"),
+    ],
+)
+def test_compare_refuses_mistakes_and_writes_nothing(call, empty_folder, argv, words):
+    (empty_folder / "one.json").write_text(json.dumps(make_record()))
+    code, _, err = call("compare", *argv, *OPTIONS)
+    assert code == 2 and words.lower() in err.lower()
+    assert [p.name for p in empty_folder.iterdir()] == ["one.json"]
+
+
+def test_compare_of_two_records_prints_the_paired_tests(call, empty_folder):
+    data = datasets.load("digits")
+    for name, wrong in (("a", 5), ("b", 25)):
+        record = make_record(dataset="digits", images=data.sha256, protocol="strict")
+        predicted = [int(y + (i < wrong)) % 10 for i, y in enumerate(data.test.labels)]
+        text = predictions.encode(predicted, 10)
+        record["predictions"] = {"test": text, "classes": 10, "at": "final"}
+        (empty_folder / f"{name}.json").write_text(json.dumps(record))
+    code, out, _ = call("compare", "a.json", "b.json")
+    assert code == 0 and "only A correct: 20, only B: 0" in out
+    assert "networks differ at 5 %" in out and "two networks, not two methods" in out
+
+
+@pytest.mark.slow
+def test_compare_trains_real_runs_and_resumes(call):
+    argv = (
+        "compare", "dense", "static", "--max-seeds", "6", "--set", "Run.epochs=1",
+        "--set", "ResNet20.width=4", "--set", "Run.train_images=128", *OPTIONS,
+    )  # fmt: skip
+    code, out, err = call(*argv)
+    assert code == 0 and "trained, 0 reused" in out and out.count("seed ") == 6, err
+    code, out, _ = call(*argv)
+    assert code == 0 and "0 trained, 12 reused" in out
