@@ -103,9 +103,12 @@ def read_file(path: Path, on_import: OnImport = import_module) -> Iterator[Bindi
     yield from _read_file(path, (), on_import)
 
 
-def read_text(text: str, where: str) -> list[Binding]:
-    """Return the bindings of a text that is not in a file; messages call it `where`."""
-    return list(_statements(text, where, (), import_module))
+def read_text(text: str, where: str, on_import: OnImport = import_module) -> list[Binding]:
+    """Return the bindings of a text that is not in a file; messages call it `where`.
+
+    on_import: called for each import statement.
+    """
+    return list(_statements(text, where, (), on_import))
 
 
 class _Delegate(config_parser.ParserDelegate):

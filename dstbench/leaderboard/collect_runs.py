@@ -1,20 +1,28 @@
 """Collects finished and diverged runs, from run folders or MLflow stores, into a leaderboard.
 
-A run is copied to records/<name>.json and curves/<name>.json, where name is that of its folder. A
-record is never replaced by another attempt at the same run.
+A run is copied to records/<name>.json, curves/<name>.json and, if its network is too large for the
+record, networks/<name>.safetensors; its content gives the name. What is on the leaderboard stays: a
+record that contradicts itself, or a record that is there already, is refused.
 """
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dstbench.errors import UserError
 from dstbench.leaderboard import reduce_curves
+from dstbench.leaderboard.conflicts import conflicts
+from dstbench.leaderboard.network_files import NETWORKS, network_files
+from dstbench.leaderboard.read_results import group_by_cell, result_from_record
+from dstbench.leaderboard.validation import inconsistencies, record_name
 from dstbench.records import record as records
-from dstbench.records.file_names import CURVES, RECORD
+from dstbench.records.file_names import BEST_WEIGHTS, CURVES, FINAL_WEIGHTS, RECORD
 from dstbench.records.provenance import without_password
+from dstbench.records.stored_network import read_network
+from dstbench.records.types import Record, StoredNetwork
 from dstbench.utils.files import write_atomic
 
 if TYPE_CHECKING:
@@ -65,29 +73,74 @@ def collect_runs(sources: list[str], out: Path) -> Collected:
 
 def _collect_run(folder: Path, out: Path, collected: Collected) -> None:
     """Collect one run unless it is unfinished or conflicts with one that was collected."""
-    name = folder.name
-    target = out / "records" / f"{name}.json"
     try:
         record = records.read(folder / RECORD)
         if record["status"] not in records.OVER:
-            collected.unfinished.append(name)
+            collected.unfinished.append(folder.name)
             return
+        if problems := list(inconsistencies(record)):
+            raise UserError(f"{folder}: contradicts itself: {'; '.join(problems)}.")
+        name = record_name(record)
+        target = out / "records" / f"{name}.json"
+        content = (folder / RECORD).read_bytes()
         if target.exists():
-            present = records.read(target)["provenance"]["attempt"]
-            if present != record["provenance"]["attempt"]:
-                collected.complaints.append(
-                    f"{name}: {target} is another attempt at this run and was kept. To replace it, "
-                    "delete that file and collect again."
-                )
-                return
+            _refuse_other_attempt(name, target, record)
+        elif problem := _conflict(out / "records", record, name):
+            raise UserError(f"{folder}: not collected: {problem}")
         reduced = _reduced_curves(folder / CURVES)
+        networks = dict(_networks(folder, record, name))
     except UserError as error:
         collected.complaints.append(error.message)
         return
-    is_new = _write(target, (folder / RECORD).read_bytes())
+    for file, network in networks.items():  # before the record: it names them
+        _write(out / NETWORKS / file, network)
     if reduced is not None:
         _write(out / "curves" / f"{name}.json", reduced)
+    is_new = not target.exists() and _write(target, content)
     (collected.new if is_new else collected.known).append(name)
+
+
+def _refuse_other_attempt(name: str, target: Path, record: Record) -> None:
+    """Raise UserError unless the record on the leaderboard is the same."""
+    present = records.read(target)
+    if present["provenance"]["attempt"] != record["provenance"]["attempt"]:
+        raise UserError(
+            f"{name}: {target} is another attempt at this run and was kept. To replace it, "
+            "delete that file and collect again."
+        )
+    if records.plain(present) != records.plain(record):
+        raise UserError(f"{name}: {target} is this run with other content, and was kept.")
+
+
+def _conflict(folder: Path, record: Record, name: str) -> str | None:
+    """Return why a new record contradicts those in a folder, or None."""
+    present = []
+    for path in sorted(folder.glob("*.json")):
+        with suppress(UserError):  # the board reports it
+            other = records.read(path)
+            if not list(inconsistencies(other)):
+                present.append((path.stem, other))
+    for names, message in conflicts([*present, (name, record)]):
+        if name in names:
+            others = ", ".join(sorted({*names} - {name}))
+            return f"{message}{f' ({others})' if others else ''}."
+    made = [result_from_record(one, stem) for stem, one in [*present, (name, record)]]
+    key = made[-1].key
+    _, rejected = group_by_cell(result for result in made if result.key == key)
+    return next((f"{', '.join(one.names)} {one.reason}" for one in rejected), None)
+
+
+def _networks(folder: Path, record: Record, name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield (file on the leaderboard, content) of a record's networks, once their hashes agree."""
+    for key, beside, file in network_files(name):
+        stored: StoredNetwork | None = record.get(key)  # type: ignore[assignment]
+        if stored is not None:
+            try:
+                content = read_network(stored, [folder / beside])
+            except UserError as error:
+                raise UserError(f"{folder}: {error.message}") from None
+            if "data" not in stored:
+                yield file, content
 
 
 def _reduced_curves(path: Path) -> bytes | None:
@@ -156,7 +209,7 @@ def _downloaded(store: "Store") -> Iterator[Path]:
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(temporary) / Path(run.info.run_name or run.info.run_id).name
                 folder.mkdir()
-                for name in sorted(files & {RECORD, CURVES}):
+                for name in sorted(files & {RECORD, CURVES, FINAL_WEIGHTS, BEST_WEIGHTS}):
                     store.client.download_artifacts(run.info.run_id, name, str(folder))
                 yield folder
         token = page.token

@@ -15,6 +15,8 @@ from typing import Any
 from dstbench.errors import UserError
 from dstbench.leaderboard.board import RejectedRecords
 from dstbench.leaderboard.cells import Column, Key, Result
+from dstbench.leaderboard.conflicts import conflicts
+from dstbench.leaderboard.curve_checks import curve_problems
 from dstbench.leaderboard.validation import inconsistencies
 from dstbench.records import record as records
 from dstbench.records.types import Provenance, Record
@@ -27,7 +29,8 @@ _LISTED = 4  # differences that a message lists
 
 def read_results(folder: Path) -> tuple[list[Result], list[RejectedRecords]]:
     """Return the results of a folder of records, and the records with inconsistencies."""
-    results, rejected = [], []
+    consistent: list[tuple[str, Record]] = []
+    rejected = []
     for path in sorted(folder.glob("*.json"), key=lambda path: path.name):
         try:
             record = records.read(path)
@@ -36,10 +39,17 @@ def read_results(folder: Path) -> tuple[list[Result], list[RejectedRecords]]:
             rejected.append(RejectedRecords((path.stem,), message))
             continue
         problems = list(inconsistencies(record))
+        if not problems:
+            problems = list(curve_problems(record, folder.parent / "curves" / path.name))
         if problems:
             rejected.append(RejectedRecords((path.stem,), "; ".join(problems) + "."))
         else:
-            results.append(result_from_record(record, path.stem))
+            consistent.append((path.stem, record))
+    refused: set[str] = set()
+    for names, message in conflicts(consistent):
+        rejected.append(RejectedRecords(names, f"{message}."))
+        refused |= set(names)
+    results = [result_from_record(r, name) for name, r in consistent if name not in refused]
     return results, rejected
 
 

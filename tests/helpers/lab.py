@@ -1,5 +1,6 @@
 """Folders of made-up records and runs, and a grid for them."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -26,15 +27,27 @@ def write_records(out: Path, *made, name=None) -> list[str]:
     return names
 
 
+def _with_epochs(record, epochs):
+    """Return the record of a run of so many epochs."""
+    text = record["config"]["text"].replace("Run.epochs = 250", f"Run.epochs = {epochs}")
+    config = {"text": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    accuracy = record["accuracy"]
+    if "best_epoch" in accuracy:
+        accuracy = accuracy | {"best_epoch": min(accuracy["best_epoch"], epochs)}
+    return record | {"config": config, "accuracy": accuracy}
+
+
 def write_run_folder(runs: Path, record, epochs=2) -> Path:
     """Write the folder of a run with this record and some curves; return its path."""
+    record = _with_epochs(record, epochs)
     folder = runs / name_of(record)
     folder.mkdir(parents=True)
     records.write(folder / "record.json", record)
     lines = [
         {
             "epoch": epoch, "step": epoch, "time": 1.0, "sparsity": 0.99, "grad_norm_live": 1 / 3,
-            "live_path_share": None, "positive_preactivations": 0.5, "val_accuracy": 50.0,
+            "live_path_share": None, "positive_preactivations": 0.5,
+            "val_accuracy": record["accuracy"].get("val_final", 50.0),
             "layers_positive": {"act1": 0.1 * epoch, "act2": 0.25},
             "layers_live": {"conv.weight": 9},
         }

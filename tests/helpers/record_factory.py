@@ -1,14 +1,19 @@
 """Makes records of made-up runs, consistent in themselves; the one factory of the tests."""
 
+import functools
 import hashlib
 
+from dstbench.records import predictions
 from dstbench.records import record as records
 from dstbench.records.run_name import run_name
+from dstbench.records.stored_network import stored_network
 from dstbench.sparsity import live_total
 
 PRUNABLE = 100_000  # weights of the made-up network
 SETTINGS = {
     "Run.epochs": "250", "Run.batch_size": "128", "Run.train_images": "None",
+    "Run.lr_schedule": "None", "Run.method": "@Method()", "Run.optimizer": "@SGD()",
+    "Run.pipeline": "@Pipeline()", "Run.split_seed": "0", "Method.parts": "[@ERK(), @RigL()]",
     "ResNet34.width": "64",
 }  # fmt: skip
 
@@ -48,10 +53,11 @@ def make_record(
     record = records.new(
         method=method, seed=seed, **names,
         sparsity={"asked": sparsity, "measured": 1 - live / PRUNABLE, "effective": None},
-        config={"text": text, "sha256": hashlib.sha256(text.encode()).hexdigest()},
+        config={"text": text, "sha256": sha256(text)},
         provenance={
             "versions": {"torch": "2.15.0"}, "device": "cpu", "commit": "c09d0e42" * 5,
-            "dirty": False, "command": ["dstbench", "run"], "started": 1.0, "attempt": "a" * 32,
+            "dirty": False, "command": ["dstbench", "run"], "started": 1.0,
+            "attempt": sha256(text)[:32],
             "train_seconds": 60.0, "dataset_sha256": images,
         },
     )  # fmt: skip
@@ -63,16 +69,43 @@ def make_record(
     return record | {
         "status": "finished",
         "accuracy": accuracy_section(accuracy, shown=reported, selected_on_test=selected_on_test),
-        "cost": {
-            "macs": 1000, "dense_macs": 100_000, "live_weights": live, "prunable_weights": PRUNABLE,
-        },
+        "cost": cost_section(live),
         "health": {"collapsed": collapsed, "live_path_share": 1.0},
+        "predictions": {"test": first_class(names["dataset"]), "classes": 10, "at": "final"},
+        "network": stored_network(b"weights", "network.safetensors"),
     }  # fmt: skip
 
 
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def cost_section(live):
+    """Return the section `cost` of a network of one layer, with so many live weights."""
+    layer = {
+        "name": "conv.weight", "shape": [PRUNABLE], "live": live, "size": PRUNABLE, "uses": 1,
+        "positions": 1, "macs": live, "offset_macs": 0, "dense_macs": PRUNABLE,
+    }  # fmt: skip
+    return {
+        "macs": live, "dense_macs": PRUNABLE, "offset_macs": 0, "flops": 2 * live,
+        "dense_flops": 2 * PRUNABLE, "live_weights": live, "stored_weights": PRUNABLE,
+        "prunable_weights": PRUNABLE, "layers": [layer],
+    }  # fmt: skip
+
+
+@functools.cache
+def first_class(dataset):
+    """Return predictions of class 0 for every test image."""
+    return predictions.encode([0] * {"digits": 359}.get(dataset, 10_000), 10)
+
+
 def accuracy_section(accuracy, **changes):
-    """Return the section `accuracy` of a finished record, the same value for every split."""
-    values = dict.fromkeys(("test_final", "test_at_best_val", "best_val", "val_final"), accuracy)
+    """Return the section `accuracy` of a finished record.
+
+    The validation accuracies are rounded, to whole numbers of 5,000 images.
+    """
+    values = dict.fromkeys(("test_final", "test_at_best_val"), accuracy)
+    values |= dict.fromkeys(("best_val", "val_final"), float(round(accuracy)))
     constants = {"best_epoch": 3, "shown": "test_final", "selected_on_test": False}
     return values | constants | changes
 

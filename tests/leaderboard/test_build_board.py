@@ -139,10 +139,14 @@ def test_dense_runs_are_in_the_column_of_sparsity_zero(out):
 
 
 def test_runs_selected_on_test_are_hidden_by_default(out):
-    write_records(out, make_record("RigL", 0, 90.0, selected_on_test=True))
-    assert "90.00" not in rendered(out)
-    assert name_of(make_record("RigL", 0, 90.0)) in overview.render(board(out))
-    assert cell(rendered(out, selected_on_test=True), "RigL", "99 %").startswith("90.00 §<br>")
+    names = {"dataset": "cifar100", "recipe": "cifar100_resnet34", "protocol": "itop_compat"}
+    made = make_record("RigL", 0, 90.0, selected_on_test=True, **names)
+    write_records(out, made)
+    text = GRID.replace("cifar10_", "cifar100_").replace("'paper'", "'itop_compat'")
+    (hidden,), (shown,) = (board(out, text, selected_on_test=x).tables for x in (False, True))
+    assert "90.00" not in table_file.render(hidden)
+    assert name_of(made) in overview.render(board(out, text))
+    assert cell(table_file.render(shown), "RigL", "99 %").startswith("90.00 §<br>")
 
 
 def test_overview_shows_the_lead_and_its_significance(out):

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from dstbench.errors import UserError
+from dstbench.leaderboard.conflicts import conflicts
+from dstbench.leaderboard.curve_checks import curve_problems
 from dstbench.leaderboard.validation import duplicates, inconsistencies, submission_problems
 from dstbench.records import record as records
 from dstbench.records.types import Record
@@ -22,10 +24,13 @@ def main(args: argparse.Namespace) -> int:
             continue
         found = list(inconsistencies(record))
         if not found:
-            found = list(submission_problems(record, path.stem))
+            curves = path.parent.parent / "curves" / path.name
+            found = [*submission_problems(record, path.stem), *curve_problems(record, curves)]
             consistent.append((path, record))
         complaints += [(path, problem) for problem in found]
     complaints += duplicates(consistent)
+    for group, message in conflicts(consistent):
+        complaints += [(path, message) for path in group]
     for path, problem in complaints:
         print(f"{path}: {problem}")
     faulty = len({path for path, _ in complaints})

@@ -1,0 +1,50 @@
+"""Checks a record against its own configuration."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dstbench.config.resolved_text import ResolvedText, read_resolved
+from dstbench.errors import UserError
+
+
+def config_problems(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message for each contradiction between a record and its configuration.
+
+    record: with valid names and seed.
+    """
+    text, sha256 = record["config"]["text"], record["config"]["sha256"]
+    if not isinstance(text, str) or hashlib.sha256(text.encode()).hexdigest() != sha256:
+        yield "config.sha256 is not that of config.text: one of them was changed"
+        return
+    try:
+        resolved = read_resolved(text)
+    except UserError as error:
+        yield f"config.text {error.message}"
+        return
+    pairs: dict[str, tuple[Any, Any]] = {
+        "method": (resolved.method, record["method"]),
+        "model": (resolved.model, record["model"]),
+        "dataset": (
+            str(resolved.bindings["Run.dataset"]).rpartition("/")[2],  # may be a folder
+            record["dataset"],
+        ),
+        **{
+            key: (resolved.bindings[f"Run.{key}"], record[key])
+            for key in ("recipe", "protocol", "precision", "seed")
+        },
+    }
+    for key, (configured, claimed) in pairs.items():
+        if type(configured) is not type(claimed) or configured != claimed:
+            yield f"{key} is {claimed!r}, but its configuration has {configured!r}"
+    yield from _sparsity_problem(resolved, record)
+
+
+def _sparsity_problem(resolved: ResolvedText, record: Mapping[str, Any]) -> Iterator[str]:
+    asked, configured = record["sparsity"]["asked"], resolved.sparsities
+    if not configured and (record["provenance"].get("plugins") or not resolved.is_of_the_suite):
+        return  # a part of a plugin may name it differently
+    numbers = [value for value in configured if isinstance(value, int | float)]
+    expected = max(numbers, default=0.0)
+    if asked != expected:
+        yield f"sparsity.asked is {asked!r}, but its configuration has {expected!r}"
