@@ -75,8 +75,8 @@ def _is_users(path: Path) -> bool:
     if {"site-packages", "dist-packages"} & set(path.parts):
         return False
     kept = [sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
-    package = Path(__file__).resolve().parents[1]
-    return not any(path.is_relative_to(folder) for folder in (*kept, package))
+    package = str(Path(__file__).resolve().parents[1])
+    return not any(path.is_relative_to(folder) for folder in [*kept, package])
 
 
 def _imports(file: Path, name: str) -> Iterator[str]:

@@ -145,7 +145,7 @@ def _network_difference(group: list[Result]) -> str | None:
 
     A model's code, and files that it reads, are no part of a configuration; its network shows them.
     """
-    differences = {
+    differences: dict[str, set[Any]] = {
         "their number of prunable weights": {r.prunable for r in group},
         "the shapes of their layers": {r.layers for r in group},
         "their number of live weights": {r.live for r in group},

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from dstbench.utils.random_generators import host_states, set_host_states
+from dstbench.core.random_generators import host_states, set_host_states
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from torch import nn
 
 from dstbench.config.registry import SUPPLIED, lookup, register
 from dstbench.core.method import Method
+from dstbench.core.random_generators import seed_all
 from dstbench.core.schedules import Schedule
 from dstbench.data.images import Shape
 from dstbench.data.preprocessing import Pipeline
@@ -15,7 +16,6 @@ from dstbench.errors import UserError, did_you_mean, require
 from dstbench.models.memory_layout import to_channels_last
 from dstbench.optim.settings import OptimizerSettings
 from dstbench.sparsity import UNPRUNED_FRACTION
-from dstbench.utils.random_generators import seed_all
 
 
 @register("run")

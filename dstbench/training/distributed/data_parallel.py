@@ -9,11 +9,11 @@ from torch import distributed as dist
 
 from dstbench.core.masks import Masks, flat
 from dstbench.core.part import Part
+from dstbench.core.random_generators import seed_all
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError
 from dstbench.training.distributed.process_group import ProcessGroup
 from dstbench.training.meters import Meters
-from dstbench.utils.random_generators import seed_all
 
 
 def broadcast_state_(state: State, group: ProcessGroup, seed: int) -> None:
