@@ -4,10 +4,13 @@ A network's code may draw from any of them, so "the same seed gives the same run
 """
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 def seed_all(seed: int) -> None:
@@ -35,6 +38,17 @@ def set_states(states: dict[str, Any]) -> None:
     if states["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(states["cuda"])
     set_host_states(states)
+
+
+@contextmanager
+def preserve_rng(like: Tensor) -> Iterator[None]:
+    """Restore afterwards the generators of Python, numpy, torch's CPU and the device of `like`."""
+    before = host_states()
+    try:
+        with torch.random.fork_rng([like.get_device()] if like.is_cuda else []):
+            yield
+    finally:
+        set_host_states(before)
 
 
 def host_states() -> dict[str, Any]:

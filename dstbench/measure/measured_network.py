@@ -11,10 +11,10 @@ from torch import nn
 from dstbench.config.plugins import load
 from dstbench.config.registry import lookup, names
 from dstbench.core.masks import Masks
+from dstbench.core.random_generators import preserve_rng
 from dstbench.data.images import Shape
 from dstbench.errors import UserError, did_you_mean
 from dstbench.models.memory_layout import to_channels_last
-from dstbench.models.preserve_rng import preserve_rng
 from dstbench.training import trained_network
 from dstbench.training.build import build_network
 

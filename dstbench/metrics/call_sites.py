@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dstbench.core.prunable import prunable
+from dstbench.core.random_generators import preserve_rng
 from dstbench.models.function_recorder import FunctionRecorder
 from dstbench.models.network_copy import copy_with
-from dstbench.models.preserve_rng import preserve_rng
 
 
 @dataclass(frozen=True)

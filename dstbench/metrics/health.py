@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dstbench.core.masks import flat
+from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.precision import Autocast
-from dstbench.models.preserve_rng import preserve_rng
 from dstbench.records.types import Health
 
 _CHUNK = 128  # images per pass, so that memory stays as in training

@@ -24,8 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dstbench.core.masks import Masks
 from dstbench.core.prunable import prunable
+from dstbench.core.random_generators import preserve_rng
 from dstbench.models.network_copy import copy_with
-from dstbench.models.preserve_rng import preserve_rng
 
 # Elementwise functions with f(0) = 0. Signals are never negative here.
 _ACTIVATIONS = (

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.core.prunable import Unpruned
+from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchPlan
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
 from dstbench.models.network_copy import copy_with
 from dstbench.models.precision import Autocast, autocast_for
-from dstbench.models.preserve_rng import preserve_rng
 from dstbench.sparsity import percent
 from dstbench.training.runtime_options import RuntimeOptions
 

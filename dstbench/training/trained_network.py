@@ -13,10 +13,10 @@ from torch import nn
 
 from dstbench.core.masks import Masks
 from dstbench.core.packing import load_network_
+from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
-from dstbench.models.preserve_rng import preserve_rng
 from dstbench.records import record
 from dstbench.records.file_names import BEST_NETWORK, FINAL_NETWORK, RECORD
 from dstbench.records.types import Record

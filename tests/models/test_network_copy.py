@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from dstbench.core.random_generators import preserve_rng
 from dstbench.models.network_copy import copy_with
-from dstbench.models.preserve_rng import preserve_rng
 
 
 def test_copy_with_replaces_tensors_and_keeps_the_model():

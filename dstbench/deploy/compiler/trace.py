@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
+from dstbench.core.random_generators import preserve_rng
 from dstbench.data.images import Shape
 from dstbench.deploy.compiler.graph import Action, Step
 from dstbench.deploy.compiler.torch_functions import (
@@ -21,7 +22,6 @@ from dstbench.deploy.compiler.torch_functions import (
 from dstbench.errors import UserError
 from dstbench.models.function_recorder import FunctionRecorder
 from dstbench.models.network_copy import copy_with
-from dstbench.models.preserve_rng import preserve_rng
 
 _MULTIPLICATIONS = (torch.mul, Tensor.mul, Tensor.__mul__, operator.mul)
 
