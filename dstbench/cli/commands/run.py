@@ -17,7 +17,7 @@ from dstbench.training.progress import Reporter
 from dstbench.training.run import carry_out
 from dstbench.training.runtime_options import RuntimeOptions
 
-_REPORT_AFTER_S = 5  # by then, the first process has reported a mistake that all processes found
+_REPORT_AFTER_S = 10  # by then, the first process has reported a mistake that all processes found
 
 
 def main(args: argparse.Namespace) -> int:
