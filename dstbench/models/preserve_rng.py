@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from dstbench.core.random_generators import host_states, set_host_states
+from dstbench.utils.host_generators import host_states, set_host_states
 
 
 @contextmanager
