@@ -111,7 +111,9 @@ def _new(command: argparse.ArgumentParser) -> None:
 
 
 def _check(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE.gin", help="the method's gin file")
+    add = command.add_argument
+    add("file", nargs="?", metavar="FILE.gin", help="the method's gin file")
+    add("--model", metavar="NAME", help="a model to check, instead of a method or as well")
     add_plugin(command)
 
 
@@ -218,7 +220,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]]
     "sync": (_sync, "send recorded runs to MLflow, where they are missing", ""),
     "plot": (_plot, "draw figures of runs, as PNG and SVG", ""),
     "new": (_new, "create files for a new method: class, gin file, test", ""),
-    "check": (_check, "run the conformance suite on a method", ""),
+    "check": (_check, "run the conformance suite on a method or a model", ""),
     "sweep": (_sweep, "run a grid of runs, except those that are done", (
         "Run the missing runs of a grid, resume interrupted ones, and retry those that died. One "
         "failure stops no other run. Run the same command again to resume.")),

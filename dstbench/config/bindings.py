@@ -83,6 +83,10 @@ class Bindings:
         if not found:
             return UserError(error.message)
         origin = next((binding for binding in found if binding.scope == scope), found[0])
-        while isinstance(origin.value, Macro):  # the place of the number, not of its use
-            origin = self._by_name["", origin.value.name, ""]
-        return UserError(f"{origin.where}: {error.message}")
+        return UserError(f"{self.place_of_value(origin)}: {error.message}")
+
+    def place_of_value(self, binding: Binding) -> str:
+        """Return where the value of a binding is written: that of its macro, not of its use."""
+        while isinstance(binding.value, Macro):
+            binding = self._by_name["", binding.value.name, ""]
+        return binding.where

@@ -160,7 +160,7 @@ class Config:
             if binding is not None:
                 where = binding.where
                 value = self.bindings.expand(binding.value, where)
-                self._check_type(cls, name, value, where)
+                self._check_type(cls, name, value, self.bindings.place_of_value(binding))
             elif parameter.default is not inspect.Parameter.empty:
                 value = parameter.default
             elif ref.evaluate:

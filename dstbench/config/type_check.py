@@ -90,6 +90,8 @@ def describe_type(hint: Any) -> str:
         return " or ".join(describe_type(option) for option in inner)
     if origin is collections.abc.Callable:
         return "a reference to a schedule, such as @Cosine()"
+    if origin is typing.Literal:
+        return " or ".join(map(repr, inner))
     if origin is type:
         return "a reference to a class, such as @ResNet20"
     if origin is tuple and inner[-1:] != (Ellipsis,):

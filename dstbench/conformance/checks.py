@@ -141,6 +141,24 @@ def check_deterministic(trial: Trial, optimizer: str) -> None:
     _require_same(*states)
 
 
+def check_two_steps(trial: Trial, optimizer: str) -> None:
+    """Two steps of two runs with the same seed end with identical checkpoints.
+
+    A network must draw from the generators that a run seeds and saves: torch's, numpy's global one
+    and Python's `random`.
+    """
+    states = []
+    for _ in range(2):
+        run, batches, state = trial.start(optimizer)
+        advance(run, batches, state, 2, no_op)
+        states.append(snapshot(state.state_dict()))
+    if found := differences(*states):
+        raise ConformanceError(
+            f"{found[0]} differs, and {len(found) - 1} others. Draw random numbers from torch, "
+            "numpy.random or random without another seed, and keep nothing outside the model."
+        )
+
+
 def _require_same(one: dict[str, str], other: dict[str, str]) -> None:
     if found := differences(one, other):
         raise ConformanceError(f"{found[0]} differs, and {len(found) - 1} others")
@@ -183,4 +201,9 @@ CHECKS: dict[str, Callable[[Trial, str], None]] = {
     "resuming is exact": check_resume,
     "the same seed gives the same run": check_deterministic,
     "parts hold settings only": check_settings,
+}
+
+MODEL_CHECKS: dict[str, Callable[[Trial, str], None]] = {
+    "the same seed gives the same two steps": check_two_steps,
+    "resuming is exact": check_resume,
 }

@@ -1,15 +1,18 @@
-"""Runs every check on the method of a gin file.
+"""Runs every check on the method of a gin file, or on a model.
 
 Each check trains a small network on generated images for a few steps, in fp32 on the CPU.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dstbench.conformance.checks import CHECKS, ConformanceError
+from dstbench.config.shipped_files import shipped
+from dstbench.conformance.checks import CHECKS, MODEL_CHECKS, ConformanceError
 from dstbench.conformance.trial import OPTIMIZERS, Trial
 from dstbench.errors import UserError
+
+MODEL_IMAGE = 32  # height and width of the images on which models are checked, pixels
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,31 @@ def run_checks(file: str, plugins: tuple[Path, ...] = ()) -> Iterator[Result]:
     trial.run()
     for name, check in CHECKS.items():
         for optimizer in OPTIMIZERS:
-            label = f"{name} ({optimizer})"
-            try:
-                check(trial, optimizer)
-                yield Result(label, True)
-            except ConformanceError as error:
-                yield Result(label, False, str(error))
-            except UserError as error:
-                yield Result(label, False, error.message)
-            except Exception as error:
-                yield Result(label, False, f"{type(error).__name__}: {error}")
+            yield _result(check, trial, name, optimizer)
+
+
+def run_model_checks(model: str, plugins: tuple[Path, ...] = ()) -> Iterator[Result]:
+    """Yield the result of every check of a model, trained densely.
+
+    model: its name.
+    plugins: Python files that it needs.
+
+    Raises UserError: when there is no such model.
+    """
+    trial = Trial(str(shipped("methods")["dense"]), plugins, model, MODEL_IMAGE)
+    trial.run()
+    for name, check in MODEL_CHECKS.items():
+        yield _result(check, trial, name, "SGD")
+
+
+def _result(check: Callable[[Trial, str], None], trial: Trial, name: str, optimizer: str) -> Result:
+    label = f"{name} ({optimizer})"
+    try:
+        check(trial, optimizer)
+    except ConformanceError as error:
+        return Result(label, False, str(error))
+    except UserError as error:
+        return Result(label, False, error.message)
+    except Exception as error:
+        return Result(label, False, f"{type(error).__name__}: {error}")
+    return Result(label, True)

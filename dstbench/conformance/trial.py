@@ -38,10 +38,19 @@ class Trial:
 
     file: the method's gin file.
     plugins: Python files that it needs.
+    model: name of the network; None for a narrow ResNet-20.
+    size: height and width of the images, pixels.
     """
 
-    def __init__(self, file: str, plugins: tuple[Path, ...] = ()):
-        self.file, self.plugins = file, plugins
+    def __init__(
+        self,
+        file: str,
+        plugins: tuple[Path, ...] = (),
+        model: str | None = None,
+        size: int = SIZE,
+    ):
+        self.file, self.plugins, self.size = file, plugins, size
+        self.axes = () if model is None else (("model", model),)
 
     def run(self, optimizer: str = "SGD") -> Run:
         """Return the run, with update intervals short enough for masks to move in its few steps.
@@ -59,39 +68,41 @@ class Trial:
             *intervals,
         )
         recipe = str(shipped("gin")["conformance"])  # sets %sparsity
-        return assemble(Choices((self.file,), recipe, (), sets, self.plugins), "fp32")[0]
+        return assemble(Choices((self.file,), recipe, self.axes, sets, self.plugins), "fp32")[0]
 
     def start(self, optimizer: str = "SGD") -> tuple[Run, InMemoryBatches, State]:
         """Return a run, its batches and its State before the first step."""
         run = self.run(optimizer)
-        return run, *initial_state(run)
+        return run, *initial_state(run, size=self.size)
 
     def resume(self, saved: dict, optimizer: str = "SGD") -> tuple[Run, InMemoryBatches, State]:
         """Return a run, its batches and its State loaded from a checkpoint, all built anew."""
         run = self.run(optimizer)
-        batches, state = _state_without_masks(run)
+        batches, state = _state_without_masks(run, self.size)
         state.load_state_dict(saved, run.optimizer.build)
         return run, batches, state
 
 
 def initial_state(
-    run: Run, layout: torch.memory_format = torch.channels_last
+    run: Run, layout: torch.memory_format | None = None, size: int = SIZE
 ) -> tuple[InMemoryBatches, State]:
     """Return the run's batches and its State before the first step.
 
-    layout: memory layout of the weights.
+    layout: memory layout of the weights; None for that of training.
+    size: height and width of the images, pixels.
     """
-    batches, state = _state_without_masks(run)
-    state.model.to(memory_format=layout)  # type: ignore[call-overload]
+    batches, state = _state_without_masks(run, size)
+    if layout is not None:
+        state.model.to(memory_format=layout)  # type: ignore[call-overload]
     run.method.init_masks(state)
     state.optimizer = run.optimizer.build(state.model, state.masks)
     return batches, state
 
 
-def _state_without_masks(run: Run) -> tuple[InMemoryBatches, State]:
+def _state_without_masks(run: Run, size: int) -> tuple[InMemoryBatches, State]:
     """Return the run's batches and its State before masks are initialised."""
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8)
+    pixels = rng.integers(0, 256, (IMAGES, size, size, 3), dtype=np.uint8)
     images = Images(pixels, np.arange(IMAGES, dtype=np.int64) % CLASSES)
     chosen = np.arange(IMAGES)
     pipeline = run.pipeline.fitted(images, chosen)
@@ -103,7 +114,7 @@ def _state_without_masks(run: Run) -> tuple[InMemoryBatches, State]:
     batches = InMemoryBatches(images, pipeline, BATCH, run.seed, torch.device("cpu"), chosen)
     total_steps = EPOCHS * batches.plan.steps_per_epoch
     run.method.check(total_steps)
-    state = new_state(run, CLASSES, (3, SIZE, SIZE), total_steps, torch.device("cpu"))
+    state = new_state(run, CLASSES, (3, size, size), total_steps, torch.device("cpu"))
     return batches, state
 
 

@@ -3,14 +3,14 @@
 A network's code may draw from any of them, so "the same seed gives the same run" covers all three.
 """
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from dstbench.utils.host_generators import host_states, seed_host, set_host_states
 
 
 def seed_all(seed: int) -> None:
@@ -19,8 +19,7 @@ def seed_all(seed: int) -> None:
     seed: zero or more, below 2⁶³.
     """
     torch.manual_seed(seed)
-    np.random.seed([seed % 2**32, seed >> 32])
-    random.seed(seed)
+    seed_host(seed)
 
 
 def get_states() -> dict[str, Any]:
@@ -49,21 +48,3 @@ def preserve_rng(like: Tensor) -> Iterator[None]:
             yield
     finally:
         set_host_states(before)
-
-
-def host_states() -> dict[str, Any]:
-    """Return the states of numpy's and Python's generators."""
-    kind, key, position, has_gauss, gauss = np.random.get_state()
-    version, words, next_gauss = random.getstate()
-    return {
-        "numpy": [kind, torch.from_numpy(np.asarray(key, np.int64)), position, has_gauss, gauss],
-        "python": [version, torch.tensor(words), next_gauss],
-    }
-
-
-def set_host_states(states: dict[str, Any]) -> None:
-    """Restore what `host_states` returned."""
-    kind, key, position, has_gauss, gauss = states["numpy"]
-    np.random.set_state((kind, key.numpy().astype(np.uint32), position, has_gauss, gauss))
-    version, words, next_gauss = states["python"]
-    random.setstate((version, tuple(words.tolist()), next_gauss))

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.utils.prune
 from torch import nn
 
 from dstbench.core.masks import Masks
-from dstbench.core.prunable import left_out, prunable
+from dstbench.core.prunable import left_out, prunable, unpruned
 from dstbench.core.selection import random_subset
+from dstbench.errors import UserError
 from dstbench.metrics.cost import cost
 from dstbench.metrics.live_paths import find_live_paths
 
@@ -99,3 +101,56 @@ def test_prunable_lists_a_shared_parameter_once():
     assert masks.counts() == {"0.weight": 16}
     counted = cost(model, masks, (4,))
     assert (counted["stored_weights"], counted["macs"]) == (16, 32)
+
+
+# --- weights of other kinds -----------------------------------------------------------------------
+
+
+class Holder(nn.Module):
+    """A linear layer of 64 weights beside another module or parameter."""
+
+    def __init__(self, other):
+        super().__init__()
+        self.linear, self.other = nn.Linear(8, 8), other
+
+
+@pytest.mark.parametrize(
+    "other, sizes, fraction",
+    [
+        (nn.GRU(8, 8), {"other.weight_ih_l0": 192, "other.weight_hh_l0": 192}, 384 / 448),
+        (nn.Parameter(torch.zeros(8, 8)), {"other": 64}, 0.5),
+        (nn.Parameter(torch.zeros(8)), {}, 0.0),
+        (nn.Parameter(torch.zeros(8, 8), requires_grad=False), {}, 0.0),
+        (nn.Embedding(100, 8), {"other.weight": 800}, 0.0),
+        (nn.Bilinear(2, 2, 2), {}, 0.0),
+        (nn.MultiheadAttention(8, 2), {}, 0.0),
+    ],
+)
+def test_unpruned_lists_trainable_weights_of_other_kinds(other, sizes, fraction):
+    found = unpruned(Holder(other))
+    assert found.sizes == sizes and found.fraction == pytest.approx(fraction)
+
+
+def test_unpruned_counts_no_embedding_by_name():
+    model = nn.ParameterDict(
+        {"pos_embed": torch.zeros(1, 5, 8), "class_token": torch.zeros(1, 1, 8)}
+    )
+    found = unpruned(Holder(model))
+    assert len(found.sizes) == 2 and found.fraction == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "normalise",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.weight_norm,
+        nn.utils.spectral_norm,
+        lambda layer: nn.utils.prune.random_unstructured(layer, "weight", 0.5),
+    ],
+)
+def test_prunable_refuses_computed_weights_by_name(normalise):
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), normalise(nn.Linear(4, 4)))
+    with pytest.raises(UserError, match=r"2\.weight is no parameter"):
+        prunable(model)

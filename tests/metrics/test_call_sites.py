@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dstbench.metrics.call_sites import CallSite, call_sites
+from dstbench.metrics.call_sites import CallSite, call_sites, recorded_calls
+from dstbench.models.resnet import ResNet20
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,39 @@ def test_call_sites_of_a_forward_pass_that_reads_values():
             return self.linear(x) if x.sum().item() == 0 else x
 
     assert call_sites(ReadsValues(), (2,)) == [CallSite("linear.weight", (1,))]
+
+
+class Products(nn.Module):
+    """Every kind of product that is not one with a prunable weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.own = nn.Parameter(torch.zeros(4, 4))
+        self.gru = nn.GRU(4, 4)
+        self.attention = nn.MultiheadAttention(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear(x) @ x.transpose(1, 2) @ x
+        x = F.linear(x, self.own) + torch.einsum("bnd,de->bne", x, self.own)
+        x = self.attention(x, x, x)[0]
+        return self.gru(F.scaled_dot_product_attention(x, x, x))[0]
+
+
+def test_recorded_calls_lists_products_that_are_not_counted():
+    calls = recorded_calls(Products(), (3, 4))
+    assert {site.name for site in calls.sites} == {
+        "linear.weight", "attention.in_proj_weight", "attention.out_proj.weight",
+    }  # fmt: skip
+    assert calls.uncounted == {
+        "matmul": 2,
+        "linear with own": 1,
+        "einsum with own": 1,
+        "products of queries, keys and values": 1,
+        "scaled_dot_product_attention": 1,
+        "gru with gru.weight_ih_l0 and gru.weight_hh_l0": 1,
+    }
+
+
+def test_recorded_calls_of_a_residual_network_leave_nothing_out():
+    assert recorded_calls(ResNet20(10, width=4), (3, 8, 8)).uncounted == {}

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from dstbench.core.budgets import ERK
 from dstbench.core.state import State
-from dstbench.metrics.health import exploration_rate, measure
+from dstbench.metrics.health import exploration_rate, live_zeros, measure
 from dstbench.models.resnet import ResNet20
 
 
@@ -212,3 +212,13 @@ def test_measure_uses_autocast_of_run(sparse):
     assert found["grad_norm"] == pytest.approx(
         measure(sparse, x, y, nullcontext)["grad_norm"], rel=0.1
     )
+
+
+def test_health_counts_live_weights_that_are_exactly_zero():
+    torch.manual_seed(0)
+    state = State(nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Linear(4, 2)), (1, 2, 2), 0, 1)
+    state.set_live_("1.weight", torch.tensor([0, 3, 5, 9]))
+    with torch.no_grad():
+        state.model[1].weight.view(-1)[torch.tensor([3, 9])] = 0.0  # live
+        state.model[2].weight.view(-1)[0] = 0.0  # without a mask, all are live
+    assert (live_zeros(state, "1.weight"), live_zeros(state, "2.weight")) == (2, 1)

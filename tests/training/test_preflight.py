@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from dstbench.core.prunable import Unpruned
 from dstbench.errors import UserError
 from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import ResNet20
@@ -113,3 +114,12 @@ def test_preflight_leaves_network_and_random_numbers_unchanged():
     preflight.refuse_small_batch(model, 2, (3, 8, 8), CPU, FP32, "")
     assert model.training and torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
+
+
+def test_refuse_unpruned_names_the_largest_weights():
+    found = Unpruned({f"w{i}": i for i in range(1, 9)}, 0.04)
+    message = preflight.refuse_unpruned(found, 0.05)
+    assert "w8 (8), w7 (7)" in message and "2 more" in message and "4 %" in message
+    with pytest.raises(UserError, match=r"w8 .*Run\.unpruned_fraction"):
+        preflight.refuse_unpruned(found, 0.03)
+    assert preflight.refuse_unpruned(Unpruned({}, 0.0), 0.0) is None

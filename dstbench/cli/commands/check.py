@@ -1,16 +1,24 @@
-"""`dstbench check`: runs the conformance suite on a method."""
+"""`dstbench check`: runs the conformance suite on a method, a model, or both."""
 
 import argparse
+from itertools import chain
 
 from rich.console import Console
 
 from dstbench.conformance import suite
+from dstbench.errors import UserError
 
 
 def main(args: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
-    failures = 0
-    for result in suite.run_checks(args.file, tuple(args.plugins)):
+    failures, plugins = 0, tuple(args.plugins)
+    if args.file is None and args.model is None:
+        raise UserError("Give a method's gin file, or a model with --model NAME, or both.")
+    results = chain(
+        suite.run_checks(args.file, plugins) if args.file is not None else (),
+        suite.run_model_checks(args.model, plugins) if args.model is not None else (),
+    )
+    for result in results:
         console.print(f"{'passed' if result.passed else 'FAILED'}  {result.name}", markup=False)
         if not result.passed:
             failures += 1
