@@ -16,6 +16,7 @@ from dstbench.config.registry import register
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError, require
+from dstbench.methods.weight_sharing import shares, stages
 from dstbench.models.network_copy import copy_with
 from dstbench.models.surgery import find_modules
 
@@ -176,10 +177,16 @@ class DyReLUPhasing(Part):
     def final_structure_step(self, total_steps: int) -> int:
         return math.ceil(round(self.end * total_steps, 6))
 
+    def replaces(self, model: nn.Module, place: str) -> bool:
+        """Return whether the ReLU of this full name becomes a DyReLU; before any is replaced."""
+        return True
+
     def surgery(self, state: State) -> None:
         shapes = _input_shapes(state.model, state.image_shape)
-        for parent, name, place in find_modules(state.model, nn.ReLU):
-            if place in shapes:  # modules that are never called keep their ReLU
+        relus = find_modules(state.model, nn.ReLU)
+        chosen = {place for _, _, place in relus if self.replaces(state.model, place)}
+        for parent, name, place in relus:
+            if place in shapes and place in chosen:  # modules never called keep their ReLU
                 _, channels, height, width = shapes[place]
                 inplace = getattr(parent, name).inplace
                 dynamic = DyReLU(channels, self.reduction, self.blend, inplace, height * width)
@@ -197,6 +204,32 @@ class DyReLUPhasing(Part):
     def finish(self, state: State) -> None:
         for parent, name, _ in find_modules(state.model, DyReLU):
             setattr(parent, name, nn.ReLU(getattr(parent, name).inplace))
+
+
+@register("parts")
+class DyReLUInSharing(DyReLUPhasing):
+    """DyReLU phasing in the stem and in blocks that share convolutions; other ReLUs stay.
+
+    The layout of ResNet-50 in the public EAST code (DyReLUPhasing's is that of the paper's text).
+    Put it after WeightSharing. ResNet-50 then has 12.7 M DyReLU parameters, not 28.4 M.
+
+    start, end, reduction, blend: as for DyReLUPhasing.
+
+    Raises UserError: when no block shares convolutions.
+    """
+
+    def replaces(self, model: nn.Module, place: str) -> bool:
+        block = model.get_submodule(place.rpartition(".")[0])
+        in_stage = any(place.startswith(f"{stage}.") for stage in stages(model))
+        return not in_stage or shares(block)
+
+    def surgery(self, state: State) -> None:
+        if not any(shares(module) for module in state.model.modules()):
+            raise UserError(
+                "DyReLUInSharing finds no block that shares convolutions. Put WeightSharing before "
+                "it, or use DyReLUPhasing."
+            )
+        super().surgery(state)
 
 
 def _input_shapes(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, torch.Size]:

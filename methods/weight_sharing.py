@@ -58,20 +58,30 @@ class WeightSharing(Part):
         self.owner = owner
 
     def surgery(self, state: State) -> None:
-        stages = {
-            name: module
-            for name, module in state.model.named_modules()
-            if isinstance(module, nn.Sequential) and _is_stage(module)
-        }
-        if not stages:
+        found = stages(state.model)
+        if not found:
             raise UserError(
                 "WeightSharing finds no stage in this model: it shares within an nn.Sequential of "
                 "blocks of one class, as in the ResNets of dstbench. Leave WeightSharing out."
             )
-        for name, stage in stages.items():
+        for name, stage in found.items():
             owner, followers = stage[self.owner - 1 : self.owner], stage[self.owner :]
             for i, block in enumerate(followers):
                 _share(owner[0], block, state, f"{name}.{self.owner + i}")
+
+
+def stages(model: nn.Module) -> dict[str, nn.Sequential]:
+    """Return name → stage: an nn.Sequential of blocks of one class that contain convolutions."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Sequential) and _is_stage(module)
+    }
+
+
+def shares(block: nn.Module) -> bool:
+    """Return whether a direct child of the block uses the convolution of another block."""
+    return any(isinstance(child, SharedConv2d) for child in block.children())
 
 
 def _is_stage(module: nn.Sequential) -> bool:

@@ -33,7 +33,7 @@ def add_settings(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     add("--sparsity", type=number, metavar="S", help="fraction removed: 0.999 means 99.9 %%")
     add("--dataset", metavar="NAME", help="id of a dataset, or its folder")
     add("--model", metavar="NAME", help="a registered model, such as ResNet20")
-    add("--protocol", metavar="NAME", help="strict, paper or itop_compat")
+    add("--protocol", metavar="NAME", help="strict, paper, itop_compat or all_images")
     return axes
 
 

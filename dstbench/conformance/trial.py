@@ -12,6 +12,7 @@ from dstbench.config.shipped_files import shipped
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.core.update_schedule import UpdateSchedule
+from dstbench.data.batch_plan import init_batches
 from dstbench.data.images import Images
 from dstbench.data.in_memory import InMemoryBatches
 from dstbench.data.preprocessing import Fitted
@@ -94,13 +95,28 @@ def initial_state(
     batches, state = _state_without_masks(run, size)
     if layout is not None:
         state.model.to(memory_format=layout)  # type: ignore[call-overload]
+    state.batches = init_batches(lambda seed: _batches(run, seed, size), run.seed)
     run.method.init_masks(state)
+    state.batches = None
     state.optimizer = run.optimizer.build(state.model, state.masks)
     return batches, state
 
 
 def _state_without_masks(run: Run, size: int) -> tuple[InMemoryBatches, State]:
     """Return the run's batches and its State before masks are initialised."""
+    batches = _batches(run, run.seed, size)
+    total_steps = EPOCHS * batches.plan.steps_per_epoch
+    run.method.check(total_steps)
+    state = new_state(run, CLASSES, (3, size, size), total_steps, torch.device("cpu"))
+    return batches, state
+
+
+def _batches(run: Run, seed: int, size: int) -> InMemoryBatches:
+    """Return batches of generated images.
+
+    seed: of order and augmentation.
+    size: height and width, pixels.
+    """
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (IMAGES, size, size, 3), dtype=np.uint8)
     images = Images(pixels, np.arange(IMAGES, dtype=np.int64) % CLASSES)
@@ -111,11 +127,7 @@ def _state_without_masks(run: Run, size: int) -> tuple[InMemoryBatches, State]:
             f"Run.pipeline = @{type(run.pipeline).__name__}(): it does not accept arrays, which "
             "the images here are. A recipe sets the pipeline; remove it from the method's file."
         )
-    batches = InMemoryBatches(images, pipeline, BATCH, run.seed, torch.device("cpu"), chosen)
-    total_steps = EPOCHS * batches.plan.steps_per_epoch
-    run.method.check(total_steps)
-    state = new_state(run, CLASSES, (3, size, size), total_steps, torch.device("cpu"))
-    return batches, state
+    return InMemoryBatches(images, pipeline, BATCH, seed, torch.device("cpu"), chosen)
 
 
 def parts_of(part: Part) -> Iterator[Part]:

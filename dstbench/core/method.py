@@ -23,6 +23,7 @@ class Method(Part):
         self._check_composition()
         self.sparsity = max((part.sparsity for part in self.parts), default=0.0)
         self.moves_masks = any(part.moves_masks for part in self.parts)
+        self.dense_to_sparse = any(part.dense_to_sparse for part in self.parts)
 
     def _check_composition(self) -> None:
         """Refuse lists of parts that cannot be combined."""

@@ -16,12 +16,15 @@ class Part:
 
     sparsity: sparsity of the trained network, where this part decides it.
     moves_masks: whether this part moves masks that another part initialised.
+    dense_to_sparse: whether the network has more live weights during training than at its end, as
+        with gradual pruning. The budget then holds at the end only, and tables mark the method.
     needs_budget: whether this part calls `state.budget`, so that the method must have a budget.
     conflicts: class name → why this part cannot be combined with a part of that class.
     """
 
     sparsity: float = 0.0
     moves_masks: bool = False
+    dense_to_sparse: bool = False
     needs_budget: bool = False
     conflicts: ClassVar[dict[str, str]] = {}
 
@@ -44,10 +47,13 @@ class Part:
         """
 
     def surgery(self, state: State) -> None:
-        """Replace or re-parametrise modules of `state.model`, before masks and optimizer exist."""
+        """Replace, re-parametrise or initialise modules of `state.model`, before masks exist."""
 
     def init_masks(self, state: State) -> None:
-        """Choose the first masks; one part of a sparse method does. Not called on resume."""
+        """Choose the first masks; one part of a sparse method does. Not called on resume.
+
+        Training images, for a choice that depends on data, come from `state.next_batch()`.
+        """
 
     def before_step(self, state: State) -> None:
         """Set what is a function of `state.progress`, before the forward pass."""

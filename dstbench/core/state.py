@@ -1,7 +1,7 @@
 """State: everything that changes during a run; it is the checkpoint."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -33,6 +33,9 @@ class State:
     optimizer: None until the masks are initialised.
     budget: rule that divides live weights among layers; None if no part has one. A setting of the
         method, not stored in checkpoints.
+    batches: augmented training batches (images, labels), without end, for `init_masks` alone: on
+        the model's device, the same in every process, in a random stream of their own. None
+        afterwards, and where no data are read. Not stored in checkpoints.
     rng: CPU generator of all random numbers that parts draw.
     step: optimizer steps done.
     total_steps: optimizer steps of the whole run.
@@ -63,6 +66,7 @@ class State:
         self.image_shape = image_shape
         self.optimizer: SparseOptimizer | None = None
         self.budget: BudgetRule | None = None
+        self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
         # Not the seed itself: the initial weights are drawn from that.
         digest = hashlib.blake2b(f"parts, seed {seed}".encode(), digest_size=8).digest()
         self.rng = torch.Generator().manual_seed(int.from_bytes(digest, "little"))
@@ -82,6 +86,18 @@ class State:
     def sparsity(self) -> float:
         """Measured sparsity: removed fraction of the original network's prunable weights."""
         return 1 - self.masks.total() / self.dense_numel
+
+    def next_batch(self) -> tuple[Tensor, Tensor]:
+        """Return the next of `batches`: images (B, C, H, W) and labels (B,).
+
+        Raises UserError: when there are no data.
+        """
+        if self.batches is None:
+            raise UserError(
+                "This method chooses its first masks from training images, and none are read here. "
+                "`dstbench run` reads them; its record has the cost of the network."
+            )
+        return next(self.batches)
 
     @torch.no_grad()
     def set_live_(self, name: str, index: Tensor) -> None:

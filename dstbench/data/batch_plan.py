@@ -3,7 +3,8 @@ process's shard of a batch.
 """
 
 import hashlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,3 +72,15 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     """Return the random generator of one epoch, unrelated to those of other seeds and epochs."""
     digest = hashlib.blake2b(f"batches, seed {seed}, epoch {epoch}".encode(), digest_size=8)
     return torch.Generator().manual_seed(int.from_bytes(digest.digest(), "little"))
+
+
+def init_batches(make: Callable[[int], BatchStream], seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches without end, in a random stream unrelated to that of the training batches.
+
+    make: seed → batches; called when the first batch is asked for.
+    seed: of the run.
+    """
+    digest = hashlib.blake2b(f"first masks, seed {seed}".encode(), digest_size=7).digest()
+    batches = make(int.from_bytes(digest, "little"))
+    for step in itertools.count():
+        yield batches.at(step)

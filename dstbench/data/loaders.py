@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dstbench.data.batch_plan import BatchStream, Shard, whole_range
+from dstbench.data.batch_plan import BatchStream, Shard, init_batches, whole_range
 from dstbench.data.images import Dataset, Labelled
 from dstbench.data.in_memory import InMemoryBatches, in_order
 from dstbench.data.preprocessing import Pipeline
@@ -71,6 +71,7 @@ class DataLoaders:
         self.decoded = pipeline.decoded
         self.pipeline = pipeline.fitted(dataset.train, self.split.train)
         self.image_shape = self.pipeline.image_shape(dataset.train)
+        self.batch_size = batch_size
         self.training = self._augmented(dataset.train, batch_size, self.split.train)
 
     def validation(self, epoch: int) -> LabelledBatches:
@@ -84,6 +85,19 @@ class DataLoaders:
     def test(self) -> LabelledBatches:
         """Return this process's test images, plain."""
         return self._plain(self.dataset.test[self.shard(len(self.dataset.test))])
+
+    def init_batches(self) -> LabelledBatches:
+        """Yield whole augmented training batches for the choice of the first masks.
+
+        They are the same in every process, and unrelated to the batches that train.
+        """
+        kind: Any = InMemoryBatches if self.decoded else StreamingBatches
+
+        def make(seed: int) -> BatchStream:
+            images, indices = self.dataset.train, self.split.train
+            return kind(images, self.pipeline, self.batch_size, seed, self.device, indices)
+
+        return init_batches(make, self.seed)
 
     def health_batch(self) -> tuple[Tensor, Tensor]:
         """Return the same plain training images in every epoch of every run of this split."""

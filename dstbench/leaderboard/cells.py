@@ -63,6 +63,7 @@ class Result:
     live_zeros: number of live weights that are exactly zero.
     unpruned: fraction of the weights of two or more dimensions that are of kinds never pruned.
     uncounted: products that the MACs leave out, in words; None for none.
+    dense_to_sparse: whether training had more live weights than the finished network.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Result:
     live_zeros: int | None = None
     unpruned: float = 0.0
     uncounted: str | None = None
+    dense_to_sparse: bool = False
 
     @property
     def link(self) -> str:
@@ -167,6 +169,11 @@ class Cell:
         fractions = [r.live_zeros / r.live for r in self.results if r.live_zeros and r.live]
         mean = sum(fractions) / max(1, len(self.results))
         return mean if mean >= _MARKED_ZEROS else None
+
+    @property
+    def dense_to_sparse(self) -> bool:
+        """Whether a run of the cell had more live weights during training than at its end."""
+        return any(result.dense_to_sparse for result in self.results)
 
     @property
     def difference(self) -> float | None:

@@ -3,6 +3,7 @@
 from dstbench.leaderboard.cells import Cell
 
 MISSING = "–"
+DOUBT = "?"  # beside a number of the paper that is in doubt
 
 
 def accuracy_text(value: float) -> str:
@@ -33,4 +34,4 @@ def paper_text(cell: Cell, *, std: bool, top5: bool) -> str:
         text += f" ± {accuracy_text(cell.paper.std)}"
     if top5 and cell.paper.top5 is not None:
         text += f" / {accuracy_text(cell.paper.top5)}"
-    return text
+    return f"{text} {DOUBT}" if cell.paper.doubt else text

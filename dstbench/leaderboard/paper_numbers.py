@@ -41,8 +41,11 @@ class PaperNumbers:
             source = f"{self.source}, {block['table']}"
             for method, row in block["rows"].items():
                 top5 = block.get("top5", {}).get(method, [None] * len(row))
-                for sparsity, (mean, std), five in zip(block["sparsities"], row, top5, strict=True):
-                    value = PaperValue(mean, std, source, five)
+                doubts = block.get("doubts", {}).get(method, [None] * len(row))
+                columns = zip(block["sparsities"], row, top5, doubts, strict=True)
+                for sparsity, (mean, std), five, doubt in columns:
+                    why = doubt and self.content["doubts"][doubt]
+                    value = PaperValue(mean, std, source, five, why)
                     found[(method, *where, sparsity)] = (value, lines)
         return found
 

@@ -93,6 +93,7 @@ def result_from_record(record: Record, name: str) -> Result:
         live_zeros=record["health"].get("live_zeros"),
         unpruned=record["sparsity"].get("unpruned_fraction", 0.0),
         uncounted=uncounted_text(cost),
+        dense_to_sparse=record.get("dense_to_sparse", False),
     )
 
 

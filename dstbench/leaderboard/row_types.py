@@ -12,12 +12,14 @@ class PaperValue:
     std: over the paper's runs; None where it prints none.
     source: such as "arXiv:2411.13545, Table 1".
     top5: top-5; None where the paper prints none.
+    doubt: why the number may not be comparable; None where nothing is known against it.
     """
 
     mean: float
     std: float | None
     source: str
     top5: float | None = None
+    doubt: str | None = None
 
 
 @dataclass(frozen=True)

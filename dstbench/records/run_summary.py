@@ -38,6 +38,8 @@ def _rows(record: Record) -> list[tuple[str, str]]:
     )
     effective = sparsity["effective"]
     shown = "unknown" if effective is None else percent(effective)
+    if cost.get("offset_macs"):
+        shown += " (the dense offset connects every weight)"
     rows += [
         ("test accuracy", f"{accuracy['test_final']:.2f} %  (final epoch)"),
         ("  at best validation", at_best),

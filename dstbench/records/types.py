@@ -15,7 +15,8 @@ class Sparsity(TypedDict):
 
     asked: float  # target of the method; 0 for a dense network
     measured: float  # fraction of weights that are dead
-    effective: float | None  # also counting live weights on no path; None until the run finished
+    effective: float | None  # also counting live weights on no path; equals measured where a dense
+    # offset connects every weight (DCTpS); None until the run finished
     # Trainable parameters of two or more dimensions that are never pruned, each with its elements,
     # and their fraction of all such weights, embeddings apart; absent in older records.
     unpruned: NotRequired[dict[str, int]]
@@ -245,4 +246,5 @@ class Record(TypedDict):
     predictions: NotRequired[Predictions]  # of a finished run
     network: NotRequired[StoredNetwork]  # of a finished run
     network_at_best_val: NotRequired[StoredNetwork]  # where the protocol shows test_at_best_val
+    dense_to_sparse: NotRequired[bool]  # present if training had more live weights than the end
     overrides: NotRequired[list[Override]]  # absent where the recipe is not known any more

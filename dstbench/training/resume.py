@@ -9,6 +9,7 @@ from dstbench.core.prunable import unpruned
 from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchPlan
 from dstbench.data.images import Shape
+from dstbench.data.loaders import LabelledBatches
 from dstbench.records.types import Record
 from dstbench.training import checkpoint, initial_weights
 from dstbench.training.build import new_state
@@ -26,6 +27,7 @@ def start_or_resume(
     num_classes: int,
     image_shape: Shape,
     plan: BatchPlan,
+    init_batches: LabelledBatches,
     options: RuntimeOptions,
     folder: Path,
     started: float,
@@ -36,6 +38,7 @@ def start_or_resume(
 
     image_shape: (channels, height, width) of the network's input.
     plan: the batches of an epoch.
+    init_batches: training batches for the choice of the first masks.
     folder: of the run; its checkpoints are ignored with `options.fresh`.
     started: when the session started, unix time, s.
     earlier: the run's record so far, if it has one.
@@ -62,7 +65,9 @@ def start_or_resume(
         session = Session(number=1, started=started, seconds_before=0.0)
         if damaged:
             reporter.note("No sound checkpoint is left: starting over.")
+        state.batches = init_batches
         run.method.init_masks(state)
+        state.batches = None
         state.optimizer = run.optimizer.build(state.model, state.masks)
     else:
         session = Session(saved["sessions"] + 1, started, saved["seconds"])

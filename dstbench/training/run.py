@@ -161,6 +161,7 @@ def prepare(
         len(dataset.classes),
         loaders.image_shape,
         plan,
+        loaders.init_batches(),
         options,
         folder.path,
         started,

@@ -94,6 +94,8 @@ class RunRecord:
         if not overrides and earlier_record:  # a run.gin no longer names its recipe's file
             overrides = earlier_record.get("overrides", [])
         self.content["overrides"] = overrides
+        if run.method.dense_to_sparse:
+            self.content["dense_to_sparse"] = True
         for override in overrides:
             reporter.note(f"Recipe {run.recipe}: {override_text(override)}.")
 

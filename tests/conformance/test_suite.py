@@ -197,3 +197,126 @@ def test_resume_check_finds_runs_that_differ(failure, name, does, message):
     source = KEEPS.format(name=name, hook="after_step", does=does)
     found = failure("resuming is exact", name, source)
     assert found is None if message is None else message in found
+
+
+DATA_METHODS = '''
+import copy
+
+import torch
+from torch.nn import functional as F
+from dstbench import Part, flat, register
+from dstbench.core.selection import largest
+from dstbench.sparsity import live_total
+
+
+@register("parts")
+class SnipLike(Part):
+    """Keeps the weights of the largest |weight · gradient| of two batches."""
+
+    def __init__(self, sparsity: float):
+        self.sparsity = sparsity
+
+    def init_masks(self, state):
+        model = copy.deepcopy(state.model).train()
+        for _ in range(2):
+            images, labels = state.next_batch()
+            F.cross_entropy(model(images), labels).backward()
+        weights = [model.get_parameter(name) for name in state.masks.parameters]
+        scores = [flat(w.detach() * w.grad).abs() for w in weights]
+        chosen = largest(torch.cat(scores), live_total(self.sparsity, state.dense_numel), state.rng)
+        first = 0
+        for name, score in zip(state.masks.parameters, scores):
+            here = chosen[(chosen >= first) & (chosen < first + len(score))] - first
+            state.set_live_(name, here)
+            first += len(score)
+
+
+@register("parts")
+class OneShotLate(Part):
+    """All weights live for half of the run, then the largest."""
+
+    moves_masks, dense_to_sparse = True, True
+
+    def __init__(self, sparsity: float):
+        self.sparsity = sparsity
+
+    def init_masks(self, state):
+        for name, weight in state.masks.parameters.items():
+            state.set_live_(name, torch.arange(weight.numel()))
+
+    def total(self, state):
+        return live_total(self.sparsity, state.dense_numel)
+
+    def final_structure_step(self, total_steps):
+        return total_steps // 2
+
+    def after_step(self, state):
+        if state.step != state.total_steps // 2:
+            return
+        total, left = self.total(state), state.dense_numel
+        for name, weight in state.masks.parameters.items():
+            k = total * weight.numel() // left
+            total, left = total - k, left - weight.numel()
+            state.set_live_(name, largest(flat(weight.detach()).abs(), k, state.rng))
+
+
+@register("parts")
+class MissesBudget(OneShotLate):
+    def total(self, state):
+        return 9
+'''
+
+
+@pytest.fixture(scope="module")
+def data_methods(tmp_path_factory):
+    """A function: name of a part → its gin file, and the plugin."""
+    folder = tmp_path_factory.mktemp("data_methods")
+    (folder / "parts.py").write_text(DATA_METHODS)
+
+    def file(part):
+        path = folder / f"{part}.gin"
+        path.write_text(
+            f"Run.method = @Method()\nMethod.name = '{part}'\nMethod.parts = [@{part}()]\n"
+            f"{part}.sparsity = %sparsity\n"
+        )
+        return str(path), (folder / "parts.py",)
+
+    return file
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", ["the budget is exact", "the same seed gives the same run"])
+@pytest.mark.parametrize("part", ["SnipLike", "OneShotLate"])
+def test_method_that_sees_data_or_ends_sparse_passes(part, check, data_methods):
+    CHECKS[check](Trial(*data_methods(part)), "SGD")
+
+
+def test_first_masks_depend_on_the_images_and_not_on_the_training_batches(data_methods):
+    trial = Trial(*data_methods("SnipLike"))
+    _, batches, state = trial.start()
+    assert state.batches is None
+    plain = Trial(str(shipped("methods")["static"])).start()[1]
+    assert (batches.at(3)[0] == plain.at(3)[0]).all()
+
+
+@pytest.mark.slow
+def test_dense_to_sparse_method_that_misses_its_budget_fails(data_methods):
+    with pytest.raises(ConformanceError, match="ends with 9 live"):
+        CHECKS["the budget is exact"](Trial(*data_methods("MissesBudget")), "SGD")
+
+
+def test_cost_of_a_method_that_needs_images_is_refused(data_methods, call):
+    file, plugins = data_methods("SnipLike")
+    code, _, errors = call("cost", file, "--plugin", str(plugins[0]))
+    assert code == 2 and "chooses its first masks from training images" in errors
+
+
+def test_run_of_a_method_that_needs_images_trains(data_methods, call, tmp_path):
+    file, plugins = data_methods("SnipLike")
+    code, out, errors = call(
+        "run", file, "--plugin", str(plugins[0]), "--set", "Run.epochs=1", "--set",
+        "ResNet20.width=4", "--set", "Run.train_images=200", "--tracking", "off", "--quiet",
+        "--runs", str(tmp_path / "runs"), "--device", "cpu",
+    )  # fmt: skip
+    assert code == 0, errors
+    assert "measured 90 %" in out

@@ -55,3 +55,13 @@ def test_health_batch_holds_the_same_training_images_in_every_process():
 def test_dataset_of_one_class_is_refused():
     with pytest.raises(UserError, match="has one class, a"):
         loaders(classes=("a",))
+
+
+def test_init_batches_are_whole_the_same_in_every_process_and_not_those_that_train():
+    made = loaders()
+    (first, labels), (second, _) = (next(batches) for batches in [made.init_batches()] * 2)
+    again = next(loaders(lambda n: slice(0, n // 2)).init_batches())
+    assert first.shape == (8, 3, 6, 6) and labels.shape == (8,)
+    assert torch.equal(first, again[0]) and torch.equal(labels, again[1])
+    assert not torch.equal(first, second)
+    assert not any(torch.equal(first, made.training.at(step)[0]) for step in range(6))

@@ -204,3 +204,20 @@ def test_rendering_needs_neither_torch_nor_mlflow(out):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_table_marks_paper_numbers_in_doubt_and_explains_them(out):
+    (out / "mine.gin").write_text(GRID.replace("'set'", "'synflow'"))
+    write_records(out, make_record("RigL", 0, 92.5))
+    text = rendered(out)
+    assert cell(text, "SynFlow", "99 %").endswith("paper 86.03 ± 0.71 ?")
+    assert "? in doubt: the row cannot come from SynFlow's published code" in text
+    assert not cell(text, "EAST", "99 %").endswith("?")
+
+
+def test_table_marks_dense_to_sparse_methods(out):
+    late = make_record("SET", 0, 92.5) | {"dense_to_sparse": True}
+    write_records(out, make_record("RigL", 0, 92.5), late)
+    text = rendered(out)
+    assert "◊" in cell(text, "SET", "99 %") and "◊" not in cell(text, "RigL", "99 %")
+    assert "◊ dense to sparse: training had more live weights" in text

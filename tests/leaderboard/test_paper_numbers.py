@@ -52,3 +52,17 @@ def test_read_paper_names_a_broken_file(tmp_path):
     (tmp_path / "paper.json").write_text("{")
     with pytest.raises(UserError, match=r"paper\.json: cannot be read"):
         read_paper(tmp_path)
+
+
+def test_paper_numbers_in_doubt_have_a_reason():
+    found = read_paper(OWN)
+    made = build_board(OWN, [grid.read(name) for name in ("table1", "table3", "table4")])
+    doubted = {
+        (key.method, key.column.dataset)
+        for table in made.tables for block in table.blocks for key in block.cells
+        if found.value(key).doubt
+    }  # fmt: skip
+    assert doubted == {
+        ("SynFlow", "cifar10"), ("SynFlow", "cifar100"), ("SET", "cifar100"), ("RigL", "cifar100"),
+        ("RigL w/ WS", "cifar10"),
+    }  # fmt: skip

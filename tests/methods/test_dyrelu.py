@@ -26,8 +26,9 @@ from dstbench.core.packing import load_network_
 from dstbench.core.prunable import prunable
 from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing, _Dynamic
+from dstbench.methods.dyrelu import DyReLU, DyReLUInSharing, DyReLUPhasing, _Dynamic
 from dstbench.methods.rigl import RigL
+from dstbench.methods.weight_sharing import WeightSharing
 from dstbench.metrics.cost import cost
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.resnet import ResNet34, ResNet50
@@ -383,3 +384,53 @@ def test_dyrelu_trains_in_both_precisions(precision):
     after = [p for m in dyrelus(state.model) for p in m.parameters()]
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert all(p.isfinite().all() for p in state.model.parameters())
+
+
+# --- in the stem and sharing blocks only ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("block, names", [("basic", "12"), ("bottleneck", "123")])
+def test_dyrelu_in_sharing_replaces_stem_and_sharing_blocks_only(block, names):
+    model = tiny_resnet(block, depths=(2, 4))
+    parts = [WeightSharing(2), DyReLUInSharing(), ERK(0.5)]
+    _, state = operated(model, parts)
+    found = {n for n, m in state.model.named_modules() if isinstance(m, DyReLU)}
+    assert found == {"stem.act1", *(f"stages.1.{i}.act{n}" for i in (2, 3) for n in names)}
+    kept = [n for n, m in state.model.named_modules() if type(m) is nn.ReLU]
+    assert len(kept) == 4 * len(names)
+
+
+def test_dyrelu_in_sharing_ends_as_relu_everywhere():
+    model = tiny_resnet(depths=(1, 3))
+    method, state = started(model, [WeightSharing(2), DyReLUInSharing(0.2, 0.4), ERK(0.5)])
+    go(method, state)
+    assert not any(p.grad is not None and p.grad.any() for m in dyrelus(state.model)
+                   for p in m.parameters())  # fmt: skip
+    before = logits(state.model)
+    method.finish(state)
+    assert not dyrelus(state.model) and torch.equal(logits(state.model), before)
+
+
+@pytest.mark.parametrize("parts", [[DyReLUInSharing()], [DyReLUInSharing(), WeightSharing(2)]])
+def test_dyrelu_in_sharing_needs_weight_sharing_before_it(parts):
+    with pytest.raises(UserError, match="WeightSharing before"):
+        operated(tiny_resnet(depths=(1, 3)), [*parts, ERK(0.5)])
+
+
+def test_dyrelu_in_sharing_gives_gradients_where_zero_weights_are_in_series():
+    """With weight sharing alone no layer of such a bottleneck network has a gradient."""
+    fractions = []
+    for parts in ([WeightSharing(2)], [WeightSharing(2), DyReLUInSharing()]):
+        model = tiny_resnet("bottleneck", depths=(3, 4), width=8)
+        _, state = started(model, [*parts, ERK(0.5)])
+        with torch.no_grad():  # three live weights are zero in every block
+            for name, weight in state.masks.parameters.items():
+                if "stages" in name and "shortcut" not in name:
+                    weight.zero_()
+        state.model.train()
+        x = torch.randn(8, *IMAGE, generator=torch.Generator().manual_seed(0))
+        state.model(x).square().sum().backward()
+        with_gradient = [w.grad is not None and bool(w.grad.any())
+                         for n, w in state.masks.parameters.items() if "stages" in n]  # fmt: skip
+        fractions.append(sum(with_gradient))
+    assert fractions[0] < fractions[1]

@@ -12,7 +12,7 @@ from dstbench.core.method import Method
 from dstbench.errors import UserError
 from dstbench.methods.cyclic import Cyclic
 from dstbench.methods.dctps import DCTpS
-from dstbench.methods.dyrelu import DyReLUPhasing
+from dstbench.methods.dyrelu import DyReLUInSharing, DyReLUPhasing
 from dstbench.methods.east import EAST
 from dstbench.methods.rigl import RigL
 from dstbench.methods.set import SET
@@ -32,6 +32,9 @@ ROWS = {
     ),
     "rigl_dyrelu": ("RigL w/ DyReLU", [DyReLUPhasing, ERK, RigL, GradientClip]),
     "rigl_ws": ("RigL w/ WS", [WeightSharing, ERK, RigL, GradientClip]),
+    "rigl_ws_dyrelu": (
+        "RigL w/ WS + DyReLU", [WeightSharing, DyReLUInSharing, ERK, RigL, GradientClip],
+    ),
     "rigl_cyclic": ("RigL cyclic", [ERK, Cyclic, GradientClip]),
     "dctps": ("DCTpS", [DCTpS, EPL]),
     "dctps_rigl": ("DCTpS+RigL", [DCTpS, EPL, RigL]),

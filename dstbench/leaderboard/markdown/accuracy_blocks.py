@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from dstbench.leaderboard.board import Block
 from dstbench.leaderboard.cells import Cell, Column
-from dstbench.leaderboard.formatting import MISSING, accuracy_text, paper_text, signed
+from dstbench.leaderboard.formatting import DOUBT, MISSING, accuracy_text, paper_text, signed
 from dstbench.leaderboard.markdown.text import escape, link, table
 from dstbench.sparsity import percent
 
 COLLAPSED, DIVERGED, ON_TEST, AHEAD = "†", "‡", "§", r"\*"
-UNPRUNED, ZEROS = "¶", "∅"
+UNPRUNED, ZEROS, DENSE_TO_SPARSE = "¶", "∅", "◊"
 
 
 def sections(block: Block, level: int = 2, top5: bool = False) -> list[str]:
@@ -87,7 +87,8 @@ def marks(cell: Cell) -> str:
     for mark, fraction in ((UNPRUNED, cell.unpruned), (ZEROS, cell.zeros)):
         if fraction is not None:
             text += f" {mark} {100 * fraction:.3g} %"
-    return text + (f" {ON_TEST}" if cell.selected_on_test else "")
+    text += f" {ON_TEST}" if cell.selected_on_test else ""
+    return text + (f" {DENSE_TO_SPARSE}" if cell.dense_to_sparse else "")
 
 
 def record_links(cell: Cell) -> str:
@@ -111,8 +112,8 @@ def footnotes(blocks: Sequence[Block], top5: bool = False) -> str:
     tested = sum(c.p is not None for block in blocks for c in block.comparisons.values())
     lines = [
         f"Test accuracy in percent{', top-1 / top-5' if top5 else ''}: mean ± standard deviation "
-        "(ddof = 1) over seeds, which link to their records; at the final epoch under the protocol "
-        "strict, at the best validation epoch under the others.",
+        "(ddof = 1) over seeds, which link to their records; at the final epoch under the "
+        "protocols strict and all_images, at the best validation epoch under the others.",
         "**Bold**: the highest mean of its column; means that print the same tie.",
         f"{AHEAD} ahead of the second of its column by Welch's t-test (two-sided, ddof = 1), "
         "p < 0.05 after Holm's correction over all columns of its table that can be tested (here "
@@ -133,9 +134,16 @@ def footnotes(blocks: Sequence[Block], top5: bool = False) -> str:
             f"{ZEROS} so many of the live weights are exactly zero (mean over seeds; shown from "
             "1 %)."
         )
+    if any(cell.dense_to_sparse for cell in cells):
+        lines.append(
+            f"{DENSE_TO_SPARSE} dense to sparse: training had more live weights than the finished "
+            "network, which alone has the sparsity of its column."
+        )
     if any(cell.paper for cell in cells):
         lines.append(
             "paper: the paper's number for the same dataset, model, recipe and settings; in "
             "brackets, ours minus the paper's."
         )
+    doubts = dict.fromkeys(cell.paper.doubt for cell in cells if cell.paper and cell.paper.doubt)
+    lines += [f"{DOUBT} in doubt: {escape(doubt)}" for doubt in doubts]
     return "\n".join(f"- {line}" for line in lines)
