@@ -1,8 +1,8 @@
 """The leaderboard as data: cells in blocks, blocks in tables, tables on a board.
 
-Complete and immutable. Markdown, page and figures read it and decide nothing: what is best and
-whether a difference is significant is filled in by significance.py. Every sequence is in display
-order.
+Complete and immutable. Markdown, page and figures read it and decide nothing: what is best, which
+cells cannot be told apart and what a column resolves is filled in by significance.py. Every
+sequence is in display order.
 """
 
 import json
@@ -22,7 +22,7 @@ class Comparison:
     first: the method with the best mean.
     second: the method with the second mean.
     p: of the test; None where no test is possible (one seed, or no variance).
-    adjusted: p by Holm's method over all comparisons of the table.
+    adjusted: p by Holm's method over all pairs of the column.
     significant: the only claim that may be shown.
     """
 
@@ -43,6 +43,8 @@ class Block:
     cells: complete, one for every row and column.
     best: methods in bold: several when they tie, none when fewer than two can be compared.
     comparisons: of the columns with at least two cells that can be compared.
+    letters: of the tested cells; two cells of a column share one if they cannot be told apart.
+    resolution: smallest difference that the seeds of a column resolve, percentage points.
     """
 
     title: str
@@ -51,6 +53,8 @@ class Block:
     cells: Mapping[Key, Cell]
     best: Mapping[Column, frozenset[str]] = field(default_factory=dict)
     comparisons: Mapping[Column, Comparison] = field(default_factory=dict)
+    letters: Mapping[Key, str] = field(default_factory=dict)
+    resolution: Mapping[Column, float] = field(default_factory=dict)
 
     def cell(self, method: str, column: Column) -> Cell:
         return self.cells[Key(method, column)]

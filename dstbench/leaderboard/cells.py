@@ -135,6 +135,11 @@ class Cell:
         """Sample standard deviation (ddof = 1); None for fewer than two seeds."""
         return statistics.stdev(self.values) if self.n > 1 else None
 
+    @cached_property
+    def learned(self) -> tuple[float, ...]:
+        """Accuracies of the runs that neither collapsed nor diverged."""
+        return tuple(r.accuracy for r in self.results if r.accuracy is not None and not r.collapsed)
+
     @property
     def top5(self) -> float | None:
         """Mean top-5 accuracy, if every result has one."""

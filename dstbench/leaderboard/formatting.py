@@ -1,6 +1,8 @@
 """How numbers are printed, in markdown and on the page."""
 
-from dstbench.leaderboard.cells import Cell
+import statistics
+
+from dstbench.leaderboard.cells import Cell, Result
 
 MISSING = "–"
 DOUBT = "?"  # beside a number of the paper that is in doubt
@@ -9,6 +11,28 @@ DOUBT = "?"  # beside a number of the paper that is in doubt
 def accuracy_text(value: float) -> str:
     """Return an accuracy with two decimals; accuracies with the same text are a tie."""
     return f"{value:.2f}"
+
+
+def seed_text(result: Result) -> str:
+    """Return the accuracy of one run, or that it diverged; whether it collapsed."""
+    if result.accuracy is None:
+        return "diverged"
+    return accuracy_text(result.accuracy) + (" collapsed" if result.collapsed else "")
+
+
+def seeds_text(cell: Cell) -> str:
+    """Return the accuracy of every seed, in one line."""
+    return ", ".join(f"seed {result.seed}: {seed_text(result)}" for result in cell.results)
+
+
+def learned_text(cell: Cell) -> str:
+    """Return mean ± std over the runs that did not collapse; empty unless only some did."""
+    values = cell.learned
+    if not cell.collapsed or not values:
+        return ""
+    std = f" ± {accuracy_text(statistics.stdev(values))}" if len(values) > 1 else ""
+    mean = accuracy_text(statistics.fmean(values))
+    return f"without collapsed {mean}{std} (n = {len(values)})"
 
 
 def millions(value: float, decimals: int = 2) -> str:

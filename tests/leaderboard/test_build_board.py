@@ -89,6 +89,28 @@ def test_table_marks_collapsed_and_diverged_runs(out):
     assert cell(text, "EAST", "99.9 %").startswith("– ‡<br>")
 
 
+def test_table_shows_every_seeds_accuracy_and_the_mean_without_collapsed_runs(out):
+    values = ((0, 60.0), (1, 62.0), (2, 10.0))
+    write_records(out, *(make_record("RigL", s, v, collapsed=v == 10.0) for s, v in values))
+    write_records(out, *(make_record("SET", s, 60.0 + 3 * s) for s in range(3)))
+    text = cell(rendered(out), "RigL", "99 %")
+    shown = re.sub(r"\(records.*?\)", "", text)
+    assert "n = 3, seeds [0] 60.00 · [1] 62.00 · [2] 10.00†<br>" in shown
+    assert "without collapsed 61.00 ± 1.41 (n = 2)" in text
+    assert "without collapsed" not in cell(rendered(out), "SET", "99 %")
+
+
+def test_table_shows_groups_and_what_the_seeds_resolve(out):
+    for method, mean in (("RigL", 90.0), ("SET", 80.0), ("EAST", 80.2)):
+        write_records(out, *(make_record(method, s, mean + s / 10) for s in range(3)))
+    text = rendered(out)
+    found = {m: cell(text, m, "99 %") for m in ("RigL", "SET", "EAST")}
+    groups = {m: re.search(r"<br>group (\w+)", one)[1] for m, one in found.items()}
+    assert groups == {"RigL": "a", "SET": "b", "EAST": "b"}
+    (row,) = [row for row in rows(text) if row[0] == "smallest difference resolved"]
+    assert float(row[rows(text)[0].index("99 %")]) == pytest.approx(0.3, abs=0.05)
+
+
 def test_each_precision_has_its_own_block(out):
     write_records(out, make_record(accuracy=90.0), make_record(accuracy=50.0, precision="fp32"))
     (shown,) = board(out).tables

@@ -1,16 +1,15 @@
-"""Best methods and their significance: ties, one seed, no variance, Welch and Holm."""
+"""Best methods and their significance: ties, one seed, no variance, Welch, Holm, letters."""
 
 import numpy as np
 import pytest
 from helpers.record_factory import make_record
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from dstbench.leaderboard.board import Block
 from dstbench.leaderboard.cells import Cell, Column, Key
 from dstbench.leaderboard.read_results import result_from_record
-from dstbench.leaderboard.significance import holm, with_comparisons
+from dstbench.leaderboard.significance import with_comparisons
+from dstbench.statistics.resolution import Sample, smallest_difference
 
 COLUMN = Column("cifar10", "ResNet34", "cifar10_resnet34", "paper", "bf16", 0.99)
 
@@ -91,35 +90,53 @@ def test_p_is_scipys_welch_test():
     assert made.p != pytest.approx(stats.ttest_ind(a, b, equal_var=True).pvalue)
 
 
-def test_holm_corrects_over_all_columns_of_the_table():
-    columns = tuple(COLUMN._replace(sparsity=s) for s in (0.9, 0.99, 0.999))
-    clear, close = (
-        [[93.0, 93.1, 93.2], [90.0, 90.1, 90.2]],
-        [[80.0, 82.0, 83.0], [79.0, 80.0, 79.5]],
-    )
-    one = block(columns[:2], A=[clear[0], close[0]], B=[clear[1], close[1]])
-    other = block(columns[2:], A=[close[0]], B=[close[1]])
-    alone = with_comparisons([one])[0].comparisons
-    together = with_comparisons([one, other])
-    assert alone[columns[1]].adjusted == pytest.approx(alone[columns[1]].p)  # the largest of two
-    assert together[0].comparisons[columns[0]].adjusted == pytest.approx(3 * alone[columns[0]].p)
-    assert together[0].comparisons[columns[0]].significant
-    assert not together[1].comparisons[columns[2]].significant
+def test_holm_corrects_over_all_pairs_of_the_column():
+    clear, close = [93.0, 93.1, 93.2], [92.0, 92.6, 92.9]
+    pair = comparison(A=clear, B=[90.0, 90.1, 90.2])
+    three = comparison(A=clear, B=[90.0, 90.1, 90.2], C=[50.0, 51.0, 52.0])
+    assert pair.adjusted == pytest.approx(pair.p)
+    assert three.p == pair.p and three.adjusted == pytest.approx(3 * three.p)  # smallest of 3
+    assert pair.significant and three.significant
+    assert not comparison(A=clear, B=close, C=[50.0, 51.0, 52.0]).significant
 
 
-@given(st.lists(st.floats(0, 1) | st.none(), max_size=8))
-def test_holm_keeps_order_and_is_at_most_one(ps):
-    adjusted = holm(ps)
-    known = [(p, a) for p, a in zip(ps, adjusted, strict=True) if p is not None]
-    assert [a is None for a in adjusted] == [p is None for p in ps]
-    assert all(p <= a <= 1 for p, a in known)
-    assert sorted(known) == sorted(known, key=lambda pair: (pair[1], pair[0]))  # order is kept
-    if known:
-        smallest = min(p for p, _ in known)
-        assert min(a for _, a in known) == pytest.approx(min(1.0, len(known) * smallest))
+def test_columns_are_corrected_separately():
+    columns = (COLUMN, COLUMN._replace(sparsity=0.999))
+    both = [[93.0, 93.1, 93.2], [80.0, 82.0, 83.0]]
+    (one,) = with_comparisons([block(columns, A=both, B=[[90.0, 90.1, 90.2], [79.0, 80.0, 79.5]])])
+    for found in one.comparisons.values():
+        assert found.adjusted == pytest.approx(found.p)
 
 
-def test_holm_controls_the_family_wise_error():
+def letters(**rows):
+    (one,) = with_comparisons([block(**rows)])
+    return {key.method: text for key, text in one.letters.items()}
+
+
+def test_cells_that_cannot_be_told_apart_share_a_letter():
+    top, near, low = [93.0, 93.1, 93.2], [93.1, 93.0, 93.3], [60.0, 60.1, 60.2]
+    assert letters(A=low, B=top, C=near) == {"A": "b", "B": "a", "C": "a"}
+
+
+def test_letters_are_consistent_with_the_comparison():
     rng = np.random.default_rng(0)
-    false = sum(min(a for a in holm([*rng.uniform(size=10)])) < 0.05 for _ in range(2000))
-    assert false / 2000 < 0.065
+    for _ in range(20):
+        rows = {m: list(rng.normal(90, 2) + rng.normal(0, 0.3, 3)) for m in "ABCD"}
+        (one,) = with_comparisons([block(**rows)])
+        found = one.comparisons[COLUMN]
+        first, second = (one.letters[Key(m, COLUMN)] for m in (found.first, found.second))
+        assert found.significant == (not set(first) & set(second))
+
+
+def test_cells_that_were_not_tested_have_no_letter():
+    assert letters(A=[90.0], B=[80.0, 80.1], C=[70.0, 70.2], D=[10.0, 10.0]).keys() == {"B", "C"}
+    assert letters(A=[90.0], B=[80.0]) == {}
+
+
+def test_resolution_leaves_out_collapsed_and_diverged_cells():
+    a, b = [90.0, 91.0, 92.0], [80.0, 82.0, 84.0]
+    (one,) = with_comparisons([block(A=a, B=b, C=[10.0, 10.0, 10.0], D=[50.0, None, 90.0])])
+    expected = smallest_difference([Sample(3, 1.0), Sample(3, 2.0)])
+    assert one.resolution[COLUMN] == pytest.approx(expected)
+    (none,) = with_comparisons([block(A=[90.0], B=[80.0])])
+    assert not none.resolution

@@ -3,8 +3,15 @@
 from collections.abc import Sequence
 
 from dstbench.leaderboard.board import Block
-from dstbench.leaderboard.cells import Cell, Column
-from dstbench.leaderboard.formatting import DOUBT, MISSING, accuracy_text, paper_text, signed
+from dstbench.leaderboard.cells import Cell, Column, Result
+from dstbench.leaderboard.formatting import (
+    DOUBT,
+    MISSING,
+    accuracy_text,
+    learned_text,
+    paper_text,
+    signed,
+)
 from dstbench.leaderboard.markdown.text import escape, link, table
 from dstbench.sparsity import percent
 
@@ -23,6 +30,9 @@ def sections(block: Block, level: int = 2, top5: bool = False) -> list[str]:
         [escape(method), *(cell_text(block, method, column, top5) for column in block.columns)]
         for method in block.rows
     ]
+    if block.resolution:
+        resolved = (resolution_text(block, column) for column in block.columns)
+        rows.append(["smallest difference resolved", *resolved])
     heading = f"{'#' * level} {escape(block.title)}" if block.title else ""
     return [heading, setting(block), table(header, rows)]
 
@@ -54,7 +64,7 @@ def setting(block: Block) -> str:
 
 
 def cell_text(block: Block, method: str, column: Column, top5: bool = False) -> str:
-    """Return a cell's lines: mean ± std with marks; links to the records; the paper's number."""
+    """Return a cell's lines: mean ± std with marks; records; group; the paper's number."""
     cell = block.cell(method, column)
     value = mean_text(cell, top5)
     if block.is_best(cell):
@@ -62,7 +72,16 @@ def cell_text(block: Block, method: str, column: Column, top5: bool = False) -> 
     value += marks(cell)
     if block.significant(cell):
         value += f" {AHEAD}"
-    return "<br>".join(filter(None, (value, record_links(cell), paper_line(cell, top5))))
+    letters = block.letters.get(cell.key)
+    group = f"group {letters}" if letters else ""
+    lines = (value, record_links(cell), group, learned_text(cell), paper_line(cell, top5))
+    return "<br>".join(filter(None, lines))
+
+
+def resolution_text(block: Block, column: Column) -> str:
+    """Return the smallest difference that a column's seeds resolve."""
+    difference = block.resolution.get(column)
+    return MISSING if difference is None else accuracy_text(difference)
 
 
 def mean_text(cell: Cell, top5: bool = False) -> str:
@@ -92,11 +111,18 @@ def marks(cell: Cell) -> str:
 
 
 def record_links(cell: Cell) -> str:
-    """Return a link to every record of a cell, labelled by its seed."""
+    """Return a link to every record of a cell, labelled by its seed, with its accuracy."""
     if not cell.results:
         return ""
-    label = "seed" if len(cell.results) == 1 else f"n = {cell.n}, seeds"
-    return f"{label} {' '.join(link(str(r.seed), r.link) for r in cell.results)}"
+    if len(cell.results) == 1:
+        return f"seed {link(str(cell.results[0].seed), cell.results[0].link)}"
+    return f"n = {cell.n}, seeds {' · '.join(_seed(result) for result in cell.results)}"
+
+
+def _seed(result: Result) -> str:
+    accuracy = DIVERGED if result.accuracy is None else accuracy_text(result.accuracy)
+    mark = COLLAPSED if result.collapsed else ""
+    return f"{link(str(result.seed), result.link)} {accuracy}{mark}"
 
 
 def paper_line(cell: Cell, top5: bool = False) -> str:
@@ -109,17 +135,22 @@ def paper_line(cell: Cell, top5: bool = False) -> str:
 
 def footnotes(blocks: Sequence[Block], top5: bool = False) -> str:
     """Return an explanation of the numbers and marks of these blocks."""
-    tested = sum(c.p is not None for block in blocks for c in block.comparisons.values())
     lines = [
         f"Test accuracy in percent{', top-1 / top-5' if top5 else ''}: mean ± standard deviation "
-        "(ddof = 1) over seeds, which link to their records; at the final epoch under the "
-        "protocols strict and all_images, at the best validation epoch under the others.",
+        "(ddof = 1) over seeds, which link to their records and have their accuracies beside them; "
+        "at the final epoch under the protocols strict and all_images, at the best validation "
+        "epoch under the others.",
         "**Bold**: the highest mean of its column; means that print the same tie.",
         f"{AHEAD} ahead of the second of its column by Welch's t-test (two-sided, ddof = 1), "
-        "p < 0.05 after Holm's correction over all columns of its table that can be tested (here "
-        f"{tested}). Without it no difference is claimed; one seed, or seeds without variance, "
-        "cannot be tested.",
-        f"{COLLAPSED} collapsed: no path of live weights is left, or the accuracy is chance. "
+        "p < 0.05 after Holm's correction over all pairs of the column. Without it no difference "
+        "is claimed; one seed, or seeds without variance, cannot be tested.",
+        "group: two cells of a column that share a letter cannot be told apart by this test of all "
+        "pairs; a cell without letters was not tested.",
+        "smallest difference resolved: what a column's seeds detect with 80 % power in one test at "
+        "5 %, in percentage points, from the pooled standard deviation within its cells; "
+        "collapsed and diverged cells are left out.",
+        f"{COLLAPSED} collapsed: no path of live weights is left, or the accuracy is chance; "
+        "it is part of the mean, and the mean of the other seeds is given as well. "
         f"{DIVERGED} diverged, and so without accuracy: the mean is over the other seeds, and "
         f"never bold. {ON_TEST} the epoch was chosen on test images. {MISSING} not run.",
     ]

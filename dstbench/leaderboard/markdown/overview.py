@@ -53,7 +53,7 @@ def _ahead(board: Board) -> list[str]:
         "## What is ahead",
         table(header, rows),
         "By: difference of the means in percentage points. Significant: by Welch's t-test at 5 %, "
-        "with Holm's correction over the table.",
+        "with Holm's correction over all pairs of the column.",
     ]
 
 
@@ -86,7 +86,7 @@ def _claim(comparison: Comparison, seeds: int) -> str:
 def _others(board: Board) -> list[str]:
     if not board.others:
         return []
-    parts = ["## Results beyond the tables", "Each section is corrected as a separate table."]
+    parts = ["## Results beyond the tables"]
     for block in board.others:
         parts += sections(block, level=3)
     return [*parts, footnotes(board.others)]

@@ -17,7 +17,14 @@ from dstbench.figures.draw_plots import figure_size
 from dstbench.figures.styles import in_display_order, style_of
 from dstbench.leaderboard.board import Board
 from dstbench.leaderboard.board_figures import plots_by_setting
-from dstbench.leaderboard.formatting import MISSING, accuracy_text, paper_text, signed
+from dstbench.leaderboard.formatting import (
+    MISSING,
+    accuracy_text,
+    learned_text,
+    paper_text,
+    seeds_text,
+    signed,
+)
 from dstbench.leaderboard.page import page_values
 from dstbench.leaderboard.table_columns import COST_COLUMNS, SPEED_COLUMNS
 from dstbench.sparsity import percent
@@ -73,9 +80,11 @@ def _environment() -> Environment:
         "cell_id": page_values.cell_id,
         "column_groups": page_values.column_groups,
         "figure_size": figure_size,
+        "learned_text": learned_text,
         "paper_text": paper_text,
         "path": page_values.relative_path,
         "plural": page_values.plural,
+        "seeds_text": seeds_text,
         "style_of": style_of,
     }
     return environment

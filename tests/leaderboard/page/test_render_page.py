@@ -1,6 +1,7 @@
 """The page: its content, that no text of a record acts as markup or script, its behaviour."""
 
 import base64
+import dataclasses
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -17,6 +18,7 @@ from dstbench.leaderboard.board import Block, Board
 from dstbench.leaderboard.cells import Cell, Key
 from dstbench.leaderboard.page.page_values import relative_path
 from dstbench.leaderboard.page.render_page import render_page
+from dstbench.leaderboard.significance import with_comparisons
 
 EVIL = "<script>alert(1)</script>"
 QUOTES = "\"><img src=x onerror='document.title=1'>"
@@ -62,6 +64,24 @@ def test_page_cell_shows_mean_std_seeds_paper_and_difference(rendered):
     text = " ".join(Parsed(rendered.read_text()).text.split())
     assert "93.10 ± 0.10*n 3paper 93.09, +0.01" in text
     assert "10.00 ± 0.00n 3collapsed 3/3" in text
+
+
+def test_page_shows_every_seed_and_the_mean_without_collapsed_runs(tmp_path):
+    def one_collapsed(key, seed):
+        return {"accuracy": 10.0, "collapsed": True} if seed == 2 else {}
+
+    parsed = Parsed(render_page(board(tmp_path, results(changes=one_collapsed))))
+    titles = {a.get("title") for a in parsed.named("a")}
+    assert "seed 0: 93.00, seed 1: 93.10, seed 2: 10.00 collapsed" in titles
+    assert "without collapsed 93.05 ± 0.07 (n = 2)" in parsed.text
+
+
+def test_page_shows_groups_and_what_the_seeds_resolve(tmp_path):
+    made = board(tmp_path)
+    (block,) = with_comparisons(made.tables[0].blocks)
+    table = dataclasses.replace(made.tables[0], blocks=(block,))
+    text = Parsed(render_page(dataclasses.replace(made, tables=(table,)))).text
+    assert "group ab" in text and "resolves 0.2" in text
 
 
 def test_page_marks_diverged_runs_and_selection_on_test(tmp_path):
