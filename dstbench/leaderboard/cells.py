@@ -6,10 +6,12 @@ Accuracies are in percent; sparsities are fractions removed, in [0, 1].
 """
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from dstbench.leaderboard.badges import BADGES, Badge
 from dstbench.leaderboard.row_types import PaperValue
 
 
@@ -56,6 +58,7 @@ class Result:
     device: that trained the run.
     train_seconds: duration of training.
     command: the command line of the run, without folders.
+    badge: how far the result was checked.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Result:
     device: str | None
     train_seconds: float | None
     command: tuple[str, ...] = ()
+    badge: Badge = "self-reported"
 
     @property
     def link(self) -> str:
@@ -138,6 +142,12 @@ class Cell:
     def diverged(self) -> int:
         """Number of diverged runs."""
         return sum(r.diverged for r in self.results)
+
+    @property
+    def badges(self) -> dict[Badge, int]:
+        """Number of runs with each badge, the most trusted first."""
+        counts = Counter(result.badge for result in self.results)
+        return {badge: counts[badge] for badge in BADGES if counts[badge]}
 
     @property
     def selected_on_test(self) -> bool:

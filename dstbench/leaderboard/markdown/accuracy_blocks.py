@@ -8,6 +8,11 @@ from dstbench.leaderboard.formatting import MISSING, accuracy_text, paper_text, 
 from dstbench.leaderboard.markdown.text import escape, link, table
 from dstbench.sparsity import percent
 
+BADGE_LEGEND = (
+    "recomputed: `dstbench verify` rebuilt the network and found its counts, and the accuracy of "
+    "its predictions; with images: also the predictions. retrained elsewhere: recomputed, and "
+    "another attempt at the run gave the same within the noise of devices. self-reported: neither."
+)
 COLLAPSED, DIVERGED, ON_TEST, AHEAD = "†", "‡", "§", r"\*"
 
 
@@ -61,7 +66,9 @@ def cell_text(block: Block, method: str, column: Column, top5: bool = False) -> 
     value += marks(cell)
     if block.significant(cell):
         value += f" {AHEAD}"
-    return "<br>".join(filter(None, (value, record_links(cell), paper_line(cell, top5))))
+    return "<br>".join(
+        filter(None, (value, record_links(cell), badge_line(cell), paper_line(cell, top5)))
+    )
 
 
 def mean_text(cell: Cell, top5: bool = False) -> str:
@@ -94,6 +101,14 @@ def record_links(cell: Cell) -> str:
     return f"{label} {' '.join(link(str(r.seed), r.link) for r in cell.results)}"
 
 
+def badge_line(cell: Cell) -> str:
+    """Return how far a cell's results were checked; with counts, unless all have one badge."""
+    badges, total = cell.badges, len(cell.results)
+    if len(badges) == 1:
+        return next(iter(badges))
+    return ", ".join(f"{badge} {count} of {total}" for badge, count in badges.items())
+
+
 def paper_line(cell: Cell, top5: bool = False) -> str:
     """Return the paper's number and the difference from it; empty where the paper has none."""
     if cell.paper is None:
@@ -118,6 +133,8 @@ def footnotes(blocks: Sequence[Block], top5: bool = False) -> str:
         f"{DIVERGED} diverged, and so without accuracy: the mean is over the other seeds, and "
         f"never bold. {ON_TEST} the epoch was chosen on test images. {MISSING} not run.",
     ]
+    if any(cell.results for block in blocks for cell in block.cells.values()):
+        lines.append(BADGE_LEGEND)
     if any(cell.paper for block in blocks for cell in block.cells.values()):
         lines.append(
             "paper: the paper's number for the same dataset, model, recipe and settings; in "
