@@ -174,6 +174,18 @@ def _validate(command: argparse.ArgumentParser) -> None:
                          help="records to check")
 
 
+def _verify(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("files", nargs="+", type=Path, metavar="RECORD.json", help="records to recompute")
+    add("--out", type=Path, default=Path("leaderboard"), metavar="DIR",
+        help="leaderboard of records that are not in one (default: leaderboard)")
+    add("--write", action="store_true",
+        help="note the outcome in the leaderboard's verified.json and replications/")
+    add("--retrain", action="store_true",
+        help="train each run again, and compare its accuracy")
+    add_environment(command)
+
+
 def _measure(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("run", nargs="?", metavar="RUN", help=_RUN)
@@ -231,6 +243,10 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]]
     "leaderboard": (_leaderboard, "render tables, figures and the page from records", (
         "Collect finished records, and render tables, figures and the page from them.")),
     "validate": (_validate, "check records before they are submitted", ""),
+    "verify": (_verify, "recompute records from the networks and predictions they carry", (
+        "Rebuild the network of each record, and compare its counts, and the accuracy of its "
+        "predictions; where the test images are available, also the predictions. Methods of the "
+        "suite only; nothing in a record is executed.")),
     "measure": (_measure, "measure latency and throughput of a trained network", (
         "Measure the latency of a trained network in every form that can run it. The forms take "
         "turns; medians are printed.")),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from dstbench.data.protocols import PROTOCOLS
-from dstbench.data.splits import ITOP_SELECTS_ON_TEST
+from dstbench.data.splits import HELD_OUT, ITOP_SELECTS_ON_TEST
 from dstbench.errors import UserError
 from dstbench.leaderboard.numbers import is_finite
 from dstbench.records import predictions
@@ -26,7 +26,6 @@ _IMAGES = {
     "cifar10": _Images(50_000, 10_000),
     "cifar100": _Images(50_000, 10_000),
 }
-_HELD_OUT = 10  # one training image in so many validates
 
 
 def accuracy_problems(record: Mapping[str, Any]) -> Iterator[str]:
@@ -55,7 +54,7 @@ def _protocol_problems(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"accuracy.shown is {shown!r}; the protocol {name} shows {protocol.shown!r}"
     elif accuracy[shown] is None:
         yield f"has no accuracy to show: accuracy.{shown} is empty"
-    on_test = name == "itop_compat" and record["dataset"] in ITOP_SELECTS_ON_TEST
+    on_test = _selects_on_test(record)
     if accuracy["selected_on_test"] is not on_test:
         yield (
             f"accuracy.selected_on_test is {accuracy['selected_on_test']!r}; with the protocol "
@@ -90,12 +89,17 @@ def _count_problems(record: Mapping[str, Any]) -> Iterator[str]:
         return
     counts = dict.fromkeys(_TEST, tests)
     if known:
-        on_test = record["accuracy"]["selected_on_test"] is True
-        counts |= dict.fromkeys(_VALIDATION, tests if on_test else known.train // _HELD_OUT)
+        on_test = _selects_on_test(record) or record["protocol"] == "all_images"
+        counts |= dict.fromkeys(_VALIDATION, tests if on_test else known.train // HELD_OUT)
     for key, images in counts.items():
         value = record["accuracy"].get(key)
         if value is not None and not _is_fraction(value, images):
             yield f"accuracy.{key} is {value!r}, which no number of {images:,} images gives"
+
+
+def _selects_on_test(record: Mapping[str, Any]) -> bool:
+    """Return whether the record's protocol chooses the best epoch on the test images."""
+    return record["protocol"] == "itop_compat" and record["dataset"] in ITOP_SELECTS_ON_TEST
 
 
 def _is_fraction(percent: float, images: int) -> bool:

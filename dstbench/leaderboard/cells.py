@@ -6,10 +6,12 @@ Accuracies are in percent; sparsities are fractions removed, in [0, 1].
 """
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from dstbench.leaderboard.badges import BADGES, Badge
 from dstbench.leaderboard.row_types import PaperValue
 from dstbench.sparsity import UNPRUNED_FRACTION
 
@@ -64,6 +66,7 @@ class Result:
     unpruned: fraction of the weights of two or more dimensions that are of kinds never pruned.
     uncounted: products that the MACs leave out, in words; None for none.
     dense_to_sparse: whether training had more live weights than the finished network.
+    badge: how far the result was checked.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Result:
     unpruned: float = 0.0
     uncounted: str | None = None
     dense_to_sparse: bool = False
+    badge: Badge = "self-reported"
 
     @property
     def link(self) -> str:
@@ -156,6 +160,12 @@ class Cell:
     def diverged(self) -> int:
         """Number of diverged runs."""
         return sum(r.diverged for r in self.results)
+
+    @property
+    def badges(self) -> dict[Badge, int]:
+        """Number of runs with each badge, the most trusted first."""
+        counts = Counter(result.badge for result in self.results)
+        return {badge: counts[badge] for badge in BADGES if counts[badge]}
 
     @property
     def selected_on_test(self) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dstbench.errors import UserError
+from dstbench.leaderboard.badges import Badge, Badges
 from dstbench.leaderboard.board import RejectedRecords
 from dstbench.leaderboard.cells import Column, Key, Result
 from dstbench.leaderboard.conflicts import conflicts
@@ -45,18 +46,23 @@ def read_results(folder: Path) -> tuple[list[Result], list[RejectedRecords]]:
             rejected.append(RejectedRecords((path.stem,), "; ".join(problems) + "."))
         else:
             consistent.append((path.stem, record))
-    refused: set[str] = set()
+    badges, refused = Badges(folder.parent), set[str]()
     for names, message in conflicts(consistent):
         rejected.append(RejectedRecords(names, f"{message}."))
         refused |= set(names)
-    results = [result_from_record(r, name) for name, r in consistent if name not in refused]
+    results = [
+        result_from_record(record, name, badges.of(record, (folder / f"{name}.json").read_bytes()))
+        for name, record in consistent
+        if name not in refused
+    ]
     return results, rejected
 
 
-def result_from_record(record: Record, name: str) -> Result:
+def result_from_record(record: Record, name: str, badge: Badge = "self-reported") -> Result:
     """Return the result of a record without inconsistencies.
 
     name: of its file, without ending.
+    badge: how far it was checked.
     """
     accuracy, cost, provenance = record["accuracy"], record["cost"], record["provenance"]
     column = Column(
@@ -94,6 +100,7 @@ def result_from_record(record: Record, name: str) -> Result:
         unpruned=record["sparsity"].get("unpruned_fraction", 0.0),
         uncounted=uncounted_text(cost),
         dense_to_sparse=record.get("dense_to_sparse", False),
+        badge=badge,
     )
 
 
@@ -188,4 +195,5 @@ def _one_per_seed(group: list[Result]) -> tuple[list[Result], list[RejectedRecor
 def _without_origin(result: Result) -> Result:
     """Return the result without what may differ between copies: name, commit, device, time."""
     origin: dict[str, Any] = {"commit": None, "device": None, "train_seconds": None, "command": ()}
+    origin["badge"] = "self-reported"
     return dataclasses.replace(result, name="", **origin)

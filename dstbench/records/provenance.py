@@ -51,7 +51,7 @@ def collect_provenance(
     before: the provenance in the run's record so far; None for a fresh start. `started` and
         `attempt` are taken from it; a fresh start gets a new `attempt`.
     """
-    commit, dirty = code_version(Path(dstbench.__file__).resolve().parent)
+    commit, dirty = package_version()
     return {
         "versions": versions(),
         "platform": platform.platform(),
@@ -91,6 +91,11 @@ def cpu() -> str | None:
     except OSError:
         pass
     return _output(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor() or None
+
+
+def package_version() -> tuple[str | None, bool | None]:
+    """Return (commit, whether the code differs from it) of this package."""
+    return code_version(Path(dstbench.__file__).resolve().parent)
 
 
 def code_version(package: Path) -> tuple[str | None, bool | None]:

@@ -46,9 +46,16 @@ def run_from_text(text: str, files: Sequence[Path]) -> Run:
     files: plugins, which register what the text names.
     """
     plugins.load(files)
+    run, _ = resolved_run(text)
+    return run
+
+
+def resolved_run(text: str) -> tuple[Run, Resolved]:
+    """Return the run that a resolved gin text configures, and what it resolves to here."""
     config = Config()
     config.add_text(text, "run.gin")
-    return config.build(config.resolve())
+    resolved = config.resolve()
+    return config.build(resolved), resolved
 
 
 def configure(choices: Choices, precision: str) -> Config:

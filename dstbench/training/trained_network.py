@@ -75,7 +75,7 @@ def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> Trai
     shape = (channels, height, width)
     try:
         run = run_from_text(stored.config, plugins)
-        state = _finalized(run, shape, len(stored.classes))
+        state, _ = finalized(run, shape, len(stored.classes))
         load_network_(state.model, state.masks, stored.network)
     except UserError as error:
         raise UserError(f"{folder}: its network cannot be built: {error.message}") from None
@@ -99,9 +99,11 @@ def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> Trai
     )
 
 
-def _finalized(run: Run, image_shape: Shape, num_classes: int) -> State:
-    """Return a run's State as after its `finish`, with initial weights and no masks."""
+def finalized(run: Run, image_shape: Shape, num_classes: int) -> tuple[State, int]:
+    """Return a run's State as after its `finish`, with initial weights and no masks.
+
+    Also returns the number of parameters that served training only.
+    """
     with preserve_rng(torch.empty(0)):
         state = new_state(run, num_classes, image_shape, 1, torch.device("cpu"))
-    finalize(run.method, state)
-    return state
+    return state, finalize(run.method, state)

@@ -15,6 +15,11 @@ from dstbench.leaderboard.formatting import (
 from dstbench.leaderboard.markdown.text import escape, link, table
 from dstbench.sparsity import percent
 
+BADGE_LEGEND = (
+    "recomputed: `dstbench verify` rebuilt the network and found its counts, and the accuracy of "
+    "its predictions; with images: also the predictions. retrained elsewhere: recomputed, and "
+    "another attempt at the run gave the same within the noise of devices. self-reported: neither."
+)
 COLLAPSED, DIVERGED, ON_TEST, AHEAD = "†", "‡", "§", r"\*"
 UNPRUNED, ZEROS, DENSE_TO_SPARSE = "¶", "∅", "◊"
 
@@ -74,7 +79,14 @@ def cell_text(block: Block, method: str, column: Column, top5: bool = False) -> 
         value += f" {AHEAD}"
     letters = block.letters.get(cell.key)
     group = f"group {letters}" if letters else ""
-    lines = (value, record_links(cell), group, learned_text(cell), paper_line(cell, top5))
+    lines = (
+        value,
+        record_links(cell),
+        badge_line(cell),
+        group,
+        learned_text(cell),
+        paper_line(cell, top5),
+    )
     return "<br>".join(filter(None, lines))
 
 
@@ -125,6 +137,14 @@ def _seed(result: Result) -> str:
     return f"{link(str(result.seed), result.link)} {accuracy}{mark}"
 
 
+def badge_line(cell: Cell) -> str:
+    """Return how far a cell's results were checked; with counts, unless all have one badge."""
+    badges, total = cell.badges, len(cell.results)
+    if len(badges) == 1:
+        return next(iter(badges))
+    return ", ".join(f"{badge} {count} of {total}" for badge, count in badges.items())
+
+
 def paper_line(cell: Cell, top5: bool = False) -> str:
     """Return the paper's number and the difference from it; empty where the paper has none."""
     if cell.paper is None:
@@ -170,6 +190,8 @@ def footnotes(blocks: Sequence[Block], top5: bool = False) -> str:
             f"{DENSE_TO_SPARSE} dense to sparse: training had more live weights than the finished "
             "network, which alone has the sparsity of its column."
         )
+    if any(cell.results for cell in cells):
+        lines.append(BADGE_LEGEND)
     if any(cell.paper for cell in cells):
         lines.append(
             "paper: the paper's number for the same dataset, model, recipe and settings; in "

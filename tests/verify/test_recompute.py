@@ -1,0 +1,179 @@
+"""`dstbench verify`: an honest record is recomputed; whatever it does not have is found."""
+
+import copy
+import functools
+import json
+import random
+from pathlib import Path
+
+import pytest
+from helpers.recomputable import recomputable_record
+from helpers.record_factory import name_of, sha256
+
+from dstbench.leaderboard.badges import Badges
+from dstbench.records import predictions
+from dstbench.records import record as records
+from dstbench.records.stored_network import stored_network
+
+# verify reads no images here: it must find a forgery by labels and network alone, and with images
+
+
+@functools.cache
+def made(**settings):
+    return recomputable_record(**settings)
+
+
+@pytest.fixture
+def honest():
+    return copy.deepcopy(made()[0])
+
+
+@pytest.fixture
+def verify(tmp_path, monkeypatch, call):
+    monkeypatch.chdir(tmp_path)
+
+    def run(record, *options):
+        path = Path("leaderboard/records") / f"{name_of(record)}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        records.write(path, record)
+        return call("verify", str(path), "--threads", "1", *options)
+
+    return run
+
+
+def test_honest_record_is_recomputed_and_gets_its_badge(verify, honest):
+    code, out, err = verify(honest, "--write")
+    assert (code, err) == (0, "")
+    assert "recomputed: network, predictions, images" in out
+    assert "changes 0 of 359 predictions" in out
+    path = Path(f"leaderboard/records/{name_of(honest)}.json")
+    badges = Badges(Path("leaderboard"))
+    assert badges.of(honest, path.read_bytes()) == "recomputed with images"
+    assert badges.of(honest, path.read_bytes() + b" ") == "self-reported"
+
+
+def test_large_network_is_read_from_the_networks_of_the_leaderboard(verify, honest):
+    content = made()[1]
+    honest["network"] = {
+        "sha256": honest["network"]["sha256"], "bytes": len(content), "file": "network.safetensors",
+    }  # fmt: skip
+    code, out, _ = verify(honest)
+    assert code == 1 and "the network's file is missing" in out
+    folder = Path("leaderboard/networks")
+    folder.mkdir()
+    (folder / f"{name_of(honest)}.safetensors").write_bytes(content)
+    assert verify(honest)[0] == 0
+
+
+def hits_of(chance, record):
+    predicted = predictions.decode(record["predictions"]["test"], 10)
+    for i in chance.sample(range(len(predicted)), 40):
+        predicted[i] = (predicted[i] + 1) % 10
+    text = predictions.encode(predicted, 10)
+    record["predictions"] |= {"test": text, "test_at_best_val": text}
+
+
+def better(chance, record):
+    record["accuracy"]["test_final"] += 100 / 359 * chance.randrange(1, 20)
+
+
+def fewer_macs(chance, record):
+    layer = chance.choice([x for x in record["cost"]["layers"] if x["macs"] > 10])
+    cut = chance.randrange(1, 10)
+    layer["macs"] -= cut
+    record["cost"]["macs"] -= cut
+    record["cost"]["flops"] -= 2 * cut
+
+
+def moved_weights(chance, record):
+    one, other = chance.sample([x for x in record["cost"]["layers"] if x["live"] > 1], 2)
+    one["live"], other["live"] = one["live"] - 1, other["live"] + 1
+
+
+def more_paths(chance, record):
+    record["sparsity"]["effective"] = min(1.0, record["sparsity"]["effective"] + 0.01)
+
+
+def other_network(chance, record):
+    content = recomputable_record(seed=5)[1]
+    record["network"] = stored_network(content, "network.safetensors")
+
+
+def wider_network(chance, record):
+    content = recomputable_record("ResNet20.width = 5")[1]
+    record["network"] = stored_network(content, "network.safetensors")
+
+
+def other_images(chance, record):
+    record["provenance"]["dataset_sha256"] = "0" * 64
+
+
+def other_width(chance, record):
+    text = record["config"]["text"].replace("ResNet20.width = 4", "ResNet20.width = 3")
+    record["config"] = {"text": text, "sha256": sha256(text)}
+
+
+def smaller_file(chance, record):
+    record["cost"]["deployed_bytes"] //= 2
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        hits_of, better, fewer_macs, moved_weights, more_paths, other_network, wider_network,
+        other_images, other_width, smaller_file,
+    ],
+)  # fmt: skip
+def test_forged_record_differs(verify, honest, forge):
+    forge(random.Random(forge.__name__), honest)
+    code, out, _ = verify(honest, "--write")
+    assert code == 1 and ": differs: " in out, out
+    assert json.loads(Path("leaderboard/verified.json").read_text()) == {}
+
+
+def test_best_network_is_recomputed_where_the_protocol_shows_it(verify):
+    record, _ = copy.deepcopy(made(protocol="paper"))
+    code, out, _ = verify(record)
+    assert code == 0 and "self-reported: it carries no network of the epoch" in out
+    record["network_at_best_val"] = record["network"]
+    assert verify(record)[0] == 0
+    record["accuracy"]["test_at_best_val"] = 100.0
+    code, out, _ = verify(record)
+    assert code == 1 and "accuracy.test_at_best_val is 100.0, but its predictions give" in out
+
+
+def test_record_with_plugins_or_without_network_is_self_reported(verify, honest):
+    plugin = copy.deepcopy(honest)
+    plugin["provenance"]["plugins"] = {"mine.py": "aa"}
+    code, out, _ = verify(plugin)
+    assert code == 0 and "self-reported: it uses mine.py" in out
+    del honest["network"]
+    code, out, _ = verify(honest)
+    assert code == 0 and "self-reported: it carries no network" in out
+
+
+def test_configuration_that_imports_something_else_is_not_imported(verify, honest):
+    text = "import antigravity\n" + honest["config"]["text"]
+    honest["config"] = {"text": text, "sha256": sha256(text)}
+    code, out, _ = verify(honest)
+    assert code == 0 and "it uses antigravity, which is not of the suite" in out
+
+
+def test_note_about_a_record_that_cannot_be_recomputed_is_refused(verify, honest):
+    assert verify(honest, "--write")[0] == 0
+    del honest["network"]
+    path = Path(f"leaderboard/records/{name_of(honest)}.json")
+    verified = Path("leaderboard/verified.json")
+    (entry,) = json.loads(verified.read_text()).values()
+    records.write(path, honest)
+    verified.write_text(json.dumps({sha256(path.read_text()): entry}))
+    code, out, _ = verify(honest)
+    assert code == 1 and "verified.json has it as recomputed" in out
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]"])
+def test_file_that_is_no_record_exits_2(tmp_path, call, content):
+    if content is not None:
+        (tmp_path / "one.json").write_text(content)
+    code, out, err = call("verify", str(tmp_path / "one.json"))
+    assert code == 2 and out == "" and "one.json" in err
