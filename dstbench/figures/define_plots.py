@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dstbench.figures import aggregate
@@ -29,15 +30,16 @@ def _accuracy_over_sparsity(runs: Sequence[RunData]) -> Plot:
                 values[1 - run.sparsity].append(run.accuracy)
             if run.mark and run.sparsity:
                 marks.append((run.mark, 1 - run.sparsity, run.accuracy))
-        return aggregate.series(method, values, marks)
+        points = [(x, value) for x, seeds in sorted(values.items()) for value in sorted(seeds)]
+        return replace(aggregate.series(method, values, marks), points=points)
 
     ended = [run for run in runs if run.accuracy is not None or run.mark]
     sparsities = sorted({run.sparsity for run in ended} - {0.0})
     return Plot(
         name="accuracy_over_sparsity",
         title="Accuracy over sparsity",
-        caption="Test accuracy of finished runs: the median over seeds and, shaded, their range. "
-        "As Figure 2 of the EAST paper.",
+        caption="Test accuracy of finished runs: the median over seeds, every seed as a point, "
+        "and, shaded, their range. As Figure 2 of the EAST paper.",
         xlabel="sparsity, % (log scale of the live fraction)",
         ylabel="test accuracy, %",
         axes=Axes(sparsities=sparsities),

@@ -27,6 +27,9 @@ def draw_line(axes: "Axes", series: Series, index: int | None) -> None:
     if len(series.xs) == 1:
         axes.vlines(series.xs, series.low, series.high, color=color, alpha=0.6)
     axes.fill_between(series.xs, series.low, series.high, color=color, alpha=0.13, linewidth=0)
+    if series.points:
+        xs, ys = zip(*series.points, strict=True)
+        axes.plot(xs, ys, ".", color=color, alpha=0.6, markersize=4, zorder=2)
     for what, x, y in series.marks:
         floor = axes.get_xaxis_transform() if y is None else axes.transData
         axes.plot([x], [y or 0.0], MARKERS[what], color=color, transform=floor,
@@ -43,7 +46,8 @@ def shifted(series: Series, index: int, count: int, sparsities: Sequence[float])
     room = min(steps, default=SPAN) ** (0.16 if steps else 0.9)
     factor = room ** (0.5 - (index + 0.5) / count)
     marks = [(what, x * factor, y) for what, x, y in series.marks]
-    return replace(series, xs=[x * factor for x in series.xs], marks=marks)
+    points = [(x * factor, y) for x, y in series.points]
+    return replace(series, xs=[x * factor for x in series.xs], marks=marks, points=points)
 
 
 def draw_level(axes: "Axes", series: Series) -> None:

@@ -24,6 +24,7 @@ class Series:
     low: the lowest value over seeds at each x.
     high: the highest value over seeds at each x.
     marks: failed runs.
+    points: (x, value) of every seed, where seeds are shown one by one.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Series:
     low: list[float]
     high: list[float]
     marks: list[Mark]
+    points: list[tuple[float, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ def test_accuracy_over_sparsity_shows_median_and_range_over_seeds():
     one = series("accuracy_over_sparsity", runs)["A"]
     assert one.xs == pytest.approx([0.01, 0.1])
     assert (one.low, one.middle, one.high) == ([20.0, 50.0], [20.0, 65.0], [20.0, 70.0])
+    assert [round(x, 3) for x, _ in one.points] == [0.01, 0.1, 0.1, 0.1]
+    assert [y for _, y in one.points] == [20.0, 50.0, 65.0, 70.0]
 
 
 def test_curves_show_medians_and_omit_missing_metrics():
