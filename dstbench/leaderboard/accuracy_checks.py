@@ -55,6 +55,10 @@ def _protocol_problems(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"accuracy.shown is {shown!r}; the protocol {name} shows {protocol.shown!r}"
     elif accuracy[shown] is None:
         yield f"has no accuracy to show: accuracy.{shown} is empty"
+    if not protocol.selects_epoch:
+        for key in ("test_at_best_val", "best_val", "best_epoch"):
+            if accuracy[key] is not None:
+                yield f"accuracy.{key} is {accuracy[key]!r}; the protocol {name} chooses no epoch"
     on_test = name == "itop_compat" and record["dataset"] in ITOP_SELECTS_ON_TEST
     if accuracy["selected_on_test"] is not on_test:
         yield (
@@ -90,7 +94,9 @@ def _count_problems(record: Mapping[str, Any]) -> Iterator[str]:
         return
     counts = dict.fromkeys(_TEST, tests)
     if known:
+        protocol = PROTOCOLS.get(record["protocol"])
         on_test = record["accuracy"]["selected_on_test"] is True
+        on_test |= protocol is not None and not protocol.selects_epoch  # it measures them only
         counts |= dict.fromkeys(_VALIDATION, tests if on_test else known.train // _HELD_OUT)
     for key, images in counts.items():
         value = record["accuracy"].get(key)
