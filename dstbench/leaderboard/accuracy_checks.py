@@ -54,6 +54,10 @@ def _protocol_problems(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"accuracy.shown is {shown!r}; the protocol {name} shows {protocol.shown!r}"
     elif accuracy[shown] is None:
         yield f"has no accuracy to show: accuracy.{shown} is empty"
+    if not protocol.selects_epoch:
+        for key in ("test_at_best_val", "best_val", "best_epoch"):
+            if accuracy[key] is not None:
+                yield f"accuracy.{key} is {accuracy[key]!r}; the protocol {name} chooses no epoch"
     on_test = _selects_on_test(record)
     if accuracy["selected_on_test"] is not on_test:
         yield (
@@ -89,7 +93,9 @@ def _count_problems(record: Mapping[str, Any]) -> Iterator[str]:
         return
     counts = dict.fromkeys(_TEST, tests)
     if known:
-        on_test = _selects_on_test(record) or record["protocol"] == "all_images"
+        protocol = PROTOCOLS.get(record["protocol"])
+        on_test = _selects_on_test(record)
+        on_test |= protocol is not None and not protocol.selects_epoch  # it measures them only
         counts |= dict.fromkeys(_VALIDATION, tests if on_test else known.train // HELD_OUT)
     for key, images in counts.items():
         value = record["accuracy"].get(key)
