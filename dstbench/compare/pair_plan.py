@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dstbench.config.jobs import Job, expand
-from dstbench.config.shipped_files import find_gin, find_recipe, shipped
+from dstbench.config.shipped_files import find_gin, find_recipe, methods
 from dstbench.errors import UserError, did_you_mean
 from dstbench.sweep.plan import PlannedRun, RunOptions, plan_run
 from dstbench.training.configure import DEFAULT_RECIPE
@@ -24,7 +24,7 @@ class Side:
 
     def path(self) -> Path:
         """Return its gin file. Raises UserError, with the nearest name."""
-        known = shipped("methods")
+        known = methods()
         if self.name in known:
             return known[self.name]
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dstbench.config.plugins import installed
-from dstbench.config.shipped_files import PACKAGE, shipped
+from dstbench.config.shipped_files import PACKAGE, packaged, shipped
 from dstbench.errors import UserError
 
 
@@ -30,7 +30,23 @@ class Entry:
 
 def gin_files(folder: str) -> list[Entry]:
     """Return the shipped gin files of a folder, each with its first comment."""
-    return [Entry(name, _first_comment(path), str(path)) for name, path in shipped(folder).items()]
+    return [_entry(name, path) for name, path in shipped(folder).items()]
+
+
+def methods() -> list[Entry]:
+    """Return the methods' gin files: those of the suite as paths, those of packages by name."""
+    own = [_entry(f"methods/{path.name}", path) for path in shipped("methods").values()]
+    return own + [_entry(name, path) for name, path in packaged().items() if _is_method(path)]
+
+
+def _is_method(path: Path) -> bool:
+    """Return whether a gin file configures a method, directly or by an include."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return re.search(r"^(Run\.method|\w+\.name) *=", text, re.MULTILINE) is not None
+
+
+def _entry(name: str, path: Path) -> Entry:
+    return Entry(name, _first_comment(path), str(path))
 
 
 def classes(group: str, plugins: list[Path]) -> list[Entry]:

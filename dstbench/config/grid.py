@@ -21,7 +21,7 @@ from dstbench.config.jobs import Job, expand
 from dstbench.config.overrides import parse_override
 from dstbench.config.registry import register
 from dstbench.config.resolver import Config
-from dstbench.config.shipped_files import find_gin, find_recipe, roots, shipped
+from dstbench.config.shipped_files import find_gin, find_recipe, methods, roots, shipped
 from dstbench.errors import UserError, did_you_mean
 
 FOLDER = "gin/tables"  # of the suite's grids
@@ -31,7 +31,8 @@ FOLDER = "gin/tables"  # of the suite's grids
 class Section:
     """Rows of a table that share their recipes; each combination of the lists is a run.
 
-    methods: method files: shipped ones by name ('rigl'), others by path from the grid's folder.
+    methods: method files: those of the suite and of installed packages by name ('rigl'), others by
+        path from the grid's folder.
     recipes: recipes, by name or by path from the grid's folder; they set dataset and model.
     sparsities: fractions removed; None for the recipe's.
     seeds: seeds of weights, masks and batches.
@@ -97,7 +98,7 @@ class Section:
         return UserError(f"{name}.{parameter} {what}", f"{name}.{parameter}")
 
     def _method(self, name: str, folder: Path) -> Path:
-        known = shipped("methods")
+        known = methods()
         if (folder / name).is_file():
             return folder / name
         if name in known:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dstbench.config.choices import Choices
 from dstbench.config.job_preview import Preview
-from dstbench.config.shipped_files import find_gin, find_recipe
+from dstbench.config.shipped_files import find_gin, find_recipe, packaged
 from dstbench.errors import UserError
 
 
@@ -93,6 +93,8 @@ def _short_name(path: Path) -> str:
         path.stem: find_recipe,
         f"methods/{path.name}": find_gin,
     }
+    if path.stem in packaged():
+        finders = {path.stem: find_gin}
     for name, find_file in finders.items():
         with suppress(UserError):
             if find_file(name).resolve() == path.resolve():

@@ -24,6 +24,22 @@ def installed() -> list[EntryPoint]:
     return list(entry_points(group=GROUP))
 
 
+def package_gin_files() -> list[Path]:
+    """Return the gin files of packages that provide methods, found without importing them.
+
+    They are in the package's folder, or anywhere among the distribution's files.
+    """
+    found: dict[Path, None] = {}
+    for point in installed():
+        spec = importlib.util.find_spec(point.module.partition(".")[0])
+        for folder in (spec and spec.submodule_search_locations) or ():
+            found |= dict.fromkeys(sorted(Path(folder).rglob("*.gin")))
+        for file in (point.dist and point.dist.files) or ():
+            if file.suffix == ".gin" and (path := Path(str(file.locate()))).is_file():
+                found[path] = None
+    return list(found)
+
+
 def load(files: Iterable[Path] = ()) -> None:
     """Import the plugins of installed packages, then these files, each once.
 

@@ -1,4 +1,4 @@
-"""Finds shipped files: methods, recipes and grids, in a checkout or in an installed wheel.
+"""Finds gin files: methods, recipes and grids, in a checkout or in an installed wheel.
 
 A name on the command line is looked up as a path, then in the installed package, then in the
 checkout that holds the package. A wheel has `methods/` and `gin/` inside the package; a checkout
@@ -7,6 +7,7 @@ has them beside it.
 
 from pathlib import Path
 
+from dstbench.config.plugins import package_gin_files
 from dstbench.errors import UserError, did_you_mean
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -33,12 +34,32 @@ def shipped(folder: str, ending: str = ".gin") -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def methods() -> dict[str, Path]:
+    """Return name → gin file of every method: of the suite, then of installed packages."""
+    return packaged() | shipped("methods")
+
+
+def packaged() -> dict[str, Path]:
+    """Return name → gin file of the packages that provide methods."""
+    found: dict[str, Path] = {}
+    for path in package_gin_files():
+        found.setdefault(path.stem, path)
+    return found
+
+
 def find_gin(name: str) -> Path:
-    """Return the gin file called `name`. Raises UserError, with the nearest name."""
+    """Return the gin file called `name`: a path, or the name of a method.
+
+    Raises UserError, with the nearest name.
+    """
     for candidate in (Path(name), *(root / name for root in roots())):
         if candidate.is_file():
             return candidate
-    known = [f"methods/{path.name}" for path in shipped("methods").values()]
+    if name in methods():
+        return methods()[name]
+    known = list(methods())
+    if "/" in name:
+        known = [f"methods/{path.name}" for path in shipped("methods").values()]
     kind = "is a folder" if name and Path(name).is_dir() else "no such file"
     raise UserError(f"{name or repr(name)}: {kind}.{did_you_mean(name, known)}")
 

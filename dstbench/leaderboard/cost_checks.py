@@ -27,11 +27,38 @@ def cost_problems(record: Mapping[str, Any]) -> Iterator[str]:
             return
     for total, part in _SUMS.items():
         added = sum(layer[part] for layer in layers)
+        if total == "dense_macs" and is_smaller_dense(cost) and (cost.get(total) or 0) > added:
+            continue  # of the original network, which had more layers or wider ones
         if cost.get(total) != added:
             yield f"cost.{total} is {cost.get(total)!r}, but the layers add up to {added}"
     for flops, macs in (("flops", "macs"), ("dense_flops", "dense_macs")):
         if cost.get(flops) != 2 * (cost.get(macs) or 0):
             yield f"cost.{flops} is {cost.get(flops)!r}, not twice cost.{macs}"
+            return
+    yield from _training_problems(cost)
+
+
+def is_smaller_dense(cost: Mapping[str, Any]) -> bool:
+    """Return whether the network is dense and has fewer weights than the original one."""
+    live, prunable = cost.get("live_weights"), cost.get("prunable_weights")
+    if not isinstance(live, int) or not isinstance(prunable, int):
+        return False
+    return live == cost.get("stored_weights") and live < prunable
+
+
+def _training_problems(cost: Mapping[str, Any]) -> Iterator[str]:
+    trained, dense = (cost.get(f"{kind}training_flops") for kind in ("", "dense_"))
+    if trained is None and dense is None:  # older records have neither
+        return
+    for key, value in (("training_flops", trained), ("dense_training_flops", dense)):
+        if not is_count(value) or not value:
+            yield f"cost.{key} is {value!r}, not a count"
+            return
+    if dense % (6 * max(1, cost["dense_macs"])):
+        yield (
+            f"cost.dense_training_flops is {dense}, not 6 × cost.dense_macs for a whole number of "
+            "images"
+        )
 
 
 def _layer_problem(layer: Mapping[str, Any]) -> str | None:

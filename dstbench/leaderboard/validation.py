@@ -12,9 +12,9 @@ from typing import Any
 
 from dstbench.leaderboard.accuracy_checks import accuracy_problems
 from dstbench.leaderboard.config_checks import config_problems
-from dstbench.leaderboard.cost_checks import cost_problems
+from dstbench.leaderboard.cost_checks import cost_problems, is_smaller_dense
 from dstbench.leaderboard.names import name_problem
-from dstbench.leaderboard.numbers import is_finite
+from dstbench.leaderboard.numbers import is_count, is_finite
 from dstbench.records.record import OVER
 from dstbench.records.run_name import run_name
 from dstbench.records.types import Record
@@ -81,7 +81,14 @@ def _sparsity_problems(record: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(live, int) or not isinstance(prunable, int) or not 0 <= live <= prunable:
         yield f"cost has {live!r} live of {prunable!r} prunable weights"
         return
-    if live != (budget := live_total(asked, prunable)):
+    budget = live_total(asked, prunable)
+    at_best = record["accuracy"].get("live_at_best")
+    if at_best is not None and (not is_count(at_best) or at_best > budget):
+        yield (
+            f"accuracy.live_at_best is {at_best!r}: the network of the best epoch is above the "
+            f"budget of {budget:,} live weights"
+        )
+    if live > budget or (live < budget and not is_smaller_dense(record["cost"])):
         yield (
             f"is off its budget: {live:,} live weights, where {percent(asked)} of {prunable:,} "
             f"leaves {budget:,}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -67,3 +68,31 @@ def test_package_that_fails_to_import_is_reported_by_name(package):
     done = dstbench(package, "run", "foreign.gin", "--tracking", "off")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "package foreign" in done.stderr and "no_such_module" in done.stderr
+
+
+def test_gin_files_of_packages_are_found_by_name(package):
+    _, site, work = package
+    (site / "foreign_methods.py").unlink()
+    folder = site / "foreign_methods"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(METHOD)
+    (folder / "outlandish.gin").write_text(f"# A method from elsewhere.\n{GIN}")
+    (work / "mine.gin").write_text(
+        "Table.title = 'Mine'\nTable.sections = [@Section()]\n"
+        "Section.methods = ['outlandish', 'rigl']\nSection.recipes = ['digits']\n"
+        "Section.sparsities = [0.5]\nSection.seeds = [0]\n"
+    )
+    listed = dstbench(package, "list", "methods").stdout
+    assert re.search(r"^outlandish +A method from elsewhere", listed, re.MULTILINE)
+    assert "methods/rigl.gin" in listed
+    counted = dstbench(package, "cost", "outlandish", "--sparsity", "0.5")
+    assert counted.returncode == 0 and counted.stdout.startswith("Foreign"), counted.stderr
+    planned = dstbench(package, "sweep", "mine.gin", "--dry-run")
+    assert planned.returncode == 0 and "Foreign" in planned.stdout, planned.stderr
+    wrong = dstbench(package, "cost", "outlandihs")
+    assert wrong.returncode == 2 and "'outlandish'" in wrong.stderr
+
+
+def test_method_is_found_by_its_bare_name(package):
+    done = dstbench(package, "cost", "rigl", "--sparsity", "0.5")
+    assert done.returncode == 0 and done.stdout.startswith("RigL"), done.stderr

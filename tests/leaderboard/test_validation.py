@@ -8,6 +8,7 @@ from helpers.lab import write_records
 from helpers.record_factory import PRUNABLE, make_record, name_of
 
 from dstbench.config.choices import Choices
+from dstbench.leaderboard.validation import inconsistencies
 from dstbench.training.configure import assemble
 from dstbench.training.run import run_name
 
@@ -114,3 +115,41 @@ def test_record_files_are_named_like_run_folders():
     made = make_record("RigL w/ WS", 0, sparsity=0.9, dataset="digits", model="ResNet20")
     made["config"]["sha256"] = resolved.sha256
     assert name_of(made) == run_name(run, resolved)
+
+
+def problems(cost=None, accuracy=None, **made):
+    record = make_record(**made)
+    record["cost"] |= cost or {}
+    record["accuracy"] |= accuracy or {}
+    return "; ".join(inconsistencies(record))
+
+
+def test_best_network_above_the_budget_is_refused():
+    assert not problems(accuracy={"live_at_best": 1000}, sparsity=0.99)
+    assert not problems(accuracy={"live_at_best": None}, sparsity=0.99)
+    for live in (1001, 100_000, -1, "all"):
+        assert "live_at_best" in problems(accuracy={"live_at_best": live}, sparsity=0.99)
+
+
+def dense_of(size):
+    """Return the cost of a dense network of so many weights, of an original with 100,000."""
+    cost = make_record(live=size)["cost"]
+    layer = cost["layers"][0] | {"shape": [size], "size": size, "dense_macs": size}
+    return cost | {"layers": [layer], "stored_weights": size}
+
+
+def test_smaller_dense_network_may_be_below_its_budget_and_not_above():
+    assert not problems(cost=dense_of(950), live=950)
+    assert "off its budget" in problems(cost=dense_of(1050), live=1050)
+    assert "off its budget" in problems(live=950)  # a masked one is exact
+
+
+def test_training_flops_are_those_of_whole_images():
+    def of(trained, dense):
+        return problems(cost={"training_flops": trained, "dense_training_flops": dense})
+
+    dense = 6 * 100_000
+    assert not of(1, 7 * dense)
+    assert "whole number of images" in of(1, 7 * dense + 1)
+    for trained, other in ((None, dense), (0, dense), (1.5, dense), (1, None), (-1, dense)):
+        assert "training_flops" in of(trained, other)

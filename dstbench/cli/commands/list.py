@@ -34,8 +34,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _entries(kind: str, args: argparse.Namespace) -> list[Entry]:
     if kind == "methods":
-        files = catalog.gin_files("methods")
-        return [dataclasses.replace(e, name=f"methods/{e.name}.gin") for e in files]
+        return catalog.methods()
     if kind == "recipes":
         return catalog.gin_files("gin/recipes")
     if kind == "datasets":
