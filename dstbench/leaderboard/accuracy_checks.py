@@ -54,6 +54,10 @@ def _protocol_problems(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"accuracy.shown is {shown!r}; the protocol {name} shows {protocol.shown!r}"
     elif accuracy[shown] is None:
         yield f"has no accuracy to show: accuracy.{shown} is empty"
+    if not protocol.selects_epoch:
+        for key in ("test_at_best_val", "best_val", "best_epoch"):
+            if accuracy[key] is not None:
+                yield f"accuracy.{key} is {accuracy[key]!r}; the protocol {name} chooses no epoch"
     on_test = _selects_on_test(record)
     if accuracy["selected_on_test"] is not on_test:
         yield (
