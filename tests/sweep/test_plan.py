@@ -33,7 +33,7 @@ def test_plan_run_arguments_define_the_planned_configuration(tmp_path):
 
 
 def test_pin_precision_keeps_the_identity_on_machines_of_another_default(tmp_path):
-    job = grid.read("table1").jobs[0]  # its recipe does not set the precision
+    job = grid.read("cifar10_tiny").jobs[0]  # its recipe does not set the precision
     run = plan_run(job, (), RunOptions(tmp_path), "bf16")
     assert assembled(run.arguments, "fp32").sha256 != run.sha256
     assert assembled(pin_precision(run).arguments, "fp32").sha256 == run.sha256
