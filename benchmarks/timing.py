@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dstbench.core.sparse_optimizer import SparseOptimizer
+from dstbench.core.optimizer_interface import SparseOptimizer
 from dstbench.training.evaluation import Autocast
 
 

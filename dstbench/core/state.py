@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.core.masks import Masks, flat
+from dstbench.core.optimizer_interface import SparseOptimizer
 from dstbench.core.packing import load_network_, load_tensors, pack_network, pack_tensors
 from dstbench.core.random_generators import get_states, set_states
-from dstbench.core.sparse_optimizer import SparseOptimizer
 from dstbench.errors import UserError
 
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from dstbench.config.registry import register
 from dstbench.core.masks import Masks
-from dstbench.core.sparse_optimizer import SparseOptimizer
+from dstbench.core.optimizer_interface import SparseOptimizer
 from dstbench.errors import UserError, require
-from dstbench.optim.masked import MaskedOptimizer
 from dstbench.optim.sgd_adam import LiveAdam, LiveSGD
+from dstbench.optim.torch_wrapper import MaskedOptimizer
 
 
 class OptimizerSettings(ABC):

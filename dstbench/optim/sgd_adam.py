@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.core.masks import Masks, flat, gradient_of
-from dstbench.core.sparse_optimizer import SparseOptimizer
+from dstbench.core.optimizer_interface import SparseOptimizer
 
 
 class LiveOptimizer(SparseOptimizer):

@@ -1,7 +1,7 @@
 """Divergence: a loss that is NaN or infinite ends the run."""
 
 from dstbench.core.state import State
-from dstbench.training.meters import Meters
+from dstbench.training.epoch_meters import Meters
 
 
 class Diverged(Exception):

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dstbench.training.engines.engine import Engine
-from dstbench.training.meters import AllReduceSum
+from dstbench.training.epoch_meters import AllReduceSum
 
 TOP = 5  # of so many highest logits, where there are more than twice as many classes
 

@@ -10,7 +10,7 @@ from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchStream
 from dstbench.training.engines.engine import Engine
-from dstbench.training.meters import Meters
+from dstbench.training.epoch_meters import Meters
 
 
 def train(

@@ -21,7 +21,7 @@ from dstbench.records.types import Record
 from dstbench.tracking.live_mirror import Mirror, mirrored_to
 from dstbench.training import checkpoint, initial_weights
 from dstbench.training.build import new_state
-from dstbench.training.distributed.follower import NullRunFolder
+from dstbench.training.distributed.nonzero_ranks import NullRunFolder
 from dstbench.training.progress import Reporter
 from dstbench.training.resume import start_or_resume
 from dstbench.training.run_record import RunRecord

@@ -25,10 +25,10 @@ from dstbench.training.distributed.data_parallel import DataParallelMethod
 from dstbench.training.divergence import Diverged, refuse_divergence
 from dstbench.training.engines.engine import Engine
 from dstbench.training.engines.torch_engine import TorchEngine
+from dstbench.training.epoch_meters import Meters
 from dstbench.training.evaluation import evaluate
 from dstbench.training.final_evaluation import evaluate_final
 from dstbench.training.loop import train
-from dstbench.training.meters import Meters
 from dstbench.training.progress import Reporter
 from dstbench.training.run_record import RunRecord
 from dstbench.training.runtime_options import RuntimeOptions

@@ -18,9 +18,9 @@ from dstbench.core.budgets import ERK
 from dstbench.core.masks import flat
 from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.optim.masked import MaskedOptimizer
 from dstbench.optim.settings import SGD, Adam, TorchOptimizer
 from dstbench.optim.sgd_adam import LiveOptimizer
+from dstbench.optim.torch_wrapper import MaskedOptimizer
 
 STEPS = 6
 SETTINGS = {

@@ -19,8 +19,8 @@ from dstbench.models.resnet import ResNet20
 from dstbench.optim.settings import SGD, Adam
 from dstbench.training.divergence import Diverged, refuse_divergence
 from dstbench.training.engines.torch_engine import TorchEngine
+from dstbench.training.epoch_meters import Meters
 from dstbench.training.loop import train
-from dstbench.training.meters import Meters
 
 CPU = torch.device("cpu")
 

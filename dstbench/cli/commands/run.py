@@ -11,7 +11,7 @@ from dstbench.errors import UserError
 from dstbench.tracking.store_uri import resolve
 from dstbench.training.configure import assemble
 from dstbench.training.device import choose_device, default_precision, set_threads
-from dstbench.training.distributed.follower import silent_reporter
+from dstbench.training.distributed.nonzero_ranks import silent_reporter
 from dstbench.training.distributed.process_group import ProcessGroup, init_process_group
 from dstbench.training.progress import Reporter
 from dstbench.training.run import carry_out

@@ -13,7 +13,7 @@ from dstbench.core.random_generators import seed_all
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError
 from dstbench.training.distributed.process_group import ProcessGroup
-from dstbench.training.meters import Meters
+from dstbench.training.epoch_meters import Meters
 
 
 def broadcast_state_(state: State, group: ProcessGroup, seed: int) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dstbench.core.masks import Masks
-from dstbench.core.sparse_optimizer import SparseOptimizer
+from dstbench.core.optimizer_interface import SparseOptimizer
 
 
 class MaskedOptimizer(SparseOptimizer):
