@@ -38,7 +38,8 @@ class Shuffled(Part):
         self.of.check(total_steps)
 
     def init_masks(self, state: State) -> None:
-        chosen = copy.deepcopy(state)  # choosing masks zeroes weights, which are kept here
+        # Choosing masks zeroes weights, which are kept here; the stream of batches has no copy.
+        chosen = copy.deepcopy(state, {id(state.batches): state.batches})
         self.of.init_masks(chosen)
         state.rng.set_state(chosen.rng.get_state())
         for name in chosen.masks:

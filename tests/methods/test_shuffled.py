@@ -5,6 +5,7 @@ import torch
 from helpers.tiny_runs import started, tiny_resnet
 
 from dstbench.core.budgets import EPL
+from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.methods.rigl import RigL
 from dstbench.methods.shuffled import Shuffled
@@ -42,3 +43,12 @@ def test_shuffled_differs_by_seed_and_repeats():
 def test_shuffled_needs_a_part_that_chooses_masks():
     with pytest.raises(UserError, match=r"RigL.*chooses no first masks"):
         Shuffled(RigL(update_interval=3))
+
+
+def test_shuffled_leaves_the_stream_of_batches_to_the_other_part(small_net):
+    """`state.batches` is a generator, which cannot be copied."""
+    state = State(small_net(), (3, 8, 8), 0, 10)
+    state.batches = (batch for batch in [(torch.ones(1), torch.ones(1))])
+    Shuffled(SynFlow(0.5, rounds=3)).init_masks(state)
+    assert state.masks.total() == state.dense_numel // 2
+    assert torch.equal(state.next_batch()[0], torch.ones(1))
