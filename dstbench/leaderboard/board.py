@@ -111,6 +111,7 @@ class Board:
     others: blocks of the results that are in no table, one for each setting.
     results: every result that is shown in some cell.
     rejected: records that contradict themselves or others.
+    refused: those of them that are runs of a grid, and are missing in its table.
     hidden: results selected on test images, unless they were asked for.
     measurements: speeds that are in no table.
     """
@@ -120,6 +121,7 @@ class Board:
     others: tuple[Block, ...]
     results: tuple[Result, ...]
     rejected: tuple[RejectedRecords, ...] = ()
+    refused: tuple[RejectedRecords, ...] = ()
     hidden: tuple[Result, ...] = ()
     measurements: tuple[SpeedRow, ...] = ()
 

@@ -1,18 +1,25 @@
-"""Builds the board from records, counted costs, measurements and the paper's numbers."""
+"""Builds the board from records, counted costs, measurements and the paper's numbers.
 
+A grid's table shows the grid's runs, by configuration hash; all other runs are shown beyond the
+tables.
+"""
+
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dstbench.config.grid import Section
 from dstbench.config.grid import Table as Grid
 from dstbench.config.jobs import Job
-from dstbench.leaderboard.board import Block, Board, Table
+from dstbench.leaderboard import grid_runs
+from dstbench.leaderboard.board import Block, Board, RejectedRecords, Table
 from dstbench.leaderboard.cells import Cell, Column, Key, Result
 from dstbench.leaderboard.cost_files import cost_rows, read_costs
 from dstbench.leaderboard.measurement_files import measurements_of, read_measurements
 from dstbench.leaderboard.paper_numbers import PaperNumbers, read_paper
 from dstbench.leaderboard.read_results import group_by_cell, read_results
 from dstbench.leaderboard.significance import with_comparisons
+from dstbench.leaderboard.variants import with_variants
 
 ResultsByCell = Mapping[Key, tuple[Result, ...]]
 
@@ -28,17 +35,25 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
     """
     found, rejected = read_results(folder / "records")
     hidden = [] if selected_on_test else [r for r in found if r.selected_on_test]
-    results, contradictions = group_by_cell(
-        r for r in found if selected_on_test or not r.selected_on_test
-    )
+    shown = [r for r in found if selected_on_test or not r.selected_on_test]
     paper = read_paper(folder)
     measured = read_measurements(folder / "measurements")
     costs = read_costs(folder / "costs")
     tables: list[Table] = []
-    used: set[Key] = set()
+    in_grids: dict[Key, tuple[Result, ...]] = {}
+    listed: set[str] = set()
     for grid in grids:
+        runs = frozenset[str]() if grid.kind == "cost" else grid_runs.read(folder, grid) or ()
+        listed |= set(runs)
+        results, contradictions = group_by_cell(r for r in shown if r.sha256 in runs)
+        rejected += contradictions
         blocks = [] if grid.kind == "cost" else _blocks(grid, results, paper)
-        used |= {key for block in blocks for key in block.cells}
+        in_grids |= {
+            key: cell.results
+            for block in blocks
+            for key, cell in block.cells.items()
+            if cell.results
+        }
         inference = grid.kind == "inference"
         methods = {job.method for job in grid.jobs}
         tables.append(
@@ -55,15 +70,41 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
         )
     in_tables = {row for table in tables for row in table.measurements}
     speeds = [row for rows in measured.values() for row in rows]
+    placed = {r.name for own in in_grids.values() for r in own}
+    placed |= {name for one in rejected for name in one.names}
+    rest = [r for r in shown if r.name not in placed]
+    others, contradictions = group_by_cell(with_variants(rest, in_grids))
+    rejected = sorted({*rejected, *contradictions}, key=lambda r: (r.names, r.reason))
+    cells = in_grids | others
+    beginnings = {sha256[:8] for sha256 in listed}
     return Board(
         folder=folder,
         tables=tuple(tables),
-        others=_others({key: own for key, own in results.items() if key not in used}, paper),
-        results=tuple(r for key in sorted(results) for r in results[key]),
-        rejected=tuple(sorted([*rejected, *contradictions], key=lambda r: r.names)),
+        others=_others(others, paper),
+        results=tuple(r for key in sorted(cells) for r in cells[key]),
+        rejected=tuple(rejected),
+        refused=tuple(
+            one
+            for one in rejected
+            if beginnings & {c[:8] for c in _configurations(folder / "records", one)}
+        ),
         hidden=tuple(sorted(hidden, key=lambda r: r.name)),
         measurements=tuple(row for row in speeds if row not in in_tables),
     )
+
+
+def _configurations(records: Path, rejected: RejectedRecords) -> set[str]:
+    """Return the configuration hashes of rejected records, as far as their files tell them.
+
+    The name of a record's file ends in the first digits of its hash, which serve if it is damaged.
+    """
+    found: set[str] = set()
+    for name in rejected.names:
+        try:
+            found.add(str(json.loads((records / f"{name}.json").read_bytes())["config"]["sha256"]))
+        except (OSError, ValueError, LookupError, TypeError):
+            found.add(name.rpartition("-")[2])
+    return found
 
 
 def _blocks(grid: Grid, results: ResultsByCell, paper: PaperNumbers) -> list[Block]:
@@ -122,10 +163,11 @@ def _others(results: ResultsByCell, paper: PaperNumbers) -> tuple[Block, ...]:
     """Return a block for each dataset, model, recipe, protocol and precision of these results."""
     settings: dict[Column, list[Key]] = {}
     for key in sorted(results):
-        settings.setdefault(key.column._replace(sparsity=0.0), []).append(key)
+        settings.setdefault(key.column.setting, []).append(key)
     found: list[Block] = []
     for setting, keys in sorted(settings.items()):
-        title = " · ".join([setting.dataset, setting.model, setting.recipe])
+        names = [setting.dataset, setting.model, setting.recipe, setting.variant]
+        title = " · ".join(filter(None, names))
         methods = tuple(sorted({key.method for key in keys}))
         columns = tuple(sorted({key.column for key in keys}))
         found += with_comparisons([_block(title, methods, columns, results, paper)])

@@ -27,6 +27,12 @@ class Column(NamedTuple):
     protocol: str
     precision: str  # "" in a column without any result
     sparsity: float
+    variant: str = ""  # what differs from other columns of the same names; outside grids only
+
+    @property
+    def setting(self) -> "Column":
+        """The column without its sparsity: what is the same over a heading."""
+        return self._replace(sparsity=0.0)
 
 
 class Key(NamedTuple):

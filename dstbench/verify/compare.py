@@ -21,7 +21,9 @@ def network_problems(record: Record, state: State, training_only: int) -> Iterat
     yield from budget_problems(record, state)
     if abs(state.sparsity - record["sparsity"]["measured"]) > _ROUNDING:
         yield f"sparsity.measured is {record['sparsity']['measured']}, not {state.sparsity}"
-    counted = plain(cost(state.model, state.masks, state.image_shape, state.dense_numel))
+    counted = plain(
+        cost(state.model, state.masks, state.image_shape, state.dense_numel, state.dense_macs)
+    )
     counted["training_only_parameters"] = training_only
     for key, value in counted.items():
         if key == "layers":
@@ -53,5 +55,5 @@ def budget_problems(record: Record, state: State) -> Iterator[str]:
     """Yield a message if a network's live weights are not those that its sparsity leaves."""
     asked = record["sparsity"]["asked"]
     budget, live = live_total(asked, state.dense_numel), state.masks.total()
-    if live != budget:
+    if live > budget or (live < budget and state.masks):
         yield f"its network has {live:,} live weights; the sparsity {asked} leaves {budget:,}"

@@ -4,6 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from dstbench.config import grid
+from dstbench.leaderboard import grid_runs
 from dstbench.records import record as records
 from helpers.record_factory import name_of
 
@@ -55,3 +57,17 @@ def write_run_folder(runs: Path, record, epochs=2) -> Path:
     ]  # fmt: skip
     (folder / "curves.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
+
+
+def list_runs(out: Path, grid_file: Path, *more) -> None:
+    """Write the list of a grid's runs as if it were those of all records in `out`.
+
+    more: further records, which need not be there.
+    """
+    found = [record["config"]["sha256"] for record in more]
+    for path in (out / "records").glob("*.json"):
+        try:
+            found.append(json.loads(path.read_bytes())["config"]["sha256"])
+        except (ValueError, LookupError, TypeError):
+            continue
+    grid_runs.write(out, grid.read(grid_file), found)

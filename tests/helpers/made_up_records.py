@@ -14,6 +14,7 @@ from helpers.record_factory import make_record
 METHODS = {"SET": (93.0, 82.0, 10.0), "RigL": (92.0, 85.0, 20.0), "RigL w/ WS": (92.5, 86.0, 60.0)}
 SPARSITIES = (0.99, 0.999, 0.9999)
 EPOCHS = 5
+APART = ("sparsity", "variant")  # of a column: no names in a record
 
 
 def column(dataset="cifar10", sparsity=0.99):
@@ -28,7 +29,7 @@ def result(method, where, seed, accuracy, **changes):
     record = make_record(
         method, seed, accuracy, where.sparsity,
         status="diverged" if accuracy is None else "finished", collapsed=accuracy == 10.0,
-        **{name: getattr(where, name) for name in where._fields if name != "sparsity"},
+        **{name: getattr(where, name) for name in where._fields if name not in APART},
     )  # fmt: skip
     made = result_from_record(record, f"r{stable_hash(method, *where, seed)}")
     return dataclasses.replace(made, **changes)

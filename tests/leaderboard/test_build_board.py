@@ -6,7 +6,7 @@ import sys
 from urllib.parse import unquote
 
 import pytest
-from helpers.lab import GRID, write_records
+from helpers.lab import GRID, list_runs, write_records
 from helpers.record_factory import make_record, name_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +27,7 @@ def board(out, text=None, **options):
     path = out / "mine.gin"
     if text is not None:
         path.write_text(text)
+    list_runs(out, path)
     return build_board(out, [grid.read(path)], **options)
 
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.lab import GRID, write_records, write_run_folder
+from helpers.lab import GRID, list_runs, write_records, write_run_folder
 from helpers.record_factory import make_record
 
 from dstbench.records import record as records
@@ -19,6 +19,7 @@ def lab(tmp_path, monkeypatch):
     write_records(
         Path("leaderboard"), *(make_record(m, s, 50.0 + s) for m in ("SET", "RigL") for s in (0, 1))
     )
+    list_runs(Path("leaderboard"), Path("mine.gin"), *(make_record("EAST", s) for s in range(3)))
     return tmp_path
 
 
@@ -70,7 +71,7 @@ def test_check_names_an_edited_table(lab, call):
 def test_rejected_records_are_reported_and_the_others_rendered(lab, call):
     (name,) = write_records(Path("leaderboard"), make_record("EAST", 0, 99.0, live=5))
     code, _, err = call("leaderboard", "mine.gin")
-    assert code == 0 and name in err and "off its budget" in err
+    assert code == 1 and name in err and "off its budget" in err
     assert "99.00" not in Path("leaderboard/mine.md").read_text()
 
 
@@ -115,7 +116,7 @@ def test_collect_copies_finished_and_diverged_runs_with_curves(lab, call):
     assert curves["epoch"] == [1, 2, 3] and curves["live_path_share"] == [None] * 3
     assert curves["grad_norm_live"] == [0.333333] * 3
     assert curves["layers_positive"] == {"act1": 0.3, "act2": 0.25}
-    assert "95.00 ‡ 1 of 2" in Path("leaderboard/mine.md").read_text()
+    assert "95.00 ‡ 1 of 2" in Path("leaderboard/README.md").read_text()  # of 3 epochs: no grid's
     before = contents(lab / "leaderboard")
     code, out, _ = call("leaderboard", "mine.gin", "--from", "runs")
     assert "runs collected: 0, already present: 2" in out

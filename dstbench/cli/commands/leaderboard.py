@@ -8,7 +8,7 @@ from pathlib import Path
 from dstbench.config import grid
 from dstbench.config.shipped_files import shipped
 from dstbench.errors import UserError
-from dstbench.leaderboard import write_files
+from dstbench.leaderboard import grid_runs, write_files
 from dstbench.leaderboard.board import Board
 from dstbench.leaderboard.build_board import build_board
 from dstbench.leaderboard.collect_runs import collect_runs
@@ -24,10 +24,11 @@ def main(args: argparse.Namespace) -> int:
     complaints = _collect(args.sources, args.out)
     if args.count_costs:
         _count_costs(grids, args.out)
+    stale = _update_grid_runs(grids, args.out, args.check)
     board = build_board(args.out, grids, args.selected_on_test)
     _print_rejected(board)
     if args.check:
-        return _check(board)
+        return _check(board, stale)
     for path in write_files.write_text_files(board):
         print(path)
     try:
@@ -37,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
         return 1
     if drawn:
         print(f"figures in {args.out / write_files.FIGURES}: {len(drawn)}")
-    return 1 if complaints else 0
+    return 1 if complaints or board.refused else 0
 
 
 def read_grids(names: list[str]) -> list[grid.Table]:
@@ -76,17 +77,32 @@ def _count_costs(grids: list[grid.Table], out: Path) -> None:
         print(path)
 
 
+def _update_grid_runs(grids: list[grid.Table], out: Path, check: bool) -> list[str]:
+    """Write the lists of the grids' runs that are out of date; only name them for --check."""
+    stale = [g for g in grids if g.kind != "cost" and grid_runs.read(out, g) is None]
+    if check:
+        return [str(grid_runs.path_of(out, one)) for one in stale]
+    for one in stale:
+        from dstbench.cli.grid_hashes import grid_hashes  # needs torch, which rendering does not
+
+        print(grid_runs.write(out, one, grid_hashes(one)))
+    return []
+
+
 def _print_rejected(board: Board) -> None:
     for one in board.rejected:
-        print(f"dstbench: rejected: {', '.join(one.names)}: {one.reason}", file=sys.stderr)
+        what = "rejected, a run of a grid" if one in board.refused else "rejected"
+        print(f"dstbench: {what}: {', '.join(one.names)}: {one.reason}", file=sys.stderr)
 
 
-def _check(board: Board) -> int:
+def _check(board: Board, stale_grids: list[str]) -> int:
+    for path in stale_grids:
+        print(f"{path}: does not match the grid")
     stale = write_files.stale_files(board)
     for name in stale:
         print(f"{board.folder / name}: does not match the records")
-    if stale:
+    if stale or stale_grids:
         print("To render again, run the same command without --check.")
         return 1
     print(f"{board.folder}: up to date; results: {len(board.results)}")
-    return 0
+    return 1 if board.refused else 0

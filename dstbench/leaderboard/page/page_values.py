@@ -11,7 +11,7 @@ from dstbench.sparsity import percent
 
 def column_groups(block: Block) -> list[list[Column]]:
     """Return runs of adjacent columns that differ in sparsity only; each has one heading."""
-    return [list(group) for _, group in itertools.groupby(block.columns, key=lambda c: c[:-1])]
+    return [list(group) for _, group in itertools.groupby(block.columns, key=lambda c: c.setting)]
 
 
 def all_cells(board: Board) -> list[Cell]:

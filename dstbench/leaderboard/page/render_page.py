@@ -40,7 +40,7 @@ def render_page(board: Board) -> str:
         .render(
             board=board,
             method_count=len({result.key.method for result in board.results}),
-            setting_count=len({result.key.column[:-1] for result in board.results}),
+            setting_count=len({result.key.column.setting for result in board.results}),
             filters={
                 "method": in_display_order(key.method for key in keys),
                 "dataset": sorted({key.column.dataset for key in keys}),

@@ -1,0 +1,21 @@
+"""Resolves a grid's runs to their configuration hashes, for `dstbench leaderboard`."""
+
+from pathlib import Path
+
+from dstbench.config.grid import Table
+from dstbench.sweep.plan import RunOptions, plan_run
+
+PRECISIONS = ("fp32", "bf16")  # defaults of machines; equal hashes where the grid sets one
+
+
+def grid_hashes(grid: Table) -> list[str]:
+    """Return the configuration hashes of a grid's runs, on machines of either default precision.
+
+    Raises UserError for anything wrong with a run's configuration.
+    """
+    options = RunOptions(runs=Path())
+    return [
+        plan_run(job, (), options, precision).sha256
+        for job in grid.jobs
+        for precision in PRECISIONS
+    ]
