@@ -104,7 +104,8 @@ def test_count_from_shapes_is_the_count_with_values(method):
     run, _ = assemble(Choices((f"methods/{method}.gin",)), "fp32")
     notes = []
     counted = untrained_cost.count(run, (1, 8, 8), 10, notes.append)
-    assert ["from shapes alone" in note for note in notes] == [True] * (method == "synflow")
+    needs_values = method in ("synflow", "synflow_random")
+    assert any("from shapes alone" in note for note in notes) is needs_values
     assert counted == untrained_cost.count_on(torch.device("cpu"), run, (1, 8, 8), 10)
 
 
@@ -117,7 +118,12 @@ def test_cost_is_that_of_the_runs_record(call, figures, no_data):
     assert code == 0, err
     (path,) = no_data.glob("runs/*/record.json")
     written = read(path)
-    assert written["cost"] == {key: found[key] for key in written["cost"]}
+    of_training = {"training_flops", "dense_training_flops"}  # which only a run has
+    assert written["cost"].keys() - found.keys() == of_training
+    assert (
+        written["cost"].items()
+        >= {k: found[k] for k in written["cost"].keys() - of_training}.items()
+    )
     assert written["sparsity"]["measured"] == found["sparsity"]["measured"]
 
 
