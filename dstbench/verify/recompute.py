@@ -25,7 +25,7 @@ from dstbench.training.evaluation import evaluate
 from dstbench.training.settings import Run
 from dstbench.verify.compare import budget_problems, network_problems
 from dstbench.verify.labels import Labels, test_labels
-from dstbench.verify.noise import most_changed
+from dstbench.verify.noise import most_changed, most_gained
 from dstbench.verify.rebuild import NotRecomputable, configured_run, rebuilt
 
 _ROUNDING = 1e-9  # of a percentage
@@ -159,7 +159,8 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
         )
         predicted = predictions.decode(record["predictions"][key], classes).tolist()
         if loaders is not None:
-            _compare_forward(run, state, loaders, predicted, outcome)
+            device = record["provenance"]["device"]
+            _compare_forward(run, device, state, loaders, predicted, outcome)
         _compare_accuracy(record, accuracy, predicted, labels, outcome)
     if "test_at_best_val" in record["predictions"] and "network_at_best_val" not in record:
         predicted = predictions.decode(record["predictions"]["test_at_best_val"], classes).tolist()
@@ -194,17 +195,34 @@ def _compare_accuracy(
 
 
 def _compare_forward(
-    run: Run, state: State, loaders: DataLoaders, predicted: list[int], outcome: Outcome
+    run: Run,
+    device: str,
+    state: State,
+    loaders: DataLoaders,
+    predicted: list[int],
+    outcome: Outcome,
 ) -> None:
-    """Compare the predictions with those of a new forward pass on this machine."""
+    """Compare the predictions with those of a new forward pass on this machine.
+
+    device: that made the predictions.
+    """
     engine = TorchEngine(state.model, autocast_for(run.precision, torch.device("cpu")))
     now = evaluate(engine, loaders.test()).predicted.tolist()
     if len(now) != len(predicted):
         return  # the accuracy reports it
     changed = sum(a != b for a, b in zip(now, predicted, strict=True))
     outcome.changed = max(changed, outcome.changed or 0)
-    if changed > (most := most_changed(run.precision, len(now))):
+    labels = loaders.dataset.test.labels.tolist()
+    gained = sum(a == y for a, y in zip(predicted, labels, strict=True)) - sum(
+        b == y for b, y in zip(now, labels, strict=True)
+    )
+    if changed > (most := most_changed(run.precision, device, len(now))):
         outcome.problems.append(
             f"a new forward pass changes {changed} of {len(now):,} predictions; devices differ in "
             f"at most {most}"
+        )
+    elif gained > most_gained(changed):
+        outcome.problems.append(
+            f"a new forward pass changes {changed} of {len(now):,} predictions and has {gained} "
+            f"fewer right; noise explains at most {most_gained(changed)}"
         )

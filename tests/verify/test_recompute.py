@@ -10,10 +10,12 @@ import pytest
 from helpers.recomputable import recomputable_record
 from helpers.record_factory import name_of, sha256
 
+from dstbench.data.sources import digits
 from dstbench.leaderboard.badges import Badges
 from dstbench.records import predictions
 from dstbench.records import record as records
 from dstbench.records.stored_network import stored_network
+from dstbench.verify import noise
 
 # verify reads no images here: it must find a forgery by labels and network alone, and with images
 
@@ -177,3 +179,19 @@ def test_file_that_is_no_record_exits_2(tmp_path, call, content):
         (tmp_path / "one.json").write_text(content)
     code, out, err = call("verify", str(tmp_path / "one.json"))
     assert code == 2 and out == "" and "one.json" in err
+
+
+def test_predictions_improved_within_the_noise_of_devices_are_found(verify, honest, monkeypatch):
+    """A GPU may change many predictions, but not only to the right class."""
+    labels = digits.load().test.labels
+    predicted = predictions.decode(honest["predictions"]["test"], 10)
+    wrong = [i for i, (p, y) in enumerate(zip(predicted, labels, strict=True)) if p != y][:9]
+    for i in wrong:
+        predicted[i] = int(labels[i])
+    text, accuracy = predictions.encode(predicted, 10), predictions.accuracy(predicted, labels)
+    honest["predictions"] |= {"test": text, "test_at_best_val": text}
+    honest["accuracy"] |= {"test_final": accuracy, "test_at_best_val": accuracy}
+    honest["provenance"]["device"] = "NVIDIA H100"
+    monkeypatch.setattr(noise, "_DEVIATIONS", 2)
+    code, out, _ = verify(honest)
+    assert code == 1 and "has 9 fewer right; noise explains at most 6" in out

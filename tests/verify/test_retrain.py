@@ -1,0 +1,61 @@
+"""`verify --retrain`: another attempt is compared, kept beside the first, never instead of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers.record_factory import make_record, name_of
+
+from dstbench.leaderboard.badges import Badges
+from dstbench.records import record as records
+from dstbench.verify.noise import most_changed, most_gained, most_retrained
+from dstbench.verify.retrain import replication_problem
+
+RUN = (
+    "methods/rigl.gin", "--set", "Run.epochs=1", "--set", "ResNet20.width=4", "--device", "cpu",
+    "--threads", "1", "--tracking", "off", "--quiet",
+)  # fmt: skip
+
+
+def test_limits_follow_the_number_of_images():
+    assert most_changed("bf16", "cpu", 10_000) > most_changed("fp32", "cpu", 10_000)
+    assert most_changed("fp32", "NVIDIA H100", 10_000) == most_changed("bf16", "cpu", 10_000)
+    assert most_changed("fp32", "cpu", 359) == 1
+    assert (most_gained(0), most_gained(1), most_gained(100)) == (0, 3, 30)
+    assert most_retrained(90.0, 100) == pytest.approx(10 * most_retrained(90.0, 10_000))
+    assert most_retrained(100.0, 359) == 0
+
+
+@pytest.mark.parametrize(("again", "differs"), [(90.0, False), (90.5, False), (93.0, True)])
+def test_attempt_beyond_the_noise_of_devices_differs(again, differs):
+    one, other = make_record(accuracy=90.0), make_record(accuracy=again)
+    assert (replication_problem(one, other) is not None) is differs
+
+
+def test_attempt_at_another_run_is_no_replication():
+    assert replication_problem(make_record(), make_record(seed=1)) is not None
+
+
+@pytest.mark.slow
+def test_retrained_run_is_kept_beside_the_first(tmp_path, monkeypatch, call):
+    monkeypatch.chdir(tmp_path)
+    assert call("run", *RUN)[0] == 0
+    (first,) = Path("runs").glob("*/record.json")
+    record = records.read(first)
+    path = Path("leaderboard/records") / f"{name_of(record)}.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(before := first.read_bytes())
+    network = Path("leaderboard/networks") / f"{path.stem}.safetensors"
+    network.parent.mkdir()
+    if "file" in record["network"]:
+        network.write_bytes((first.parent / record["network"]["file"]).read_bytes())
+    options = ("--threads", "1", "--device", "cpu")
+    code, out, err = call("verify", "--retrain", str(path), *options)
+    assert code == 2 and "holds the record's own run" in err
+    code, out, err = call("verify", "--retrain", "--write", str(path), "--runs", "again", *options)
+    assert code == 0 and "retrained: again/" in out, (out, err)
+    (replication,) = Path("leaderboard/replications").glob("*.json")
+    attempt = json.loads(replication.read_text())["provenance"]["attempt"]
+    assert attempt != record["provenance"]["attempt"] and path.read_bytes() == before
+    assert call("verify", str(path), "--write", "--threads", "1")[0] == 0
+    assert Badges(Path("leaderboard")).of(record, before) == "retrained elsewhere"
