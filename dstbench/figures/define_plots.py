@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 from dstbench.figures import aggregate
@@ -45,6 +46,36 @@ def _accuracy_over_sparsity(runs: Sequence[RunData]) -> Plot:
         axes=Axes(sparsities=sparsities),
         panels=[Panel("", aggregate.by_method(runs, make_series))],
     )
+
+
+def _accuracy_over_cost(
+    cost_of: Callable[[RunData], float | None], name: str, title: str, xlabel: str, caption: str
+) -> Callable[[Sequence[RunData]], Plot]:
+    """Return the figure of accuracy over a cost relative to the dense network.
+
+    cost_of: run → its cost; None where unknown.
+
+    A method's runs of one sparsity are one point, at the median of their costs.
+    """
+
+    def make_series(method: str, group: list[RunData]) -> Series:
+        costs: dict[float, list[float]] = defaultdict(list)
+        accuracies: dict[float, list[float]] = defaultdict(list)
+        for run in group:
+            cost = cost_of(run)
+            if cost and run.accuracy is not None:
+                costs[run.sparsity].append(cost)
+                accuracies[run.sparsity].append(run.accuracy)
+        values: dict[float, list[float]] = defaultdict(list)
+        for sparsity, known in costs.items():
+            values[median(known)] += accuracies[sparsity]
+        return aggregate.series(method, values)
+
+    def make(runs: Sequence[RunData]) -> Plot:
+        panels = [Panel("", aggregate.by_method(runs, make_series))]
+        return Plot(name, title, caption, xlabel, "test accuracy, %", panels, Axes(log_x=True))
+
+    return make
 
 
 def _positive_by_layer(runs: Sequence[RunData]) -> Plot:
@@ -109,6 +140,22 @@ _GRADIENT: dict[str, Any] = {"key": "grad_norm_live", "axes": Axes(symlog=True)}
 
 _FIGURES: list[Callable[[Sequence[RunData]], Plot]] = [
     _accuracy_over_sparsity,
+    _accuracy_over_cost(
+        lambda run: run.macs,
+        name="accuracy_over_macs",
+        title="Accuracy over MACs",
+        xlabel="MACs of one image, fraction of the dense network's",
+        caption="Test accuracy of finished runs over the cost of inference: the median over seeds "
+        "and, shaded, their range; a point for each sparsity.",
+    ),
+    _accuracy_over_cost(
+        lambda run: run.training,
+        name="accuracy_over_training_flops",
+        title="Accuracy over training FLOPs",
+        xlabel="FLOPs of training, fraction of the dense network's",
+        caption="Test accuracy of finished runs over the cost of training, forward and backward: "
+        "the median over seeds and, shaded, their range; a point for each sparsity.",
+    ),
     _over_training(
         key="val_accuracy",
         name="accuracy_over_training",

@@ -133,6 +133,8 @@ def _set_scales(axes: "Axes", plot: Plot) -> None:
 
     if plot.axes.sparsities is not None:
         _set_sparsity_axis(axes, plot.axes.sparsities)
+    elif plot.axes.log_x:
+        axes.set_xscale("log")
     else:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if plot.axes.symlog:

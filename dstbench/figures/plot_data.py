@@ -50,6 +50,7 @@ class Axes:
     """How the axes of all panels are scaled.
 
     sparsities: ticks of an x axis of sparsities; None where x is something else.
+    log_x: whether x is logarithmic.
     symlog: whether y is logarithmic, and linear near zero.
     bottom: lowest y that is shown; None leaves it to matplotlib.
     top: highest y that is shown; None takes it from the data.
@@ -57,6 +58,7 @@ class Axes:
     """
 
     sparsities: list[float] | None = None
+    log_x: bool = False
     symlog: bool = False
     bottom: float | None = None
     top: float | None = None

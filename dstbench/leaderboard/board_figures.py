@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dstbench.figures.define_plots import define_plots
 from dstbench.figures.draw_plots import FORMATS, save_plot
-from dstbench.figures.load_runs import RunData, Setting, by_setting
+from dstbench.figures.load_runs import RunData, Setting, by_setting, cost_fraction
 from dstbench.figures.plot_data import Plot
 from dstbench.leaderboard.board import Board
 from dstbench.leaderboard.cells import Result
@@ -116,4 +116,6 @@ def _run_data(board: Board, result: Result) -> RunData:
         mark="diverged" if result.diverged else collapsed,
         layers_positive=curves.get("layers_positive") or {},
         curves=epochs,
+        macs=cost_fraction(result.macs, result.dense_macs),
+        training=cost_fraction(result.training_flops, result.dense_training_flops),
     )

@@ -7,6 +7,7 @@ Accuracies are in percent; sparsities are fractions removed, in [0, 1].
 
 import statistics
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -60,6 +61,8 @@ class Result:
     effective: sparsity without weights on no live path (Vysogorets & Kempe).
     macs: multiply-accumulates of one image.
     dense_macs: the same of the dense network.
+    training_flops: of the whole run, forward and backward; None in older records.
+    dense_training_flops: the same of the dense network.
     configuration: gin text without the seed's line, and the hashes of plugins.
     images: sha256 of the decoded images.
     sha256: of the gin text, seed included.
@@ -73,6 +76,7 @@ class Result:
     uncounted: products that the MACs leave out, in words; None for none.
     dense_to_sparse: whether training had more live weights than the finished network.
     badge: how far the result was checked.
+    origin: (name, value) of what may change the last digits: commit, device, versions, plugins.
     """
 
     name: str
@@ -102,6 +106,9 @@ class Result:
     uncounted: str | None = None
     dense_to_sparse: bool = False
     badge: Badge = "self-reported"
+    origin: tuple[tuple[str, str], ...] = ()
+    training_flops: int | None = None
+    dense_training_flops: int | None = None
 
     @property
     def link(self) -> str:
@@ -167,6 +174,23 @@ class Cell:
         """Number of diverged runs."""
         return sum(r.diverged for r in self.results)
 
+    @cached_property
+    def macs(self) -> float | None:
+        """Mean MACs of one image, as a fraction of the dense network's."""
+        return _mean_fraction((r.macs, r.dense_macs) for r in self.results)
+
+    @cached_property
+    def training(self) -> float | None:
+        """Mean FLOPs of training, as a fraction of those of the dense network."""
+        return _mean_fraction((r.training_flops, r.dense_training_flops) for r in self.results)
+
+    @cached_property
+    def mixed_origins(self) -> tuple[str, ...]:
+        """Names of what differs between the origins of the seeds, such as "commit"."""
+        origins = [dict(r.origin) for r in self.results]
+        names = dict.fromkeys(name for origin in origins for name in origin)
+        return tuple(name for name in names if len({o.get(name) for o in origins}) > 1)
+
     @property
     def badges(self) -> dict[Badge, int]:
         """Number of runs with each badge, the most trusted first."""
@@ -202,3 +226,9 @@ class Cell:
         if self.mean is None or self.paper is None:
             return None
         return self.mean - self.paper.mean
+
+
+def _mean_fraction(pairs: Iterable[tuple[int | None, int | None]]) -> float | None:
+    """Return the mean of part / whole over the pairs that have both; None without any."""
+    fractions = [part / whole for part, whole in pairs if part is not None and whole]
+    return statistics.fmean(fractions) if fractions else None

@@ -35,6 +35,26 @@ def learned_text(cell: Cell) -> str:
     return f"without collapsed {mean}{std} (n = {len(values)})"
 
 
+def fraction_text(fraction: float) -> str:
+    """Return a fraction of the dense network's cost, with three significant digits."""
+    return f"{fraction:#.3g}".rstrip(".") if fraction < 1 else f"{fraction:.2f}"
+
+
+def cost_text(cell: Cell) -> str:
+    """Return MACs and training FLOPs relative to the dense network; empty where neither is known.
+
+    A dense cell has 1.00 of both.
+    """
+    costs = (("MACs", cell.macs), ("training", cell.training))
+    known = [f"{name} {fraction_text(value)} ×" for name, value in costs if value is not None]
+    return ", ".join(known)
+
+
+def origin_text(cell: Cell) -> str:
+    """Return in what the origins of a cell's seeds differ; empty where they are the same."""
+    return f"seeds differ in {', '.join(cell.mixed_origins)}" if cell.mixed_origins else ""
+
+
 def millions(value: float, decimals: int = 2) -> str:
     """Return a count in millions, without the unit."""
     return f"{value / 1e6:,.{decimals}f}"

@@ -6,7 +6,6 @@ results of one configuration and seed. Copies of one result count once.
 """
 
 import dataclasses
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,11 +19,11 @@ from dstbench.leaderboard.conflicts import conflicts
 from dstbench.leaderboard.curve_checks import curve_problems
 from dstbench.leaderboard.validation import inconsistencies
 from dstbench.records import record as records
-from dstbench.records.types import Provenance, Record
+from dstbench.records.configuration import configuration_of, origin_of
+from dstbench.records.types import Record
 from dstbench.records.uncounted import uncounted_text
 from dstbench.sparsity import percent
 
-_SEED = re.compile(r"^Run\.seed = .*\n?", re.MULTILINE)
 _LISTED = 4  # differences that a message lists
 
 
@@ -88,11 +87,14 @@ def result_from_record(record: Record, name: str, badge: Badge = "self-reported"
         effective=record["sparsity"]["effective"],
         macs=cost.get("macs"),
         dense_macs=cost.get("dense_macs"),
-        configuration=_SEED.sub("", record["config"]["text"]) + _plugins(provenance),
+        training_flops=cost.get("training_flops"),
+        dense_training_flops=cost.get("dense_training_flops"),
+        configuration=configuration_of(record),
         images=provenance.get("dataset_sha256"),
         sha256=record["config"]["sha256"],
         commit=provenance["commit"],
         device=provenance["device"],
+        origin=origin_of(provenance),
         train_seconds=provenance.get("train_seconds"),
         command=_words(provenance["command"]),
         layers=tuple((one["name"], tuple(one["shape"])) for one in cost.get("layers", ())),
@@ -102,12 +104,6 @@ def result_from_record(record: Record, name: str, badge: Badge = "self-reported"
         dense_to_sparse=record.get("dense_to_sparse", False),
         badge=badge,
     )
-
-
-def _plugins(provenance: Provenance) -> str:
-    """Return a line for every plugin file: its code is part of the configuration."""
-    plugins = provenance.get("plugins") or {}
-    return "".join(f"plugin {name} = {sha256}\n" for name, sha256 in sorted(plugins.items()))
 
 
 def _words(command: Any) -> tuple[str, ...]:
@@ -195,5 +191,5 @@ def _one_per_seed(group: list[Result]) -> tuple[list[Result], list[RejectedRecor
 def _without_origin(result: Result) -> Result:
     """Return the result without what may differ between copies: name, commit, device, time."""
     origin: dict[str, Any] = {"commit": None, "device": None, "train_seconds": None, "command": ()}
-    origin["badge"] = "self-reported"
+    origin |= {"badge": "self-reported", "origin": ()}
     return dataclasses.replace(result, name="", **origin)

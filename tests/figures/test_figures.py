@@ -1,5 +1,6 @@
 """Figures show medians and ranges over seeds, mark failed runs and leave out missing values."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -188,7 +189,8 @@ def test_setting_slug_is_a_safe_folder_name(name):
 @pytest.fixture
 def folder(tmp_path):
     """Return the folder of a run that has finished one epoch."""
-    made = make_record("A", sparsity=0.9, status="running", **SETTING._asdict())
+    names = {name: value for name, value in SETTING._asdict().items() if value}
+    made = make_record("A", sparsity=0.9, status="running", **names)
     record.write(tmp_path / "record.json", made)
     line = {"epoch": 1, "grad_norm_live": 2.0, "layers_positive": {"a": 0.25}}
     (tmp_path / "curves.jsonl").write_text(json.dumps(line) + "\n")
@@ -229,3 +231,50 @@ def test_draw_runs_reports_an_unwritable_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         draw_runs([run("A", 0.9, 50.0)], tmp_path / "file" / "figures")
+
+
+@pytest.mark.parametrize(
+    "name, cost", [("accuracy_over_macs", "macs"), ("accuracy_over_training_flops", "training")]
+)
+def test_accuracy_over_cost_is_a_point_for_each_sparsity(name, cost):
+    runs = [
+        dataclasses.replace(run("A", sparsity, accuracy), **{cost: fraction})
+        for sparsity, accuracy, fraction in (
+            (0.9, 50.0, 0.10), (0.9, 70.0, 0.12), (0.9, 60.0, 0.11), (0.99, 20.0, 0.01),
+        )
+    ]  # fmt: skip
+    runs.append(run("A", 0.99, 30.0))  # its cost was not counted
+    runs.append(dataclasses.replace(run("Dense", 0.0, 90.0), **{cost: 1.0}))
+    found = series(name, runs)
+    assert (found["A"].xs, found["A"].middle) == ([0.01, 0.11], [20.0, 60.0])
+    assert (found["Dense"].xs, found["Dense"].middle) == ([1.0], [90.0])
+    assert plot(name, runs).axes.log_x and len(draw_figure(plot(name, runs)).axes) == 1
+
+
+def write_runs(folder, *made):
+    for i, one in enumerate(made):
+        (folder / str(i)).mkdir()
+        record.write(folder / str(i) / "record.json", one)
+        line = {"epoch": 1, "val_accuracy": 50.0, "sparsity": 0.99}
+        (folder / str(i) / "curves.jsonl").write_text(json.dumps(line) + "\n")
+    return [folder / str(i) for i in range(len(made))]
+
+
+def test_runs_of_other_settings_are_not_pooled(tmp_path):
+    folders = write_runs(
+        tmp_path, make_record("RigL", 0), make_record("RigL", 1),
+        make_record("RigL", 2, settings={"Run.epochs": "5"}), make_record("SET", 0, images="0000"),
+    )  # fmt: skip
+    groups = {run.setting for run in load_runs(folders)}
+    assert sorted(setting.variant.split(",")[0] for setting in groups) == [
+        "epochs = 250", "epochs = 250", "epochs = 5",
+    ]  # fmt: skip
+    assert len({setting.slug for setting in groups}) == 3
+
+
+def test_two_configurations_of_one_method_are_refused(tmp_path):
+    folders = write_runs(
+        tmp_path, make_record("RigL", 0), make_record("RigL", 1, settings={"ERK.floor": "0.5"})
+    )
+    with pytest.raises(UserError, match=r"RigL at 99 %.*two configurations.*ERK\.floor = 0\.5"):
+        load_runs(folders)

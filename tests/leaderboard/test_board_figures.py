@@ -134,7 +134,7 @@ def test_hashes_of_files_outside_the_folder_delete_nothing(copied):
 
 def test_accuracy_over_sparsity_needs_no_curves(tmp_path):
     ((_, plots),) = plots_by_setting(board(tmp_path, results(datasets=ONE), curves=False)).items()
-    assert [plot.name for plot in plots] == ["accuracy_over_sparsity"]
+    assert [plot.name for plot in plots] == ["accuracy_over_sparsity", "accuracy_over_macs"]
 
 
 def test_settings_with_only_dense_runs_have_no_figures(tmp_path):

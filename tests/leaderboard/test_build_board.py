@@ -244,3 +244,33 @@ def test_table_marks_dense_to_sparse_methods(out):
     text = rendered(out)
     assert "◊" in cell(text, "SET", "99 %") and "◊" not in cell(text, "RigL", "99 %")
     assert "◊ dense to sparse: training had more live weights" in text
+
+
+def test_cell_shows_its_cost_beside_its_accuracy(out):
+    made = [make_record("RigL", seed, 90.0) for seed in (0, 1)]
+    for record, trained in zip(made, (150_000, 250_000), strict=True):
+        record["cost"] |= {"training_flops": trained, "dense_training_flops": 600_000}
+    write_records(out, *made, make_record("SET", 0))
+    text = rendered(out)
+    assert "<br>MACs 0.0100 ×, training 0.333 ×<br>" in cell(text, "RigL", "99 %")
+    assert "<br>MACs 0.0100 ×<br>" in cell(text, "SET", "99 %")
+    assert "MACs" not in cell(text, "EAST", "99 %")
+
+
+@pytest.mark.parametrize(
+    "change, name",
+    [
+        ({"commit": "0" * 40}, "commit"),
+        ({"device": "NVIDIA H100"}, "device"),
+        ({"versions": {"torch": "2.16.0"}}, "torch"),
+        ({"versions": {"torch": "2.15.0", "numpy": "3"}}, "numpy"),
+        ({"packages": {"foreign": {"version": "2", "sha256": "ab"}}}, "plugin foreign"),
+    ],
+)
+def test_cell_whose_seeds_differ_in_origin_says_so(out, change, name):
+    made = [make_record("RigL", seed, 90.0) for seed in (0, 1)]
+    write_records(out, *made)
+    assert "differ" not in cell(rendered(out), "RigL", "99 %")
+    made[1]["provenance"] |= change
+    write_records(out, made[1])
+    assert f"<br>seeds differ in {name}<br>" in cell(rendered(out), "RigL", "99 %")

@@ -8,7 +8,9 @@ from dstbench.leaderboard.formatting import (
     DOUBT,
     MISSING,
     accuracy_text,
+    cost_text,
     learned_text,
+    origin_text,
     paper_text,
     signed,
 )
@@ -83,6 +85,8 @@ def cell_text(block: Block, method: str, column: Column, top5: bool = False) -> 
         value,
         record_links(cell),
         badge_line(cell),
+        cost_text(cell),
+        escape(origin_text(cell)),
         group,
         learned_text(cell),
         paper_line(cell, top5),
@@ -166,6 +170,9 @@ def footnotes(blocks: Sequence[Block], top5: bool = False) -> str:
         "is claimed; one seed, or seeds without variance, cannot be tested.",
         "group: two cells of a column that share a letter cannot be told apart by this test of all "
         "pairs; a cell without letters was not tested.",
+        "MACs: of one image; training: FLOPs of all steps, forward and backward, with the dense "
+        "gradients that a method reads; both relative to the dense network (docs/counting.md). "
+        "seeds differ in: what else differs between the runs of a cell.",
         "smallest difference resolved: what a column's seeds detect with 80 % power in one test at "
         "5 %, in percentage points, from the pooled standard deviation within its cells; "
         "collapsed and diverged cells are left out.",

@@ -98,7 +98,7 @@ def _figures(board: Board) -> list[str]:
         files = ", ".join(
             link(escape(plot.title), f"figures/{setting.slug}/{plot.name}.png") for plot in plots
         )
-        lines.append(f"- {escape(' · '.join(setting))}: {files}")
+        lines.append(f"- {escape(setting.title)}: {files}")
     return ["## Figures", "\n".join(lines)] if lines else []
 
 

@@ -1,0 +1,26 @@
+"""What a run is, apart from its seed; and where its result comes from."""
+
+import re
+
+from dstbench.records.types import Provenance, Record
+
+_SEED = re.compile(r"^Run\.seed = .*\n?", re.MULTILINE)
+
+
+def configuration_of(record: Record) -> str:
+    """Return the gin text without the seed's line, with a line for the hash of every plugin."""
+    plugins = record["provenance"].get("plugins") or {}
+    lines = (f"plugin {name} = {sha256}\n" for name, sha256 in sorted(plugins.items()))
+    return _SEED.sub("", record["config"]["text"]) + "".join(lines)
+
+
+def origin_of(provenance: Provenance) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) of all that may differ between seeds and change their last digits.
+
+    These are the commit, the device, the versions, and the packages that provide plugins.
+    """
+    origin = {"commit": provenance["commit"], "device": provenance["device"]}
+    origin |= dict(provenance.get("versions") or {})
+    for name, package in (provenance.get("packages") or {}).items():
+        origin[f"plugin {name}"] = f"{package['version']} {package['sha256']}"
+    return tuple(sorted((name, str(value)) for name, value in origin.items()))
