@@ -56,7 +56,9 @@ def test_method_trains_on_digits_at_ninety_percent(method, call, tmp_path):
     prunable = record["cost"]["prunable_weights"]
     sparsity = 0.0 if method == "dense" else 0.9
     live, budget = record["cost"]["live_weights"], live_total(sparsity, prunable)
-    assert live == budget or (method == "small_dense" and 0.8 * budget < live < budget)
+    assert live == budget or (
+        method == "small_dense" and 0.5 * budget < live < budget
+    )  # whole widths
     curves = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
     assert len(curves) == 3
     losses = [line[key] for line in curves for key in line if key.endswith("loss")]
