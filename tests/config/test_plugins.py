@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+# Every test here starts processes with an installed package.
+pytestmark = pytest.mark.slow
+
 METHOD = '''
 from dstbench.config.registry import register
 from dstbench.core.drop_grow import DropGrow

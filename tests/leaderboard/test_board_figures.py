@@ -14,6 +14,9 @@ from dstbench.leaderboard.board_figures import (
     stale_figures,
 )
 
+# Every test here draws figures.
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("matplotlib")
 
 ONE = ("cifar10",)

@@ -20,6 +20,9 @@ from dstbench.tracking import upload as upload_module
 from dstbench.tracking.store import Store, open_store
 from dstbench.tracking.upload import upload
 
+# Every test here writes a real MLflow store.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory):

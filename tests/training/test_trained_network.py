@@ -19,6 +19,9 @@ from dstbench.tracking import find_run
 from dstbench.tracking.sync import sync
 from dstbench.training import trained_network
 
+# Every test here needs trained runs.
+pytestmark = pytest.mark.slow
+
 METHODS = ("dense", "rigl", "east", "dctps_rigl")
 SHORT = ("--set", "Run.epochs=2", "--set", "ResNet20.width=4",
          "--quiet", "--tracking", "off", "--threads", "1")  # fmt: skip

@@ -20,6 +20,9 @@ from dstbench.leaderboard.page.page_values import relative_path
 from dstbench.leaderboard.page.render_page import render_page
 from dstbench.leaderboard.significance import with_comparisons
 
+# Most tests here render large pages or start a browser.
+pytestmark = pytest.mark.slow
+
 EVIL = "<script>alert(1)</script>"
 QUOTES = "\"><img src=x onerror='document.title=1'>"
 

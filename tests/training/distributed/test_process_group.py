@@ -21,6 +21,9 @@ from dstbench.records import predictions
 from dstbench.training.device import choose_device
 from dstbench.training.distributed.process_group import ProcessGroup
 
+# Every test here needs a run on two processes.
+pytestmark = pytest.mark.slow
+
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 RUN = [
     "-m", "dstbench", "run", "methods/rigl.gin", "--sparsity", "0.8", "--set", "Run.epochs=4",
