@@ -146,7 +146,7 @@ def test_new_method_conforms_and_runs(call, empty_folder):
     done = subprocess.run([sys.executable, "-m", "dstbench", *argv], capture_output=True, text=True)
     assert done.returncode == 0 and "MyMethod" in done.stdout, done.stderr
     code, _, err = call("new", "MyMethod")
-    assert code == 2 and "exists already" in err
+    assert code == 2 and "already exists" in err
 
 
 def test_run_trains_a_model_of_a_plugin(call, empty_folder):
