@@ -10,7 +10,6 @@ import torch
 from dstbench.core.state import State
 from dstbench.data import datasets
 from dstbench.data.loaders import DataLoaders
-from dstbench.data.protocols import PROTOCOLS
 from dstbench.errors import UserError
 from dstbench.leaderboard.network_files import NetworkPlace, network_files, paths_of
 from dstbench.leaderboard.validation import inconsistencies
@@ -22,6 +21,8 @@ from dstbench.records.stored_network import read_network
 from dstbench.records.types import Record, StoredNetwork
 from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.evaluation import evaluate
+from dstbench.training.run import data_loaders
+from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
 from dstbench.verify.compare import budget_problems, network_problems
 from dstbench.verify.labels import Labels, test_labels
@@ -82,16 +83,7 @@ class Images:
         dataset = self._known[key]
         if dataset is None:
             return None
-        return DataLoaders(
-            dataset,  # type: ignore[arg-type]
-            run.pipeline,
-            PROTOCOLS[run.protocol],
-            batch_size=run.batch_size,
-            seed=run.seed,
-            split_seed=run.split_seed,
-            train_images=run.train_images,
-            device=torch.device("cpu"),
-        )
+        return data_loaders(run, dataset, RuntimeOptions())  # type: ignore[arg-type]
 
 
 def recompute(path: Path, leaderboard: Path, images: Images) -> Outcome:
