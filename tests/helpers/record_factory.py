@@ -3,9 +3,9 @@
 import functools
 import hashlib
 
+from dstbench.leaderboard.validation import record_name
 from dstbench.records import predictions
 from dstbench.records import record as records
-from dstbench.records.run_name import run_name
 from dstbench.records.stored_network import stored_network
 from dstbench.sparsity import live_total
 
@@ -112,11 +112,4 @@ def accuracy_section(accuracy, **changes):
 
 def name_of(record):
     """Return the name of the run's folder, which is that of its record on a leaderboard."""
-    return run_name(
-        method=record["method"],
-        dataset=record["dataset"],
-        model=record["model"],
-        sparsity=record["sparsity"]["asked"],
-        seed=record["seed"],
-        sha256=record["config"]["sha256"],
-    )
+    return record_name(record)
