@@ -38,8 +38,6 @@ def new_state(
     with device if by_shape else nullcontext():
         model = build_network(run, num_classes, image_shape)
     prunable(model)  # refuses a computed weight by name, before it fails otherwise
-    if device.type == "cpu":
-        disable_onednn_if_unsafe(model)
     if not by_shape:
         autocast = autocast_for(run.precision, device)
         refuse_wrong_logits(model, num_classes, image_shape, device, autocast)
@@ -48,7 +46,7 @@ def new_state(
     state.budget = run.method.budget
     run.method.surgery(state)
     if device.type == "cpu":
-        disable_onednn_if_unsafe(state.model)  # surgery may have made other layers
+        disable_onednn_if_unsafe(state.model)  # as surgery left it; backward passes are unsafe
     if not by_shape:  # moving to "meta" would part tensors that layers share
         state.model = state.model.to(device)
     state.masks = Masks(state.model)  # surgery may have replaced what they refer to

@@ -69,13 +69,23 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
 def load_dataset(run: Run, options: RuntimeOptions) -> Dataset[Any]:
     """Return the dataset. The first process fills the cache before the others read it."""
     group = options.group
-    load = datasets.load if run.pipeline.decoded else datasets.load_encoded
     for first in (True, False):
         with group.raise_together():
             if group.first is first:
-                dataset = load(run.dataset, options.data_root, options.cache)
+                dataset = load_images(run, options.data_root, options.cache)
     group.check_equal(dataset.sha256, "the images they have")
     return dataset
+
+
+def load_images(run: Run, root: Path | None, cache: Path | None) -> Dataset[Any]:
+    """Return the run's dataset, decoded or not as its pipeline wants it.
+
+    root, cache: folders of datasets and of decoded data; None for the defaults.
+
+    Raises UserError when the dataset is missing or cannot be read.
+    """
+    load = datasets.load if run.pipeline.decoded else datasets.load_encoded
+    return load(run.dataset, root, cache)
 
 
 def earlier_record(

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from dstbench.core.state import State
 from dstbench.data import datasets
+from dstbench.data.images import Dataset
 from dstbench.data.loaders import DataLoaders
 from dstbench.errors import UserError
 from dstbench.leaderboard.network_files import NetworkPlace, network_files, paths_of
@@ -21,7 +22,7 @@ from dstbench.records.stored_network import read_network
 from dstbench.records.types import Record, StoredNetwork
 from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.evaluation import evaluate
-from dstbench.training.run import data_loaders
+from dstbench.training.run import data_loaders, load_images
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
 from dstbench.verify.compare import budget_problems, network_problems
@@ -69,21 +70,20 @@ class Images:
 
     def __init__(self, data_root: Path | None, cache: Path | None):
         self.data_root, self.cache = data_root, cache
-        self._known: dict[tuple[str, bool], object] = {}
+        self._known: dict[tuple[str, bool], Dataset[Any] | None] = {}
 
     def loaders(self, run: Run) -> DataLoaders | None:
         """Return the loaders of a run; None where its dataset is not on this machine."""
         key = run.dataset, run.pipeline.decoded
         if key not in self._known:
-            load = datasets.load if run.pipeline.decoded else datasets.load_encoded
             try:
-                self._known[key] = load(run.dataset, self.data_root, self.cache)
+                self._known[key] = load_images(run, self.data_root, self.cache)
             except UserError:
                 self._known[key] = None
         dataset = self._known[key]
         if dataset is None:
             return None
-        return data_loaders(run, dataset, RuntimeOptions())  # type: ignore[arg-type]
+        return data_loaders(run, dataset, RuntimeOptions())
 
 
 def recompute(path: Path, leaderboard: Path, images: Images) -> Outcome:

@@ -7,29 +7,12 @@ import subprocess
 import sys
 
 import pytest
+from helpers.plugin_method import plugin_class, plugin_gin
 
 # Every test here starts processes with an installed package.
 pytestmark = pytest.mark.slow
 
-METHOD = '''
-from dstbench.config.registry import register
-from dstbench.core.drop_grow import DropGrow
-
-
-@register("parts")
-class Foreign(DropGrow):
-    """Grows at random."""
-
-    def grow_score(self, state, name):
-        return None
-'''
-GIN = """
-Run.method = @Method()
-Method.name = 'Foreign'
-Method.parts = [@ERK(), @Foreign()]
-ERK.sparsity = %sparsity
-Foreign.updates_per_run = 4
-"""
+METHOD, GIN = plugin_class("Foreign"), plugin_gin("Foreign")
 
 
 @pytest.fixture
@@ -53,7 +36,6 @@ def dstbench(package, *argv):
     return subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.slow
 def test_package_methods_are_listed_and_run(package):
     assert "Foreign" in dstbench(package, "list", "parts").stdout
     short = ("--set", "Run.epochs=2", "--set", "ResNet20.width=4", "--threads", "1")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from helpers.plugin_method import plugin_class, plugin_gin
 
 from dstbench.errors import UserError
 from dstbench.records import session_history
@@ -39,25 +40,7 @@ def test_refuse_changed_plugins_compares_common_files(tmp_path):
         )
 
 
-PLUGIN = '''
-from dstbench.core.drop_grow import DropGrow
-from dstbench.config.registry import register
-
-
-@register("parts")
-class Historic(DropGrow):
-    """Grows at random."""
-
-    def grow_score(self, state, name):
-        return None
-'''
-GIN = """
-Run.method = @Method()
-Method.name = 'Historic'
-Method.parts = [@ERK(), @Historic()]
-ERK.sparsity = %sparsity
-Historic.updates_per_run = 4
-"""
+PLUGIN, GIN = plugin_class("Historic"), plugin_gin("Historic")
 
 
 @pytest.mark.slow

@@ -199,7 +199,6 @@ def test_what_is_no_run_is_refused(wrong, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 def test_an_mlflow_run_is_downloaded_where_its_folder_is_gone(runs, tmp_path):
     store = f"sqlite:///{tmp_path}/mlflow.db"
     source = Path(shutil.copytree(folder_of("rigl", runs), tmp_path / "rigl-run"))

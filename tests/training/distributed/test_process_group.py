@@ -73,7 +73,6 @@ def test_two_processes_train_like_one_with_the_whole_batch(two):
             torch.testing.assert_close(found["weights"][name], weights, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("which", ["without norm", "with norm"])
 def test_two_processes_agree_bit_for_bit(two, which):
     one, other = (rank[which] for rank in two)
