@@ -172,7 +172,7 @@ def real_root(name: str):
     given = os.environ.get("DSTBENCH_DATA")
     folders = (name, ORIGINALS[name].folder)
     if not given or not any((datasets.root_of(None) / folder).is_dir() for folder in folders):
-        pytest.skip(f"DSTBENCH_DATA has no {name}")
+        pytest.skip(f"needs the images of {name} under DSTBENCH_DATA")
     return datasets.root_of(None)
 
 
