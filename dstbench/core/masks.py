@@ -57,6 +57,7 @@ class Masks(Mapping[str, Tensor]):
         self.parameters = prunable(model)
         self._mask: dict[str, Tensor] = {}
         self._index: dict[str, Tensor] = {}
+        self.live_gradients: dict[str, Tensor] = {}
 
     def __getitem__(self, name: str) -> Tensor:
         return self._mask[name]

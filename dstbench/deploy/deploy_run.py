@@ -11,7 +11,7 @@ import torch
 
 from dstbench.core.sparse_weights import write_weights
 from dstbench.deploy.compiler.compile import compile_network
-from dstbench.deploy.compiler.trace import trace
+from dstbench.graph.trace import trace
 from dstbench.deploy.model_card import model_card
 from dstbench.deploy.onnx_export import onnx_bytes, onnx_logits
 from dstbench.deploy.runtime.network import Network, load

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from dstbench.data.images import Shape
 from dstbench.deploy.compiler.fold import constants_of
-from dstbench.deploy.compiler.graph import (
+from dstbench.graph.steps import (
     Affine,
     Convolution,
     Flatten,

@@ -15,7 +15,7 @@ from dstbench.core.budgets import ERK
 from dstbench.core.masks import Masks
 from dstbench.core.state import State
 from dstbench.data.images import Shape
-from dstbench.deploy.compiler.trace import trace
+from dstbench.graph.trace import trace
 from dstbench.measure.connected_masks import connected_masks
 
 

@@ -13,7 +13,7 @@ from helpers.deploy_networks import assert_same, compare, draw_norm_, logits_of,
 from dstbench.config.shipped_files import shipped
 from dstbench.conformance.trial import SIZE, Trial
 from dstbench.deploy.compiler.compile import compile_network
-from dstbench.deploy.compiler.trace import trace
+from dstbench.graph.trace import trace
 from dstbench.deploy.onnx_export import onnx_bytes, onnx_logits
 from dstbench.deploy.verify import relative_error
 from dstbench.errors import UserError

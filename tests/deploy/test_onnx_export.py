@@ -5,7 +5,7 @@ from helpers.deploy_networks import IMAGE, logits_of, noise, random_net
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstbench.deploy.compiler.trace import trace
+from dstbench.graph.trace import trace
 from dstbench.deploy.onnx_export import onnx_bytes, onnx_logits
 from dstbench.deploy.verify import relative_error
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from dstbench.data.images import Shape
 from dstbench.deploy.compiler.fold import fold
-from dstbench.deploy.compiler.trace import trace
+from dstbench.graph.trace import trace
 from dstbench.deploy.runtime.program import About, Program
 from dstbench.errors import UserError
 

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dstbench.deploy.compiler.graph import Pair
+from dstbench.graph.steps import Pair
 from dstbench.deploy.runtime.program import Kind
 
 Bias = float | np.ndarray  # one number, or one number a pixel: (height, width)

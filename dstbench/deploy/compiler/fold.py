@@ -22,7 +22,7 @@ from dstbench.deploy.compiler.expressions import (
     Term,
     simplified,
 )
-from dstbench.deploy.compiler.graph import (
+from dstbench.graph.steps import (
     Affine,
     Convolution,
     Flatten,

@@ -4,7 +4,7 @@ import numpy as np
 
 from dstbench.data.images import Shape
 from dstbench.deploy.compiler.expressions import Bias
-from dstbench.deploy.compiler.graph import Convolution, Flatten, Step
+from dstbench.graph.steps import Convolution, Flatten, Step
 
 
 def live_channels(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from dstbench.deploy.compiler.expressions import Expression, Operation, Plane, Term
-from dstbench.deploy.compiler.graph import Pair
+from dstbench.graph.steps import Pair
 from dstbench.deploy.compiler.window import Window
 from dstbench.deploy.runtime.program import Kind
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from dstbench.data.images import Shape
-from dstbench.deploy.compiler.graph import Affine, Convolution, Flatten, Pool, Step
+from dstbench.graph.steps import Affine, Convolution, Flatten, Pool, Step
 
 # A classifier moves before the mean only where it multiplies fewer pixels than this, times the
 # channels whose means it saves.

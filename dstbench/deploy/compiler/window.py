@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dstbench.deploy.compiler.graph import Pair
+from dstbench.graph.steps import Pair
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from dstbench.deploy.compiler.graph import Affine, Convolution, Flatten, Pool
+from dstbench.graph.steps import Affine, Convolution, Flatten, Pool
 from dstbench.deploy.compiler.rewrites import classify_before_mean, fold_batch_norm
-from dstbench.deploy.compiler.trace import trace
+from dstbench.graph.trace import trace
 
 
 def classifier(live):

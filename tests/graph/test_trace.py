@@ -8,8 +8,8 @@ from torch import nn
 
 from dstbench.core.budgets import ERK
 from dstbench.deploy.compiler.compile import compile_network
-from dstbench.deploy.compiler.graph import Affine, Convolution, Flatten, Pool, Relu, Sum
-from dstbench.deploy.compiler.trace import trace
+from dstbench.graph.steps import Affine, Convolution, Flatten, Pool, Relu, Sum
+from dstbench.graph.trace import trace
 from dstbench.errors import UserError
 from dstbench.methods.dctps import DCTpS
 from dstbench.methods.dyrelu import DyReLUPhasing

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dstbench.deploy.compiler.graph import (
+from dstbench.graph.steps import (
     Action,
     Affine,
+    BatchNorm,
     Convolution,
     Flatten,
     Pair,
@@ -35,11 +36,13 @@ class StoredWeight:
     name: of the tensor, as in `named_parameters`.
     tensor: the tensor itself.
     factor: the number.
+    scale: name of the parameter that is the number, or None.
     """
 
     name: str
     tensor: Tensor
     factor: float = 1.0
+    scale: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,12 @@ class TracedTensors:
 
     values: tensor → number of the value, for tensors computed from the image.
     weights: tensor → stored weight, for parameters and their products with numbers.
+    buffers: tensor → its name.
     """
 
     values: dict[Tensor, int]
     weights: dict[Tensor, StoredWeight]
+    buffers: dict[Tensor, str]
 
     def is_value(self, x: Any) -> bool:
         return isinstance(x, Tensor) and x in self.values
@@ -61,6 +66,11 @@ class TracedTensors:
         if weight not in self.weights:
             self.weights[weight] = StoredWeight(f"computed {len(self.weights)}", weight)
         return self.weights[weight]
+
+    def parameter(self, tensor: Tensor | None) -> str | None:
+        """Return the name of a parameter; None for another tensor."""
+        stored = None if tensor is None else self.weights.get(tensor)
+        return stored.name if stored is not None and stored.tensor is tensor else None
 
 
 def _refuse(why: str) -> NoReturn:
@@ -80,7 +90,8 @@ def _convolution(
     if values.ndim == 2:
         values = values[:, :, None, None]
     shift = None if bias is None else bias.detach().double().numpy()
-    return Convolution(values, stored.factor, stored.name, shift, **settings)
+    names = {"scale": stored.scale, "bias_name": traced.parameter(bias)}
+    return Convolution(values, stored.factor, stored.name, shift, **settings, **names)
 
 
 def _conv2d(
@@ -138,7 +149,15 @@ def _batch_norm(
     scale = scale if weight is None else scale * weight.double()
     shift = -mean.double() * scale
     shift = shift if bias is None else shift + bias.double()
-    return Affine(scale.numpy(), shift.numpy())
+    norm = BatchNorm(
+        traced.parameter(weight),
+        traced.parameter(bias),
+        traced.buffers[mean],
+        traced.buffers[var],
+        momentum,
+        eps,
+    )
+    return Affine(scale.numpy(), shift.numpy(), norm)
 
 
 def _relu(traced: TracedTensors, result: Tensor, input: Tensor, inplace: bool = False) -> Action:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from dstbench.core.random_generators import preserve_rng
 from dstbench.data.images import Shape
-from dstbench.deploy.compiler.graph import Action, Step
-from dstbench.deploy.compiler.torch_functions import (
+from dstbench.graph.steps import Action, Step
+from dstbench.graph.torch_functions import (
     READERS,
     StoredWeight,
     TracedTensors,
@@ -56,11 +56,12 @@ class _Tracer:
 
     def __init__(self, model: nn.Module, image_shape: Shape):
         self.steps: list[Step] = []
-        # float32: the dtype of a network in eval mode. Only shapes matter here.
-        self.image = torch.zeros((1, *image_shape))
+        # Only shapes matter here.
+        self.image = torch.zeros((1, *image_shape), dtype=next(model.parameters()).dtype)
         self.traced = TracedTensors(
             values={self.image: 0},
             weights={p: StoredWeight(name, p) for name, p in model.named_parameters()},
+            buffers={b: name for name, b in model.named_buffers()},
         )
         self.running: list[tuple[str, nn.Module]] = []  # modules being called, outermost first
         for path, module in model.named_modules():
@@ -103,7 +104,12 @@ class _Tracer:
             if known and getattr(number, "numel", lambda: 1)() == 1:
                 stored = self.traced.weights[tensor]
                 factor = stored.factor * float(number)
-                self.traced.weights[result] = StoredWeight(stored.name, stored.tensor, factor)
+                scale = self.traced.parameter(number) if isinstance(number, Tensor) else None
+                if stored.scale is not None:
+                    scale = f"{stored.scale} · {scale}"  # a product, which no parameter is
+                self.traced.weights[result] = StoredWeight(
+                    stored.name, stored.tensor, factor, scale
+                )
                 return
 
     def _refuse(self, why: str) -> NoReturn:

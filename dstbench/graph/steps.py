@@ -13,6 +13,24 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
+class BatchNorm:
+    """The tensors and settings of a batch norm.
+
+    weight, bias: names of its parameters, or None.
+    mean, var: names of its running averages.
+    momentum: weight of a new batch in the running averages.
+    eps: added to the variance.
+    """
+
+    weight: str | None
+    bias: str | None
+    mean: str
+    var: str
+    momentum: float
+    eps: float
+
+
+@dataclass(frozen=True)
 class Convolution:
     """A convolution. A linear layer is a 1×1 convolution of 1×1 planes.
 
@@ -24,6 +42,8 @@ class Convolution:
     padding: rows of zeros above, columns of zeros to the left.
     dilation: rows, columns.
     groups: number of groups.
+    scale: name of the parameter that is `factor`, or None.
+    bias_name: name of the parameter that is `bias`, or None.
     """
 
     weight: np.ndarray
@@ -34,6 +54,8 @@ class Convolution:
     padding: Pair
     dilation: Pair
     groups: int
+    scale: str | None = None
+    bias_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,10 +63,12 @@ class Affine:
     """x · scale + shift: batch norm in eval mode.
 
     scale, shift: (channels,) float64 each.
+    norm: the batch norm's tensors, or None.
     """
 
     scale: np.ndarray
     shift: np.ndarray
+    norm: BatchNorm | None = None
 
 
 @dataclass(frozen=True)

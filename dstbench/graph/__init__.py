@@ -1,0 +1,1 @@
+"""A network as a list of steps: what one forward pass calls, recorded."""

@@ -1,0 +1,276 @@
+"""Tasks of the backward pass: one computes the gradient of one channel, and of its filters.
+
+With g the gradient after the activation, S = Σ g and Q = Σ g · (x − mean), over pixels and images:
+a batch norm of a stored result x has dweight = Q / σ, dbias = S, and
+dx = u · g − u · Q / (N σ²) · (x − mean) − u · S / N, with u = weight / σ. A filter with one tap w on a
+channel x has the statistics w · mean and w² · var; x then gets w · u · g − u · w³ · Q / (N σ²) · (x − mean) −
+w · u · S / N, and dw = u · Q · eps / σ². This divides by nothing that may be 0.
+"""
+
+from typing import Any
+
+from numba import njit
+
+from dstbench.native import constants
+from dstbench.native.constants import OPTIONS
+from dstbench.native.forward import lanes, number, put_number, put_source
+from dstbench.native.loops import back, norm_back
+from dstbench.native.pooling import pool_backward
+from dstbench.native.tables import (
+    BIG,
+    C_BACK,
+    C_BACK_END,
+    C_END,
+    C_FIRST,
+    C_GRADIENT,
+    C_HEIGHT,
+    C_INCOMING,
+    C_KIND,
+    C_PASSED_END,
+    C_PASSED_FIRST,
+    C_POOLED_BY,
+    C_READ_END,
+    C_READ_FIRST,
+    C_READ_STORED,
+    C_RELU,
+    C_SUMMED,
+    C_WIDTH,
+    CONSTANT,
+    E_PARAMETER,
+    EMPTY,
+    F_GRADIENT,
+    F_KIND,
+    F_NORM,
+    F_ONE,
+    F_PLANE,
+    F_SUMMED,
+    F_TAP,
+    FIXED,
+    IMAGE,
+    LIVE,
+    N_BIAS_GRADIENT,
+    N_CENTRE,
+    N_EPS,
+    N_IN_GRADIENT,
+    N_IN_LEVEL,
+    N_IN_VALUE,
+    N_INVERSE,
+    N_WEIGHT,
+    N_WEIGHT_GRADIENT,
+    R_FILTER,
+    R_TAP,
+    T_CHANNEL,
+    V_EDGE,
+    V_HIGH,
+    V_LOW,
+    V_SCALE,
+    V_SHIFT,
+    Z_BORDER,
+    Z_END,
+    Z_ENTRY,
+    Z_SECOND,
+    Z_THIRD,
+)
+from dstbench.native.vectors import LANES
+
+
+@njit(**OPTIONS)
+def backward(A: Any, n: int, S: Any) -> None:
+    """Compute the gradient of channel n, and the gradients of its filters."""
+    S.totals[:] = 0
+    if A.channels[n, C_POOLED_BY] >= 0:
+        pool_backward(A, n, S)
+    if A.channels[n, C_KIND] == CONSTANT:
+        total = constants.channel_backward(A, n)
+    else:
+        total = _channel(A, n, S)
+    if A.channels[n, C_KIND] == IMAGE:
+        return
+    pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
+    summed = A.channels[n, C_SUMMED]
+    if A.channels[n, C_KIND] != CONSTANT and summed >= 0:
+        constants.sum_images(A, A.channels[n, C_GRADIENT], pixels, summed)
+    k = 0
+    for f in range(A.channels[n, C_FIRST], A.channels[n, C_END]):
+        if A.filters[f, F_KIND] == EMPTY:
+            A.numbers[f, N_BIAS_GRADIENT] = total
+            A.numbers[f, N_WEIGHT_GRADIENT] = 0
+        elif A.filters[f, F_KIND] == FIXED:
+            constants.filter_backward(A, f, summed, pixels, total)
+        else:
+            _filter(A, n, f, pixels, total, S.totals[k])
+            k += 1
+
+
+@njit(**OPTIONS)
+def _put_parameters(A: Any, n: int, S: Any) -> int:
+    """Write what the loop needs of the channel and its filters; return the number of live filters."""
+    put_source(S.own, 0, A, n, 1.0, 0.0)
+    first = A.channels[n, C_PASSED_FIRST]
+    passed = A.channels[n, C_PASSED_END] - first
+    for k in range(passed):
+        x = A.passed[first + k]
+        S.passed[k, 0] = A.views[x, V_SCALE]
+        S.passed[k, 1] = A.views[x, V_SHIFT]
+        S.passed[k, 2] = A.views[x, V_LOW]
+        S.passed[k, 3] = A.views[x, V_HIGH]
+        put_number(S.passed, passed + k, A.views[x, V_EDGE])
+        for i in range(LANES):
+            S.products[k * LANES + i] = 0
+    first = A.channels[n, C_READ_FIRST]
+    for r in range(first, A.channels[n, C_READ_END]):
+        if r < A.channels[n, C_READ_STORED]:
+            S.readers[r - first] = A.numbers[A.readers[r, R_FILTER], N_IN_GRADIENT]
+        else:
+            S.readers[r - first] = A.weights[A.readers[r, R_TAP]]
+    k = 0
+    for f in range(A.channels[n, C_FIRST], A.channels[n, C_END]):
+        if A.filters[f, F_KIND] != LIVE:
+            continue
+        centre = A.numbers[f, N_CENTRE]
+        if A.filters[f, F_ONE]:
+            put_source(S.sources, k, A, A.taps[A.filters[f, F_TAP], T_CHANNEL], 1.0, centre)
+        else:
+            S.sources[2 * k, 0] = 1
+            S.sources[2 * k, 1] = -centre
+            S.sources[2 * k, 2] = -BIG
+            S.sources[2 * k, 3] = BIG
+        S.centres[k] = centre
+        k += 1
+    return k
+
+
+@njit(**OPTIONS)
+def _channel(A: Any, n: int, S: Any) -> float:
+    """Gradient of a live channel: Σ over what reads it, where its activation lets it through.
+
+    Writes Σ g · (x − centre) of each live filter into `totals`; returns Σ g.
+    """
+    live_filters = _put_parameters(A, n, S)
+    first = A.channels[n, C_READ_FIRST]
+    passed = A.channels[n, C_PASSED_END] - A.channels[n, C_PASSED_FIRST]
+    readers_at = passed
+    sources_at = passed + max(A.channels[n, C_READ_END] - first, 0)
+    incoming = A.channels[n, C_INCOMING]
+    offset = incoming - A.channels[n, C_GRADIENT]
+    threshold = number(A, 0 if A.channels[n, C_RELU] else -2 * BIG)
+    total = 0.0
+    for zone in range(A.channels[n, C_BACK], A.channels[n, C_BACK_END]):
+        e0, e1 = A.zones[zone, Z_ENTRY], A.zones[zone, Z_SECOND]
+        e2, e3 = A.zones[zone, Z_THIRD], A.zones[zone, Z_END]
+        slope, level = 0.0, 0.0
+        for e in range(e0, e1):
+            f = A.readers[first + A.entries[e, E_PARAMETER], R_FILTER]
+            slope += A.numbers[f, N_IN_VALUE]
+            level += A.numbers[f, N_IN_LEVEL]
+        for e in range(e1, e2):
+            row = (readers_at + A.entries[e, E_PARAMETER]) * LANES
+            for i in range(row, row + LANES):
+                S.products[i] = 0
+        for i in range(sources_at * LANES, (sources_at + live_filters) * LANES):
+            S.products[i] = 0
+        S.sums[:LANES] = 0
+        back(
+            A.gradients,
+            A.values,
+            A.zones,
+            zone,
+            A.entries,
+            S.own,
+            A.zones[zone, Z_BORDER],
+            incoming >= 0,
+            offset,
+            number(A, slope),
+            number(A, level),
+            S.readers,
+            S.passed,
+            passed,
+            S.sources,
+            S.products,
+            S.sums,
+            threshold,
+            readers_at,
+            sources_at,
+        )
+        found = lanes(S.sums, 0)
+        total += found
+        for e in range(e1, e2):
+            k = A.entries[e, E_PARAMETER]
+            A.tap_gradients[A.readers[first + k, R_TAP]] += lanes(S.products, readers_at + k)
+        for k in range(live_filters):
+            S.seen[k] = 0
+        for e in range(e2, e3):
+            S.seen[A.entries[e, E_PARAMETER] // 2] = 1
+        for k in range(live_filters):
+            if S.seen[k]:
+                S.totals[k] += lanes(S.products, sources_at + k)
+            else:  # the filter's channel is not seen there, so it is 0
+                S.totals[k] -= S.centres[k] * found
+    for k in range(passed):
+        x = A.passed[A.channels[n, C_PASSED_FIRST] + k]
+        found = lanes(S.products, k)
+        for f in range(A.channels[x, C_FIRST], A.channels[x, C_END]):
+            A.numbers[f, N_BIAS_GRADIENT] = found
+            A.numbers[f, N_WEIGHT_GRADIENT] = 0
+    return total
+
+
+@njit(**OPTIONS)
+def _filter(A: Any, n: int, f: int, pixels: int, total: float, product: float) -> None:
+    """Gradients of a live filter, and what its sources get.
+
+    total: S. product: Q.
+    """
+    A.numbers[f, N_BIAS_GRADIENT] = total
+    gradient, out = A.channels[n, C_GRADIENT], A.filters[f, F_GRADIENT]
+    summed = A.filters[f, F_SUMMED]
+    if not A.filters[f, F_NORM]:
+        if out != gradient:
+            zero = number(A, 0)
+            norm_back(
+                A.gradients,
+                out,
+                gradient,
+                pixels,
+                A.values,
+                A.filters[f, F_PLANE],
+                A.batch[0],
+                A.batch[1],
+                number(A, 1),
+                zero,
+                zero,
+            )
+        if summed >= 0:
+            constants.sum_images(A, out, pixels, summed)
+        return
+    inverse, count = A.numbers[f, N_INVERSE], float(pixels * A.batch[0])
+    u = A.numbers[f, N_WEIGHT] * inverse
+    squared = inverse * inverse
+    if A.filters[f, F_ONE]:
+        tap = A.filters[f, F_TAP]
+        w = float(A.weights[tap])
+        A.numbers[f, N_WEIGHT_GRADIENT] = product * inverse * w
+        A.tap_gradients[tap] = u * product * A.numbers[f, N_EPS] * squared
+        slope = -u * squared * w * w * w * product / count
+        A.numbers[f, N_IN_GRADIENT] = w * u
+        A.numbers[f, N_IN_VALUE] = slope
+        A.numbers[f, N_IN_LEVEL] = -w * u * total / count - slope * A.numbers[f, N_CENTRE]
+        return
+    A.numbers[f, N_WEIGHT_GRADIENT] = product * inverse
+    slope = -u * squared * product / count
+    level = -u * total / count - slope * A.numbers[f, N_CENTRE]
+    norm_back(
+        A.gradients,
+        out,
+        gradient,
+        pixels,
+        A.values,
+        A.filters[f, F_PLANE],
+        A.batch[0],
+        A.batch[1],
+        number(A, u),
+        number(A, slope),
+        number(A, level),
+    )
+    if summed >= 0:
+        constants.sum_images(A, out, pixels, summed)

@@ -1,0 +1,345 @@
+"""Tasks of the forward pass: one computes one channel, and the statistics of its filters."""
+
+import math
+from typing import Any
+
+from numba import njit
+
+from dstbench.native import constants
+from dstbench.native.constants import OPTIONS
+from dstbench.native.loops import only_sums, store_relu, store_sum
+from dstbench.native.pooling import pool_forward
+from dstbench.native.tables import (
+    BIG,
+    C_BASE,
+    C_END,
+    C_FAR,
+    C_FIRST,
+    C_HEIGHT,
+    C_KIND,
+    C_LEVEL,
+    C_LINK,
+    C_POOLED,
+    C_RELU,
+    C_WIDTH,
+    C_ZONES,
+    C_ZONES_END,
+    CONSTANT,
+    EMPTY,
+    F_CHANNEL,
+    F_KIND,
+    F_LEVEL,
+    F_NORM,
+    F_ONE,
+    F_TAP,
+    F_TAP_END,
+    F_TAP_FIXED,
+    F_ZONES,
+    F_ZONES_END,
+    FIXED,
+    LIVE,
+    N_BIAS,
+    N_CENTRE,
+    N_EPS,
+    N_INVERSE,
+    N_MEAN,
+    N_RUNNING_MEAN,
+    N_RUNNING_VAR,
+    N_VAR,
+    N_WEIGHT,
+    SCALED,
+    STORED,
+    T_CHANNEL,
+    V_EDGE,
+    V_HIGH,
+    V_LOW,
+    V_SCALE,
+    V_SHIFT,
+    VIEW,
+    Z_PIXELS,
+)
+from dstbench.native.vectors import LANES
+
+
+@njit(**OPTIONS)
+def number(A: Any, x: float) -> Any:
+    """Return x in the arenas' number type."""
+    return A.values.dtype.type(x)
+
+
+@njit(**OPTIONS)
+def lanes(rows: Any, row: int) -> float:
+    """Return the sum of a row of LANES numbers."""
+    total = 0.0
+    for i in range(LANES):
+        total += rows[row * LANES + i]
+    return total
+
+
+@njit(**OPTIONS)
+def put_source(parameters: Any, k: int, A: Any, n: int, weight: float, less: float) -> None:
+    """Write rows 2k and 2k + 1: weight · channel n − less, inside and past the edge of its base."""
+    low, high = weight * A.views[n, V_LOW] - less, weight * A.views[n, V_HIGH] - less
+    if weight < 0:
+        low, high = high, low
+    parameters[2 * k, 0] = weight * A.views[n, V_SCALE]
+    parameters[2 * k, 1] = weight * A.views[n, V_SHIFT] - less
+    parameters[2 * k, 2] = low
+    parameters[2 * k, 3] = high
+    put_number(parameters, 2 * k + 1, weight * A.views[n, V_EDGE] - less)
+
+
+@njit(**OPTIONS)
+def put_number(parameters: Any, row: int, value: float) -> None:
+    """Write the parameters of a source that is a number."""
+    parameters[row, 0] = 0
+    parameters[row, 1] = value
+    parameters[row, 2] = -BIG
+    parameters[row, 3] = BIG
+
+
+@njit(**OPTIONS)
+def is_stored(A: Any, n: int) -> bool:
+    """Return whether a channel's values are in memory as they are."""
+    return A.channels[n, C_KIND] <= STORED
+
+
+@njit(**OPTIONS)
+def _put_taps(A: Any, f: int, S: Any) -> None:
+    """Parameters of a filter's taps: of one-tap filters the channel, else channel · weight."""
+    first = A.filters[f, F_TAP]
+    for t in range(first, A.filters[f, F_TAP_FIXED]):
+        n = A.taps[t, T_CHANNEL]
+        if A.filters[f, F_ONE]:
+            put_source(S.sources, t - first, A, n, 1.0, 0.0)
+        else:
+            put_source(S.sources, t - first, A, n, A.weights[t], 0.0)
+            if is_stored(A, n):
+                S.sources[2 * (t - first), 0] = A.weights[t]
+
+
+@njit(**OPTIONS)
+def _frozen(A: Any, f: int, S: Any) -> None:
+    """A filter whose statistics are given, or that has no batch norm."""
+    if A.filters[f, F_NORM]:
+        A.numbers[f, N_MEAN] = A.numbers[f, N_RUNNING_MEAN]
+        A.numbers[f, N_INVERSE] = 1 / math.sqrt(A.numbers[f, N_RUNNING_VAR] + A.numbers[f, N_EPS])
+    else:
+        A.numbers[f, N_MEAN] = 0
+        A.numbers[f, N_INVERSE] = 1
+    A.numbers[f, N_CENTRE] = A.numbers[f, N_MEAN]
+    if A.filters[f, F_TAP_FIXED] < A.filters[f, F_TAP_END]:
+        constants.convolve(A, f)
+    if A.filters[f, F_KIND] == LIVE and not A.filters[f, F_ONE]:
+        _put_taps(A, f, S)
+        for zone in range(A.filters[f, F_ZONES] + 1, A.filters[f, F_ZONES_END]):
+            store_sum(
+                A.values, A.zones, zone, A.entries, S.sources, A.levels, number(A, 0), S.sums
+            )
+
+
+@njit(**OPTIONS)
+def _fixed_statistics(A: Any, f: int) -> None:
+    """Mean and variance of a filter on constant channels, over its pixels."""
+    constants.convolve(A, f)
+    n, level = A.filters[f, F_CHANNEL], A.filters[f, F_LEVEL]
+    pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
+    total, squares = 0.0, 0.0
+    for x in range(pixels):
+        total += A.levels[level + x]
+    mean = total / pixels
+    for x in range(pixels):
+        squares += (A.levels[level + x] - mean) ** 2
+    A.numbers[f, N_MEAN] = mean
+    A.numbers[f, N_CENTRE] = mean
+    A.numbers[f, N_VAR] = squares / pixels
+    A.numbers[f, N_INVERSE] = 1 / math.sqrt(squares / pixels + A.numbers[f, N_EPS])
+
+
+@njit(**OPTIONS)
+def _statistics(A: Any, f: int, S: Any) -> None:
+    """Mean and variance of a filter on live channels, and its plane if it is stored.
+
+    Its first zone is one pixel, whose mean is subtracted everywhere: squares of what is left lose no
+    digits. A one-tap filter's are those of the channel, times the weight and its square.
+    """
+    n, one, first = A.filters[f, F_CHANNEL], A.filters[f, F_ONE], A.filters[f, F_TAP]
+    count = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH] * A.batch[0]
+    if A.filters[f, F_TAP_FIXED] < A.filters[f, F_TAP_END]:
+        constants.convolve(A, f)
+    _put_taps(A, f, S)
+    shift, total, squares, seen = number(A, 0.0), 0.0, 0.0, 0
+    for zone in range(A.filters[f, F_ZONES], A.filters[f, F_ZONES_END]):
+        S.sums[:] = 0
+        if one:
+            only_sums(
+                A.values, A.zones, zone, A.entries, S.sources, A.levels, number(A, 0), S.sums
+            )
+        else:
+            store_sum(A.values, A.zones, zone, A.entries, S.sources, A.levels, shift, S.sums)
+        if zone == A.filters[f, F_ZONES]:
+            shift = number(A, lanes(S.sums, 0) / A.batch[0])
+            if one:
+                put_source(S.sources, 0, A, A.taps[first, T_CHANNEL], 1.0, shift)
+        else:
+            total += lanes(S.sums, 0)
+            squares += lanes(S.sums, 1)
+            seen += A.zones[zone, Z_PIXELS] * A.batch[0]
+    if one:  # where the tap sees nothing, the channel is 0
+        total -= (count - seen) * float(shift)
+        squares += (count - seen) * float(shift) ** 2
+    mean = total / count
+    var = max(squares / count - mean * mean, 0.0)
+    mean += shift
+    A.numbers[f, N_CENTRE] = mean
+    if one:
+        weight = float(A.weights[first])
+        mean, var = mean * weight, var * weight * weight
+    A.numbers[f, N_MEAN] = mean
+    A.numbers[f, N_VAR] = var
+    A.numbers[f, N_INVERSE] = 1 / math.sqrt(var + A.numbers[f, N_EPS])
+    if not one:
+        _recentre(A, f, shift)
+
+
+@njit(**OPTIONS)
+def _recentre(A: Any, f: int, shift: float) -> None:
+    """What is stored is less by the shift; so is its mean."""
+    A.numbers[f, N_CENTRE] -= shift
+
+
+@njit(**OPTIONS)
+def _filter(A: Any, f: int, S: Any) -> None:
+    if A.evaluate[0] or not A.filters[f, F_NORM]:
+        _frozen(A, f, S)
+    elif A.filters[f, F_KIND] == FIXED:
+        _fixed_statistics(A, f)
+    else:
+        _statistics(A, f, S)
+
+
+@njit(**OPTIONS)
+def scale_of(A: Any, f: int) -> float:
+    """Return what a filter's result is multiplied by."""
+    if A.filters[f, F_NORM]:
+        return A.numbers[f, N_WEIGHT] * A.numbers[f, N_INVERSE]
+    return 1.0
+
+
+@njit(**OPTIONS)
+def _empty_level(A: Any, f: int) -> float:
+    """Return the value of a filter without taps."""
+    level = A.numbers[f, N_BIAS]
+    if A.evaluate[0] and A.filters[f, F_NORM]:
+        spread = math.sqrt(A.numbers[f, N_RUNNING_VAR] + A.numbers[f, N_EPS])
+        level -= A.numbers[f, N_WEIGHT] * A.numbers[f, N_RUNNING_MEAN] / spread
+    return level
+
+
+@njit(**OPTIONS)
+def _see(A: Any, n: int, source: int, a: float, b: float) -> None:
+    """Channel n is a · source + b, clipped if it has a ReLU, perhaps moved."""
+    low, high = a * A.views[source, V_LOW] + b, a * A.views[source, V_HIGH] + b
+    if a < 0:
+        low, high = high, low
+    edge = a * A.views[source, V_EDGE] + b if A.channels[source, C_FAR] else b
+    if A.channels[n, C_RELU]:
+        low, high, edge = max(low, 0.0), max(high, 0.0), max(edge, 0.0)
+    A.views[n, V_SCALE] = a * A.views[source, V_SCALE]
+    A.views[n, V_SHIFT] = a * A.views[source, V_SHIFT] + b
+    A.views[n, V_LOW] = low
+    A.views[n, V_HIGH] = high
+    A.views[n, V_EDGE] = edge
+
+
+@njit(**OPTIONS)
+def _put_sum(A: Any, n: int, S: Any) -> float:
+    """Parameters of the sources of a sum, stored ones first; returns what its norms add."""
+    k, level, link = 0, 0.0, A.channels[n, C_LINK]
+    for turn in range(2):
+        stored = turn == 0
+        if link >= 0 and A.channels[link, C_KIND] != CONSTANT and is_stored(A, link) == stored:
+            put_source(S.sources, k, A, link, 1.0, 0.0)
+            k += 1
+        for f in range(A.channels[n, C_FIRST], A.channels[n, C_END]):
+            if A.filters[f, F_KIND] != LIVE:
+                continue
+            a = scale_of(A, f)
+            if not A.filters[f, F_ONE]:
+                if stored:
+                    S.sources[2 * k, 0] = a
+                    level += A.numbers[f, N_BIAS] - a * A.numbers[f, N_CENTRE]
+                    k += 1
+                continue
+            source = A.taps[A.filters[f, F_TAP], T_CHANNEL]
+            if is_stored(A, source) == stored:
+                put_source(S.sources, k, A, source, a * A.weights[A.filters[f, F_TAP]], 0.0)
+                level += A.numbers[f, N_BIAS] - a * A.numbers[f, N_MEAN]
+                k += 1
+    return level
+
+
+@njit(**OPTIONS)
+def _put_level(A: Any, n: int, level: float) -> None:
+    """Write the part of a channel that is the same for all images."""
+    pixels, out = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH], A.channels[n, C_LEVEL]
+    for x in range(out, out + pixels):
+        A.levels[x] = level
+    for f in range(A.channels[n, C_FIRST], A.channels[n, C_END]):
+        if A.filters[f, F_KIND] == FIXED:
+            a = scale_of(A, f)
+            b = A.numbers[f, N_BIAS] - a * A.numbers[f, N_MEAN]
+            for x in range(pixels):
+                A.levels[out + x] += a * A.levels[A.filters[f, F_LEVEL] + x] + b
+    link = A.channels[n, C_LINK]
+    if link >= 0 and A.channels[link, C_KIND] == CONSTANT:
+        for x in range(pixels):
+            A.levels[out + x] += A.levels[A.channels[link, C_BASE] + x]
+
+
+@njit(**OPTIONS)
+def forward(A: Any, n: int, S: Any) -> None:
+    """Compute channel n."""
+    if A.channels[n, C_POOLED] >= 0:
+        pool_forward(A, n, S)
+        return
+    level, main = 0.0, -1
+    for f in range(A.channels[n, C_FIRST], A.channels[n, C_END]):
+        if A.filters[f, F_KIND] == EMPTY:
+            level += _empty_level(A, f)
+            continue
+        _filter(A, f, S)
+        if A.filters[f, F_KIND] == LIVE:
+            main = f
+    kind = A.channels[n, C_KIND]
+    if kind == SCALED:
+        a = scale_of(A, main)
+        A.views[n, V_SCALE] = a
+        A.views[n, V_SHIFT] = level + A.numbers[main, N_BIAS] - a * A.numbers[main, N_CENTRE]
+        A.views[n, V_LOW] = 0 if A.channels[n, C_RELU] else -BIG
+        A.views[n, V_HIGH] = BIG
+    elif kind == VIEW and main < 0:
+        _see(A, n, A.channels[n, C_LINK], 1.0, level)
+    elif kind == VIEW:
+        a, tap = scale_of(A, main), A.filters[main, F_TAP]
+        b = level + A.numbers[main, N_BIAS] - a * A.numbers[main, N_MEAN]
+        _see(A, n, A.taps[tap, T_CHANNEL], a * A.weights[tap], b)
+    else:
+        _put_level(A, n, level)
+        if kind == STORED:
+            _store(A, n, S)
+        elif A.channels[n, C_RELU]:
+            out = A.channels[n, C_LEVEL]
+            for x in range(out, out + A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]):
+                A.levels[x] = max(A.levels[x], number(A, 0))
+
+
+@njit(**OPTIONS)
+def _store(A: Any, n: int, S: Any) -> None:
+    level = _put_sum(A, n, S)
+    shift = number(A, -level)
+    for zone in range(A.channels[n, C_ZONES], A.channels[n, C_ZONES_END]):
+        if A.channels[n, C_RELU]:
+            store_relu(A.values, A.zones, zone, A.entries, S.sources, A.levels, shift, S.sums)
+        else:
+            store_sum(A.values, A.zones, zone, A.entries, S.sources, A.levels, shift, S.sums)

@@ -1,0 +1,196 @@
+"""What of a network is live, read and run, and how each channel is stored or seen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dstbench.native.tables import CONSTANT, EMPTY, FIXED, IMAGE, LIVE, SCALED, STORED, VIEW
+from dstbench.native.wiring import Array, Taps, Wiring
+
+
+@dataclass
+class Liveness:
+    """Of each channel, filter and tap, for the present masks.
+
+    live: whether the channel depends on the image.
+    needed: whether a logit depends on the channel.
+    run: whether its values, or the statistics of its filters, have to be computed.
+    next: the channel that is linked to it and needed, or -1.
+    kind, base: its kind, and the channel or filter (see `filter_based`) whose plane it is seen in.
+    far, step_row, step_column, row, column: how it is seen there.
+    filter_kind: EMPTY, FIXED or LIVE.
+    one: whether the filter has one tap, on a live channel, and is not stored.
+    stored: whether the filter is stored.
+    mixed: whether the filter has taps on live and on constant channels.
+    alone: whether the channel is one live filter and numbers, with a batch norm or without.
+    main: its live filter, if it is alone.
+    passed: whether it is linked to a live channel, adds only numbers and is read by its link alone.
+    taps: sorted by filter, those on live channels first, and of these on stored channels first.
+    """
+
+    live: Array
+    needed: Array
+    run: Array
+    next: Array
+    kind: Array
+    base: Array
+    far: Array
+    step_row: Array
+    step_column: Array
+    row: Array
+    column: Array
+    filter_kind: Array
+    one: Array
+    stored: Array
+    mixed: Array
+    alone: Array
+    main: Array
+    passed: Array
+    taps: Taps
+
+
+def liveness(wiring: Wiring, taps: Taps) -> Liveness:
+    """Return what is live, read and run."""
+    live, filter_kind = _live(wiring, taps)
+    needed, following = _needed(wiring, taps)
+    run = _run(wiring, taps, live, needed, filter_kind)
+
+    filters, channels = len(filter_kind), len(live)
+    on_live = live[taps.channel]
+    live_taps = np.bincount(taps.filter[on_live], minlength=filters)
+    mixed = (np.bincount(taps.filter[~on_live], minlength=filters) > 0) & (filter_kind == LIVE)
+    one = (filter_kind == LIVE) & (live_taps == 1) & ~mixed & wiring.norm
+    tap_of = np.full(filters, -1)
+    tap_of[taps.filter[on_live]] = np.flatnonzero(on_live)
+
+    live_filters = np.bincount(wiring.channel_of[filter_kind == LIVE], minlength=channels)
+    fixed_filters = np.bincount(wiring.channel_of[filter_kind == FIXED], minlength=channels)
+    main = np.full(channels, -1)
+    main[wiring.channel_of[filter_kind == LIVE]] = np.flatnonzero(filter_kind == LIVE)
+    plain = (fixed_filters == 0) & (wiring.maximum_of < 0)
+    alone = (live_filters == 1) & plain & (wiring.link < 0)
+    link_live = (wiring.link >= 0) & live[wiring.link]
+    unfed = link_live & (live_filters == 0) & plain
+
+    kind = np.where(live, STORED, CONSTANT)
+    kind[wiring.of_node(0)] = IMAGE
+    base = np.arange(channels)
+    far = np.zeros(channels, bool)
+    steps, shift = np.ones((2, channels), np.int64), np.zeros((2, channels), np.int64)
+    for n in np.flatnonzero(live & (alone | unfed)):
+        if unfed[n]:
+            source = wiring.link[n]
+            kind[n], base[n], far[n] = VIEW, base[source], far[source]
+            steps[:, n], shift[:, n] = steps[:, source], shift[:, source]
+            continue
+        f = main[n]
+        kind[n] = SCALED
+        if not one[f]:
+            continue
+        tap = tap_of[f]
+        source, move = taps.channel[tap], (taps.row[tap], taps.column[tap])
+        stride = (wiring.step_row[f], wiring.step_column[f])
+        still = move == (0, 0) and stride == (1, 1) and _same_size(wiring, n, source)
+        unmoved = not far[source] and steps[0, source] == steps[1, source] == 1
+        if still:
+            kind[n], base[n], far[n] = VIEW, base[source], far[source]
+            steps[:, n], shift[:, n] = steps[:, source], shift[:, source]
+        elif unmoved and not shift[:, source].any():
+            kind[n], base[n], far[n] = VIEW, base[source], True
+            steps[:, n], shift[:, n] = stride, move
+        else:
+            one[f] = False  # a look past an edge through another one: stored
+    stored = (filter_kind == LIVE) & ~one
+
+    order = np.lexsort((kind[taps.channel] > STORED, ~on_live, taps.filter))
+    passed = unfed & needed & (following >= 0)
+    read = np.unique(taps.channel[needed[wiring.channel_of[taps.filter]]])
+    passed[read] = False
+    passed[wiring.maximum_of[wiring.maximum_of >= 0]] = False
+    return Liveness(
+        live=live,
+        needed=needed,
+        run=run,
+        next=following,
+        kind=kind,
+        base=base,
+        far=far,
+        step_row=steps[0],
+        step_column=steps[1],
+        row=shift[0],
+        column=shift[1],
+        filter_kind=filter_kind,
+        one=one,
+        stored=stored,
+        mixed=mixed & stored,
+        alone=alone,
+        main=main,
+        passed=passed,
+        taps=taps[order],
+    )
+
+
+def _same_size(wiring: Wiring, a: int, b: int) -> bool:
+    return bool(wiring.height[a] == wiring.height[b] and wiring.width[a] == wiring.width[b])
+
+
+def _by_convolution(wiring: Wiring, taps: Taps) -> list[slice]:
+    """Return the taps of each convolution, as they are grouped."""
+    count = len(wiring.layers.filters)
+    bounds = np.searchsorted(taps.convolution, np.arange(count + 1))
+    return [slice(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+
+
+def _live(wiring: Wiring, taps: Taps) -> tuple[Array, Array]:
+    """Return which channels are live, and the kinds of all filters."""
+    live = np.zeros(len(wiring.node_of), bool)
+    live[wiring.of_node(0)] = True
+    kind = np.full(len(wiring.channel_of), EMPTY)
+    slices = _by_convolution(wiring, taps)
+    for a, node in enumerate(wiring.layers.nodes[1:], 1):
+        own = wiring.of_node(a)
+        for number in node.filters:
+            part = slices[number]
+            kind[taps.filter[part]] = FIXED
+            reached = taps.filter[part][live[taps.channel[part]]]
+            kind[reached] = LIVE
+            live[wiring.channel_of[reached]] = True
+        for linked in (wiring.link[own], wiring.maximum_of[own]):
+            live[own] |= (linked >= 0) & live[linked]
+    return live, kind
+
+
+def _needed(wiring: Wiring, taps: Taps) -> tuple[Array, Array]:
+    """Return which channels a logit depends on, and the needed channel linked to each."""
+    needed = np.zeros(len(wiring.node_of), bool)
+    following = np.full(len(needed), -1)
+    nodes = wiring.layers.nodes
+    needed[wiring.of_node(len(nodes) - 1)] = True
+    slices = _by_convolution(wiring, taps)
+    for a in range(len(nodes) - 1, 0, -1):
+        own = np.arange(wiring.channel[a], wiring.channel[a + 1])[needed[wiring.of_node(a)]]
+        for number in nodes[a].filters:
+            part = slices[number]
+            reads = needed[wiring.channel_of[taps.filter[part]]]
+            needed[taps.channel[part][reads]] = True
+        linked = wiring.link[own]
+        following[linked[linked >= 0]] = own[linked >= 0]
+        for sources in (linked, wiring.maximum_of[own]):
+            needed[sources[sources >= 0]] = True
+    return needed, following
+
+
+def _run(wiring: Wiring, taps: Taps, live: Array, needed: Array, filter_kind: Array) -> Array:
+    """Return which channels are computed: all that is live or needed, and for statistics."""
+    run = live | needed
+    run[wiring.channel_of[filter_kind == FIXED]] = True
+    slices = _by_convolution(wiring, taps)
+    nodes = wiring.layers.nodes
+    for a in range(len(nodes) - 1, 0, -1):
+        own = np.arange(wiring.channel[a], wiring.channel[a + 1])[run[wiring.of_node(a)]]
+        for number in nodes[a].filters:
+            part = slices[number]
+            run[taps.channel[part][run[wiring.channel_of[taps.filter[part]]]]] = True
+        for sources in (wiring.link[own], wiring.maximum_of[own]):
+            run[sources[sources >= 0]] = True
+    return run

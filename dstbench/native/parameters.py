@@ -1,0 +1,120 @@
+"""Everything of a network but its weights: batch norms, biases and scales, to and from the model."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dstbench.graph.steps import BatchNorm
+from dstbench.native.program import Compiled
+from dstbench.native.tables import (
+    EMPTY,
+    N_BIAS,
+    N_BIAS_GRADIENT,
+    N_EPS,
+    N_MEAN,
+    N_RUNNING_MEAN,
+    N_RUNNING_VAR,
+    N_VAR,
+    N_WEIGHT,
+    N_WEIGHT_GRADIENT,
+    NUMBERS,
+)
+from dstbench.native.wiring import Wiring
+
+
+class Parameters:
+    """The numbers of all filters, float64 (filters, NUMBERS), and the scale of each convolution.
+
+    Running averages are read from the model once, and kept until `push_back_`.
+    """
+
+    def __init__(self, model: nn.Module, wiring: Wiring):
+        self.wiring = wiring
+        tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+        self.numbers = np.zeros((len(wiring.channel_of), NUMBERS))
+        self.numbers[:, N_WEIGHT] = 1
+        self.scales = np.ones(len(wiring.layers.filters))
+        # what is read at every call: (tensor, filters, column)
+        self._read: list[tuple[Tensor, slice, int]] = []
+        self._averages: list[tuple[Tensor, slice, int]] = []
+        self._counters: list[Tensor] = []
+        self._scales: list[tuple[int, Tensor]] = []
+        self._momentum = np.zeros(len(wiring.channel_of))
+        self._held = False
+        for number, filters in enumerate(wiring.layers.filters):
+            own = wiring.of_filters(number)
+            if filters.scale is not None:
+                self._scales.append((number, tensors[filters.scale]))
+            if filters.bias is not None:
+                self._read.append((tensors[filters.bias], own, N_BIAS))
+            if filters.norm is not None:
+                self._add_norm(filters.norm, own, tensors)
+
+    def _add_norm(self, norm: BatchNorm, own: slice, tensors: dict[str, Tensor]) -> None:
+        self.numbers[own, N_EPS] = norm.eps
+        self._momentum[own] = norm.momentum
+        for name, column in ((norm.weight, N_WEIGHT), (norm.bias, N_BIAS)):
+            if name is not None:
+                self._read.append((tensors[name], own, column))
+        for name, column in ((norm.mean, N_RUNNING_MEAN), (norm.var, N_RUNNING_VAR)):
+            self._averages.append((tensors[name], own, column))
+        counter = tensors.get(norm.mean.removesuffix("running_mean") + "num_batches_tracked")
+        if counter is not None:
+            self._counters.append(counter)
+
+    def pull(self, evaluate: bool) -> None:
+        """Read the model's parameters, and its running averages unless newer ones are kept here."""
+        with torch.no_grad():
+            for tensor, own, column in self._read:
+                self.numbers[own, column] = tensor.detach().numpy()
+            for number, tensor in self._scales:
+                self.scales[number] = float(tensor)
+            if not self._held:
+                for tensor, own, column in self._averages:
+                    self.numbers[own, column] = tensor.numpy()
+
+    def count_batch(self, compiled: Compiled, images: int) -> None:
+        """Move the running averages by the statistics of one batch."""
+        live, wiring = compiled.live, self.wiring
+        if not self._held:
+            self._held = True
+            self._batches = 0
+        self._batches += 1
+        pixels = (wiring.height * wiring.width)[wiring.channel_of]
+        count = np.maximum(pixels * images, 2)
+        empty = live.filter_kind == EMPTY
+        mean = np.where(empty, 0, self.numbers[:, N_MEAN])
+        var = np.where(empty, 0, self.numbers[:, N_VAR] * count / (count - 1))
+        keep = 1 - self._momentum
+        for column, new in ((N_RUNNING_MEAN, mean), (N_RUNNING_VAR, var)):
+            self.numbers[:, column] = keep * self.numbers[:, column] + self._momentum * new
+
+    def push_back_(self) -> None:
+        """Write the running averages into the model."""
+        if not self._held:
+            return
+        with torch.no_grad():
+            for tensor, own, column in self._averages:
+                tensor.copy_(torch.from_numpy(np.ascontiguousarray(self.numbers[own, column])))
+            for counter in self._counters:
+                counter += self._batches
+        self._held = False
+
+    def clear_gradients(self) -> None:
+        """Filters that no logit depends on have no gradient."""
+        self.numbers[:, N_WEIGHT_GRADIENT] = 0
+        self.numbers[:, N_BIAS_GRADIENT] = 0
+
+    def write_gradients(self, scales: np.ndarray) -> None:
+        """Set the model's `.grad`s.
+
+        scales: gradient of each convolution's scale.
+        """
+        columns = {N_WEIGHT: N_WEIGHT_GRADIENT, N_BIAS: N_BIAS_GRADIENT}
+        for tensor, own, column in self._read:
+            if tensor.requires_grad:
+                found = torch.from_numpy(np.ascontiguousarray(self.numbers[own, columns[column]]))
+                tensor.grad = found.to(tensor.dtype)
+        for number, tensor in self._scales:
+            if tensor.requires_grad:
+                tensor.grad = torch.tensor(scales[number], dtype=tensor.dtype)

@@ -1,0 +1,318 @@
+"""From masks to tables: everything that a step needs, for one size of batch. Values are not read."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dstbench.native.layers import Layers
+from dstbench.native.liveness import Liveness, liveness
+from dstbench.native.memory import Places, places
+from dstbench.native.order import Order, order_of
+from dstbench.native.tables import (
+    BIG,
+    CHANNEL,
+    CONSTANT,
+    ENTRY,
+    F_ONE,
+    FILTER,
+    READER,
+    TAP,
+    V_HIGH,
+    V_LOW,
+    V_SCALE,
+    VALUES,
+    WINDOW,
+    ZONE,
+    Program,
+    Scratch,
+)
+from dstbench.native import tables
+from dstbench.native.vectors import LANES
+from dstbench.native.wiring import Array, Taps, Wiring
+from dstbench.native.zone_programs import Plan, lay_out
+from dstbench.native.zones import Lines, Sheet
+
+
+class Arena:
+    """Memory that is used again by the next program, if it is large enough."""
+
+    def __init__(self, dtype: np.dtype):
+        self.dtype = dtype
+        self._arrays: dict[str, Array] = {}
+
+    def get(self, name: str, size: int, dtype: np.dtype | None = None) -> Array:
+        """Return an array of at least `size` numbers that starts at a cache line."""
+        found = self._arrays.get(name)
+        if found is None or len(found) < size:
+            self._arrays.pop(name, None)
+            dtype = dtype or self.dtype
+            memory = np.zeros(int(size * 1.1) + 64, dtype)
+            skip = (-memory.ctypes.data // memory.itemsize) % (64 // memory.itemsize)
+            found = self._arrays[name] = memory[skip:]
+        return found
+
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self._arrays.values())
+
+
+@dataclass
+class Compiled:
+    """A network, compiled for one size of batch.
+
+    forward, backward: the two passes; they have the same tables.
+    scratch: one a thread.
+    live: what is live. taps: as the kernels number them. place: where everything is stored.
+    """
+
+    forward: Program
+    backward: Program
+    scratch: tuple[Scratch, ...]
+    live: Liveness
+    taps: Taps
+    place: Places
+
+
+def compile_program(
+    wiring: Wiring,
+    taps: Taps,
+    numbers: Array,
+    arena: Arena,
+    images: int,
+    threads: int,
+) -> Compiled:
+    """Return the passes for batches of `images` images.
+
+    numbers: float64, (filters, NUMBERS), which the program shares.
+    """
+    batch = -(-images // LANES) * LANES
+    live = liveness(wiring, taps)
+    order = order_of(wiring, live)
+    place = places(wiring, live, order, batch)
+    readers, channels = _readers(wiring, live)
+    _fill_channels(channels, wiring, live, order, place)
+    passed = _passed(channels, live)
+    filters = _filters(wiring, live, place)
+    sorted_taps = live.taps
+    tap_table = _table(
+        TAP, T_CHANNEL=sorted_taps.channel, T_ROW=sorted_taps.row, T_COLUMN=sorted_taps.column
+    )
+    values = arena.get("values", place.values)
+    values[place.zeros : place.zeros + int((wiring.height * wiring.width).max()) * batch] = 0
+    gradients, levels = (
+        arena.get("gradients", place.gradients),
+        arena.get("levels", place.levels)[: place.levels],
+    )
+    levels[-1] = 0
+    plan = Plan(
+        channels, filters, tap_table, readers, images, place.levels - 1, place.levelled
+    )
+    zones, entries = _lay_out(wiring, plan, arena, order, batch, place.zeros)
+    views = np.zeros((len(channels), VALUES))
+    views[:, V_SCALE], views[:, V_LOW], views[:, V_HIGH] = 1, -BIG, BIG
+    shared = {
+        "batch": np.array([images, batch]),
+        "evaluate": np.zeros(1, np.int64),
+        "values": values,
+        "gradients": gradients,
+        "levels": levels,
+        "zones": zones,
+        "entries": entries,
+        "channels": channels,
+        "views": views,
+        "filters": filters,
+        "numbers": numbers,
+        "taps": tap_table,
+        "readers": readers,
+        "passed": passed,
+        "windows": _windows(wiring.layers),
+        "weights": np.zeros(len(sorted_taps), arena.dtype),
+        "tap_gradients": np.zeros(len(sorted_taps)),
+    }
+    forward = Program(**shared, order=order.forward, after=order.forward_after)
+    backward = Program(**shared, order=order.backward, after=place.backward_after)
+    scratch = tuple(_scratch(channels, filters, passed, batch, arena.dtype) for _ in range(threads))
+    return Compiled(forward, backward, scratch, live, sorted_taps, place)
+
+
+def _table(width: int, **columns: Array) -> Array:
+    """Return an int64 table with the given columns, by their names in `tables`."""
+    rows = len(next(iter(columns.values())))
+    table = np.zeros((rows, width), np.int64)
+    for name, values in columns.items():
+        table[:, getattr(tables, name)] = values
+    return table
+
+
+def _readers(wiring: Wiring, live: Liveness) -> tuple[Array, Array]:
+    """Return the table of taps by what they read, and the channels' table with their ranges."""
+    taps, channels = live.taps, len(live.live)
+    read = np.flatnonzero(live.needed[wiring.channel_of[taps.filter]])
+    stored = ~live.one[taps.filter[read]]
+    read = read[np.lexsort((stored, taps.channel[read]))]
+    source = taps.channel[read]
+    first = np.searchsorted(source, np.arange(channels))
+    end = np.searchsorted(source, np.arange(channels), "right")
+    ones = np.bincount(source[live.one[taps.filter[read]]], minlength=channels)
+    readers = _table(
+        READER,
+        R_FILTER=taps.filter[read],
+        R_ROW=taps.row[read],
+        R_COLUMN=taps.column[read],
+        R_TAP=read,
+    )
+    table = _table(CHANNEL, C_READ_FIRST=first, C_READ_STORED=first + ones, C_READ_END=end)
+    return readers, table
+
+
+def _fill_channels(
+    table: Array, wiring: Wiring, live: Liveness, order: Order, place: Places
+) -> None:
+    first = np.searchsorted(wiring.channel_of, np.arange(len(table)))
+    end = np.searchsorted(wiring.channel_of, np.arange(len(table)), "right")
+    following = np.where(live.live, -1, live.next)  # of live ones, `incoming` says where it is
+    pooled_by = np.full(len(table), -1)
+    pooled = np.flatnonzero((wiring.maximum_of >= 0) & live.needed)
+    pooled_by[wiring.maximum_of[pooled]] = pooled
+    window = np.zeros(len(table), np.int64)
+    for number, (a, _) in enumerate(_pooling_nodes(wiring.layers)):
+        window[wiring.of_node(a)] = number
+    columns = {
+        "C_HEIGHT": wiring.height,
+        "C_WIDTH": wiring.width,
+        "C_KIND": live.kind,
+        "C_LINK": wiring.link,
+        "C_NEXT": following,
+        "C_FIRST": first,
+        "C_END": end,
+        "C_BASE": place.base,
+        "C_BASE_HEIGHT": wiring.height[live.base],
+        "C_BASE_WIDTH": wiring.width[live.base],
+        "C_VIEW_ROW": live.row,
+        "C_VIEW_COLUMN": live.column,
+        "C_VIEW_STEP_ROW": live.step_row,
+        "C_VIEW_STEP_COLUMN": live.step_column,
+        "C_FAR": live.far,
+        "C_RELU": wiring.relu,
+        "C_GRADIENT": place.gradient,
+        "C_INCOMING": place.incoming,
+        "C_SUMMED": place.summed,
+        "C_LEVEL": place.channel_level,
+        "C_POOLED": wiring.maximum_of,
+        "C_POOLED_BY": pooled_by,
+        "C_WINDOW": window,
+    }
+    for name, values in columns.items():
+        table[:, getattr(tables, name)] = values
+
+
+def _passed(table: Array, live: Liveness) -> Array:
+    """Return the passed channels by the channel that their gradients arrive at, last first."""
+    passed: list[int] = []
+    for n in np.flatnonzero(live.live & live.needed & ~live.passed & (live.next >= 0)).tolist():
+        x, found = live.next[n], []
+        while live.passed[x]:
+            found.append(int(x))
+            x = live.next[x]
+        table[n, tables.C_PASSED_FIRST] = len(passed)
+        passed += found[::-1]
+        table[n, tables.C_PASSED_END] = len(passed)
+    return np.array([*passed, 0])
+
+
+def _filters(wiring: Wiring, live: Liveness, place: Places) -> Array:
+    taps, count = live.taps, len(wiring.channel_of)
+    first = np.searchsorted(taps.filter, np.arange(count))
+    on_live = np.bincount(taps.filter[live.live[taps.channel]], minlength=count)
+    return _table(
+        FILTER,
+        F_CHANNEL=wiring.channel_of,
+        F_KIND=live.filter_kind,
+        F_ONE=live.one,
+        F_NORM=wiring.norm,
+        F_STEP_ROW=wiring.step_row,
+        F_STEP_COLUMN=wiring.step_column,
+        F_TAP=first,
+        F_TAP_FIXED=first + on_live,
+        F_TAP_END=np.searchsorted(taps.filter, np.arange(count), "right"),
+        F_PLANE=place.plane,
+        F_LEVEL=place.level,
+        F_GRADIENT=place.filter_gradient,
+        F_SUMMED=place.filter_summed,
+    )
+
+
+def _pooling_nodes(layers: Layers) -> list[tuple[int, tuple[int, ...]]]:
+    """Return the numbers of the nodes that are maxima, with rows of the table of windows."""
+    return [
+        (a, (*node.maximum.window, *node.maximum.stride, *node.maximum.padding))
+        for a, node in enumerate(layers.nodes)
+        if node.maximum is not None
+    ]
+
+
+def _windows(layers: Layers) -> Array:
+    rows = [row for _, row in _pooling_nodes(layers)]
+    return np.array(rows or [(0,) * WINDOW], np.int64)
+
+
+def _lay_out(
+    wiring: Wiring, plan: Plan, arena: Arena, order: Order, batch: int, zeros: int
+) -> tuple[Array, Array]:
+    """Return the tables of zones and entries; they are enlarged until everything fits."""
+    channels, filters = plan.channels, plan.filters
+    side = int(max(wiring.height.max(), wiring.width.max()))
+    most = _most_sources(channels, filters)
+    integers = np.zeros((5, most), np.int64)
+    lines = Lines(
+        np.zeros((most, side), np.int64),
+        np.zeros((most, side), np.int64),
+        *integers[:4],
+        np.zeros((side, 2), np.int64),
+        np.zeros((side, 2), np.int64),
+    )
+    needed = (16 * len(channels), 64 * len(channels))
+    while True:
+        zones, entries = (
+            arena.get(name, count * width, np.dtype(np.int64))
+            for name, count, width in zip(
+                ("zones", "entries"), needed, (ZONE, ENTRY), strict=True
+            )
+        )
+        zones = zones[: len(zones) // ZONE * ZONE].reshape(-1, ZONE)
+        entries = entries[: len(entries) // ENTRY * ENTRY].reshape(-1, ENTRY)
+        sheet = Sheet(batch, True, zeros, zones, entries, np.zeros(2, np.int64))
+        lay_out(plan, sheet, lines, order.forward, order.backward)
+        needed = (int(sheet.filled[0]), int(sheet.filled[1]))
+        if needed[0] <= len(zones) and needed[1] <= len(entries):
+            return zones, entries
+
+
+def _most_sources(channels: Array, filters: Array) -> int:
+    """Return the largest number of sources of any task."""
+    taps = filters[:, tables.F_TAP_FIXED] - filters[:, tables.F_TAP] if len(filters) else [0]
+    readers = channels[:, tables.C_READ_END] - channels[:, tables.C_READ_FIRST]
+    own = channels[:, tables.C_END] - channels[:, tables.C_FIRST]
+    return int(max(np.max(taps), (readers + own).max())) + 2
+
+
+def _scratch(
+    channels: Array, filters: Array, passed: Array, batch: int, dtype: np.dtype
+) -> Scratch:
+    most = _most_sources(channels, filters)
+    links = channels[:, tables.C_PASSED_END] - channels[:, tables.C_PASSED_FIRST]
+    links_most = int(links.max()) + 1
+    own = int((channels[:, tables.C_END] - channels[:, tables.C_FIRST]).max()) + 1
+    return Scratch(
+        sources=np.zeros((2 * (most + own), 4), dtype),
+        own=np.zeros((2, 4), dtype),
+        passed=np.zeros((2 * links_most, 4), dtype),
+        readers=np.zeros(most, dtype),
+        products=np.zeros((links_most + most + own) * LANES, dtype),
+        sums=np.zeros(2 * LANES),
+        totals=np.zeros(own),
+        centres=np.zeros(own),
+        seen=np.zeros(own, np.int64),
+        row=np.zeros(batch, dtype),
+        maximum=np.zeros(batch, dtype),
+        place=np.zeros(batch, np.int64),
+    )

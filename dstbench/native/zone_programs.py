@@ -1,0 +1,314 @@
+"""The zones of every task: which sources a filter, a sum and a gradient have, and where they are."""
+
+from collections import namedtuple
+from typing import Any
+
+from numba import njit
+
+from dstbench.native.tables import (
+    C_BACK,
+    C_BACK_END,
+    C_BASE,
+    C_BASE_HEIGHT,
+    C_BASE_WIDTH,
+    C_END,
+    C_FIRST,
+    C_GRADIENT,
+    C_HEIGHT,
+    C_KIND,
+    C_LEVEL,
+    C_LINK,
+    C_POOLED,
+    C_READ_END,
+    C_READ_FIRST,
+    C_READ_STORED,
+    C_VIEW_COLUMN,
+    C_VIEW_ROW,
+    C_VIEW_STEP_COLUMN,
+    C_VIEW_STEP_ROW,
+    C_WIDTH,
+    C_ZONES,
+    C_ZONES_END,
+    CONSTANT,
+    F_CHANNEL,
+    F_GRADIENT,
+    F_KIND,
+    F_LEVEL,
+    F_ONE,
+    F_PLANE,
+    F_STEP_COLUMN,
+    F_STEP_ROW,
+    F_TAP,
+    F_TAP_END,
+    F_TAP_FIXED,
+    F_ZONES,
+    F_ZONES_END,
+    LIVE,
+    R_COLUMN,
+    R_FILTER,
+    R_ROW,
+    STORED,
+    T_CHANNEL,
+    T_COLUMN,
+    T_ROW,
+)
+from dstbench.native.zones import (
+    put_zone,
+    put_zones,
+    see_all,
+    see_reader,
+    see_through_tap,
+)
+
+# images: of the batch. no_level: where the level is that is 0. levelled: of each channel.
+Plan = namedtuple("Plan", "channels filters taps readers images no_level levelled")
+
+
+@njit(cache=True)
+def _see_channel(
+    P: Any,
+    lines: Any,
+    k: int,
+    source: int,
+    height: int,
+    step_row: int,
+    row: int,
+    width: int,
+    step_column: int,
+    column: int,
+) -> None:
+    """Source k: a channel, seen through a tap from a plane of height × width."""
+    c = P.channels[source]
+    see_through_tap(
+        lines.rows[k],
+        height,
+        step_row,
+        row,
+        c[C_HEIGHT],
+        c[C_VIEW_STEP_ROW],
+        c[C_VIEW_ROW],
+        c[C_BASE_HEIGHT],
+    )
+    see_through_tap(
+        lines.columns[k],
+        width,
+        step_column,
+        column,
+        c[C_WIDTH],
+        c[C_VIEW_STEP_COLUMN],
+        c[C_VIEW_COLUMN],
+        c[C_BASE_WIDTH],
+    )
+    lines.base[k] = c[C_BASE]
+    lines.width[k] = c[C_BASE_WIDTH]
+
+
+@njit(cache=True)
+def _see_tap(P: Any, lines: Any, k: int, f: int, t: int) -> None:
+    """Source k: the channel that a tap of a filter reads."""
+    n = P.filters[f, F_CHANNEL]
+    _see_channel(
+        P,
+        lines,
+        k,
+        P.taps[t, T_CHANNEL],
+        P.channels[n, C_HEIGHT],
+        P.filters[f, F_STEP_ROW],
+        P.taps[t, T_ROW],
+        P.channels[n, C_WIDTH],
+        P.filters[f, F_STEP_COLUMN],
+        P.taps[t, T_COLUMN],
+    )
+
+
+@njit(cache=True)
+def _see_plane(P: Any, lines: Any, k: int, n: int, plane: int) -> None:
+    """Source k: a plane of channel n's size."""
+    see_all(lines.rows[k], P.channels[n, C_HEIGHT])
+    see_all(lines.columns[k], P.channels[n, C_WIDTH])
+    lines.base[k] = plane
+    lines.width[k] = P.channels[n, C_WIDTH]
+
+
+@njit(cache=True)
+def _pairs(lines: Any, first: int, end: int) -> None:
+    """Two rows of parameters a source: inside, and past the edge."""
+    for k in range(first, end):
+        lines.inside[k] = 2 * (k - first)
+        lines.border[k] = 2 * (k - first) + 1
+
+
+@njit(cache=True)
+def _filter_zones(P: Any, sheet: Any, lines: Any, f: int) -> None:
+    n, first = P.filters[f, F_CHANNEL], P.filters[f, F_TAP]
+    count = P.filters[f, F_TAP_FIXED] - first
+    one, stored = P.filters[f, F_ONE], 0
+    for k in range(count):
+        _see_tap(P, lines, k, f, first + k)
+        if not one and P.channels[P.taps[first + k, T_CHANNEL], C_KIND] <= STORED:
+            stored += 1
+    _pairs(lines, 0, count)
+    height, width = P.channels[n, C_HEIGHT], P.channels[n, C_WIDTH]
+    plane = P.filters[f, F_PLANE]
+    level, level_width = P.no_level, 0
+    if P.filters[f, F_TAP_FIXED] < P.filters[f, F_TAP_END]:
+        level, level_width = P.filters[f, F_LEVEL], width
+    put_zone(  # one pixel, whose mean the others are less by
+        sheet,
+        lines,
+        0,
+        stored,
+        count,
+        count,
+        height // 2,
+        1,
+        1,
+        width // 2,
+        1,
+        1,
+        P.images,
+        plane,
+        width,
+        level,
+        level_width,
+    )
+    put_zones(
+        sheet,
+        lines,
+        0,
+        stored,
+        count,
+        count,
+        height,
+        1,
+        width,
+        1,
+        P.images,
+        plane,
+        level,
+        level_width,
+        one,
+    )
+
+
+@njit(cache=True)
+def _sum_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
+    height, width, link = P.channels[n, C_HEIGHT], P.channels[n, C_WIDTH], P.channels[n, C_LINK]
+    k, stored_end = 0, 0
+    for turn in range(2):
+        stored = turn == 0
+        if link >= 0 and P.channels[link, C_KIND] != CONSTANT:
+            if (P.channels[link, C_KIND] <= STORED) == stored:
+                _see_channel(P, lines, k, link, height, 1, 0, width, 1, 0)
+                k += 1
+        for f in range(P.channels[n, C_FIRST], P.channels[n, C_END]):
+            if P.filters[f, F_KIND] != LIVE:
+                continue
+            if not P.filters[f, F_ONE]:
+                if stored:
+                    _see_plane(P, lines, k, n, P.filters[f, F_PLANE])
+                    k += 1
+                continue
+            tap = P.filters[f, F_TAP]
+            if (P.channels[P.taps[tap, T_CHANNEL], C_KIND] <= STORED) == stored:
+                _see_tap(P, lines, k, f, tap)
+                k += 1
+        if stored:
+            stored_end = k
+    _pairs(lines, 0, k)
+    put_zones(
+        sheet,
+        lines,
+        0,
+        stored_end,
+        k,
+        k,
+        height,
+        1,
+        width,
+        1,
+        P.images,
+        P.channels[n, C_BASE],
+        P.channels[n, C_LEVEL],
+        width if P.levelled[n] else 0,
+        False,
+    )
+
+
+@njit(cache=True)
+def _common_multiple(a: int, b: int) -> int:
+    x, y = a, b
+    while y:
+        x, y = y, x % y
+    return a // x * b
+
+
+@njit(cache=True)
+def _back_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
+    height, width = P.channels[n, C_HEIGHT], P.channels[n, C_WIDTH]
+    _see_channel(P, lines, 0, n, height, 1, 0, width, 1, 0)
+    lines.inside[0] = 0
+    lines.border[0] = 0
+    k, step_row, step_column, first = 1, 1, 1, P.channels[n, C_READ_FIRST]
+    for r in range(first, P.channels[n, C_READ_END]):
+        f = P.readers[r, R_FILTER]
+        reader = P.filters[f, F_CHANNEL]
+        rows, columns = P.channels[reader, C_HEIGHT], P.channels[reader, C_WIDTH]
+        strides = P.filters[f, F_STEP_ROW], P.filters[f, F_STEP_COLUMN]
+        step_row = _common_multiple(step_row, strides[0])
+        step_column = _common_multiple(step_column, strides[1])
+        see_reader(lines.rows[k], height, strides[0], P.readers[r, R_ROW], rows)
+        see_reader(lines.columns[k], width, strides[1], P.readers[r, R_COLUMN], columns)
+        one = P.filters[f, F_ONE]
+        lines.base[k] = P.channels[reader, C_GRADIENT] if one else P.filters[f, F_GRADIENT]
+        lines.width[k] = columns
+        lines.inside[k] = r - first
+        lines.border[k] = r - first
+        k += 1
+    second, third = 1 + P.channels[n, C_READ_STORED] - first, k
+    for f in range(P.channels[n, C_FIRST], P.channels[n, C_END]):
+        if P.filters[f, F_KIND] != LIVE:
+            continue
+        if P.filters[f, F_ONE]:
+            _see_tap(P, lines, k, f, P.filters[f, F_TAP])
+        else:
+            _see_plane(P, lines, k, n, P.filters[f, F_PLANE])
+        k += 1
+    _pairs(lines, third, k)
+    put_zones(
+        sheet,
+        lines,
+        1,
+        second,
+        third,
+        k,
+        height,
+        step_row,
+        width,
+        step_column,
+        P.images,
+        P.channels[n, C_GRADIENT],
+        0,
+        0,
+        False,
+    )
+
+
+@njit(cache=True)
+def lay_out(P: Any, sheet: Any, lines: Any, forward: Any, backward: Any) -> None:
+    """Write the zones of all tasks, in their order, and their ranges into the tables."""
+    for n in forward:
+        for f in range(P.channels[n, C_FIRST], P.channels[n, C_END]):
+            P.filters[f, F_ZONES] = sheet.filled[0]
+            if P.filters[f, F_KIND] == LIVE:
+                _filter_zones(P, sheet, lines, f)
+            P.filters[f, F_ZONES_END] = sheet.filled[0]
+        P.channels[n, C_ZONES] = sheet.filled[0]
+        if P.channels[n, C_KIND] == STORED and P.channels[n, C_POOLED] < 0:
+            _sum_zones(P, sheet, lines, n)
+        P.channels[n, C_ZONES_END] = sheet.filled[0]
+    for n in backward:
+        P.channels[n, C_BACK] = sheet.filled[0]
+        if P.channels[n, C_KIND] != CONSTANT:
+            _back_zones(P, sheet, lines, n)
+        P.channels[n, C_BACK_END] = sheet.filled[0]

@@ -1,0 +1,281 @@
+"""Zones: which sources see which pixels of a plane, worked out once, so that a step only runs on.
+
+A zone is a rectangle of pixels (perhaps every second row or column of one) that all see the same
+sources, each in the same way. A source sees a pixel in one of three ways: inside (a row and a column
+of its base plane, ≥ 0), OUTSIDE (it adds nothing) or BORDER (its base plane ends there, and it is a
+constant, as of a view that is moved).
+"""
+
+from collections import namedtuple
+from typing import Any
+
+from numba import njit
+
+from dstbench.native.tables import (
+    E_COLUMN,
+    E_OFFSET,
+    E_PARAMETER,
+    E_ROW,
+    Z_BORDER,
+    Z_COLUMNS,
+    Z_COUNT,
+    Z_END,
+    Z_ENTRY,
+    Z_OUT,
+    Z_OUT_COLUMN,
+    Z_OUT_ROW,
+    Z_OWN,
+    Z_OWN_COLUMN,
+    Z_OWN_ROW,
+    Z_PIXELS,
+    Z_ROWS,
+    Z_SECOND,
+    Z_THIRD,
+)
+
+OUTSIDE, BORDER = -1, -2
+
+# rows, columns: (sources, pixels) what each source sees along an axis. base, width: its base plane.
+# inside, border: rows of its parameters. row_runs, column_runs: (first, count) of equal lines.
+Lines = namedtuple("Lines", "rows columns base width inside border row_runs column_runs")
+# batch: numbers of a pixel in memory. zeros: a place with zeros, as large as a plane. filled:
+# (zones, entries) so far, which may exceed the tables.
+Sheet = namedtuple("Sheet", "batch fuses zeros zones entries filled")
+
+
+@njit(cache=True)
+def see_through_tap(
+    line: Any,
+    count: int,
+    step: int,
+    shift: int,
+    size: int,
+    view_step: int,
+    view: int,
+    base: int,
+) -> None:
+    """Write what a tap sees along one axis.
+
+    count: pixels of the result; pixel y is at y · step + shift of the channel that is read.
+    size: pixels of that channel; pixel p is at p · view_step + view of its base plane.
+    base: pixels of the base plane.
+    """
+    for y in range(count):
+        pixel = y * step + shift
+        if pixel < 0 or pixel >= size:
+            line[y] = OUTSIDE
+            continue
+        place = pixel * view_step + view
+        line[y] = place if 0 <= place < base else BORDER
+
+
+@njit(cache=True)
+def see_reader(line: Any, count: int, step: int, shift: int, size: int) -> None:
+    """Write which pixels of a reader's plane, of `size`, used each pixel through a tap."""
+    for y in range(count):
+        place = y - shift
+        inside = place >= 0 and place % step == 0 and place // step < size
+        line[y] = place // step if inside else OUTSIDE
+
+
+@njit(cache=True)
+def see_all(line: Any, count: int) -> None:
+    for y in range(count):
+        line[y] = y
+
+
+@njit(cache=True)
+def _equal(lines: Any, sources: int, a: int, b: int) -> bool:
+    for k in range(sources):
+        if (lines[k, a] < 0 or lines[k, b] < 0) and lines[k, a] != lines[k, b]:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _runs(lines: Any, sources: int, count: int, step: int, runs: Any) -> int:
+    """Write (first, count) of pixels, `step` apart, that all sources see alike; return how many."""
+    found = 0
+    for start in range(step):
+        y = start
+        while y < count:
+            end = y
+            while end + step < count and _equal(lines, sources, end, end + step):
+                end += step
+            runs[found, 0] = y
+            runs[found, 1] = (end - y) // step + 1
+            found += 1
+            y = end + step
+    return found
+
+
+@njit(cache=True)
+def _adjacent(columns: Any, sources: int, x: int, count: int) -> bool:
+    """Return whether the pixels from x on are neighbours in memory for every source."""
+    for k in range(sources):
+        if count > 1 and columns[k, x] >= 0 and columns[k, x + 1] - columns[k, x] != 1:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _put_entries(
+    sheet: Any,
+    lines: Any,
+    first: int,
+    end: int,
+    y: int,
+    x: int,
+    rows: int,
+    columns: int,
+    step_row: int,
+    step_column: int,
+) -> int:
+    """Add the entries of the sources first … end − 1 that see a zone; return the next entry."""
+    e = sheet.filled[1]
+    for k in range(first, end):
+        row, column = lines.rows[k, y], lines.columns[k, x]
+        if row == OUTSIDE or column == OUTSIDE:
+            continue
+        if e < len(sheet.entries):
+            entry = sheet.entries[e]
+            entry[E_ROW] = 0
+            entry[E_COLUMN] = 0
+            if row == BORDER or column == BORDER:
+                entry[E_PARAMETER] = lines.border[k]
+                entry[E_OFFSET] = sheet.zeros
+            else:
+                width = lines.width[k]
+                entry[E_PARAMETER] = lines.inside[k]
+                entry[E_OFFSET] = lines.base[k] + (row * width + column) * sheet.batch
+                if rows > 1:
+                    entry[E_ROW] = (lines.rows[k, y + step_row] - row) * width * sheet.batch
+                if columns > 1:
+                    entry[E_COLUMN] = (lines.columns[k, x + step_column] - column) * sheet.batch
+        e += 1
+    sheet.filled[1] = e
+    return e
+
+
+@njit(cache=True)
+def put_zone(
+    sheet: Any,
+    lines: Any,
+    first: int,
+    second: int,
+    third: int,
+    end: int,
+    y: int,
+    rows: int,
+    step_row: int,
+    x: int,
+    columns: int,
+    step_column: int,
+    images: int,
+    out: int,
+    width: int,
+    level: int,
+    level_width: int,
+) -> None:
+    """Add one zone of rows y, y + step_row … and columns x, x + step_column …
+
+    first, second, third, end: its sources are of three sorts, first … second − 1 and so on; with
+        first = 1, source 0 is the channel itself.
+    images: images of the batch; fewer than `sheet.batch` where that was rounded up.
+    out, width: the plane that is written.
+    level: forward, where its level is; level_width: pixels of a row of it, or 0 for one number.
+    """
+    batch = sheet.batch
+    whole = sheet.fuses and step_column == 1 and level_width == 0 and images == batch
+    whole = whole and _adjacent(lines.columns, end, x, columns)
+    start = sheet.filled[1]
+    e1 = _put_entries(
+        sheet, lines, first, second, y, x, rows, columns, step_row, step_column
+    )
+    e2 = _put_entries(
+        sheet, lines, second, third, y, x, rows, columns, step_row, step_column
+    )
+    e3 = _put_entries(sheet, lines, third, end, y, x, rows, columns, step_row, step_column)
+    n = sheet.filled[0]
+    sheet.filled[0] = n + 1
+    if n >= len(sheet.zones):
+        return
+    zone = sheet.zones[n]
+    zone[Z_ROWS] = rows
+    zone[Z_COLUMNS] = 1 if whole else columns
+    zone[Z_COUNT] = columns * batch if whole else images
+    zone[Z_OUT] = out + (y * width + x) * batch
+    zone[Z_OUT_ROW] = step_row * width * batch
+    zone[Z_OUT_COLUMN] = step_column * batch
+    zone[Z_ENTRY] = start
+    zone[Z_SECOND] = e1
+    zone[Z_THIRD] = e2
+    zone[Z_END] = e3
+    zone[Z_PIXELS] = rows * columns
+    zone[Z_BORDER] = 0
+    if first == 0:
+        zone[Z_OWN] = level + y * level_width + x if level_width else level
+        zone[Z_OWN_ROW] = level_width * step_row
+        zone[Z_OWN_COLUMN] = step_column if level_width else 0
+        return
+    row, column = lines.rows[0, y], lines.columns[0, x]
+    if row == BORDER or column == BORDER:
+        zone[Z_BORDER] = 1
+        zone[Z_OWN] = sheet.zeros
+        zone[Z_OWN_ROW] = 0
+        zone[Z_OWN_COLUMN] = 0
+        return
+    own = lines.width[0]
+    zone[Z_OWN] = lines.base[0] + (row * own + column) * batch
+    zone[Z_OWN_ROW] = (lines.rows[0, y + step_row] - row) * own * batch if rows > 1 else 0
+    zone[Z_OWN_COLUMN] = (lines.columns[0, x + step_column] - column) * batch if columns > 1 else 0
+
+
+@njit(cache=True)
+def put_zones(
+    sheet: Any,
+    lines: Any,
+    first: int,
+    second: int,
+    third: int,
+    end: int,
+    height: int,
+    step_row: int,
+    width: int,
+    step_column: int,
+    images: int,
+    out: int,
+    level: int,
+    level_width: int,
+    drops_empty: bool,
+) -> None:
+    """Divide a plane into zones and add them; arguments as of `put_zone`.
+
+    drops_empty: whether zones without a source are left out.
+    """
+    row_runs = _runs(lines.rows, end, height, step_row, lines.row_runs)
+    column_runs = _runs(lines.columns, end, width, step_column, lines.column_runs)
+    for i in range(row_runs):
+        for j in range(column_runs):
+            before = sheet.filled[1]
+            put_zone(
+                sheet,
+                lines,
+                first,
+                second,
+                third,
+                end,
+                lines.row_runs[i, 0],
+                lines.row_runs[i, 1],
+                step_row,
+                lines.column_runs[j, 0],
+                lines.column_runs[j, 1],
+                step_column,
+                images,
+                out,
+                width,
+                level,
+                level_width,
+            )
+            if drops_empty and sheet.filled[1] == before:
+                sheet.filled[0] -= 1

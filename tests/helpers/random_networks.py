@@ -1,0 +1,170 @@
+"""Small networks of every kind that native training knows, with random masks, drawn by hypothesis."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from dstbench.core.masks import Masks, flat
+
+
+class Shared(nn.Module):
+    """A convolution with another one's weight, times a scale of its own."""
+
+    def __init__(self, owner: nn.Conv2d):
+        super().__init__()
+        self.weight, self.owner = owner.weight, [owner]
+        self.scale = nn.Parameter(torch.tensor(0.7))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.owner[0]._conv_forward(x, self.weight * self.scale, None)
+
+
+class Block(nn.Module):
+    """One to three convolutions and a residual connection."""
+
+    def __init__(self, inputs: int, widths: list[int], stride: int, kernel: int, projects: bool):
+        super().__init__()
+        sizes = [inputs, *widths]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(
+                a, b, kernel, stride if i == 0 else 1, padding=kernel // 2, bias=False
+            )
+            for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(b) for b in widths)
+        self.shortcut: nn.Module = nn.Identity()
+        if projects or stride > 1 or inputs != widths[-1]:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, widths[-1], 1, stride, bias=False), nn.BatchNorm2d(widths[-1])
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x
+        for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            y = norm(convolution(y))
+            if i < len(self.norms) - 1:
+                y = torch.relu(y)
+        return torch.relu(y + self.shortcut(x))
+
+
+@dataclass(repr=False)
+class Case:
+    """A network, its masks, a batch.
+
+    model: float64, in training mode.
+    images, labels: the batch.
+    """
+
+    model: nn.Module
+    masks: Masks
+    images: Tensor
+    labels: Tensor
+
+    def __repr__(self) -> str:
+        live = {name: self.masks.live(name) for name in self.masks}
+        return f"{self.model}, live {live}, images {tuple(self.images.shape)}"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+
+@st.composite
+def cases(draw: Callable) -> Case:
+    """Return a random case."""
+    integers = lambda low, high: draw(st.integers(low, high))  # noqa: E731
+    torch.manual_seed(integers(0, 10_000))
+    channels, height, width = integers(1, 3), integers(5, 11), integers(5, 11)
+    classes, size = integers(2, 5), integers(1, 40)
+    layers, inputs = _stem(draw, channels)
+    for _ in range(integers(0, 3)):
+        widths = [integers(1, 6) for _ in range(integers(1, 3))]
+        if draw(st.booleans()):
+            widths[-1] = inputs
+        stride, kernel = draw(st.sampled_from([1, 1, 2, 3])), draw(st.sampled_from([1, 3, 5]))
+        block = Block(inputs, widths, stride, kernel, draw(st.booleans()))
+        layers.append(block)
+        if draw(st.booleans()) and widths[-1] == inputs and stride == 1:
+            layers.append(_follower(block, inputs, widths, kernel))
+        inputs = widths[-1]
+    model = nn.Sequential(*layers, *_head(draw, inputs, classes, layers, (channels, height, width)))
+    model.double().train()
+    if draw(st.booleans()):
+        model.to(memory_format=torch.channels_last)
+    masks = _random_masks(draw, model)
+    images = torch.randn(size + (size == 1), channels, height, width, dtype=torch.float64)
+    return Case(model, masks, images, torch.randint(classes, (len(images),)))
+
+
+def _stem(draw: Callable, channels: int) -> tuple[list[nn.Module], int]:
+    outputs = draw(st.integers(1, 6))
+    bias, pools = draw(st.booleans()), draw(st.sampled_from([None, "max", "mean"]))
+    kernel, groups = draw(st.sampled_from([1, 3])), channels if outputs % channels == 0 else 1
+    if draw(st.booleans()):
+        groups = 1
+    stem: list[nn.Module] = [
+        nn.Conv2d(channels, outputs, kernel, padding=kernel // 2, bias=bias, groups=groups)
+    ]
+    if draw(st.booleans()):
+        stem.append(nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.3))
+    stem.append(nn.ReLU())
+    if pools == "max":
+        stem.append(nn.MaxPool2d(3, 2, padding=1))
+    elif pools == "mean":
+        stem.append(nn.AvgPool2d(2, 1, padding=1))
+    return stem, outputs
+
+
+def _follower(owner: Block, inputs: int, widths: list[int], kernel: int) -> Block:
+    block = Block(inputs, widths, 1, kernel, False)
+    block.convolutions = nn.ModuleList(Shared(c) for c in owner.convolutions)
+    return block
+
+
+def _head(
+    draw: Callable, inputs: int, classes: int, layers: list, shape: tuple[int, int, int]
+) -> list[nn.Module]:
+    bias = draw(st.booleans())
+    if draw(st.booleans()):
+        return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes, bias=bias)]
+    with torch.no_grad():
+        body = nn.Sequential(*layers).eval()
+        size = body(torch.zeros(1, *shape)).numel()
+    hidden = draw(st.integers(1, 4))
+    middle = [nn.BatchNorm1d(hidden)] if draw(st.booleans()) else []
+    return [
+        nn.Flatten(),
+        nn.Linear(size, hidden, bias=bias),
+        *middle,
+        nn.ReLU(),
+        nn.Linear(hidden, classes, bias=bias),
+    ]
+
+
+def _random_masks(draw: Callable, model: nn.Module) -> Masks:
+    """Mask most tensors, zero some weights and scales, and move batch norms off their start."""
+    masks = Masks(model)
+    density = draw(st.sampled_from([0.0, 0.03, 0.1, 0.3, 0.8, 1.0]))
+    leaves_dense, zeros = draw(st.booleans()), draw(st.booleans())
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+                module.weight.uniform_(-1, 1.5)
+                module.bias.uniform_(-0.3, 0.3)
+                module.running_mean.normal_()
+                module.running_var.uniform_(0.5, 2)
+                if zeros:
+                    module.weight[:: 3] = 0
+        for k, (name, parameter) in enumerate(masks.parameters.items()):
+            if leaves_dense and k % 3 == 1:
+                continue
+            live = torch.nonzero(torch.rand(parameter.numel()) < density).flatten()
+            masks.write_(name, live)
+            if zeros:
+                flat(parameter)[live[::4]] = 0
+        masks.apply_()
+    return masks

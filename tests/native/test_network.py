@@ -1,0 +1,90 @@
+"""Native training computes what torch computes: every gradient, on networks of every kind."""
+
+import copy
+
+import pytest
+import torch
+from helpers.random_networks import Case, cases
+from hypothesis import HealthCheck, given, settings
+from torch import nn
+
+from dstbench.core.masks import flat
+from dstbench.native.network import NativeNetwork
+
+many = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def torch_step(case: Case) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    """Return a copy of the model after one backward pass by torch, its loss and logits."""
+    model = copy.deepcopy(case.model)
+    logits = model(case.images)
+    loss = nn.functional.cross_entropy(logits, case.labels)
+    loss.backward()
+    return model, loss.detach(), logits.detach()
+
+
+def gradients(model: nn.Module, masks) -> dict[str, torch.Tensor]:
+    """Return name → gradient, of masked tensors those of the live weights."""
+    found = {}
+    for name, parameter in model.named_parameters():
+        if name in masks.live_gradients:
+            found[name] = masks.live_gradients[name]
+        elif parameter.grad is not None:
+            whole = parameter.grad
+            if name in masks:
+                whole = flat(torch.empty_like(parameter).copy_(whole))[masks.index(name)]
+            found[name] = whole
+    return found
+
+
+def native_step(case: Case, threads: int = 1) -> tuple[NativeNetwork, torch.Tensor, torch.Tensor]:
+    network = NativeNetwork(case.model, case.masks, case.image_shape, threads, torch.float64)
+    return network, *network.forward_backward(case.images, case.labels)
+
+
+@many
+@given(cases())
+def test_every_gradient_is_that_of_torch(case):
+    reference, loss, logits = torch_step(case)
+    network, own_loss, own_logits = native_step(case)
+    assert torch.allclose(own_loss, loss, rtol=1e-9, atol=1e-12)
+    assert torch.allclose(own_logits, logits, rtol=1e-6, atol=1e-9)
+    case.masks.live_gradients.clear()
+    expected = gradients(reference, case.masks)
+    network.forward_backward(case.images, case.labels)
+    found = gradients(case.model, case.masks)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        largest = float(value.abs().max()) if value.numel() else 0.0
+        assert torch.allclose(found[name], value, rtol=1e-6, atol=1e-6 * largest + 1e-9), name
+
+
+@many
+@given(cases())
+def test_running_averages_and_evaluation_are_those_of_torch(case):
+    reference, _, _ = torch_step(case)
+    network, _, _ = native_step(case)
+    network.push_back_()
+    for (name, own), other in zip(
+        case.model.named_buffers(), reference.buffers(), strict=True
+    ):
+        assert torch.allclose(own, other, rtol=1e-9, atol=1e-12), name
+    expected = reference.eval()(case.images)
+    assert torch.allclose(network.logits(case.images), expected, rtol=1e-6, atol=1e-9)
+
+
+@many
+@given(cases())
+def test_threads_change_no_bit(case):
+    one, loss, logits = native_step(case)
+    first = gradients(case.model, case.masks)
+    two, again, same = native_step(case, threads=2)
+    assert torch.equal(loss, again) and torch.equal(logits, same)
+    for name, value in gradients(case.model, case.masks).items():
+        assert torch.equal(value, first[name]), name
+
+
