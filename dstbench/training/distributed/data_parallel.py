@@ -84,6 +84,9 @@ class DataParallelMethod(Part):
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
         return self.method.needs_dense_gradients(step, total_steps)
 
+    def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return True  # `average_gradients_` sums them
+
     def extra_training_macs(self, state: State) -> int:
         return self.method.extra_training_macs(state)
 

@@ -1,0 +1,1 @@
+"""Trains a masked network by its live weights alone, on a CPU."""
