@@ -18,14 +18,17 @@ class KnownPaths:
     """
 
     def __init__(self) -> None:
-        self._key: tuple[int, Structure, bytes] | None = None
+        self._key: tuple[int, bytes] | None = None
+        self._structure: Structure | None = None
         self._found: LivePaths | None = None
 
     def find(self, model: nn.Module, masks: Masks, input_shape: tuple[int, ...]) -> LivePaths:
         """Return what `find_live_paths` does."""
-        key = (masks.version, Structure(model), _zeros(model, masks))
-        if self._found is None or key != self._key:
-            self._key, self._found = key, find_live_paths(model, masks, input_shape)
+        key = (masks.version, _zeros(model, masks))
+        same = self._structure is not None and self._structure.is_current()
+        if self._found is None or not same or key != self._key:
+            self._key, self._structure = key, Structure(model)
+            self._found = find_live_paths(model, masks, input_shape)
         return self._found
 
 

@@ -36,6 +36,8 @@ class LiveOptimizer(SparseOptimizer):
         masked = {id(masks.parameters[name]) for name in masks}
         others = [p for p in model.parameters() if id(p) not in masked and p.requires_grad]
         self.rest = rest(others, lr=0.0, fused=True, **settings) if others else None
+        self._flats: list[Tensor] = []
+        self._addresses: list[int] = []
         self.vectors: dict[str, Tensor] = {}  # slot, "value" and "grad" → one long vector
         self._layout()
 
@@ -89,10 +91,11 @@ class LiveOptimizer(SparseOptimizer):
             self.rest.step()
         if not self.params:
             return
+        flats = self._flat_parameters()
         idle = {}  # tensors without a gradient are not stepped, as in torch's optimizers
         indices = [self.masks.index(name) for name in self.names]
         for i, (name, index) in enumerate(zip(self.names, indices, strict=True)):
-            torch.index_select(flat(self.params[i]), 0, index, out=self.segments["value"][i])
+            torch.index_select(flats[i], 0, index, out=self.segments["value"][i])
             gradient = live_gradient(self.masks, name)
             if gradient is None:
                 idle[i] = [self.segments[slot][i].clone() for slot in self.slots]
@@ -102,9 +105,16 @@ class LiveOptimizer(SparseOptimizer):
         for i, kept in idle.items():
             for slot, vector in zip(self.slots, kept, strict=True):
                 self.segments[slot][i].copy_(vector)
-        for i, (parameter, index) in enumerate(zip(self.params, indices, strict=True)):
+        for i, index in enumerate(indices):
             if i not in idle:
-                flat(parameter).index_copy_(0, index, self.segments["value"][i])
+                flats[i].index_copy_(0, index, self.segments["value"][i])
+
+    def _flat_parameters(self) -> list[Tensor]:
+        """Return the flat views of the masked tensors; made anew only for tensors that moved."""
+        addresses = [parameter.data_ptr() for parameter in self.params]
+        if addresses != self._addresses:
+            self._flats, self._addresses = [flat(p) for p in self.params], addresses
+        return self._flats
 
     @abstractmethod
     def advance(self, lr: float) -> None:

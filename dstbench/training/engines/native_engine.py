@@ -50,7 +50,8 @@ class NativeEngine:
         self._noted: set[str] = set()
         self._native_steps = 0
         self._network: NativeNetwork | None = None
-        self._compiled: tuple[int, Structure] | None = None
+        self._version: int | None = None  # of the masks when it was compiled
+        self._structure = Structure(self.model)
 
     @property
     def steps(self) -> dict[str, int]:
@@ -61,10 +62,9 @@ class NativeEngine:
 
         problem: why it is not, None if it is.
         """
-        now = (self.masks.version, Structure(self.model))
-        if now == self._compiled:
+        if self._version == self.masks.version and self._structure.is_current():
             return self.problem is None
-        self._compiled = now
+        self._version, self._structure = self.masks.version, Structure(self.model)
         from dstbench.native.network import NativeNetwork  # loads the compiler
 
         try:
@@ -144,7 +144,7 @@ class NativeEngine:
         if not self.compile_():
             self._note_once(f"Steps run through torch for now: {self.problem}.")
             return False
-        if not all(module.training for module in self.model.modules()):
+        if not self._structure.is_training:
             self._note_once("Steps run through torch while a module is in evaluation mode.")
             return False
         return True
