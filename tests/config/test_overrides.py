@@ -18,19 +18,3 @@ def test_parse_override_returns_the_binding():
 def test_parse_override_refuses_text_that_is_not_a_binding(text, words):
     with pytest.raises(UserError, match=f"--set '.*': .*{words}"):
         parse_override(text, f"--set {text!r}")
-
-
-def test_engine_is_set_by_gin_and_left_out_of_the_hash(tmp_path):
-    runs = {}
-    for engine in (None, "native"):
-        sets = () if engine is None else (f"Run.engine='{engine}'",)
-        choices = Choices(files=("rigl",), recipe=None, axes=(), sets=sets, plugins=())
-        runs[engine] = assemble(choices, "fp32")
-    assert runs[None][1] == runs["native"][1] and "engine" not in runs["native"][1].text
-    assert (runs[None][0].engine, runs["native"][0].engine) == ("auto", "native")
-
-
-def test_unknown_engine_is_refused():
-    choices = Choices(files=("rigl",), recipe=None, axes=(), sets=("Run.engine='fast'",))
-    with pytest.raises(UserError, match=r"Run\.engine = 'fast': expected"):
-        assemble(choices, "fp32")
