@@ -34,7 +34,7 @@ class GradientClip(Part):
         return self.over == "dense"
 
     def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
-        return self.is_undeclared
+        return self._is_undeclared
 
     def after_backward(self, state: State) -> None:
         gradients = [p.grad for p in state.model.parameters() if p.grad is not None]

@@ -97,10 +97,10 @@ class Part:
         step: the optimizer step, from 1.
         total_steps: optimizer steps of the run.
         """
-        return self.is_undeclared or self.needs_dense_gradients(step, total_steps)
+        return self._is_undeclared or self.needs_dense_gradients(step, total_steps)
 
     @property
-    def is_undeclared(self) -> bool:
+    def _is_undeclared(self) -> bool:
         """Whether a hook after the backward pass may read gradients that no class declares."""
         declarations = ("needs_dense_gradients", "requires_dense_gradients")
         hooks = ("after_backward", "after_step")
