@@ -106,6 +106,13 @@ class Cyclic(Part):
         # assumed: in each update of a cycle; those that only shrink layers could do without
         return self.mover.grows_by_gradient and self.is_due(step, total_steps)
 
+    def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
+        if super().requires_dense_gradients(step, total_steps):
+            return True
+        if step > self.final_structure_step(total_steps):
+            return self.mover.requires_dense_gradients(step, total_steps)
+        return self.mover.may_grow_by_gradient and self.is_due(step, total_steps)
+
     def before_step(self, state: State) -> None:
         if state.step == 0:  # a budget that cannot hold s_min is refused before training
             assert state.budget is not None

@@ -27,7 +27,13 @@ def choices_from(args: argparse.Namespace) -> tuple[Choices, Path | None]:
         files=tuple(args.files),
         recipe=args.recipe,
         axes=tuple((name, value) for name, value in axes.items() if value is not None),
-        sets=tuple(args.sets),
+        sets=(*args.sets, *_engine(args)),
         plugins=tuple(args.plugins),
     )
     return choices, data_root
+
+
+def _engine(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the binding of `--engine`; none where it is not given, or no option of the command."""
+    engine = getattr(args, "engine", None)
+    return () if engine is None else (f"Run.engine={engine!r}",)

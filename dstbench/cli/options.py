@@ -47,6 +47,15 @@ def add_environment(command: argparse.ArgumentParser) -> None:
     add("--threads", type=whole_number, metavar="N", help="CPU threads (default: all)")
 
 
+def add_engine(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--engine",
+        choices=("auto", "torch", "native"),
+        help="what computes the steps: torch, native (live weights alone, on a CPU), or auto, the "
+        "faster one (default: Run.engine, which is auto)",
+    )
+
+
 def add_runs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--runs",

@@ -9,6 +9,7 @@ from dstbench import __version__
 from dstbench.cli.options import (
     add_choices,
     add_data,
+    add_engine,
     add_environment,
     add_plugin,
     add_runs,
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
 def _run(command: argparse.ArgumentParser) -> None:
     add_choices(command)
     add_environment(command)
+    add_engine(command)
     add = command.add_argument
     add("--fresh", action="store_true", help="start over instead of resuming")
     add("--checkpoint-seconds", type=positive, default=60.0, metavar="S",
@@ -132,6 +134,7 @@ def _sweep(command: argparse.ArgumentParser) -> None:
     add("--launch", action="append", default=[], metavar="NAME=VALUE",
         help="option of the launcher, such as slurm_partition=gpu or gpus=0.5")
     add_environment(command)
+    add_engine(command)
     add_plugin(command)
 
 
@@ -151,6 +154,7 @@ def _compare(command: argparse.ArgumentParser) -> None:
     add("--retries", type=whole_number, default=2, metavar="N",
         help="how many times a run that died is started again (default: 2)")
     add_environment(command)
+    add_engine(command)
 
 
 def _leaderboard(command: argparse.ArgumentParser) -> None:

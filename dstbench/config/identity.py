@@ -30,11 +30,13 @@ class Resolved:
     text: the canonical gin text of a run, or of a grid of runs.
     sha256: its hash, in hex.
     overrides: settings of the method's file that the recipe replaces; no part of the identity.
+    beside: gin text of the settings that are no part of the identity, such as Run.engine.
     """
 
     text: str
     sha256: str
     overrides: tuple[RecipeOverride, ...] = field(default=(), compare=False)
+    beside: str = field(default="", compare=False)
 
 
 def identify(imports: Iterable[str], lines: Iterable[str]) -> Resolved:

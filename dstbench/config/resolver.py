@@ -114,7 +114,17 @@ class Config:
         self._walk(Reference(self.root, "", True), "", "the command line", lines, imports)
         for binding in self.bindings.unused():
             self._refuse_unused(binding)
-        return replace(identify(imports, lines), overrides=tuple(self._recipe_overrides()))
+        beside = {line for line in lines if line.partition(" = ")[0] in self._not_identity()}
+        return replace(
+            identify(imports, lines - beside),
+            overrides=tuple(self._recipe_overrides()),
+            beside="".join(f"{line}\n" for line in sorted(beside)),
+        )
+
+    def _not_identity(self) -> set[str]:
+        """Return the root's parameters that are no part of a run's identity."""
+        root = registry.lookup(self.root)
+        return {f"{self.root}.{name}" for name in getattr(root, "not_identity", ())}
 
     def _recipe_overrides(self) -> Iterator[RecipeOverride]:
         """Yield the replaced bindings that this run uses and whose value the recipe changes."""
@@ -186,7 +196,7 @@ class Config:
         """Return the Run (or other root) that the resolved text describes, built by gin."""
         gin.clear_config()
         try:
-            gin.parse_config(resolved.text)
+            gin.parse_config(resolved.text + resolved.beside)
             return gin.get_configurable(f"dstbench.{self.root}")()
         except UserError as error:
             raise self.bindings.located(error) from None

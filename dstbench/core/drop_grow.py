@@ -47,7 +47,8 @@ class DropGrow(Part, ABC):
     update_until: fraction of the run after which masks no longer move, in (0, 1].
 
     grows_by_gradient: whether the growth score of an update reads dense gradients; a class
-        attribute, False in a subclass that needs none. Only the cost of training depends on it.
+        attribute, False in a subclass that needs none. The cost of training depends on it, and
+        whether an update's step computes dense gradients.
 
     Raises UserError: when a setting is out of range, or neither of the two intervals is given.
     """
@@ -95,6 +96,18 @@ class DropGrow(Part, ABC):
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
         return self.grows_by_gradient and self.update_schedule.is_due(step, total_steps)
 
+    def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
+        scored = self.may_grow_by_gradient and self.update_schedule.is_due(step, total_steps)
+        return scored or super().requires_dense_gradients(step, total_steps)
+
+    @property
+    def may_grow_by_gradient(self) -> bool:
+        """Whether the growth score reads dense gradients, or may do so.
+
+        It may in a subclass that has its own score and does not set `grows_by_gradient`.
+        """
+        return self.grows_by_gradient or self._overrides("grow_score", ("grows_by_gradient",))
+
     def after_step(self, state: State) -> None:
         if self.update_schedule.is_due(state.step, state.total_steps):
             self.update(state, value_at(self.drop_fraction, state.progress))
@@ -107,11 +120,13 @@ class DropGrow(Part, ABC):
         drop_fraction: α, in [0, 1].
         targets: tensor name → live weights after the update; None keeps every tensor's count.
         """
-        stepped = any(p.grad is not None for p in state.model.parameters())
+        computed = state.masks.live_gradients
+        stepped = bool(computed) or any(p.grad is not None for p in state.model.parameters())
         for name in state.masks:
             target = state.masks.live(name) if targets is None else targets[name]
             parameter = state.masks.parameters[name]
-            if not parameter.requires_grad or (stepped and parameter.grad is None):
+            graded = parameter.grad is not None or name in computed
+            if not parameter.requires_grad or (stepped and not graded):
                 self._update_tensor(state, name, 0.0, min(state.masks.live(name), target))
             else:
                 self._update_tensor(state, name, drop_fraction, target)

@@ -3,9 +3,10 @@
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from dstbench.config.registry import register
-from dstbench.core.masks import flat, gradient_of
+from dstbench.core.masks import live_gradient
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import require
@@ -19,6 +20,10 @@ class GradientClip(Part):
     over: gradients that the norm is taken over. 'dense': all, those of dead weights included, as in
         the public EAST code. 'live': those of live weights and of parameters without a mask. All
         gradients are scaled in both cases, so that growth scores keep their order.
+
+    In a step in which an engine computes the gradients of live weights only, both norms are that of
+    'live': the dead weights' gradients are not known. The norm is then smaller than the dense one,
+    so that fewer steps are scaled, and by less.
     """
 
     def __init__(self, norm: float = 1.0, over: Literal["dense", "live"] = "dense"):
@@ -28,22 +33,23 @@ class GradientClip(Part):
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
         return self.over == "dense"
 
+    def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return self._is_undeclared
+
     def after_backward(self, state: State) -> None:
         gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
+        gradients += state.masks.live_gradients.values()
         counted = gradients if self.over == "dense" else self._live(state)
         norms = torch._foreach_norm(counted)
         total = torch.linalg.vector_norm(torch.stack(norms))
         factor = (self.norm / (total + 1e-6)).clamp_(max=1.0)  # stays on the device
         torch._foreach_mul_(gradients, factor)
 
-    def _live(self, state: State) -> list[torch.Tensor]:
+    def _live(self, state: State) -> list[Tensor]:
         """Return the gradients of live weights, and of parameters without a mask."""
         masked = {id(state.masks.parameters[name]) for name in state.masks}
         counted = [
             p.grad for p in state.model.parameters() if p.grad is not None and id(p) not in masked
         ]
-        for name in state.masks:
-            gradient = gradient_of(state.masks.parameters[name])
-            if gradient is not None:
-                counted.append(flat(gradient)[state.masks.index(name)])
-        return counted
+        gradients = (live_gradient(state.masks, name) for name in state.masks)
+        return counted + [gradient for gradient in gradients if gradient is not None]

@@ -44,6 +44,19 @@ def gradient_of(parameter: Tensor) -> Tensor | None:
     return flat(gradient)
 
 
+def live_gradient(masks: "Masks", name: str) -> Tensor | None:
+    """Return the gradient of a masked tensor's live weights, (live,); None without one.
+
+    In the order of `masks.index(name)`: from `masks.live_gradients` where an engine computed only
+    these, else gathered from the dense gradient.
+    """
+    gradient = masks.live_gradients.get(name)
+    if gradient is not None:
+        return gradient
+    dense = gradient_of(masks.parameters[name])
+    return None if dense is None else dense[masks.index(name)]
+
+
 class Masks(Mapping[str, Tensor]):
     """Parameter name → boolean mask (True: live), of its parameter's shape and memory layout.
 
@@ -51,6 +64,11 @@ class Masks(Mapping[str, Tensor]):
     that several layers share is one entry.
 
     parameters: name → every prunable parameter, masked or not, in the model's order.
+    live_gradients: name → gradient of the live weights, (live,) float32, in the order of `index`,
+        after a step in which an engine computed only these; empty otherwise. Such a tensor's
+        `.grad` is None. `live_gradient` reads either.
+    version: a number that grows whenever a mask is written, so that an engine knows when to
+        recompile. Not stored in checkpoints.
     """
 
     def __init__(self, model: nn.Module):
@@ -58,6 +76,7 @@ class Masks(Mapping[str, Tensor]):
         self._mask: dict[str, Tensor] = {}
         self._index: dict[str, Tensor] = {}
         self.live_gradients: dict[str, Tensor] = {}
+        self.version = 0
 
     def __getitem__(self, name: str) -> Tensor:
         return self._mask[name]
@@ -99,6 +118,8 @@ class Masks(Mapping[str, Tensor]):
             self._mask[name] = torch.zeros_like(parameter, dtype=torch.bool, requires_grad=False)
         self._index[name] = index.sort().values
         flat(self._mask[name]).index_fill_(0, self._index[name], True)
+        self.live_gradients.pop(name, None)  # in the order of the earlier index
+        self.version += 1
 
     @torch.no_grad()
     def apply_(self) -> None:

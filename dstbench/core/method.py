@@ -121,6 +121,9 @@ class Method(Part):
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
         return any(part.needs_dense_gradients(step, total_steps) for part in self.parts)
 
+    def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return any(part.requires_dense_gradients(step, total_steps) for part in self.parts)
+
     def extra_training_macs(self, state: State) -> int:
         return sum(part.extra_training_macs(state) for part in self.parts)
 

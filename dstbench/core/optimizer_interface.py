@@ -7,7 +7,13 @@ from torch import Tensor
 
 
 class SparseOptimizer(ABC):
-    """An optimizer that keeps dead weights, and its own state of them, at zero."""
+    """An optimizer that keeps dead weights, and its own state of them, at zero.
+
+    needs_dense_gradients: whether `step` reads the dense `.grad` of masked tensors. If not, it also
+        steps by `masks.live_gradients`.
+    """
+
+    needs_dense_gradients: bool = True
 
     @abstractmethod
     def step(self, lr: float) -> None:
@@ -15,7 +21,7 @@ class SparseOptimizer(ABC):
 
     @abstractmethod
     def zero_grad(self) -> None:
-        """Set every gradient to None."""
+        """Set every gradient to None, and forget the gradients of live weights."""
 
     @abstractmethod
     def mask_moved(self, name: str, before: Tensor) -> None:

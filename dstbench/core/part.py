@@ -59,10 +59,16 @@ class Part:
         """Set what is a function of `state.progress`, before the forward pass."""
 
     def after_backward(self, state: State) -> None:
-        """Read or scale the gradients: dense, averaged over devices, weights not stepped yet."""
+        """Read or scale the gradients: averaged over devices, weights not stepped yet.
+
+        They are dense where a part requires it (`requires_dense_gradients`); in other steps an
+        engine may have computed those of live weights alone, into `state.masks.live_gradients`.
+        """
 
     def after_step(self, state: State) -> None:
         """Move masks; the weights have been stepped, gradients are still available.
+
+        As in `after_backward`, they are dense where a part requires it.
 
         The only hook in which masks move.
         """
@@ -78,6 +84,35 @@ class Part:
         step: the optimizer step, from 1.
         total_steps: optimizer steps of the run.
         """
+        return False
+
+    def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
+        """Return whether a step must compute the gradients of dead weights.
+
+        Where no part does, an engine may compute those of live weights alone. By default it is the
+        steps of `needs_dense_gradients`. A part with its own `after_backward` or `after_step` that
+        does not define `needs_dense_gradients` is assumed to read them in every step. Override
+        this in a part that reads dense gradients where they exist, but works without them.
+
+        step: the optimizer step, from 1.
+        total_steps: optimizer steps of the run.
+        """
+        return self._is_undeclared or self.needs_dense_gradients(step, total_steps)
+
+    @property
+    def _is_undeclared(self) -> bool:
+        """Whether a hook after the backward pass may read gradients that no class declares."""
+        declarations = ("needs_dense_gradients", "requires_dense_gradients")
+        hooks = ("after_backward", "after_step")
+        return any(self._overrides(hook, declarations) for hook in hooks)
+
+    def _overrides(self, hook: str, declarations: Sequence[str]) -> bool:
+        """Return whether a class overrides `hook` below all that define one of `declarations`."""
+        for cls in type(self).__mro__:
+            if any(name in vars(cls) for name in declarations):
+                return False
+            if hook in vars(cls):
+                return True
         return False
 
     def extra_training_macs(self, state: State) -> int:

@@ -17,7 +17,7 @@ from dstbench.leaderboard.names import name_problem
 from dstbench.leaderboard.numbers import is_count, is_finite
 from dstbench.records.record import OVER
 from dstbench.records.run_name import run_name
-from dstbench.records.types import Record
+from dstbench.records.types import ENGINES, Record
 from dstbench.sparsity import live_total, percent
 
 _SPARSITIES = ("measured", "effective")
@@ -59,6 +59,11 @@ def _provenance_problems(provenance: Mapping[str, Any]) -> Iterator[str]:
     attempt = provenance["attempt"]
     if not isinstance(attempt, str) or not attempt:
         yield f"provenance.attempt is {attempt!r}, not an id"
+    steps = provenance.get("engine_steps", {})
+    if not isinstance(steps, dict) or not all(
+        name in ENGINES and is_count(count) for name, count in steps.items()
+    ):
+        yield f"provenance.engine_steps is {steps!r}, not steps by {' or '.join(ENGINES)}"
     plugins = provenance.get("plugins", {})
     if not isinstance(plugins, dict):
         yield f"provenance.plugins is {plugins!r}, not hashes by name"

@@ -8,53 +8,85 @@ Sources: gradient norm as "gradient flow" in Evci et al. 2022; exploration rate 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dstbench.core.masks import flat
+from dstbench.core.masks import Masks, flat
 from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
-from dstbench.metrics.live_paths import find_live_paths
+from dstbench.metrics.live_paths import LivePaths, find_live_paths
 from dstbench.models.precision import Autocast
 from dstbench.records.types import Health
 
 _CHUNK = 128  # images per pass, so that memory stays as in training
 
 
-def measure(state: State, x: Tensor, y: Tensor, autocast: Autocast) -> Health:
+FindPaths = Callable[[nn.Module, Masks, tuple[int, ...]], LivePaths]
+
+
+def measure(
+    state: State,
+    x: Tensor,
+    y: Tensor,
+    autocast: Autocast,
+    find_paths: FindPaths = find_live_paths,
+) -> Health:
     """Return the health of the network on a batch.
 
     x: images (n, C, H, W).
     y: labels (n,), int64.
     autocast: makes the context in which the network computes.
+    find_paths: as `find_live_paths`, which it may replace by what is known already.
 
     A value that is not available is None, and `<name>_reason` states why.
     """
     with _eval_mode(state.model), preserve_rng(x), _PositiveCounter(state.model) as positives:
         gradients = _gradients(state, x, y, autocast)
-    weights = state.masks.parameters
-    norms = {name: _norm(g) for name, g in gradients.items()}
+    norms = {name: norm(g) for name, g in gradients.items()}
     live_norms = {
-        name: _norm(g * state.masks[name]) if name in state.masks else norms[name]
+        name: norm(g * state.masks[name]) if name in state.masks else norms[name]
         for name, g in gradients.items()
     }
-    zeros = {name: live_zeros(state, name) for name in weights}
-    paths = find_live_paths(state.model, state.masks, state.image_shape)
-    health: Health = {
+    health = measure_masks(state, "", find_paths)
+    del health["grad_norm_reason"], health["positive_preactivations_reason"]
+    health |= {
         "grad_norm": math.hypot(*norms.values()),
         "grad_norm_live": math.hypot(*live_norms.values()),
         "positive_preactivations": positives.fraction(),
+        "layers_grad_norm": norms,
+        "layers_grad_norm_live": live_norms,
+        "layers_positive": positives.fractions(),
+    }
+    if health["positive_preactivations"] is None:
+        health["positive_preactivations_reason"] = "no nn.ReLU module was called"
+    return health
+
+
+def measure_masks(state: State, reason: str, find_paths: FindPaths = find_live_paths) -> Health:
+    """Return the health that needs no pass through the network; the rest is None, or empty.
+
+    reason: why the rest is not measured.
+    find_paths: as `find_live_paths`.
+    """
+    zeros = {name: live_zeros(state, name) for name in state.masks.parameters}
+    paths = find_paths(state.model, state.masks, state.image_shape)
+    health: Health = {
+        "grad_norm": None,
+        "grad_norm_reason": reason,
+        "grad_norm_live": None,
+        "positive_preactivations": None,
+        "positive_preactivations_reason": reason,
         "live_path_share": paths.fraction,
         "effective_sparsity": paths.effective_sparsity(state.dense_numel),
         "sparsity": state.sparsity,
         "exploration": exploration_rate(state),
-        "layers_grad_norm": norms,
-        "layers_grad_norm_live": live_norms,
-        "layers_positive": positives.fractions(),
+        "layers_grad_norm": {},
+        "layers_grad_norm_live": {},
+        "layers_positive": {},
         "layers_live": state.masks.counts(),
         "live_zeros": sum(zeros.values()),
         "layers_live_zeros": zeros,
@@ -62,8 +94,6 @@ def measure(state: State, x: Tensor, y: Tensor, autocast: Autocast) -> Health:
     if paths.reason is not None:
         health["live_path_share_reason"] = paths.reason
         health["effective_sparsity_reason"] = paths.reason
-    if health["positive_preactivations"] is None:
-        health["positive_preactivations_reason"] = "no nn.ReLU module was called"
     return health
 
 
@@ -142,7 +172,7 @@ def _gradients(state: State, x: Tensor, y: Tensor, autocast: Autocast) -> dict[s
     return total
 
 
-def _norm(gradient: Tensor) -> float:
+def norm(gradient: Tensor) -> float:
     """Return the L2 norm, in float64: squared gradients of very sparse networks underflow."""
     return float(torch.linalg.vector_norm(gradient, dtype=torch.float64))
 

@@ -7,6 +7,8 @@ O and of what parts add E (such as DyReLU's):
     gradients of the layers' inputs     S + O + E
     gradients of the weights            S + E, or D + E where a part reads dense gradients
 
+In a step in which an engine computes the gradients of live weights alone, no part reads dense ones.
+
 Without O and E this is the count of Evci et al. 2020, appendix H: 3·f_S, and 2·f_S + f_D in a step
 whose dense gradients RigL reads. As there, the first layer's input gradients are counted, and
 biases, normalisation, activations and the optimizer are not. Neither are choosing the first masks
@@ -40,13 +42,18 @@ class TrainingCost(Part):
         self._indices: list[Tensor] = []
         self._live_macs = self.dense_macs
 
+    def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return False
+
     def after_backward(self, state: State) -> None:
         state.training_macs += self.images_at(state.step) * self.macs_of_image(state)
 
     def macs_of_image(self, state: State) -> int:
         """Return the MACs of one image in the step that is being taken."""
         live = self._count_live(state.masks)
-        dense = self.method.needs_dense_gradients(state.step + 1, state.total_steps)
+        dense = not state.masks.live_gradients and self.method.needs_dense_gradients(
+            state.step + 1, state.total_steps
+        )
         extra = self.method.extra_training_macs(state)
         passes = 2 * (live + self.offset_macs) + 3 * extra
         return passes + (self.dense_macs if dense else live)

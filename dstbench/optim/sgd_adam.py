@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dstbench.core.masks import Masks, flat, gradient_of
+from dstbench.core.masks import Masks, flat, live_gradient
 from dstbench.core.optimizer_interface import SparseOptimizer
 
 
@@ -27,6 +27,7 @@ class LiveOptimizer(SparseOptimizer):
     """
 
     slots: tuple[str, ...] = ()
+    needs_dense_gradients = False
 
     def __init__(self, model: nn.Module, masks: Masks, rest: type, settings: dict[str, Any]):
         self.masks = masks
@@ -35,6 +36,8 @@ class LiveOptimizer(SparseOptimizer):
         masked = {id(masks.parameters[name]) for name in masks}
         others = [p for p in model.parameters() if id(p) not in masked and p.requires_grad]
         self.rest = rest(others, lr=0.0, fused=True, **settings) if others else None
+        self._flats: list[Tensor] = []
+        self._addresses: list[int] = []
         self.vectors: dict[str, Tensor] = {}  # slot, "value" and "grad" → one long vector
         self._layout()
 
@@ -78,6 +81,7 @@ class LiveOptimizer(SparseOptimizer):
             parameter.grad = None
         if self.rest is not None:
             self.rest.zero_grad(set_to_none=True)
+        self.masks.live_gradients.clear()
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
@@ -87,22 +91,30 @@ class LiveOptimizer(SparseOptimizer):
             self.rest.step()
         if not self.params:
             return
-        idle = []  # tensors without a gradient are not stepped, as in torch's optimizers
+        flats = self._flat_parameters()
+        idle = {}  # tensors without a gradient are not stepped, as in torch's optimizers
         indices = [self.masks.index(name) for name in self.names]
-        for i, (parameter, index) in enumerate(zip(self.params, indices, strict=True)):
-            torch.index_select(flat(parameter), 0, index, out=self.segments["value"][i])
-            gradient = gradient_of(parameter)
+        for i, (name, index) in enumerate(zip(self.names, indices, strict=True)):
+            torch.index_select(flats[i], 0, index, out=self.segments["value"][i])
+            gradient = live_gradient(self.masks, name)
             if gradient is None:
-                idle.append((i, [self.segments[slot][i].clone() for slot in self.slots]))
-                continue
-            torch.index_select(gradient, 0, index, out=self.segments["grad"][i])
+                idle[i] = [self.segments[slot][i].clone() for slot in self.slots]
+            else:
+                self.segments["grad"][i].copy_(gradient)
         self.advance(lr)
-        for i, kept in idle:
+        for i, kept in idle.items():
             for slot, vector in zip(self.slots, kept, strict=True):
                 self.segments[slot][i].copy_(vector)
-        for i, (parameter, index) in enumerate(zip(self.params, indices, strict=True)):
-            if parameter.grad is not None:
-                flat(parameter).index_copy_(0, index, self.segments["value"][i])
+        for i, index in enumerate(indices):
+            if i not in idle:
+                flats[i].index_copy_(0, index, self.segments["value"][i])
+
+    def _flat_parameters(self) -> list[Tensor]:
+        """Return the flat views of the masked tensors; made anew only for tensors that moved."""
+        addresses = [parameter.data_ptr() for parameter in self.params]
+        if addresses != self._addresses:
+            self._flats, self._addresses = [flat(p) for p in self.params], addresses
+        return self._flats
 
     @abstractmethod
     def advance(self, lr: float) -> None:

@@ -13,7 +13,7 @@ from dstbench.core.optimizer_interface import SparseOptimizer
 class MaskedOptimizer(SparseOptimizer):
     """Steps all weights with a torch optimizer, then zeroes the dead ones and their state.
 
-    A step costs as much as in a dense network.
+    A step costs as much as in a dense network, and needs dense gradients.
 
     inner: the torch optimizer.
     masks: masks of the network.
@@ -43,6 +43,7 @@ class MaskedOptimizer(SparseOptimizer):
 
     def zero_grad(self) -> None:
         self.inner.zero_grad(set_to_none=True)
+        self.masks.live_gradients.clear()
 
     def state_dict(self) -> dict[str, Any]:
         return copy.deepcopy(self.inner.state_dict())

@@ -1,5 +1,7 @@
 """The summary that is printed when a run ends, one field a line."""
 
+from collections.abc import Mapping
+
 from dstbench.records.types import Override, Record
 from dstbench.records.uncounted import uncounted_text, unpruned_text
 from dstbench.sparsity import percent
@@ -57,12 +59,20 @@ def _rows(record: Record) -> list[tuple[str, str]]:
         ("weights", _weights(record)),
         *_row("  never pruned", unpruned_text(sparsity)),
     ]
+    rows += _row("engine", _engine_text(record["provenance"].get("engine_steps", {})))
     rows += [("recipe override", override_text(o)) for o in record.get("overrides", ())]
     if accuracy["selected_on_test"]:
         rows.append(("selected on test", "yes: the best epoch was chosen on the test images"))
     if record["health"]["collapsed"]:
         rows.append(("collapsed", "yes: the network answers no better than chance"))
     return rows
+
+
+def _engine_text(steps: Mapping[str, int]) -> str | None:
+    """Return the steps of each engine, where not all were torch's."""
+    if not steps.get("native"):
+        return None
+    return " · ".join(f"{name} {count:,} steps" for name, count in steps.items())
 
 
 def _row(label: str, value: str | None) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from dstbench.config.plugin_sources import sources
 from dstbench.errors import UserError
-from dstbench.records.types import Provenance, SessionEntry
+from dstbench.records.types import EngineName, Provenance, SessionEntry
 
 _COMPARED: tuple[Literal["device", "cpu", "threads", "processes", "commit"], ...] = (
     "device",
@@ -23,11 +23,14 @@ _COMPARED: tuple[Literal["device", "cpu", "threads", "processes", "commit"], ...
 )
 
 
-def session_entry(provenance: Provenance, started: float) -> SessionEntry:
+def session_entry(
+    provenance: Provenance, started: float, engine: EngineName = "torch"
+) -> SessionEntry:
     """Return the history's entry for a session.
 
     provenance: of the run, collected in this session.
     started: when the session started, Unix seconds.
+    engine: of the session.
     """
     return {
         "started": started,
@@ -38,6 +41,7 @@ def session_entry(provenance: Provenance, started: float) -> SessionEntry:
         "processes": provenance["processes"],
         "commit": provenance["commit"],
         "dirty": provenance["dirty"],
+        "engine": engine,
     }
 
 
@@ -46,6 +50,7 @@ def differences(before: SessionEntry, now: SessionEntry) -> list[str]:
     pairs: list[tuple[str, object, object]] = [
         (key, before.get(key), now.get(key)) for key in _COMPARED
     ]
+    pairs.append(("engine", before.get("engine", "torch"), now.get("engine", "torch")))
     old, new = before.get("versions") or {}, now.get("versions") or {}
     pairs += [(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
     return [f"{name} {was} → {is_now}" for name, was, is_now in pairs if was != is_now]

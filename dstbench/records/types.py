@@ -4,8 +4,10 @@ Units, unless a field states another: accuracies in percent (0 to 100), sparsiti
 fractions in [0, 1], times in Unix seconds, durations in seconds, MACs of one input.
 """
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, get_args
 
+EngineName = Literal["torch", "native"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 OverStatus = Literal["finished", "diverged"]  # nothing will change any more
 Status = Literal["running", "interrupted", "failed"] | OverStatus
 
@@ -97,8 +99,9 @@ class CostReport(Cost):
 class Health(TypedDict):
     """State of a sparse network, on a fixed batch of training images in eval mode."""
 
-    grad_norm: float  # L2 norm of the loss gradient over prunable weights, dead ones included
-    grad_norm_live: float  # the same over live weights
+    grad_norm: float | None  # L2 norm of the loss gradient over prunable weights, dead included
+    grad_norm_reason: NotRequired[str]  # why it and grad_norm_live are None
+    grad_norm_live: float | None  # the same over live weights
     positive_preactivations: float | None  # fraction of activation inputs above zero
     positive_preactivations_reason: NotRequired[str]  # why it is None
     live_path_share: float | None  # fraction of live weights on an input-to-logits path
@@ -113,6 +116,10 @@ class Health(TypedDict):
     layers_live: dict[str, int]  # tensor → live weights
     live_zeros: NotRequired[int]  # live weights that are exactly zero; absent in older records
     layers_live_zeros: NotRequired[dict[str, int]]  # tensor → live_zeros
+    health_images: NotRequired[int]  # images of the batch, where they are not 512
+    # With the native engine: the norm of the live gradient on the first images in training mode
+    batch_grad_norm_live: NotRequired[float]
+    layers_batch_grad_norm_live: NotRequired[dict[str, float]]  # masked tensor → the same
 
 
 class FinalHealth(Health):
@@ -166,6 +173,8 @@ class SessionEntry(TypedDict):
     processes: int  # of the process group
     commit: str | None  # git commit of the code
     dirty: bool | None  # whether the code differs from the commit
+    engine: NotRequired[EngineName]  # 'native' steps through torch where it must; absent: 'torch'
+    engine_steps: NotRequired[dict[str, int]]  # engine → steps of a session that ended by itself
 
 
 class PluginPackage(TypedDict):
@@ -198,6 +207,7 @@ class Provenance(TypedDict):
     plugins: NotRequired[dict[str, str]]  # plugin file, or module that it imports → sha256
     packages: NotRequired[dict[str, PluginPackage]]  # distribution → plugin package in use
     history: NotRequired[list[SessionEntry]]  # one entry per session
+    engine_steps: NotRequired[dict[str, int]]  # engine → training steps that it computed
 
 
 class Predictions(TypedDict):

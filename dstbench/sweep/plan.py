@@ -36,6 +36,7 @@ class RunOptions:
     data_root: folder of datasets, None for the default one.
     cache: folder of decoded data, None for the default one.
     tracking: MLflow store, None for the default one, 'off' for none.
+    engine: as for `dstbench run --engine`, None for that of the configuration.
     """
 
     runs: Path
@@ -43,6 +44,7 @@ class RunOptions:
     data_root: Path | None = None
     cache: Path | None = None
     tracking: str | None = None
+    engine: str | None = None
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -40,7 +40,10 @@ def train(
         images, labels = batches.at(state.step)
         method.before_step(state)
         optimizer.zero_grad()
-        loss, logits = engine.forward_backward(images, labels)
+        dense = optimizer.needs_dense_gradients or method.requires_dense_gradients(
+            state.step + 1, state.total_steps
+        )
+        loss, logits = engine.forward_backward(images, labels, dense)
         method.after_backward(state)
         optimizer.step(rate_at(state.progress))  # dead weights and their state stay 0
         state.step += 1

@@ -62,7 +62,7 @@ def start_or_resume(
     for message in damaged:
         reporter.note(message)
     if saved is None:
-        session = Session(number=1, started=started, seconds_before=0.0)
+        session = Session(number=1, started=started, seconds_before=0.0, steps_before={})
         if damaged:
             reporter.note("No sound checkpoint is left: starting over.")
         state.batches = init_batches
@@ -70,7 +70,8 @@ def start_or_resume(
         state.batches = None
         state.optimizer = run.optimizer.build(state.model, state.masks)
     else:
-        session = Session(saved["sessions"] + 1, started, saved["seconds"])
+        steps = saved.get("engine_steps", {"torch": saved["state"]["step"]})  # else an older one
+        session = Session(saved["sessions"] + 1, started, saved["seconds"], steps)
         with group.raise_together():
             if group.first and earlier is not None:
                 changed = initial_weights.refuse_changed(earlier, initial, folder)

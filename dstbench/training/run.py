@@ -22,6 +22,7 @@ from dstbench.tracking.live_mirror import Mirror, mirrored_to
 from dstbench.training import checkpoint, initial_weights
 from dstbench.training.build import new_state
 from dstbench.training.distributed.nonzero_ranks import NullRunFolder
+from dstbench.training.engines.choose import choose_engine
 from dstbench.training.progress import Reporter
 from dstbench.training.resume import start_or_resume
 from dstbench.training.run_record import RunRecord
@@ -178,14 +179,17 @@ def prepare(
         record,
         reporter,
     )
+    engine = choose_engine(run, state, options, reporter.note)
     for note in run.method.notes(state):
         reporter.note(note)
     if options.fresh:
         if options.group.first:
             checkpoint.remove(folder.path)
         folder.clear()
-    description = RunRecord(run, resolved, dataset, options, session, start, folder, reporter)
-    return Trainer(run, state, loaders, description, folder, options, reporter)
+    description = RunRecord(
+        run, resolved, dataset, options, session, start, folder, reporter, engine.name
+    )
+    return Trainer(run, state, loaders, description, folder, options, reporter, engine)
 
 
 def run_name(run: Run, resolved: Resolved) -> str:

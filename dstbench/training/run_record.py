@@ -1,7 +1,7 @@
 """The record of a run in progress: its description at the start, its results at the end."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,14 @@ from dstbench.records.plugin_packages import used_packages
 from dstbench.records.provenance import collect_provenance
 from dstbench.records.run_folder import RunFolder
 from dstbench.records.run_summary import override_text
-from dstbench.records.types import Override, Provenance, Record, SessionEntry, Status
+from dstbench.records.types import (
+    EngineName,
+    Override,
+    Provenance,
+    Record,
+    SessionEntry,
+    Status,
+)
 from dstbench.training.device import device_name
 from dstbench.training.final_evaluation import FinalResults
 from dstbench.training.progress import Reporter
@@ -57,8 +64,9 @@ class RunRecord:
         start: Start,
         folder: RunFolder,
         reporter: Reporter,
+        engine: EngineName = "torch",
     ):
-        """Describe a run that begins or resumes; start: its network."""
+        """Describe a run that begins or resumes; start: its network, engine: of this session."""
         self.run, self.session, self.folder = run, session, folder
         earlier_record = folder.record()
         earlier = earlier_record["provenance"] if earlier_record else None
@@ -68,7 +76,8 @@ class RunRecord:
             reporter.note(unpublishable)
         history = earlier.get("history", []) if earlier else []
         provenance["initial_weights_sha256"] = start.initial_weights_sha256
-        provenance["history"] = _continued(history, provenance, session, reporter)
+        entry = session_history.session_entry(provenance, session.started, engine)
+        provenance["history"] = _continued(history, entry, session, reporter)
         self.content: Record = record.new(
             method=run.method.name,
             dataset=dataset.name,
@@ -107,12 +116,18 @@ class RunRecord:
     def set_status(self, status: Status, error: str | None = None) -> None:
         self.content |= {"status": status, "error": error}
 
-    def end(self) -> None:
-        """Write the record with the time at which the session ended."""
-        self.content["provenance"] |= {
+    def end(self, steps: Mapping[str, int]) -> None:
+        """Write the record with the time at which the session ended.
+
+        steps: engine → training steps that it computed in this session.
+        """
+        provenance = self.content["provenance"]
+        provenance |= {
             "ended": time.time(),
             "train_seconds": self.session.seconds(),
+            "engine_steps": self.session.steps(steps),
         }
+        provenance["history"][-1]["engine_steps"] = {n: s for n, s in steps.items() if s}
         self.folder.write_record(self.content)
 
     def add_results(self, results: FinalResults, state: State) -> None:
@@ -193,10 +208,9 @@ def _provenance(
 
 
 def _continued(
-    history: Sequence[SessionEntry], provenance: Provenance, session: Session, reporter: Reporter
+    history: Sequence[SessionEntry], entry: SessionEntry, session: Session, reporter: Reporter
 ) -> list[SessionEntry]:
-    """Return the run's sessions, this one last; reports what changed since the one before."""
-    entry = session_history.session_entry(provenance, session.started)
+    """Return the run's sessions, `entry` last; reports what changed since the one before."""
     if session.number == 1:
         return [entry]
     if history and (changes := session_history.differences(history[-1], entry)):

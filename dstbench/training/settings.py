@@ -1,7 +1,7 @@
 """The settings of one training run, which gin configures."""
 
 import inspect
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
@@ -40,7 +40,13 @@ class Run:
         embeddings apart) that may be of a kind that is not pruned; 1 for any. Beyond it the run is
         refused: the sparsity that it reports would not be that of the network.
     recipe: name of the recipe that these settings come from.
+    engine: what computes the steps: 'torch', 'native' (live weights alone, on a CPU), or 'auto',
+        the one that is expected to be faster. No part of the run's identity; the record has it.
+    dense_health_every: epochs between measurements of health that need the gradients of dead
+        weights; None for 1 with torch and 10 with the native engine. No part of the identity.
     """
+
+    not_identity: ClassVar[tuple[str, ...]] = ("engine", "dense_health_every")
 
     def __init__(
         self,
@@ -59,6 +65,8 @@ class Run:
         train_images: int | None = None,
         unpruned_fraction: float = UNPRUNED_FRACTION,
         recipe: str = "none",
+        engine: Literal["auto", "torch", "native"] = "auto",
+        dense_health_every: int | None = None,
     ):
         require(epochs >= 1, self, "epochs", epochs, "at least 1")
         require(batch_size >= 1, self, "batch_size", batch_size, "at least 1")
@@ -78,6 +86,13 @@ class Run:
             unpruned_fraction,
             "a fraction in [0, 1]",
         )
+        require(
+            dense_health_every is None or dense_health_every >= 1,
+            self,
+            "dense_health_every",
+            dense_health_every,
+            "at least 1 epoch, or None",
+        )
         if protocol not in PROTOCOLS:
             raise UserError(
                 f"no protocol {protocol!r}.{did_you_mean(protocol, PROTOCOLS)}", "Run.protocol"
@@ -88,6 +103,7 @@ class Run:
         self.protocol, self.split_seed, self.seed = protocol, split_seed, seed
         self.precision, self.train_images, self.recipe = precision, train_images, recipe
         self.unpruned_fraction = unpruned_fraction
+        self.engine, self.dense_health_every = engine, dense_health_every
 
     def rate_at(self, progress: float) -> float:
         """Return the learning rate at a fraction of the run.

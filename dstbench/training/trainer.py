@@ -12,7 +12,6 @@ from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
-from dstbench.metrics import health
 from dstbench.metrics.collapse import CollapseDetector
 from dstbench.metrics.training_cost import TrainingCost
 from dstbench.models.precision import autocast_for
@@ -24,7 +23,7 @@ from dstbench.training.checkpoint_policy import CheckpointPolicy
 from dstbench.training.distributed.data_parallel import DataParallelMethod
 from dstbench.training.divergence import Diverged, refuse_divergence
 from dstbench.training.engines.engine import Engine
-from dstbench.training.engines.torch_engine import TorchEngine
+from dstbench.training.epoch_health import EpochHealth
 from dstbench.training.epoch_meters import Meters
 from dstbench.training.evaluation import evaluate
 from dstbench.training.final_evaluation import evaluate_final
@@ -46,6 +45,7 @@ class Trainer:
     folder: where its files go.
     options: device, processes and checkpoint interval.
     reporter: prints progress.
+    engine: computes the steps.
     """
 
     def __init__(
@@ -57,11 +57,13 @@ class Trainer:
         folder: RunFolder,
         options: RuntimeOptions,
         reporter: Reporter,
+        engine: Engine,
     ):
         self.run, self.state, self.loaders, self.record = run, state, loaders, record
         self.folder, self.group, self.reporter = folder, options.group, reporter
         self.autocast = autocast_for(run.precision, options.device)
-        self.engine: Engine = TorchEngine(state.model, self.autocast)
+        self.engine = engine
+        self.health = EpochHealth(run, state, engine, loaders, self.autocast)
         self.meters = Meters(state.memory)
         self.checkpoints = CheckpointPolicy(options.checkpoint_seconds)
         train_labels = loaders.dataset.train.labels[loaders.split.train]
@@ -103,7 +105,7 @@ class Trainer:
                 raise
             finally:
                 self.reporter.stop()
-                self.record.end()
+                self.record.end(self.engine.steps)
         if self.group.first:
             checkpoint.remove(self.folder.path)
         return self.record.content
@@ -153,6 +155,7 @@ class Trainer:
                     "state": state.state_dict(),
                     "seconds": session.seconds(),
                     "sessions": session.number,
+                    "engine_steps": session.steps(self.engine.steps),
                 }
                 checkpoint.save(self.folder.path, payload)
                 self.folder.write_curves(state.curves)
@@ -207,7 +210,7 @@ class Trainer:
             "val_loss": scores.loss,
             "val_accuracy": scores.accuracy,
             "learning_rate": self.run.rate_at((state.step - 1) / state.total_steps),
-            **health.measure(state, *self.loaders.health_batch(), self.autocast),
+            **self.health.measure(epoch),
         }
         if scores.top5 is not None:
             line["val_top5"] = scores.top5

@@ -16,6 +16,7 @@ from dstbench.core.drop_grow import DropGrow
 from dstbench.core.masks import flat
 from dstbench.core.state import State
 from dstbench.errors import UserError
+from dstbench.methods.set import SET
 from dstbench.optim.settings import SGD, Adam, TorchOptimizer
 from dstbench.sparsity import live_total
 
@@ -418,3 +419,15 @@ def test_update_without_a_gradient_shrinks_to_its_target_and_does_not_grow():
     assert moved(state, Scored(), targets=dict.fromkeys(state.masks, 300)) == {"trained"}
     Scored().update(state, 0.5, dict.fromkeys(state.masks, 100))
     assert set(state.masks.counts().values()) == {100}
+
+
+def test_update_after_a_step_of_live_gradients_moves_masks_with_a_gradient_only():
+    model = nn.Sequential(nn.Linear(20, 20), nn.Linear(20, 20))
+    state = State(model, (1, 1, 20), 0, 100)
+    for name in ("0.weight", "1.weight"):
+        state.set_live_(name, torch.arange(40))
+    before = {name: state.masks.index(name) for name in state.masks}
+    state.masks.live_gradients["0.weight"] = torch.ones(40)
+    SET(update_interval=1).update(state, 0.5)
+    assert not torch.equal(state.masks.index("0.weight"), before["0.weight"])
+    assert torch.equal(state.masks.index("1.weight"), before["1.weight"])

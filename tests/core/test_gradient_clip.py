@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dstbench.config.registry import lookup
 from dstbench.core.budgets import ERK
 from dstbench.core.gradient_clip import GradientClip
+from dstbench.core.masks import live_gradient
 from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.methods.weight_sharing import WeightSharing
@@ -115,3 +116,19 @@ def test_clipped_run_differs_and_keeps_live_counts(over):
         go(m, s, until=3, precision="bf16")
     weight, other = state.model.stem.conv1.weight, plain.model.stem.conv1.weight
     assert not torch.equal(weight, other) and not weight[~state.masks["stem.conv1.weight"]].any()
+
+
+@pytest.mark.parametrize("over", ["dense", "live"])
+def test_clip_of_a_native_step_scales_what_is_trainable_by_its_norm(over):
+    state = with_gradients(10)
+    norm = norm_of(state, "live")
+    before = {}
+    for name in state.masks:
+        before[name] = live_gradient(state.masks, name)
+        state.masks.parameters[name].grad = None
+    state.masks.live_gradients.update({n: g.clone() for n, g in before.items()})
+    bias = state.model.stem.bn1.bias.grad.clone()
+    GradientClip(0.5, over).after_backward(state)
+    for name, gradient in state.masks.live_gradients.items():
+        torch.testing.assert_close(gradient, before[name] * 0.5 / norm)
+    torch.testing.assert_close(state.model.stem.bn1.bias.grad, bias * 0.5 / norm)

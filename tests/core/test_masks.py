@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from dstbench.core.masks import Masks, flat
+from dstbench.core.masks import Masks, flat, gradient_of, live_gradient
 
 # --- flat -----------------------------------------------------------------------------------------
 
@@ -108,3 +108,25 @@ def test_apply_zeroes_dead_weights_that_are_not_finite():
         model.weight.copy_(torch.tensor([[1.0, torch.nan, -torch.inf]]))
     masks.apply_()
     assert model.weight.tolist() == [[1, 0, 0]]
+
+
+def test_live_gradient_comes_from_either_source():
+    model = nn.Conv2d(4, 4, 3, bias=False).to(memory_format=torch.channels_last)
+    masks = Masks(model)
+    masks.write_("weight", torch.tensor([7, 3, 50]))
+    assert live_gradient(masks, "weight") is None
+    model.weight.grad = torch.randn(4, 4, 3, 3)  # row by row
+    expected = gradient_of(model.weight)[[3, 7, 50]]
+    assert torch.equal(live_gradient(masks, "weight"), expected)
+    computed = torch.ones(3)
+    masks.live_gradients["weight"] = computed
+    assert live_gradient(masks, "weight") is computed
+
+
+def test_version_grows_and_live_gradients_go_when_a_mask_is_written():
+    masks = Masks(nn.Linear(4, 4))
+    masks.write_("weight", torch.tensor([1, 2]))
+    version = masks.version
+    masks.live_gradients["weight"] = torch.ones(2)
+    masks.write_("weight", torch.tensor([1]))
+    assert masks.version > version and not masks.live_gradients

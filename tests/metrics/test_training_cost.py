@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+import torch
 from helpers.tiny_runs import IMAGE, go, started, tiny_resnet
 
 from dstbench.core.budgets import ERK
@@ -104,3 +105,13 @@ def test_cycles_need_dense_gradients_in_their_updates_unless_growth_is_random():
 def test_training_cost_is_checkpointed():
     state, _ = trained([ERK(0.8)])
     assert state.state_dict()["training_macs"] == state.training_macs > 0
+
+
+def test_training_cost_of_a_native_step_has_no_dense_gradients():
+    method, state = started(tiny_resnet(), [ERK(0.8), GradientClip()], STEPS)
+    counter = TrainingCost(method, state, lambda step: IMAGES)
+    live, dense = (cost(state.model, state.masks, IMAGE)[key] for key in ("macs", "dense_macs"))
+    assert counter.macs_of_image(state) == 2 * live + dense
+    name = next(iter(state.masks))
+    state.masks.live_gradients[name] = torch.zeros(state.masks.live(name))
+    assert counter.macs_of_image(state) == 3 * live

@@ -18,3 +18,10 @@ def test_run_summary_lists_settings_that_the_recipe_replaced():
     record["overrides"] = [{"binding": "RigL.update_interval", "method": 100, "recipe": 4000}]
     text = "RigL.update_interval = 4000; the method's file has 100"
     assert text in run_summary(record, "", "")
+
+
+def test_run_summary_lists_the_steps_of_the_native_engine():
+    record = make_record()
+    assert "engine" not in run_summary(record, "", "")
+    record["provenance"]["engine_steps"] = {"torch": 22, "native": 97728}
+    assert "torch 22 steps · native 97,728 steps" in run_summary(record, "", "")

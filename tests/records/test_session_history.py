@@ -63,3 +63,11 @@ def test_run_with_changed_plugin_does_not_resume(tmp_path, call):
     code, _, errors = call(*argv)
     assert code == 2 and "historic.py" in errors and "--fresh" in errors
     assert call(*argv, "--fresh")[0] == 0
+
+
+def test_changed_engine_is_listed_and_older_sessions_ran_torch():
+    older = session_history.session_entry(NOW, 5.0)
+    del older["engine"]
+    native = session_history.session_entry(NOW, 6.0, "native")
+    assert session_history.differences(older, session_history.session_entry(NOW, 6.0)) == []
+    assert session_history.differences(older, native) == ["engine torch → native"]

@@ -63,3 +63,8 @@ def test_stage_ignores_a_record_of_another_configuration(tmp_path):
 def test_unique_runs_keeps_the_first_of_each_configuration(tmp_path):
     runs = [run_of(tmp_path, n, sha256=s) for n, s in (("a", "1"), ("b", "2"), ("c", "1"))]
     assert [run.name for run in unique_runs(runs)] == ["a", "b"]
+
+
+def test_engine_of_a_sweep_is_an_argument_of_each_run():
+    assert RunOptions(Path("runs")).arguments == ("--runs", "runs", "--device", "auto")
+    assert RunOptions(Path("runs"), engine="native").arguments[-2:] == ("--engine", "native")

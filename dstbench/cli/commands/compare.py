@@ -62,7 +62,7 @@ def _methods(args: argparse.Namespace) -> int:
             plugins=tuple(args.plugins),
         ),
         range(args.max_seeds),
-        RunOptions(args.runs, args.device, args.data_root, args.cache, args.tracking),
+        RunOptions(args.runs, args.device, args.data_root, args.cache, args.tracking, args.engine),
         precision_of_runs(args.device),
     )
     names = _short_names(args)

@@ -63,7 +63,9 @@ def make_plan(args: argparse.Namespace, options: dict[str, Any]) -> SweepPlan:
     """Return the plan. options: of the launcher; the precision of runs elsewhere is taken out."""
     table = grid.read(args.file)
     jobs = filter_jobs(table.jobs, args.only)
-    shared = RunOptions(args.runs, args.device, args.data_root, args.cache, args.tracking)
+    shared = RunOptions(
+        args.runs, args.device, args.data_root, args.cache, args.tracking, args.engine
+    )
 
     def planned(precision: str) -> list[PlannedRun]:
         return unique_runs(plan_run(job, tuple(args.plugins), shared, precision) for job in jobs)

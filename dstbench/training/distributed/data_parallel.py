@@ -84,6 +84,9 @@ class DataParallelMethod(Part):
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
         return self.method.needs_dense_gradients(step, total_steps)
 
+    def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return self.method.requires_dense_gradients(step, total_steps)
+
     def extra_training_macs(self, state: State) -> int:
         return self.method.extra_training_macs(state)
 

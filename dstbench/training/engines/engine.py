@@ -1,8 +1,11 @@
 """The interface between the training loop and what computes forward and backward passes."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from torch import Tensor
+
+from dstbench.records.types import EngineName
 
 
 class Engine(Protocol):
@@ -13,17 +16,30 @@ class Engine(Protocol):
     at every call. What it may hold between two training steps is a copy of buffers that only
     training steps change, such as batch norm's running averages; `push_back_` returns them to the
     model, and afterwards the engine holds nothing.
+
+    name: as a record has it.
     """
 
-    def forward_backward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    name: EngineName
+
+    @property
+    def steps(self) -> Mapping[str, int]:
+        """The training steps computed so far: 'torch' and 'native' → number."""
+
+    def forward_backward(
+        self, images: Tensor, labels: Tensor, dense: bool
+    ) -> tuple[Tensor, Tensor]:
         """Return (loss, logits) of a training batch and set the gradients of the loss.
 
         images: float32 (B, C, H, W) on the device.
         labels: int64 (B,) on the device.
+        dense: whether the gradients of dead weights are needed.
 
         loss is the mean cross-entropy, a float32 scalar; logits are (B, classes). The model is in
         training mode and its `.grad`s are None; afterwards each parameter that requires a gradient
-        has its dense one there. Does not wait for the device.
+        has its dense one there. Without `dense`, an engine may instead set the gradients of live
+        weights in `masks.live_gradients`, for all masked tensors that require a gradient; their
+        `.grad`s stay None. Does not wait for the device.
         """
 
     def logits(self, images: Tensor) -> Tensor:

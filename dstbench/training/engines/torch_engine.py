@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dstbench.models.precision import Autocast
+from dstbench.records.types import EngineName
 
 
 class TorchEngine:
@@ -14,14 +15,20 @@ class TorchEngine:
     autocast: makes the context in which its forward pass computes.
     """
 
+    name: EngineName = "torch"
+
     def __init__(self, model: nn.Module, autocast: Autocast):
         self.model, self.autocast = model, autocast
+        self.steps = {"torch": 0}
 
-    def forward_backward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_backward(
+        self, images: Tensor, labels: Tensor, dense: bool = True
+    ) -> tuple[Tensor, Tensor]:
         with self.autocast():
             logits = self.model(images)
         loss = cross_entropy(logits.float(), labels)
-        loss.backward()  # gradients are dense
+        self.steps["torch"] += 1
+        loss.backward()  # gradients are always dense
         return loss, logits
 
     @torch.no_grad()

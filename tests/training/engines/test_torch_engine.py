@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from dstbench.models.precision import autocast_for
-from dstbench.training import trainer
+from dstbench.training.engines import choose
 from dstbench.training.engines.torch_engine import TorchEngine
 
 FP32 = autocast_for("fp32", torch.device("cpu"))
@@ -38,7 +38,7 @@ class HoldingEngine(TorchEngine):
         super().__init__(model, autocast)
         self.held = {}
 
-    def forward_backward(self, images, labels):
+    def forward_backward(self, images, labels, dense=True):
         stale = {name: b.clone() for name, b in self.model.named_buffers()}
         self.push_back_()
         result = super().forward_backward(images, labels)
@@ -63,7 +63,7 @@ def test_engine_that_holds_buffers_trains_the_same_run(tmp_path, call, monkeypat
         *("--device", "cpu", "--tracking", "off", "--checkpoint-seconds", "0.001", "--quiet"),
     ]
     assert call(*command, "--runs", str(tmp_path / "torch"))[0] == 0
-    monkeypatch.setattr(trainer, "TorchEngine", HoldingEngine)
+    monkeypatch.setattr(choose, "TorchEngine", HoldingEngine)
     assert call(*command, "--runs", str(tmp_path / "holding"))[0] == 0
     expected = killing.outcome(tmp_path / "torch")
     assert killing.same(expected, killing.outcome(tmp_path / "holding"))

@@ -1,0 +1,104 @@
+"""The choice of a run's engine: one rule, in one place."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from dstbench.core.masks import Masks
+from dstbench.core.state import State
+from dstbench.errors import UserError
+from dstbench.metrics.cost import cost
+from dstbench.models.network_copy import copy_with
+from dstbench.models.precision import autocast_for
+from dstbench.sparsity import percent
+from dstbench.training.engines.engine import Engine
+from dstbench.training.engines.native_engine import NativeEngine
+from dstbench.training.engines.torch_engine import TorchEngine
+from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.training.settings import Run
+
+# Largest fraction of the dense network's MACs on live weights for which the native engine is
+# expected to be faster than torch; `python benchmarks/native.py` measures both.
+MAX_LIVE_MACS = 0.02
+
+
+def choose_engine(
+    run: Run, state: State, options: RuntimeOptions, note: Callable[[str], None]
+) -> Engine:
+    """Return the engine of a run, as `Run.engine` asks.
+
+    state: where the session begins, with masks and optimizer.
+    note: prints the choice of 'auto' and its reason.
+
+    Raises UserError when 'native' is asked for, and no step of the run could use it.
+    """
+    engine = TorchEngine(state.model, autocast_for(run.precision, options.device))
+    if run.engine == "torch":
+        return engine
+    asked = run.engine == "native"
+    reason = _obstacle(run, state, options)
+    if reason is None and not asked:
+        fraction = live_macs_fraction(state)
+        if fraction >= MAX_LIVE_MACS:
+            reason = (
+                f"{percent(fraction)} of the dense network's MACs are of live weights, and the "
+                f"native engine is expected to be faster below {percent(MAX_LIVE_MACS)}"
+            )
+    if reason is None:
+        native = NativeEngine(state, engine, torch.get_num_threads(), note)
+        if native.compile_() or _finished_compiles(run, state):
+            if not asked:
+                note(
+                    f"Engine: native, because {percent(live_macs_fraction(state))} of the dense "
+                    "network's MACs are of live weights. --engine torch does not use it."
+                )
+            return native
+        reason = f"this network cannot be compiled: {native.problem}"
+    if asked:
+        raise UserError(
+            f"Run.engine = 'native': {reason}. Use --engine auto or --engine torch.", "Run.engine"
+        )
+    note(f"Engine: torch, because {reason}.")
+    return engine
+
+
+def live_macs_fraction(state: State) -> float:
+    """Return (MACs of live weights and dense offsets) / (MACs of the dense network)."""
+    counted = cost(state.model, state.masks, state.image_shape)
+    return counted["macs"] / max(1, counted["dense_macs"])
+
+
+def _obstacle(run: Run, state: State, options: RuntimeOptions) -> str | None:
+    """Return why the native engine could compute no step of the run; None if it may."""
+    assert state.optimizer is not None
+    if options.device.type != "cpu":
+        return f"the native engine runs on a CPU, and the device is {options.device}"
+    if not options.group.alone:
+        return "the native engine runs in one process, and the run has several"
+    if run.precision != "fp32":
+        return f"the native engine computes in fp32, and Run.precision is {run.precision!r}"
+    if not state.masks:
+        return "the network has no masks, so that all its weights are live"
+    if state.optimizer.needs_dense_gradients:
+        return f"{type(run.optimizer).__name__} steps by dense gradients"
+    steps = range(state.step + 1, state.total_steps + 1)
+    if all(run.method.requires_dense_gradients(step, state.total_steps) for step in steps):
+        return "a part of the method may read dense gradients in every step"
+    return None
+
+
+def _finished_compiles(run: Run, state: State) -> bool:
+    """Return whether the network could be compiled after the method's `finish`."""
+    twin = copy.copy(state)
+    twin.model = copy_with(state.model, Tensor.clone)
+    twin.masks = Masks(twin.model)
+    twin.optimizer = None
+    for name in state.masks:
+        twin.masks.write_(name, state.masks.index(name))
+    twin.memory = dict(state.memory)
+    run.method.finish(twin)
+    twin.masks.parameters = Masks(twin.model).parameters
+    fallback = TorchEngine(twin.model, autocast_for("fp32", torch.device("cpu")))
+    return NativeEngine(twin, fallback).compile_()

@@ -1,0 +1,143 @@
+"""The choice of an engine: what is refused, what 'auto' takes, what a record says."""
+
+import json
+
+import pytest
+import torch
+from helpers import killing
+from helpers.native_double import NativeDouble
+
+from dstbench.leaderboard.validation import inconsistencies
+from dstbench.native.network import NativeNetwork
+from dstbench.training import trainer
+
+RUN = (
+    *("--set", "Run.epochs=3", "--set", "ResNet20.width=4", "--set", "precision='fp32'"),
+    *("--device", "cpu", "--threads", "1", "--tracking", "off"),
+)
+RIGL = ("run", "methods/rigl.gin", "--sparsity", "0.9", *RUN)
+
+
+@pytest.fixture
+def double(monkeypatch):
+    monkeypatch.setattr("dstbench.native.network.NativeNetwork", NativeDouble)
+
+
+def record_in(runs):
+    (path,) = runs.glob("*/record.json")
+    return json.loads(path.read_text())
+
+
+def test_native_and_torch_give_the_same_run_and_each_is_recorded(tmp_path, call, double):
+    outcomes, records = {}, {}
+    for engine in ("torch", "native"):
+        runs = tmp_path / engine
+        code, _, errors = call(*RIGL, "--engine", engine, "--runs", str(runs))
+        assert code == 0, errors
+        outcomes[engine], records[engine] = killing.outcome(runs), record_in(runs)
+    for part in ("config", "accuracy", "predictions", "network", "sparsity"):
+        assert outcomes["torch"]["record"][part] == outcomes["native"]["record"][part]
+    torch_steps = records["torch"]["provenance"]["engine_steps"]
+    steps = records["native"]["provenance"]["engine_steps"]
+    assert steps["native"] > steps["torch"] > 0
+    assert torch_steps == {"torch": sum(steps.values())}
+    (session,) = records["native"]["provenance"]["history"]
+    assert session["engine"] == "native" and session["engine_steps"] == steps
+    for record in records.values():
+        assert not [problem for problem in inconsistencies(record) if "engine" in problem]
+    # Health through torch after the last epoch only; live gradients after each one.
+    native, plain = outcomes["native"]["curves"], outcomes["torch"]["curves"]
+    assert [line["grad_norm"] is None for line in native] == [True, True, False]
+    assert "measured every 10 epochs" in native[0]["grad_norm_reason"]
+    assert all(line["batch_grad_norm_live"] > 0 for line in native)
+    for one, other in zip(native, plain, strict=True):
+        same = ("live_path_share", "sparsity", "exploration", "layers_live", "val_loss")
+        assert all(one[key] == other[key] for key in same)
+    assert not any("batch_grad_norm_live" in line or "health_images" in line for line in plain)
+
+
+@pytest.mark.slow
+def test_run_resumes_with_another_engine(tmp_path, call, double, monkeypatch):
+    command = (*RIGL, "--runs", str(tmp_path / "both"), "--checkpoint-seconds", "0.0001")
+    after_epoch = trainer.Trainer._after_epoch
+
+    def stop(self, state):
+        after_epoch(self, state)
+        self.stop.received = 15
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Trainer, "_after_epoch", stop)
+        assert call(*command, "--engine", "native")[0] == 143
+    code, _, errors = call(*command, "--engine", "torch")
+    assert code == 0 and "engine native → torch" in errors
+    provenance = record_in(tmp_path / "both")["provenance"]
+    first, second = provenance["history"]
+    assert (first["engine"], second["engine"]) == ("native", "torch")
+    assert set(second["engine_steps"]) == {"torch"}
+    steps = {
+        name: first["engine_steps"].get(name, 0) + second["engine_steps"].get(name, 0)
+        for name in ("torch", "native")
+    }
+    assert provenance["engine_steps"] == steps
+    assert call(*RIGL, "--engine", "torch", "--runs", str(tmp_path / "one"))[0] == 0
+    one, other = killing.outcome(tmp_path / "one"), killing.outcome(tmp_path / "both")
+    assert killing.same(one["networks"], other["networks"])
+
+
+@pytest.mark.parametrize(
+    "files, further, reason",
+    [
+        (("dense",), (), "has no masks"),
+        (("rigl",), ("--set", "precision='bf16'"), "computes in fp32"),
+        (("rigl",), (), "is not supported"),
+        (("static",), ("--set", "Run.optimizer=@TorchOptimizer()", "--set",
+          "TorchOptimizer.name='AdamW'", "--set", "TorchOptimizer.lr=0.01"), "dense gradients"),
+    ],
+)  # fmt: skip
+def test_native_refuses_what_can_never_be_compiled(
+    tmp_path, call, double, monkeypatch, files, further, reason
+):
+    if reason == "is not supported":
+        monkeypatch.setattr(torch.nn.ReLU, "refused", True, raising=False)
+    given = ("run", *files, *RUN, *further, "--engine", "native", "--runs", str(tmp_path))
+    code, _, errors = call(*given)
+    assert code == 2 and reason in errors and "Run.engine = 'native'" in errors
+    assert not [*tmp_path.glob("*/record.json")] and not [*tmp_path.glob("*/*.pt")]
+    code, _, errors = call(*given[:-4], "--engine", "auto", "--runs", str(tmp_path))
+    assert code == 0 and "Engine: torch, because" in errors
+
+
+def test_auto_takes_native_below_its_threshold(tmp_path, call, double):
+    code, _, errors = call("run", "static", "--sparsity", "0.9", *RUN, "--runs", str(tmp_path))
+    assert code == 0 and "Engine: torch, because 1" in errors and "below 2 %" in errors
+    code, _, errors = call("run", "static", "--sparsity", "0.995", *RUN, "--runs", str(tmp_path))
+    assert code == 0 and "Engine: native, because" in errors
+
+
+def test_network_that_can_be_compiled_after_a_phase_is_taken(tmp_path, call, double):
+    code, _, errors = call(
+        "run", "rigl_dyrelu", "--sparsity", "0.9", *RUN, "--engine", "native", "--runs",
+        str(tmp_path),
+    )  # fmt: skip
+    assert code == 0 and "Steps run through torch for now: DyReLU is not supported." in errors
+    assert set(record_in(tmp_path)["provenance"]["engine_steps"]) == {"torch", "native"}
+
+
+def test_engine_is_no_part_of_the_identity(tmp_path, call, double):
+    for engine in ("torch", "native"):
+        setting = ("--set", f"Run.engine='{engine}'", "--set", "Run.dense_health_every=1")
+        code, _, errors = call("run", "static", *RUN, *setting, "--runs", str(tmp_path))
+        assert code == 0, errors
+    assert "This run is done already" in errors
+    assert "engine" not in record_in(tmp_path)["config"]["text"]
+
+
+def test_without_the_native_engine_auto_runs_torch(tmp_path, call, monkeypatch):
+    from dstbench.native.unsupported import Unsupported
+
+    def refuse(*_):
+        raise Unsupported("nothing can be compiled here")
+
+    monkeypatch.setattr(NativeNetwork, "__init__", refuse)
+    code, _, errors = call("run", "static", "--sparsity", "0.995", *RUN, "--runs", str(tmp_path))
+    assert code == 0 and "Engine: torch, because this network cannot be compiled" in errors
