@@ -11,7 +11,6 @@ import torch
 
 from dstbench.core.sparse_weights import write_weights
 from dstbench.deploy.compiler.compile import compile_network
-from dstbench.graph.trace import trace
 from dstbench.deploy.model_card import model_card
 from dstbench.deploy.onnx_export import onnx_bytes, onnx_logits
 from dstbench.deploy.runtime.network import Network, load
@@ -19,6 +18,7 @@ from dstbench.deploy.runtime.program import About
 from dstbench.deploy.runtime.program_file import write_bytes
 from dstbench.deploy.verify import check_logits
 from dstbench.errors import UserError
+from dstbench.graph.trace import trace
 from dstbench.sparsity import live_total
 from dstbench.utils.files import write_atomic
 

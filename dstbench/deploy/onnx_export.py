@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from dstbench.data.images import Shape
 from dstbench.deploy.compiler.fold import constants_of
+from dstbench.deploy.compiler.live_channels import dense_weight, live_channels
+from dstbench.deploy.compiler.rewrites import fold_batch_norm
 from dstbench.graph.steps import (
     Affine,
     Convolution,
@@ -23,8 +25,6 @@ from dstbench.graph.steps import (
     Step,
     Sum,
 )
-from dstbench.deploy.compiler.live_channels import dense_weight, live_channels
-from dstbench.deploy.compiler.rewrites import fold_batch_norm
 
 _OPSET, _IR_VERSION = 17, 9
 

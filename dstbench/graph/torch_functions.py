@@ -90,8 +90,8 @@ def _convolution(
     if values.ndim == 2:
         values = values[:, :, None, None]
     shift = None if bias is None else bias.detach().double().numpy()
-    names = {"scale": stored.scale, "bias_name": traced.parameter(bias)}
-    return Convolution(values, stored.factor, stored.name, shift, **settings, **names)
+    settings |= {"scale": stored.scale, "bias_name": traced.parameter(bias)}
+    return Convolution(values, stored.factor, stored.name, shift, **settings)
 
 
 def _conv2d(

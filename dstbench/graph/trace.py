@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dstbench.core.random_generators import preserve_rng
 from dstbench.data.images import Shape
+from dstbench.errors import UserError
 from dstbench.graph.steps import Action, Step
 from dstbench.graph.torch_functions import (
     READERS,
@@ -19,7 +20,6 @@ from dstbench.graph.torch_functions import (
     TracedTensors,
     Unsupported,
 )
-from dstbench.errors import UserError
 from dstbench.models.function_recorder import FunctionRecorder
 from dstbench.models.network_copy import copy_with
 

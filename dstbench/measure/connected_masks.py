@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from dstbench.data.images import Shape
-from dstbench.graph.steps import Convolution, Flatten, Pool, Step
 from dstbench.deploy.compiler.window import Window
 from dstbench.errors import UserError
+from dstbench.graph.steps import Convolution, Flatten, Pool, Step
 
 
 def connected_masks(

@@ -1,10 +1,15 @@
 """Tasks of the backward pass: one computes the gradient of one channel, and of its filters.
 
-With g the gradient after the activation, S = Σ g and Q = Σ g · (x − mean), over pixels and images:
-a batch norm of a stored result x has dweight = Q / σ, dbias = S, and
-dx = u · g − u · Q / (N σ²) · (x − mean) − u · S / N, with u = weight / σ. A filter with one tap w on a
-channel x has the statistics w · mean and w² · var; x then gets w · u · g − u · w³ · Q / (N σ²) · (x − mean) −
-w · u · S / N, and dw = u · Q · eps / σ². This divides by nothing that may be 0.
+With g the gradient after the activation, S = Σ g and Q = Σ g · (x − mean), over pixels and images,
+a batch norm of a stored result x has dweight = Q / σ, dbias = S, and with u = weight / σ
+
+    dx = u · g − u · Q / (N σ²) · (x − mean) − u · S / N.
+
+A filter with one tap w on a channel x has the statistics w · mean and w² · var. Then x gets
+
+    w · u · g − u · w³ · Q / (N σ²) · (x − mean) − w · u · S / N,
+
+and dw = u · Q · eps / σ². This divides by nothing that may be 0.
 """
 
 from typing import Any
@@ -104,7 +109,7 @@ def backward(A: Any, n: int, S: Any) -> None:
 
 @njit(**OPTIONS)
 def _put_parameters(A: Any, n: int, S: Any) -> int:
-    """Write what the loop needs of the channel and its filters; return the number of live filters."""
+    """Write what the loop needs; return the number of the channel's live filters."""
     put_source(S.own, 0, A, n, 1.0, 0.0)
     first = A.channels[n, C_PASSED_FIRST]
     passed = A.channels[n, C_PASSED_END] - first

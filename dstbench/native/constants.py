@@ -6,10 +6,7 @@ from numba import njit
 
 from dstbench.native.tables import (
     C_BASE,
-    C_FIRST,
-    C_END,
     C_HEIGHT,
-    C_LINK,
     C_INCOMING,
     C_NEXT,
     C_POOLED_BY,
@@ -40,7 +37,7 @@ from dstbench.native.tables import (
     T_ROW,
 )
 
-OPTIONS: Any = dict(nogil=True, _nrt=False, cache=True)  # counting references is slow: it is atomic
+OPTIONS: Any = {"nogil": True, "_nrt": False}  # counting references is slow: it is atomic
 
 
 @njit(**OPTIONS)

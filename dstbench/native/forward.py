@@ -133,9 +133,7 @@ def _frozen(A: Any, f: int, S: Any) -> None:
     if A.filters[f, F_KIND] == LIVE and not A.filters[f, F_ONE]:
         _put_taps(A, f, S)
         for zone in range(A.filters[f, F_ZONES] + 1, A.filters[f, F_ZONES_END]):
-            store_sum(
-                A.values, A.zones, zone, A.entries, S.sources, A.levels, number(A, 0), S.sums
-            )
+            store_sum(A.values, A.zones, zone, A.entries, S.sources, A.levels, number(A, 0), S.sums)
 
 
 @njit(**OPTIONS)
@@ -160,8 +158,8 @@ def _fixed_statistics(A: Any, f: int) -> None:
 def _statistics(A: Any, f: int, S: Any) -> None:
     """Mean and variance of a filter on live channels, and its plane if it is stored.
 
-    Its first zone is one pixel, whose mean is subtracted everywhere: squares of what is left lose no
-    digits. A one-tap filter's are those of the channel, times the weight and its square.
+    Its first zone is one pixel, whose mean is subtracted everywhere: so squares lose no digits. A
+    one-tap filter's are those of the channel, times the weight and its square.
     """
     n, one, first = A.filters[f, F_CHANNEL], A.filters[f, F_ONE], A.filters[f, F_TAP]
     count = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH] * A.batch[0]
@@ -172,9 +170,7 @@ def _statistics(A: Any, f: int, S: Any) -> None:
     for zone in range(A.filters[f, F_ZONES], A.filters[f, F_ZONES_END]):
         S.sums[:] = 0
         if one:
-            only_sums(
-                A.values, A.zones, zone, A.entries, S.sources, A.levels, number(A, 0), S.sums
-            )
+            only_sums(A.values, A.zones, zone, A.entries, S.sources, A.levels, number(A, 0), S.sums)
         else:
             store_sum(A.values, A.zones, zone, A.entries, S.sources, A.levels, shift, S.sums)
         if zone == A.filters[f, F_ZONES]:

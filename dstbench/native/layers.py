@@ -1,7 +1,7 @@
 """A network as nodes: each is an activation of a sum of convolutions with their batch norms.
 
-Everything else is written as one of these: a mean over windows is a convolution with fixed weights, a
-linear layer a convolution of planes of one pixel.
+Everything else is written as one of these: a mean over windows is a convolution with fixed weights,
+a linear layer a convolution of planes of one pixel.
 """
 
 from dataclasses import dataclass, field
@@ -141,7 +141,9 @@ class _Reader:
         if isinstance(action, Pool):
             return self._pool(action, first, step.shape)
         if isinstance(action, Flatten):
-            return self.values[first] if step.shape[0] == self._shape(first)[0] else self._node(first)
+            return (
+                self.values[first] if step.shape[0] == self._shape(first)[0] else self._node(first)
+            )
         raise Unsupported(f"{type(action).__name__} is no layer that native training knows.")
 
     def _shape(self, value: int) -> Shape:
@@ -222,9 +224,7 @@ class _Reader:
                 link = node
                 self.linked.add(node)
             else:
-                filters.append(
-                    _same_channels(node, opened.shape[0], (1, 1), (1, 1), (0, 0), 1.0)
-                )
+                filters.append(_same_channels(node, opened.shape[0], (1, 1), (1, 1), (0, 0), 1.0))
         first = len(self.layers.filters)
         self.layers.filters += filters
         numbers = tuple(range(first, first + len(filters)))

@@ -1,6 +1,7 @@
 """What of a network is live, read and run, and how each channel is stored or seen."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def liveness(wiring: Wiring, taps: Taps) -> Liveness:
     base = np.arange(channels)
     far = np.zeros(channels, bool)
     steps, shift = np.ones((2, channels), np.int64), np.zeros((2, channels), np.int64)
-    for n in np.flatnonzero(live & (alone | unfed)):
+    for n in np.flatnonzero(live & (alone | unfed)).tolist():
         if unfed[n]:
             source = wiring.link[n]
             kind[n], base[n], far[n] = VIEW, base[source], far[source]
@@ -90,7 +91,7 @@ def liveness(wiring: Wiring, taps: Taps) -> Liveness:
         tap = tap_of[f]
         source, move = taps.channel[tap], (taps.row[tap], taps.column[tap])
         stride = (wiring.step_row[f], wiring.step_column[f])
-        still = move == (0, 0) and stride == (1, 1) and _same_size(wiring, n, source)
+        still = move == (0, 0) and stride == (1, 1) and _same_size(wiring, n, int(source))
         unmoved = not far[source] and steps[0, source] == steps[1, source] == 1
         if still:
             kind[n], base[n], far[n] = VIEW, base[source], far[source]
@@ -138,7 +139,7 @@ def _by_convolution(wiring: Wiring, taps: Taps) -> list[slice]:
     """Return the taps of each convolution, as they are grouped."""
     count = len(wiring.layers.filters)
     bounds = np.searchsorted(taps.convolution, np.arange(count + 1))
-    return [slice(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [slice(int(a), int(b)) for a, b in pairwise(bounds)]
 
 
 def _live(wiring: Wiring, taps: Taps) -> tuple[Array, Array]:

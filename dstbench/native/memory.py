@@ -1,4 +1,4 @@
-"""Where everything is stored: planes of values, planes of gradients, and planes equal for all images.
+"""Where everything is stored: planes of values and of gradients, and planes equal for all images.
 
 Values are kept from the forward to the backward pass. Gradients are not: their memory is used again
 as soon as the last task that reads it is done.
@@ -14,7 +14,9 @@ from dstbench.native.order import Order
 from dstbench.native.tables import CONSTANT, FIXED, LIVE, SCALED, STORED
 from dstbench.native.wiring import Array, Wiring
 
-_GAP = 80  # numbers between planes: a power of two apart, they would meet in the same sets of a cache
+_GAP = (
+    80  # numbers between planes: a power of two apart, they would meet in the same sets of a cache
+)
 _REST = 8  # tasks for which freed memory is left alone, so that threads seldom wait for it
 
 

@@ -10,11 +10,12 @@ from dstbench.core.masks import Masks
 from dstbench.data.images import Shape
 from dstbench.graph.trace import trace
 from dstbench.native import tables
+from dstbench.native.entry_points import run
 from dstbench.native.layers import Layers, layers_of
 from dstbench.native.parameters import Parameters
 from dstbench.native.program import Arena, Compiled, compile_program
 from dstbench.native.tables import Program
-from dstbench.native.tasks import CACHE_LINE, END, run
+from dstbench.native.tasks import CACHE_LINE, END
 from dstbench.native.wiring import Array, WeightVector, Wiring, taps_of
 
 
@@ -174,9 +175,7 @@ class NativeNetwork:
         )
         by_scale = program.tap_gradients[stored] * taps.weight[stored]
         by_scale *= self._weight_values[taps.value[stored]]
-        scales = np.bincount(
-            taps.convolution[stored], by_scale, minlength=len(self.layers.filters)
-        )
+        scales = np.bincount(taps.convolution[stored], by_scale, minlength=len(self.layers.filters))
         self._weights.write_gradients(weights, self.masks)
         self._parameters.write_gradients(scales)
 

@@ -1,7 +1,7 @@
 """In which order the channels are computed, forward and backward.
 
-Any order in which sources come first is correct. These ones let planes be read while they are in the
-cache: the channels inside a block come just before the first one that reads them.
+Any order in which sources come first is correct. These ones let planes be read while they are in
+the cache: the channels inside a block come just before the first one that reads them.
 """
 
 from dataclasses import dataclass
@@ -84,9 +84,7 @@ def order_of(wiring: Wiring, live: Liveness) -> Order:
     np.maximum.at(after, sources, position[pooled])
     last_read = np.full(len(wiring.channel_of), -2)
     np.maximum.at(last_read, taps.filter[read], position[taps.channel[read]])
-    order = Order(
-        forward, forward_after, backward, after[backward], position, last_read, following
-    )
+    order = Order(forward, forward_after, backward, after[backward], position, last_read, following)
     _check(order.forward_after)
     _check(order.backward_after)
     return order
@@ -104,7 +102,7 @@ def _keys(wiring: Wiring, live: Liveness, trunk: Array) -> tuple[Array, Array]:
     by_source, by_reader = np.argsort(source, kind="stable"), np.argsort(reading, kind="stable")
     source_bounds = np.searchsorted(source[by_source], np.arange(len(trunk) + 1))
     reader_bounds = np.searchsorted(reading[by_reader], np.arange(len(trunk) + 1))
-    for a in np.flatnonzero(inner)[::-1]:
+    for a in np.flatnonzero(inner)[::-1].tolist():
         own = wiring.of_node(a)
         part = by_source[source_bounds[a] : source_bounds[a + 1]]
         forward[own] = np.inf
@@ -112,7 +110,7 @@ def _keys(wiring: Wiring, live: Liveness, trunk: Array) -> tuple[Array, Array]:
         for sources in (wiring.link, wiring.maximum_of):
             own_readers = np.flatnonzero((sources >= own.start) & (sources < own.stop))
             np.minimum.at(forward, sources[own_readers], forward[own_readers] - lead)
-    for a in np.flatnonzero(inner):
+    for a in np.flatnonzero(inner).tolist():
         own = wiring.of_node(a)
         part = by_reader[reader_bounds[a] : reader_bounds[a + 1]]
         backward[own] = np.inf

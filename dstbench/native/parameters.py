@@ -1,10 +1,11 @@
-"""Everything of a network but its weights: batch norms, biases and scales, to and from the model."""
+"""Batch norms, biases and scales of a network, read from the model and written to it."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dstbench.graph.steps import BatchNorm
+from dstbench.native.layers import Filters
 from dstbench.native.program import Compiled
 from dstbench.native.tables import (
     EMPTY,
@@ -19,6 +20,7 @@ from dstbench.native.tables import (
     N_WEIGHT_GRADIENT,
     NUMBERS,
 )
+from dstbench.native.unsupported import Unsupported
 from dstbench.native.wiring import Wiring
 
 
@@ -26,11 +28,14 @@ class Parameters:
     """The numbers of all filters, float64 (filters, NUMBERS), and the scale of each convolution.
 
     Running averages are read from the model once, and kept until `push_back_`.
+
+    Raises Unsupported: when two layers have one batch norm, bias or scale in common.
     """
 
     def __init__(self, model: nn.Module, wiring: Wiring):
         self.wiring = wiring
         tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+        _refuse_common(wiring.layers.filters)
         self.numbers = np.zeros((len(wiring.channel_of), NUMBERS))
         self.numbers[:, N_WEIGHT] = 1
         self.scales = np.ones(len(wiring.layers.filters))
@@ -118,3 +123,14 @@ class Parameters:
         for number, tensor in self._scales:
             if tensor.requires_grad:
                 tensor.grad = torch.tensor(scales[number], dtype=tensor.dtype)
+
+
+def _refuse_common(filters: list[Filters]) -> None:
+    used: set[str] = set()
+    for f in filters:
+        norm = () if f.norm is None else (f.norm.mean, f.norm.weight, f.norm.bias)
+        for name in (f.scale, f.bias, *norm):
+            if name in used:
+                raise Unsupported(f"{name} belongs to more than one layer.")
+            if name is not None:
+                used.add(name)

@@ -1,9 +1,11 @@
-"""From masks to tables: everything that a step needs, for one size of batch. Values are not read."""
+"""From masks to tables: all that a step needs, for one size of batch. Values are not read."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from dstbench.native import tables
+from dstbench.native.entry_points import lay_out
 from dstbench.native.layers import Layers
 from dstbench.native.liveness import Liveness, liveness
 from dstbench.native.memory import Places, places
@@ -11,9 +13,7 @@ from dstbench.native.order import Order, order_of
 from dstbench.native.tables import (
     BIG,
     CHANNEL,
-    CONSTANT,
     ENTRY,
-    F_ONE,
     FILTER,
     READER,
     TAP,
@@ -26,10 +26,9 @@ from dstbench.native.tables import (
     Program,
     Scratch,
 )
-from dstbench.native import tables
 from dstbench.native.vectors import LANES
 from dstbench.native.wiring import Array, Taps, Wiring
-from dstbench.native.zone_programs import Plan, lay_out
+from dstbench.native.zone_programs import Plan
 from dstbench.native.zones import Lines, Sheet
 
 
@@ -103,9 +102,7 @@ def compile_program(
         arena.get("levels", place.levels)[: place.levels],
     )
     levels[-1] = 0
-    plan = Plan(
-        channels, filters, tap_table, readers, images, place.levels - 1, place.levelled
-    )
+    plan = Plan(channels, filters, tap_table, readers, images, place.levels - 1, place.levelled)
     zones, entries = _lay_out(wiring, plan, arena, order, batch, place.zeros)
     views = np.zeros((len(channels), VALUES))
     views[:, V_SCALE], views[:, V_LOW], views[:, V_HIGH] = 1, -BIG, BIG
@@ -262,11 +259,14 @@ def _lay_out(
     channels, filters = plan.channels, plan.filters
     side = int(max(wiring.height.max(), wiring.width.max()))
     most = _most_sources(channels, filters)
-    integers = np.zeros((5, most), np.int64)
+    base, widths, inside, border = np.zeros((4, most), np.int64)
     lines = Lines(
         np.zeros((most, side), np.int64),
         np.zeros((most, side), np.int64),
-        *integers[:4],
+        base,
+        widths,
+        inside,
+        border,
         np.zeros((side, 2), np.int64),
         np.zeros((side, 2), np.int64),
     )
@@ -274,9 +274,7 @@ def _lay_out(
     while True:
         zones, entries = (
             arena.get(name, count * width, np.dtype(np.int64))
-            for name, count, width in zip(
-                ("zones", "entries"), needed, (ZONE, ENTRY), strict=True
-            )
+            for name, count, width in zip(("zones", "entries"), needed, (ZONE, ENTRY), strict=True)
         )
         zones = zones[: len(zones) // ZONE * ZONE].reshape(-1, ZONE)
         entries = entries[: len(entries) // ENTRY * ENTRY].reshape(-1, ENTRY)

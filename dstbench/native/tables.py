@@ -1,9 +1,10 @@
-"""The tables through which the kernels know a network: int64, one row a channel, filter, tap, zone.
+"""Columns of the tables through which the kernels know a network; a row is a channel, a filter, …
 
-A *channel* is one plane of a node: of the image, or of what an activation returns. A *filter* is one
-output channel of a convolution with its batch norm; a channel is the activation of the sum of its
-filters and, perhaps, of another channel that it is *linked* to (a residual connection). A *tap* is one
-live weight, where a convolution uses it. Positions in memory count numbers of an arena.
+A *channel* is one plane of a node: of the image, or of what an activation returns. A *filter* is
+one output channel of a convolution with its batch norm; a channel is the activation of the sum of
+its filters and, perhaps, of another channel that it is *linked* to (a residual connection). A *tap*
+is one live weight, where a convolution uses it. Positions in memory count numbers of an arena. The
+tables are int64, unless a comment says otherwise.
 
 Kinds of channels:
   IMAGE   a channel of the images, stored.

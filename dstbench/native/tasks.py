@@ -1,4 +1,4 @@
-"""Runs the tasks of a pass, in one thread or several. Results do not depend on how many there are."""
+"""Runs the tasks of a pass, in one thread or several; results do not depend on how many."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 
 @intrinsic
-def _fetch_add(typing: Any, counters: Any, at: Any, value: Any) -> Any:
+def _add_atomically(typing: Any, counters: Any, at: Any, value: Any) -> Any:
     """Add to counters[at] and return what it was, as one operation."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -34,7 +34,7 @@ def _fetch_add(typing: Any, counters: Any, at: Any, value: Any) -> Any:
 
 
 @intrinsic
-def _publish(typing: Any, counters: Any, at: Any, value: Any) -> Any:
+def _set_atomically(typing: Any, counters: Any, at: Any, value: Any) -> Any:
     """Set counters[at], after everything that this thread has written."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -46,7 +46,7 @@ def _publish(typing: Any, counters: Any, at: Any, value: Any) -> Any:
 
 
 @intrinsic
-def _look(typing: Any, counters: Any, at: Any) -> Any:
+def _get_atomically(typing: Any, counters: Any, at: Any) -> Any:
     """Return counters[at], before anything that this thread reads later."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -55,8 +55,16 @@ def _look(typing: Any, counters: Any, at: Any) -> Any:
     return _INT(counters, _INT), generate
 
 
+# Compiled code calls them without the first argument.
+_fetch_add: Any = _add_atomically
+_publish: Any = _set_atomically
+_look: Any = _get_atomically
+
+
 @njit(**OPTIONS)
-def run(A: Any, is_backward: bool, me: int, threads: int, next_task: Any, done: Any, S: Any) -> None:
+def run(
+    A: Any, is_backward: bool, me: int, threads: int, next_task: Any, done: Any, S: Any
+) -> None:
     """Take tasks in order until none is left.
 
     me: number of this thread.
@@ -82,5 +90,3 @@ def run(A: Any, is_backward: bool, me: int, threads: int, next_task: Any, done: 
         else:
             forward(A, A.order[task], S)
     _publish(done, CACHE_LINE * me, END)
-
-

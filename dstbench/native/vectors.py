@@ -140,9 +140,7 @@ class Emitter:
         a, b, low, high = (
             self.broadcast_at(parameters, self.builder.add(first, _INT(j))) for j in range(4)
         )
-        return [
-            self.minimum(self.maximum(self.multiply_add(a, x, b), low), high) for x in values
-        ]
+        return [self.minimum(self.maximum(self.multiply_add(a, x, b), low), high) for x in values]
 
     def where_above(self, condition: Any, threshold: Any, value: Any) -> Any:
         """Return value where condition > threshold, else 0."""

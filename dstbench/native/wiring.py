@@ -1,4 +1,4 @@
-"""A network channel by channel: which channels, filters and taps there are for the present masks."""
+"""A network channel by channel: its channels, filters, and taps for the present masks."""
 
 from dataclasses import dataclass
 
@@ -92,7 +92,7 @@ class Taps:
 
 
 class WeightVector:
-    """All weights that a network uses as one vector: the live ones of each tensor, one after another.
+    """All weights that a network uses as one vector: the live ones of each tensor, in turn.
 
     names: of the tensors.
     first: number of each tensor's first weight, and the number of all at the end.

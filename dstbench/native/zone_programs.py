@@ -1,4 +1,4 @@
-"""The zones of every task: which sources a filter, a sum and a gradient have, and where they are."""
+"""The zones of every task: the sources of each filter, sum and gradient, and where they are."""
 
 from collections import namedtuple
 from typing import Any
@@ -64,7 +64,7 @@ from dstbench.native.zones import (
 Plan = namedtuple("Plan", "channels filters taps readers images no_level levelled")
 
 
-@njit(cache=True)
+@njit
 def _see_channel(
     P: Any,
     lines: Any,
@@ -103,7 +103,7 @@ def _see_channel(
     lines.width[k] = c[C_BASE_WIDTH]
 
 
-@njit(cache=True)
+@njit
 def _see_tap(P: Any, lines: Any, k: int, f: int, t: int) -> None:
     """Source k: the channel that a tap of a filter reads."""
     n = P.filters[f, F_CHANNEL]
@@ -121,7 +121,7 @@ def _see_tap(P: Any, lines: Any, k: int, f: int, t: int) -> None:
     )
 
 
-@njit(cache=True)
+@njit
 def _see_plane(P: Any, lines: Any, k: int, n: int, plane: int) -> None:
     """Source k: a plane of channel n's size."""
     see_all(lines.rows[k], P.channels[n, C_HEIGHT])
@@ -130,7 +130,7 @@ def _see_plane(P: Any, lines: Any, k: int, n: int, plane: int) -> None:
     lines.width[k] = P.channels[n, C_WIDTH]
 
 
-@njit(cache=True)
+@njit
 def _pairs(lines: Any, first: int, end: int) -> None:
     """Two rows of parameters a source: inside, and past the edge."""
     for k in range(first, end):
@@ -138,7 +138,7 @@ def _pairs(lines: Any, first: int, end: int) -> None:
         lines.border[k] = 2 * (k - first) + 1
 
 
-@njit(cache=True)
+@njit
 def _filter_zones(P: Any, sheet: Any, lines: Any, f: int) -> None:
     n, first = P.filters[f, F_CHANNEL], P.filters[f, F_TAP]
     count = P.filters[f, F_TAP_FIXED] - first
@@ -191,16 +191,16 @@ def _filter_zones(P: Any, sheet: Any, lines: Any, f: int) -> None:
     )
 
 
-@njit(cache=True)
+@njit
 def _sum_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
     height, width, link = P.channels[n, C_HEIGHT], P.channels[n, C_WIDTH], P.channels[n, C_LINK]
     k, stored_end = 0, 0
     for turn in range(2):
         stored = turn == 0
-        if link >= 0 and P.channels[link, C_KIND] != CONSTANT:
-            if (P.channels[link, C_KIND] <= STORED) == stored:
-                _see_channel(P, lines, k, link, height, 1, 0, width, 1, 0)
-                k += 1
+        kind = CONSTANT if link < 0 else P.channels[link, C_KIND]
+        if kind != CONSTANT and (kind <= STORED) == stored:
+            _see_channel(P, lines, k, link, height, 1, 0, width, 1, 0)
+            k += 1
         for f in range(P.channels[n, C_FIRST], P.channels[n, C_END]):
             if P.filters[f, F_KIND] != LIVE:
                 continue
@@ -235,7 +235,7 @@ def _sum_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
     )
 
 
-@njit(cache=True)
+@njit
 def _common_multiple(a: int, b: int) -> int:
     x, y = a, b
     while y:
@@ -243,7 +243,7 @@ def _common_multiple(a: int, b: int) -> int:
     return a // x * b
 
 
-@njit(cache=True)
+@njit
 def _back_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
     height, width = P.channels[n, C_HEIGHT], P.channels[n, C_WIDTH]
     _see_channel(P, lines, 0, n, height, 1, 0, width, 1, 0)
@@ -294,7 +294,7 @@ def _back_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
     )
 
 
-@njit(cache=True)
+@njit
 def lay_out(P: Any, sheet: Any, lines: Any, forward: Any, backward: Any) -> None:
     """Write the zones of all tasks, in their order, and their ranges into the tables."""
     for n in forward:

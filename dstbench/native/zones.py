@@ -1,9 +1,9 @@
 """Zones: which sources see which pixels of a plane, worked out once, so that a step only runs on.
 
 A zone is a rectangle of pixels (perhaps every second row or column of one) that all see the same
-sources, each in the same way. A source sees a pixel in one of three ways: inside (a row and a column
-of its base plane, ≥ 0), OUTSIDE (it adds nothing) or BORDER (its base plane ends there, and it is a
-constant, as of a view that is moved).
+sources, each in the same way. There are three: inside (a row and a column of the source's base
+plane, ≥ 0), OUTSIDE (it adds nothing) and BORDER (its base plane ends there, and it is a constant,
+as of a view that is moved).
 """
 
 from collections import namedtuple
@@ -43,7 +43,7 @@ Lines = namedtuple("Lines", "rows columns base width inside border row_runs colu
 Sheet = namedtuple("Sheet", "batch fuses zeros zones entries filled")
 
 
-@njit(cache=True)
+@njit
 def see_through_tap(
     line: Any,
     count: int,
@@ -69,7 +69,7 @@ def see_through_tap(
         line[y] = place if 0 <= place < base else BORDER
 
 
-@njit(cache=True)
+@njit
 def see_reader(line: Any, count: int, step: int, shift: int, size: int) -> None:
     """Write which pixels of a reader's plane, of `size`, used each pixel through a tap."""
     for y in range(count):
@@ -78,13 +78,13 @@ def see_reader(line: Any, count: int, step: int, shift: int, size: int) -> None:
         line[y] = place // step if inside else OUTSIDE
 
 
-@njit(cache=True)
+@njit
 def see_all(line: Any, count: int) -> None:
     for y in range(count):
         line[y] = y
 
 
-@njit(cache=True)
+@njit
 def _equal(lines: Any, sources: int, a: int, b: int) -> bool:
     for k in range(sources):
         if (lines[k, a] < 0 or lines[k, b] < 0) and lines[k, a] != lines[k, b]:
@@ -92,7 +92,7 @@ def _equal(lines: Any, sources: int, a: int, b: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit
 def _runs(lines: Any, sources: int, count: int, step: int, runs: Any) -> int:
     """Write (first, count) of pixels, `step` apart, that all sources see alike; return how many."""
     found = 0
@@ -109,7 +109,7 @@ def _runs(lines: Any, sources: int, count: int, step: int, runs: Any) -> int:
     return found
 
 
-@njit(cache=True)
+@njit
 def _adjacent(columns: Any, sources: int, x: int, count: int) -> bool:
     """Return whether the pixels from x on are neighbours in memory for every source."""
     for k in range(sources):
@@ -118,7 +118,7 @@ def _adjacent(columns: Any, sources: int, x: int, count: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit
 def _put_entries(
     sheet: Any,
     lines: Any,
@@ -157,7 +157,7 @@ def _put_entries(
     return e
 
 
-@njit(cache=True)
+@njit
 def put_zone(
     sheet: Any,
     lines: Any,
@@ -189,12 +189,8 @@ def put_zone(
     whole = sheet.fuses and step_column == 1 and level_width == 0 and images == batch
     whole = whole and _adjacent(lines.columns, end, x, columns)
     start = sheet.filled[1]
-    e1 = _put_entries(
-        sheet, lines, first, second, y, x, rows, columns, step_row, step_column
-    )
-    e2 = _put_entries(
-        sheet, lines, second, third, y, x, rows, columns, step_row, step_column
-    )
+    e1 = _put_entries(sheet, lines, first, second, y, x, rows, columns, step_row, step_column)
+    e2 = _put_entries(sheet, lines, second, third, y, x, rows, columns, step_row, step_column)
     e3 = _put_entries(sheet, lines, third, end, y, x, rows, columns, step_row, step_column)
     n = sheet.filled[0]
     sheet.filled[0] = n + 1
@@ -231,7 +227,7 @@ def put_zone(
     zone[Z_OWN_COLUMN] = (lines.columns[0, x + step_column] - column) * batch if columns > 1 else 0
 
 
-@njit(cache=True)
+@njit
 def put_zones(
     sheet: Any,
     lines: Any,

@@ -13,10 +13,10 @@ from helpers.deploy_networks import assert_same, compare, draw_norm_, logits_of,
 from dstbench.config.shipped_files import shipped
 from dstbench.conformance.trial import SIZE, Trial
 from dstbench.deploy.compiler.compile import compile_network
-from dstbench.graph.trace import trace
 from dstbench.deploy.onnx_export import onnx_bytes, onnx_logits
 from dstbench.deploy.verify import relative_error
 from dstbench.errors import UserError
+from dstbench.graph.trace import trace
 
 METHODS = {name: str(path) for name, path in shipped("methods").items()}
 DENSE = {name for name in METHODS if name.startswith("dctps")}  # a dense offset plus sparse weights

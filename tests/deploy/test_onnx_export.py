@@ -5,9 +5,9 @@ from helpers.deploy_networks import IMAGE, logits_of, noise, random_net
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstbench.graph.trace import trace
 from dstbench.deploy.onnx_export import onnx_bytes, onnx_logits
 from dstbench.deploy.verify import relative_error
+from dstbench.graph.trace import trace
 
 
 def error_of(model):

@@ -8,9 +8,9 @@ from torch import nn
 
 from dstbench.core.budgets import ERK
 from dstbench.deploy.compiler.compile import compile_network
+from dstbench.errors import UserError
 from dstbench.graph.steps import Affine, Convolution, Flatten, Pool, Relu, Sum
 from dstbench.graph.trace import trace
-from dstbench.errors import UserError
 from dstbench.methods.dctps import DCTpS
 from dstbench.methods.dyrelu import DyReLUPhasing
 

@@ -25,6 +25,9 @@ class NativeDouble:
                 raise Unsupported(f"{type(module).__name__} is not supported.")
         self.version, self.compiles = self.masks.version, self.compiles + 1
 
+    def remask_(self):
+        self.compile_()
+
     def forward_backward(self, images, labels):
         assert self.version == self.masks.version, "masks moved since the last compile_"
         assert all(p.grad is None for p in self.model.parameters())

@@ -1,7 +1,8 @@
-"""Small networks of every kind that native training knows, with random masks, drawn by hypothesis."""
+"""Small networks of every kind that native training knows, with random masks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from hypothesis import strategies as st
@@ -29,10 +30,8 @@ class Block(nn.Module):
         super().__init__()
         sizes = [inputs, *widths]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(
-                a, b, kernel, stride if i == 0 else 1, padding=kernel // 2, bias=False
-            )
-            for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+            nn.Conv2d(a, b, kernel, stride if i == 0 else 1, padding=kernel // 2, bias=False)
+            for i, (a, b) in enumerate(pairwise(sizes))
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(b) for b in widths)
         self.shortcut: nn.Module = nn.Identity()
@@ -158,7 +157,7 @@ def _random_masks(draw: Callable, model: nn.Module) -> Masks:
                 module.running_mean.normal_()
                 module.running_var.uniform_(0.5, 2)
                 if zeros:
-                    module.weight[:: 3] = 0
+                    module.weight[::3] = 0
         for k, (name, parameter) in enumerate(masks.parameters.items()):
             if leaves_dense and k % 3 == 1:
                 continue

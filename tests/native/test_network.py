@@ -2,7 +2,6 @@
 
 import copy
 
-import pytest
 import torch
 from helpers.random_networks import Case, cases
 from hypothesis import HealthCheck, given, settings
@@ -69,9 +68,7 @@ def test_running_averages_and_evaluation_are_those_of_torch(case):
     reference, _, _ = torch_step(case)
     network, _, _ = native_step(case)
     network.push_back_()
-    for (name, own), other in zip(
-        case.model.named_buffers(), reference.buffers(), strict=True
-    ):
+    for (name, own), other in zip(case.model.named_buffers(), reference.buffers(), strict=True):
         assert torch.allclose(own, other, rtol=1e-9, atol=1e-12), name
     expected = reference.eval()(case.images)
     assert torch.allclose(network.logits(case.images), expected, rtol=1e-6, atol=1e-9)
@@ -80,11 +77,9 @@ def test_running_averages_and_evaluation_are_those_of_torch(case):
 @many
 @given(cases())
 def test_threads_change_no_bit(case):
-    one, loss, logits = native_step(case)
+    _, loss, logits = native_step(case)
     first = gradients(case.model, case.masks)
-    two, again, same = native_step(case, threads=2)
+    _, again, same = native_step(case, threads=2)
     assert torch.equal(loss, again) and torch.equal(logits, same)
     for name, value in gradients(case.model, case.masks).items():
         assert torch.equal(value, first[name]), name
-
-

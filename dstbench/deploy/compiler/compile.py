@@ -4,9 +4,9 @@ from torch import nn
 
 from dstbench.data.images import Shape
 from dstbench.deploy.compiler.fold import fold
-from dstbench.graph.trace import trace
 from dstbench.deploy.runtime.program import About, Program
 from dstbench.errors import UserError
+from dstbench.graph.trace import trace
 
 
 def compile_network(model: nn.Module, image_shape: Shape, about: About | None = None) -> Program:

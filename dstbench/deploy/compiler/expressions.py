@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dstbench.graph.steps import Pair
 from dstbench.deploy.runtime.program import Kind
+from dstbench.graph.steps import Pair
 
 Bias = float | np.ndarray  # one number, or one number a pixel: (height, width)
 

@@ -22,6 +22,10 @@ from dstbench.deploy.compiler.expressions import (
     Term,
     simplified,
 )
+from dstbench.deploy.compiler.planes import Planes
+from dstbench.deploy.compiler.rewrites import classify_before_mean
+from dstbench.deploy.compiler.window import Window
+from dstbench.deploy.runtime.program import Kind, Program
 from dstbench.graph.steps import (
     Affine,
     Convolution,
@@ -32,10 +36,6 @@ from dstbench.graph.steps import (
     Step,
     Sum,
 )
-from dstbench.deploy.compiler.planes import Planes
-from dstbench.deploy.compiler.rewrites import classify_before_mean
-from dstbench.deploy.compiler.window import Window
-from dstbench.deploy.runtime.program import Kind, Program
 
 
 def fold(steps: list[Step], image_shape: Shape) -> Program:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from dstbench.deploy.compiler.expressions import Expression, Operation, Plane, Term
-from dstbench.graph.steps import Pair
 from dstbench.deploy.compiler.window import Window
 from dstbench.deploy.runtime.program import Kind
+from dstbench.graph.steps import Pair
 
 _ROUNDING = 1e-12  # relative error below which a clip is the one that a ReLU left
 

@@ -3,14 +3,10 @@
 It releases Python's lock and starts no threads.
 """
 
-import hashlib
-import inspect
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from dstbench.deploy.runtime import kernels, program, simd, workspace
 from dstbench.deploy.runtime.kernels import (
@@ -26,6 +22,7 @@ from dstbench.deploy.runtime.kernels import (
 from dstbench.deploy.runtime.program import Kind
 from dstbench.deploy.runtime.simd import add_terms
 from dstbench.deploy.runtime.workspace import IMAGE, KIND, LENGTH, MASK, PADDED
+from dstbench.utils.kernel_cache import compiled_and_cached, source_hash
 
 LINEAR, SAMPLE, MAXIMUM, MEAN = map(int, Kind)
 
@@ -57,31 +54,13 @@ def run(work, images, shapes, operations, numbers, offsets, coefficients, clips)
         k = after
 
 
-def _compiled_and_cached(function: Callable[..., Any]) -> Any:
-    """Compile when first called; keep the result on disk where a folder can be written."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # neither this folder nor the user's cache can be written
-        return compiled(function)
-
-
-def _source_hash() -> int:
-    """Return a hash of all source that is compiled. numba itself watches only this file."""
-    modules = (kernels, program, simd, workspace, sys.modules[__name__])
-    try:
-        source = "".join(inspect.getsource(module) for module in modules)
-    except OSError:  # no source, and then numba caches nothing
-        return 0
-    return int.from_bytes(hashlib.sha256(source.encode()).digest()[:7])
-
-
 def _entry_points(version: int) -> tuple[Any, Any]:
     """Return (infer, infer_bytes).
 
     version: part of numba's cache key, as a variable that both functions close over.
     """
 
-    @_compiled_and_cached
+    @compiled_and_cached
     def infer(
         work,
         pixels,
@@ -101,7 +80,7 @@ def _entry_points(version: int) -> tuple[Any, Any]:
         run(work, pixels.shape[0], shapes, operations, numbers, offsets, coefficients, clips)
         read_logits(work, logits, out)
 
-    @_compiled_and_cached
+    @compiled_and_cached
     def infer_bytes(
         work,
         pixels,
@@ -126,4 +105,6 @@ def _entry_points(version: int) -> tuple[Any, Any]:
 
 # infer: images (n, C, H, W) float32 → out (n, classes); n is at most the images of the memory plan.
 # infer_bytes: images (n, H, W, C) uint8, each byte through its channel's table, float32 (C, 256).
-infer, infer_bytes = _entry_points(_source_hash())
+infer, infer_bytes = _entry_points(
+    source_hash((kernels, program, simd, workspace, sys.modules[__name__]))
+)

@@ -62,7 +62,8 @@ class NativeEngine:
 
         problem: why it is not, None if it is.
         """
-        if self._version == self.masks.version and self._structure.is_current():
+        same_layers = self._version is not None and self._structure.is_current()
+        if same_layers and (self._version == self.masks.version or self.problem is not None):
             return self.problem is None
         self._version, self._structure = self.masks.version, Structure(self.model)
         from dstbench.native.network import NativeNetwork  # loads the compiler
@@ -78,7 +79,10 @@ class NativeEngine:
                 )
             else:
                 self._network.push_back_()
-                self._network.compile_()
+                if same_layers:
+                    self._network.remask_()
+                else:
+                    self._network.compile_()
         except Unsupported as error:
             self._network, self.problem = None, error.message.rstrip(".")
             return False

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from dstbench.graph.steps import Affine, Convolution, Flatten, Pool
 from dstbench.deploy.compiler.rewrites import classify_before_mean, fold_batch_norm
+from dstbench.graph.steps import Affine, Convolution, Flatten, Pool
 from dstbench.graph.trace import trace
 
 

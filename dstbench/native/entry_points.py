@@ -1,0 +1,52 @@
+"""The two compiled functions that Python calls, kept on disk between processes."""
+
+from typing import Any
+
+from dstbench.native import (
+    backward,
+    constants,
+    forward,
+    loops,
+    pooling,
+    tables,
+    tasks,
+    vectors,
+    zone_programs,
+    zones,
+)
+from dstbench.utils.kernel_cache import compiled_and_cached, source_hash
+
+_COMPILED = (
+    backward,
+    constants,
+    forward,
+    loops,
+    pooling,
+    tables,
+    tasks,
+    vectors,
+    zone_programs,
+    zones,
+)
+
+
+def _entry_points(version: int) -> tuple[Any, Any]:
+    """Return (run, lay_out).
+
+    version: part of numba's cache key, as a variable that both functions close over.
+    """
+    run_tasks, lay_out_zones = tasks.run, zone_programs.lay_out
+
+    def run(A, is_backward, me, threads, next_task, done, S):
+        version  # noqa: B018
+        run_tasks(A, is_backward, me, threads, next_task, done, S)
+
+    def lay_out(P, sheet, lines, forward, backward):
+        version  # noqa: B018
+        lay_out_zones(P, sheet, lines, forward, backward)
+
+    return compiled_and_cached(run, _nrt=False), compiled_and_cached(lay_out)
+
+
+# run: as tasks.run. lay_out: as zone_programs.lay_out.
+run, lay_out = _entry_points(source_hash(_COMPILED))
