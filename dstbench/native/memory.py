@@ -24,7 +24,7 @@ _REST = 8  # tasks for which freed memory is left alone, so that threads seldom 
 class Places:
     """Positions in the three arenas; -1 where there is none.
 
-    zeros: in the values, as many zeros as the largest plane has numbers.
+    zeros: in the values, as many zeros as the largest plane has numbers, `largest_plane`.
     base: of the plane that each channel is seen in; constant channels in the levels.
     plane, level: of each filter.
     channel_level: the part of each channel that is equal for all images.
@@ -37,6 +37,7 @@ class Places:
     """
 
     zeros: int
+    largest_plane: int
     base: Array
     plane: Array
     level: Array
@@ -66,7 +67,8 @@ def places(wiring: Wiring, live: Liveness, order: Order, batch: int) -> Places:
     constant = live.kind == CONSTANT
 
     zeros = images * int(pixels[0]) * batch
-    first = zeros + int(pixels.max()) * batch
+    largest_plane = int(pixels.max()) * batch
+    first = zeros + largest_plane
     plane, end = _stack(filter_pixels * batch, live.stored & filter_run, first, _GAP)
     stored, end = _stack(pixels * batch, (live.kind == STORED) & live.run, end, _GAP)
 
@@ -89,6 +91,7 @@ def places(wiring: Wiring, live: Liveness, order: Order, batch: int) -> Places:
     gradients = _Gradients(wiring, live, order, pixels * batch)
     return Places(
         zeros=zeros,
+        largest_plane=largest_plane,
         base=own[live.base],
         plane=plane,
         level=level,

@@ -63,7 +63,8 @@ class NativeNetwork:
         """Compile the network for masks that have moved; its layers are the same."""
         self._weights = WeightVector(self.layers, self.model, self.masks)
         self._taps = taps_of(self._wiring, self._weights)
-        self._programs: dict[int, Compiled] = {}
+        self._programs: dict[int, Compiled] = {}  # images of a batch → what computes it
+        self._latest: Compiled | None = None
 
     def forward_backward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return (loss, logits) of a batch and set the gradients.
@@ -112,7 +113,11 @@ class NativeNetwork:
                 images,
                 self.threads,
             )
-        return self._programs[images]
+        compiled = self._programs[images]
+        if compiled is not self._latest:  # another one has used the same memory
+            compiled.reset_memory_()
+            self._latest = compiled
+        return compiled
 
     def _forward(self, compiled: Compiled, images: Tensor, evaluate: bool) -> Tensor:
         """Return the logits, float64 (B, classes)."""

@@ -46,6 +46,7 @@ class Parameters:
         self._scales: list[tuple[int, Tensor]] = []
         self._momentum = np.zeros(len(wiring.channel_of))
         self._held = False
+        self._stored = np.float32
         for number, filters in enumerate(wiring.layers.filters):
             own = wiring.of_filters(number)
             if filters.scale is not None:
@@ -63,6 +64,7 @@ class Parameters:
                 self._read.append((tensors[name], own, column))
         for name, column in ((norm.mean, N_RUNNING_MEAN), (norm.var, N_RUNNING_VAR)):
             self._averages.append((tensors[name], own, column))
+            self._stored = tensors[name].numpy().dtype.type
         counter = tensors.get(norm.mean.removesuffix("running_mean") + "num_batches_tracked")
         if counter is not None:
             self._counters.append(counter)
@@ -92,7 +94,9 @@ class Parameters:
         var = np.where(empty, 0, self.numbers[:, N_VAR] * count / (count - 1))
         keep = 1 - self._momentum
         for column, new in ((N_RUNNING_MEAN, mean), (N_RUNNING_VAR, var)):
-            self.numbers[:, column] = keep * self.numbers[:, column] + self._momentum * new
+            moved = keep * self.numbers[:, column] + self._momentum * new
+            # rounded as in the model, so that writing them there changes nothing
+            self.numbers[:, column] = moved.astype(self._stored)
 
     def push_back_(self) -> None:
         """Write the running averages into the model."""

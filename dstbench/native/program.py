@@ -70,6 +70,12 @@ class Compiled:
     taps: Taps
     place: Places
 
+    def reset_memory_(self) -> None:
+        """Set to 0 what has to be, after another program used the memory."""
+        zeros, plane = self.place.zeros, self.place.largest_plane
+        self.forward.values[zeros : zeros + plane] = 0
+        self.forward.levels[-1] = 0
+
 
 def compile_program(
     wiring: Wiring,
@@ -96,12 +102,10 @@ def compile_program(
         TAP, T_CHANNEL=sorted_taps.channel, T_ROW=sorted_taps.row, T_COLUMN=sorted_taps.column
     )
     values = arena.get("values", place.values)
-    values[place.zeros : place.zeros + int((wiring.height * wiring.width).max()) * batch] = 0
     gradients, levels = (
         arena.get("gradients", place.gradients),
         arena.get("levels", place.levels)[: place.levels],
     )
-    levels[-1] = 0
     plan = Plan(channels, filters, tap_table, readers, images, place.levels - 1, place.levelled)
     zones, entries = _lay_out(wiring, plan, arena, order, batch, place.zeros)
     views = np.zeros((len(channels), VALUES))
@@ -282,7 +286,7 @@ def _lay_out(
         lay_out(plan, sheet, lines, order.forward, order.backward)
         needed = (int(sheet.filled[0]), int(sheet.filled[1]))
         if needed[0] <= len(zones) and needed[1] <= len(entries):
-            return zones, entries
+            return zones[: needed[0]].copy(), entries[: needed[1]].copy()
 
 
 def _most_sources(channels: Array, filters: Array) -> int:

@@ -5,6 +5,7 @@ import copy
 import torch
 from helpers.random_networks import Case, cases
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from dstbench.core.masks import flat
@@ -72,6 +73,42 @@ def test_running_averages_and_evaluation_are_those_of_torch(case):
         assert torch.allclose(own, other, rtol=1e-9, atol=1e-12), name
     expected = reference.eval()(case.images)
     assert torch.allclose(network.logits(case.images), expected, rtol=1e-6, atol=1e-9)
+
+
+@many
+@given(cases(), st.integers(1, 30))
+def test_batches_of_other_sizes_change_nothing(case, size):
+    network, loss, _ = native_step(case)
+    first = gradients(case.model, case.masks)
+    network.logits(case.images[:size])
+    network.logits(torch.cat([case.images] * 2))
+    again, _ = network.forward_backward(case.images, case.labels)
+    assert torch.equal(again, loss)
+    for name, value in gradients(case.model, case.masks).items():
+        assert torch.equal(value, first[name]), name
+
+
+@many
+@given(cases())
+def test_mask_moved_away_and_back_changes_no_bit(case):
+    network, loss, _ = native_step(case)
+    first = gradients(case.model, case.masks)
+    values = {name: p.detach().clone() for name, p in case.model.named_parameters()}
+    index = {name: case.masks.index(name).clone() for name in case.masks}
+    for name, parameter in case.masks.parameters.items():
+        if name in index:
+            case.masks.write_(name, torch.randperm(parameter.numel())[: len(index[name])])
+    network.remask_()
+    network.forward_backward(case.images, case.labels)
+    for name, live in index.items():
+        case.masks.write_(name, live)
+    for name, parameter in case.model.named_parameters():
+        parameter.detach().copy_(values[name])
+    network.remask_()
+    again, _ = network.forward_backward(case.images, case.labels)
+    assert torch.equal(again, loss)
+    for name, value in gradients(case.model, case.masks).items():
+        assert torch.equal(value, first[name]), name
 
 
 @many
