@@ -14,6 +14,8 @@ from dstbench.native import (
     zone_programs,
     zones,
 )
+from dstbench.native.tasks import run as run_tasks
+from dstbench.native.zone_programs import lay_out as lay_out_zones
 from dstbench.utils.kernel_cache import compiled_and_cached, source_hash
 
 _COMPILED = (
@@ -35,7 +37,6 @@ def _entry_points(version: int) -> tuple[Any, Any]:
 
     version: part of numba's cache key, as a variable that both functions close over.
     """
-    run_tasks, lay_out_zones = tasks.run, zone_programs.lay_out
 
     def run(A, is_backward, me, threads, next_task, done, S):
         version  # noqa: B018
