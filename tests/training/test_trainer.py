@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 from types import SimpleNamespace
 
 import numpy as np
@@ -40,16 +39,12 @@ def test_dataset_of_one_class_is_refused(tmp_path, call):
 @pytest.mark.slow
 def test_changes_between_sessions_are_reported_and_recorded(tmp_path):
     process = killing.start(tmp_path)
-    for line in process.stderr:  # wait until it trains
-        if "epoch" in line:
-            break
+    process.wait_for("epoch")
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)  # a repeated signal changes nothing
-    _, errors = process.communicate()
-    assert process.returncode == 143 and "everything is saved" in errors
-    command = [*killing.COMMAND, "--threads", "2", "--runs", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0 and "threads 1 → 2" in done.stderr
+    assert process.wait() == 143 and "everything is saved" in process.errors
+    done = killing.finish(tmp_path, "--threads", "2")
+    assert "threads 1 → 2" in done.errors
     (record,) = tmp_path.glob("*/record.json")
     history = json.loads(record.read_text())["provenance"]["history"]
     assert [session["threads"] for session in history] == [1, 2]

@@ -1,0 +1,96 @@
+"""Runs functions and command lines in processes forked from one that has imported the package.
+
+A new Python process imports torch for seconds, and tests of kills and signals start many. These are
+processes like any other: with a pid, an environment, output and an exit code of their own.
+"""
+
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+_PATIENCE_S = 300  # time limit, for slow machines
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    # The last three are imported by a run's first step otherwise.
+    ["dstbench.cli.commands.run", "sklearn.datasets", "sympy", "torch._dynamo"]
+)
+
+
+class Forked:
+    """A process that calls a function; it starts at once.
+
+    function: a function of a module, which the process imports.
+    args: its arguments.
+    environment: variables to set besides those of this process.
+    """
+
+    def __init__(
+        self, function: Callable, *args: object, environment: Mapping[str, str] | None = None
+    ):
+        folder = tempfile.TemporaryDirectory()
+        self._folder = folder  # deleted with this object
+        self._files = [Path(folder.name) / name for name in ("stdout", "stderr")]
+        for file in self._files:
+            file.touch()
+        variables = {**os.environ, **(environment or {})}
+        self._process = _CONTEXT.Process(
+            target=_call, args=(function, args, variables, os.getcwd(), self._files), daemon=True
+        )
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def output(self) -> str:
+        """What the process has written to stdout."""
+        return self._files[0].read_text()
+
+    @property
+    def errors(self) -> str:
+        """What the process has written to stderr."""
+        return self._files[1].read_text()
+
+    def wait_for(self, words: str) -> None:
+        """Wait until stderr has these words; fail if the process ends without them."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while words not in self.errors:
+            assert self.wait(0.02) is None or words in self.errors, self.errors
+            assert time.monotonic() < deadline, self.errors
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self, timeout_s: float = _PATIENCE_S) -> int | None:
+        """Return the exit code, -N after signal N; None if it still runs after the timeout."""
+        self._process.join(timeout_s)
+        return self._process.exitcode
+
+
+def dstbench(*argv: str, environment: Mapping[str, str] | None = None) -> Forked:
+    """Start a command line of dstbench, for example ("run", "methods/rigl.gin")."""
+    return Forked(run_command, argv, environment=environment)
+
+
+def run_command(argv: tuple[str, ...]) -> None:
+    """Run a command line of dstbench in this process, and exit."""
+    from dstbench.cli.main import main
+
+    sys.argv = ["dstbench", *argv]
+    main()
+
+
+def _call(
+    function: Callable, args: tuple, variables: dict[str, str], folder: str, files: list[Path]
+) -> None:
+    for number, file in enumerate(files, start=1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
+    os.environ.clear()
+    os.environ.update(variables)
+    os.chdir(folder)
+    function(*args)
