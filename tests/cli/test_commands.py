@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from helpers.forked import dstbench
 
 from dstbench.cli.commands import new
 from dstbench.errors import UserError
@@ -136,15 +137,11 @@ def test_data_prepare_reports_the_images(call):
 def test_new_method_conforms_and_runs(call, empty_folder):
     code, out, _ = call("new", "MyMethod")
     assert code == 0 and "my_method.gin" in out
-    done = subprocess.run(
-        [sys.executable, "-m", "dstbench", "check", "my_method.gin", "--plugin", "my_method.py"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0 and "conforms" in done.stdout, done.stdout + done.stderr
-    argv = ["run", "my_method.gin", "--plugin", "my_method.py", *QUICK, "--tracking", "off"]
-    done = subprocess.run([sys.executable, "-m", "dstbench", *argv], capture_output=True, text=True)
-    assert done.returncode == 0 and "MyMethod" in done.stdout, done.stderr
+    mine = ("my_method.gin", "--plugin", "my_method.py")
+    check = dstbench("check", *mine)
+    assert check.wait() == 0 and "conforms" in check.output, check.output + check.errors
+    run = dstbench("run", *mine, *QUICK, "--tracking", "off")
+    assert run.wait() == 0 and "MyMethod" in run.output, run.errors
     code, _, err = call("new", "MyMethod")
     assert code == 2 and "already exists" in err
 

@@ -6,11 +6,14 @@ processes like any other: with a pid, an environment, output and an exit code of
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from dstbench.sweep.launchers.base import Task
 
 _PATIENCE_S = 300  # time limit, for slow machines
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -72,17 +75,50 @@ class Forked:
         return self._process.exitcode
 
 
-def dstbench(*argv: str, environment: Mapping[str, str] | None = None) -> Forked:
-    """Start a command line of dstbench, for example ("run", "methods/rigl.gin")."""
-    return Forked(run_command, argv, environment=environment)
+def dstbench(*argv: str, packages: Path | None = None) -> Forked:
+    """Start a command line of dstbench, for example ("run", "methods/rigl.gin").
+
+    packages: a folder of further installed packages.
+    """
+    return Forked(run_command, argv, packages)
 
 
-def run_command(argv: tuple[str, ...]) -> None:
+def run_command(argv: tuple[str, ...], packages: Path | None = None) -> None:
     """Run a command line of dstbench in this process, and exit."""
     from dstbench.cli.main import main
 
+    if packages is not None:
+        sys.path.append(str(packages))
     sys.argv = ["dstbench", *argv]
     main()
+
+
+class ForkedRuns:
+    """A launcher of runs in forked processes, one at a time."""
+
+    slots = 1
+    arguments = ("--threads", "1")
+
+    def __init__(self):
+        self._running: list[tuple[Task, Forked]] = []
+
+    def start(self, task: Task) -> None:
+        self._running.append((task, dstbench(*task.arguments)))
+
+    def ended(self) -> list[tuple[Task, int | None]]:
+        done = [(task, process) for task, process in self._running if process.wait(0) is not None]
+        for task, process in done:
+            self._running.remove((task, process))
+            task.log.write_text(process.output + process.errors)
+        return [(task, process.wait()) for task, process in done]
+
+    def stop(self) -> None:
+        for _, process in self._running:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+    def close(self) -> None:
+        pass
 
 
 def _call(

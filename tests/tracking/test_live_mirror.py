@@ -226,12 +226,10 @@ def test_mirror_is_off_without_a_store_or_mlflow(run, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["random", "logging", "runpy", "dstbench", "mlflow"])
-def test_mirror_does_not_import_files_of_the_working_folder(
-    run, database, tmp_path, monkeypatch, name
-):
+def test_mirror_does_not_import_files_of_the_working_folder(run, database, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong file was imported')")
+    for name in ("random", "logging", "runpy", "dstbench", "mlflow"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('imported the wrong {name}')")
     run.status("finished")
     line = Mirror(run.folder, f"sqlite:///{database}").finish(PATIENCE_S)
     assert line == f"run {id_of(database, run)} in sqlite:///{database}"
