@@ -20,7 +20,10 @@ def empty_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-QUICK = ("--set", "Run.epochs=2", "--set", "ResNet20.width=4", "--sparsity", "0.5")
+QUICK = (
+    *("--set", "Run.epochs=2", "--set", "ResNet20.width=4", "--sparsity", "0.5"),
+    *("--set", "Run.train_images=256"),
+)
 
 
 def test_run_writes_summary_record_curves_and_networks(call, empty_folder):
@@ -99,6 +102,7 @@ def test_doctor_reports_an_address_of_no_store(call):
     assert call("doctor", "--tracking", "OFF")[0] == 0
 
 
+@pytest.mark.slow  # MLflow creates a store
 def test_sync_reports_folders_that_are_not_runs(call, empty_folder):
     (empty_folder / "empty").mkdir()
     code, out, _ = call("sync", "empty", "absent")

@@ -19,7 +19,8 @@ from dstbench.training.checkpoint import restore_
 def test_collapsed_network_is_reported_once(tmp_path, call):
     code, _, errors = call(
         "run", "methods/rigl.gin", "--set", "Run.epochs=3", "--set", "ResNet20.width=4", "--set",
-        "SGD.lr=1e-12", "--device", "cpu", "--tracking", "off", "--runs", str(tmp_path),
+        "Run.train_images=256", "--set", "SGD.lr=1e-12", "--device", "cpu", "--tracking", "off",
+        "--runs", str(tmp_path),
     )  # fmt: skip
     assert code == 0 and errors.count("Two epochs in a row no better than chance") == 1
 
@@ -38,12 +39,13 @@ def test_dataset_of_one_class_is_refused(tmp_path, call):
 
 @pytest.mark.slow
 def test_changes_between_sessions_are_reported_and_recorded(tmp_path):
-    process = killing.start(tmp_path)
+    short = ("--set", "Run.epochs=4")
+    process = killing.start(tmp_path, *short)
     process.wait_for("epoch")
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)  # a repeated signal changes nothing
     assert process.wait() == 143 and "everything is saved" in process.errors
-    done = killing.finish(tmp_path, "--threads", "2")
+    done = killing.finish(tmp_path, *short, "--threads", "2")
     assert "threads 1 → 2" in done.errors
     (record,) = tmp_path.glob("*/record.json")
     history = json.loads(record.read_text())["provenance"]["history"]
