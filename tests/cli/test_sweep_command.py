@@ -3,10 +3,10 @@
 import json
 import os
 import signal
-import time
 
 import pytest
 from helpers.forked import dstbench
+from helpers.waiting import wait_for
 
 GRID_TEXT = """
 Table.title = 'Small'
@@ -36,8 +36,8 @@ def start():
 
 def logs(folder, text, count=1):
     """Wait until `count` of the runs' logs contain the text."""
-    while sum(text in log.read_text() for log in folder.glob("runs/*/log.txt")) < count:
-        time.sleep(0.05)
+    files = "runs/*/log.txt"
+    wait_for(lambda: sum(text in log.read_text() for log in folder.glob(files)) >= count)
 
 
 def records(folder):

@@ -9,13 +9,12 @@ import os
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dstbench.sweep.launchers.base import Task
+from helpers.waiting import PATIENCE_S, wait_for
 
-_PATIENCE_S = 300  # time limit, for slow machines
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     # The last three are imported by a run's first step otherwise.
@@ -61,15 +60,13 @@ class Forked:
 
     def wait_for(self, words: str) -> None:
         """Wait until stderr has these words; fail if the process ends without them."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while words not in self.errors:
-            assert self.wait(0.02) is None or words in self.errors, self.errors
-            assert time.monotonic() < deadline, self.errors
+        wait_for(lambda: words in self.errors or self.wait(0) is not None)
+        assert words in self.errors, self.errors
 
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    def wait(self, timeout_s: float = _PATIENCE_S) -> int | None:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int | None:
         """Return the exit code, -N after signal N; None if it still runs after the timeout."""
         self._process.join(timeout_s)
         return self._process.exitcode
