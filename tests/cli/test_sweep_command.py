@@ -78,6 +78,7 @@ def test_sweep_resumes_after_a_signal_and_after_a_kill(small):
 
 @pytest.mark.slow
 def test_two_sweeps_on_one_folder_do_each_run_once(small):
+    (small / "small.gin").write_text(GRID_TEXT.replace("Run.epochs = 8", "Run.epochs = 2"))
     both = [start(), start()]
     for one in both:
         assert one.wait() == 0 and "2 of 2 runs are done" in one.output, one.errors
