@@ -89,6 +89,7 @@ Late.sparsity = 0.99
 """
 
 
+@pytest.mark.slow
 def test_best_epoch_is_chosen_by_measured_live_weights_whatever_a_part_declares(tmp_path, call):
     (tmp_path / "late.py").write_text(LATE)
     (tmp_path / "late.gin").write_text(LATE_GIN)
