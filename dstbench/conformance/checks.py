@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from dstbench.conformance.memory_layout import layout_mismatches
+from dstbench.conformance.observed_run import ObservedRun, observe
 from dstbench.conformance.snapshot import differences, snapshot
-from dstbench.conformance.trial import Trial, advance, initial_state, no_op, parts_of
+from dstbench.conformance.trial import Trial, advance, no_op, parts_of
 from dstbench.core.drop_grow import DropGrow
-from dstbench.core.part import Part
 from dstbench.core.state import State
-from dstbench.sparsity import live_total
 
 
 class ConformanceError(Exception):
@@ -28,60 +27,37 @@ def check_budget(trial: Trial, optimizer: str) -> None:
     may be smaller than asked: the sizes of dense networks are coarse. A dense-to-sparse method is
     held to the number at the end only.
     """
-    run, batches, state = trial.start(optimizer)
-    asked = live_total(run.method.sparsity, state.dense_numel)
-    final = run.method.final_structure_step(state.total_steps)
-
-    def look(state: State) -> None:
-        if state.step >= final and (live := state.masks.total()) > asked:
+    seen = observe(trial, optimizer)
+    if not seen.dense_to_sparse:
+        _require_total(seen, seen.live[0], "starts")
+    for step, live in enumerate(seen.live[1:-1], start=1):
+        if step >= seen.final_step and live > seen.asked:
             raise ConformanceError(
-                f"has {live} live at step {state.step}, asked {asked}, and declares its structure "
-                f"final from step {final} on (final_structure_step)"
+                f"has {live} live at step {step}, asked {seen.asked}, and declares its structure "
+                f"final from step {seen.final_step} on (final_structure_step)"
             )
-
-    if not run.method.dense_to_sparse:
-        _require_total(state, asked, "starts")
-    advance(run, batches, state, state.total_steps, look)
-    run.method.finish(state)
-    _require_total(state, asked, "ends")
+    _require_total(seen, seen.live[-1], "ends")
 
 
-def _require_total(state: State, asked: int, when: str) -> None:
-    live = state.masks.total()
-    if live > asked or (live < asked and state.masks):
-        raise ConformanceError(f"{when} with {state.masks.total()} live, asked {asked}")
+def _require_total(seen: ObservedRun, live: int, when: str) -> None:
+    if live > seen.asked or (live < seen.asked and seen.masked):
+        raise ConformanceError(f"{when} with {live} live, asked {seen.asked}")
 
 
 def check_dead_weights(trial: Trial, optimizer: str) -> None:
     """Dead weights and their optimizer state are exactly zero after each step."""
-    run, batches, state = trial.start(optimizer)
-
-    def look(state: State) -> None:
-        for name, mask in state.masks.items():
-            dead = state.masks.parameters[name][~mask]
-            if dead.any():
-                raise ConformanceError(f"{name} has {int((dead != 0).sum())} non-zero dead weights")
-        inner = getattr(state.optimizer, "inner", None)
-        if inner is not None:
-            _require_dead_state_zero(inner, state)
-
-    advance(run, batches, state, state.total_steps, look)
-
-
-def _require_dead_state_zero(inner: torch.optim.Optimizer, state: State) -> None:
-    for name, mask in state.masks.items():
-        for key, value in inner.state[state.masks.parameters[name]].items():
-            per_weight = isinstance(value, Tensor) and value.shape == mask.shape
-            if per_weight and value[~mask].any():
-                raise ConformanceError(f"{name}: {key} of dead weights is not zero")
+    if found := observe(trial, optimizer).dead:
+        raise ConformanceError(found)
 
 
 def check_scores(trial: Trial, optimizer: str) -> None:
     """A growth score is a number, zero or more, for every weight of its tensor."""
     run, batches, state = trial.start(optimizer)
-    for part in parts_of(run.method):
-        if isinstance(part, DropGrow):
-            part.grow_score = _checked(part.grow_score)  # type: ignore[method-assign]
+    scoring = [part for part in parts_of(run.method) if isinstance(part, DropGrow)]
+    if not scoring:
+        return
+    for part in scoring:
+        part.grow_score = _checked(part.grow_score)  # type: ignore[method-assign]
     advance(run, batches, state, state.total_steps, no_op)
 
 
@@ -116,31 +92,18 @@ def check_layout(trial: Trial, optimizer: str) -> None:
 
 def check_resume(trial: Trial, optimizer: str) -> None:
     """A run resumed from a checkpoint in mid-epoch ends bit for bit like an uninterrupted one."""
-    run, batches, state = trial.start(optimizer)
-    saved: list[bytes] = []
-
-    def save_midway(state: State) -> None:
-        if state.step == state.total_steps // 2 + 1:
-            buffer = io.BytesIO()
-            torch.save(state.state_dict(), buffer)
-            saved.append(buffer.getvalue())
-
-    advance(run, batches, state, state.total_steps, save_midway)
-    whole = snapshot(state.state_dict())
-    payload = torch.load(io.BytesIO(saved[0]), weights_only=True)
-    run2, batches2, state2 = trial.resume(payload, optimizer)
-    advance(run2, batches2, state2, state2.total_steps, no_op)
-    _require_same(whole, snapshot(state2.state_dict()))
+    seen = observe(trial, optimizer)
+    payload = torch.load(io.BytesIO(seen.middle), weights_only=True)
+    run, batches, state = trial.resume(payload, optimizer)
+    advance(run, batches, state, state.total_steps, no_op)
+    _require_same(seen.end, snapshot(state.state_dict()))
 
 
 def check_deterministic(trial: Trial, optimizer: str) -> None:
     """Two runs with the same seed end with identical checkpoints."""
-    states = []
-    for _ in range(2):
-        run, batches, state = trial.start(optimizer)
-        advance(run, batches, state, state.total_steps, no_op)
-        states.append(snapshot(state.state_dict()))
-    _require_same(*states)
+    run, batches, state = trial.start(optimizer)
+    advance(run, batches, state, state.total_steps, no_op)
+    _require_same(observe(trial, optimizer).end, snapshot(state.state_dict()))
 
 
 def check_two_steps(trial: Trial, optimizer: str) -> None:
@@ -168,31 +131,10 @@ def _require_same(one: dict[str, str], other: dict[str, str]) -> None:
 
 def check_settings(trial: Trial, optimizer: str) -> None:
     """Parts hold settings only: a run does not change them, nor anything inside them."""
-    run = trial.run(optimizer)
-    before = _settings(run.method)
-    batches, state = initial_state(run)
-    advance(run, batches, state, state.total_steps, no_op)
-    run.method.finish(state)
-    if found := differences(before, _settings(run.method)):
+    if found := differences(*observe(trial, optimizer).settings):
         raise ConformanceError(
             f"{found[0]} changed during the run. What changes during a run is kept in the State."
         )
-
-
-def _settings(method: Part) -> dict[str, str]:
-    """Return a snapshot of the method, its parts and everything inside, and of their classes."""
-    found = snapshot(method, type(method).__name__)
-    for part in parts_of(method):
-        for cls in type(part).__mro__:
-            if issubclass(cls, Part) and cls is not Part:
-                for name, value in vars(cls).items():
-                    if _is_data(name, value):
-                        found |= snapshot(value, f"class {cls.__name__}.{name}")
-    return found
-
-
-def _is_data(name: str, value: object) -> bool:
-    return not (name.startswith(("__", "_abc")) or callable(value) or hasattr(value, "__get__"))
 
 
 CHECKS: dict[str, Callable[[Trial, str], None]] = {

@@ -40,17 +40,15 @@ def layout_mismatches(trial: Trial, optimizer: str) -> Iterator[str]:
     A weight counts if it is live in all 12 draws of one layout and in none of the other. By chance
     alone this has probability at most 1 in 16 million per weight.
     """
-    first = [first_move(trial, optimizer, layout, 0) for layout in LAYOUTS]
-    if all(torch.equal(mask, first[1][name]) for name, mask in first[0].items()):
-        return
-    drawn = [
-        [one, *(first_move(trial, optimizer, layout, seed) for seed in range(1, DRAWS))]
-        for one, layout in zip(first, LAYOUTS, strict=True)
-    ]
-    for name in first[0]:
-        one, other = (torch.stack([live[name] for live in draws]) for draws in drawn)
-        if (one.all(0) & ~other.any(0) | other.all(0) & ~one.any(0)).any():
-            yield name
+    left: Live = {}
+    for seed in range(DRAWS):
+        one, other = (first_move(trial, optimizer, layout, seed) for layout in LAYOUTS)
+        for name, mask in one.items():
+            only = torch.stack([mask & ~other[name], other[name] & ~mask])  # in one layout only
+            left[name] = left[name] & only if seed else only
+        if not any(weights.any() for weights in left.values()):
+            return  # further draws leave none, either
+    yield from (name for name, weights in left.items() if weights.any())
 
 
 def first_move(trial: Trial, optimizer: str, layout: torch.memory_format, seed: int) -> Live:

@@ -3,7 +3,7 @@
 Each check trains a small network on generated images for a few steps, in fp32 on the CPU.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,18 +29,21 @@ class Result:
     detail: str = ""
 
 
-def run_checks(file: str, plugins: tuple[Path, ...] = ()) -> Iterator[Result]:
+def run_checks(
+    file: str, plugins: tuple[Path, ...] = (), optimizers: Iterable[str] = tuple(OPTIMIZERS)
+) -> Iterator[Result]:
     """Yield the result of every check under every optimizer.
 
     file: the method's gin file.
     plugins: Python files that it needs.
+    optimizers: keys of OPTIMIZERS.
 
     Raises UserError: when the gin file itself is wrong.
     """
     trial = Trial(file, plugins)
     trial.run()
     for name, check in CHECKS.items():
-        for optimizer in OPTIMIZERS:
+        for optimizer in optimizers:
             yield _result(check, trial, name, optimizer)
 
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from helpers.forked import dstbench
 
 from dstbench.cli.commands import new
 from dstbench.errors import UserError
@@ -19,7 +20,10 @@ def empty_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-QUICK = ("--set", "Run.epochs=2", "--set", "ResNet20.width=4", "--sparsity", "0.5")
+QUICK = (
+    *("--set", "Run.epochs=2", "--set", "ResNet20.width=4", "--sparsity", "0.5"),
+    *("--set", "Run.train_images=256"),
+)
 
 
 def test_run_writes_summary_record_curves_and_networks(call, empty_folder):
@@ -98,6 +102,7 @@ def test_doctor_reports_an_address_of_no_store(call):
     assert call("doctor", "--tracking", "OFF")[0] == 0
 
 
+@pytest.mark.slow  # MLflow creates a store
 def test_sync_reports_folders_that_are_not_runs(call, empty_folder):
     (empty_folder / "empty").mkdir()
     code, out, _ = call("sync", "empty", "absent")
@@ -136,15 +141,11 @@ def test_data_prepare_reports_the_images(call):
 def test_new_method_conforms_and_runs(call, empty_folder):
     code, out, _ = call("new", "MyMethod")
     assert code == 0 and "my_method.gin" in out
-    done = subprocess.run(
-        [sys.executable, "-m", "dstbench", "check", "my_method.gin", "--plugin", "my_method.py"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0 and "conforms" in done.stdout, done.stdout + done.stderr
-    argv = ["run", "my_method.gin", "--plugin", "my_method.py", *QUICK, "--tracking", "off"]
-    done = subprocess.run([sys.executable, "-m", "dstbench", *argv], capture_output=True, text=True)
-    assert done.returncode == 0 and "MyMethod" in done.stdout, done.stderr
+    mine = ("my_method.gin", "--plugin", "my_method.py")
+    check = dstbench("check", *mine)
+    assert check.wait() == 0 and "conforms" in check.output, check.output + check.errors
+    run = dstbench("run", *mine, *QUICK, "--tracking", "off")
+    assert run.wait() == 0 and "MyMethod" in run.output, run.errors
     code, _, err = call("new", "MyMethod")
     assert code == 2 and "already exists" in err
 

@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from helpers.forked import ForkedRuns
 from helpers.record_factory import make_record
 
 from dstbench.cli.commands import compare
 from dstbench.data import datasets
 from dstbench.records import predictions
+from dstbench.sweep.launchers import local
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +92,8 @@ def test_compare_of_two_records_prints_the_paired_tests(call, empty_folder):
 
 
 @pytest.mark.slow
-def test_compare_trains_real_runs_and_resumes(call):
+def test_compare_trains_real_runs_and_resumes(call, monkeypatch):
+    monkeypatch.setattr(local, "open_launcher", lambda wanted: ForkedRuns())
     argv = (
         "compare", "dense", "static", "--max-seeds", "6", "--set", "Run.epochs=1",
         "--set", "ResNet20.width=4", "--set", "Run.train_images=128", *OPTIONS,

@@ -32,6 +32,7 @@ def figures(call):
 
 
 RESNET50 = ("--recipe", "cifar10_resnet50")
+NARROW = ("ResNet20.width = 8",)
 WITH_ERK = ("--set", "Method.parts=[@DCTpS(), @ERK(), @RigL()]", "--set", "ERK.sparsity=%sparsity")
 
 
@@ -87,11 +88,13 @@ def test_cost_lists_parameters_of_dyrelu_as_for_training_only(figures):
 
 
 def test_figures_print_nothing(figures, capsys):
-    choices = Choices(("methods/rigl.gin",), "cifar10_resnet50", (("sparsity", 0.9995),))
+    choices = Choices(("methods/rigl.gin",), "cifar10_tiny", (("sparsity", 0.9995),))
     assert untrained_cost.figures(choices) == figures(
-        "methods/rigl.gin", *RESNET50, "--sparsity", "0.9995"
+        "methods/rigl.gin", "--recipe", "cifar10_tiny", "--sparsity", "0.9995"
     )
-    silent = untrained_cost.figures(Choices(("methods/synflow.gin",), axes=(("sparsity", 0.5),)))
+    silent = untrained_cost.figures(
+        Choices(("methods/synflow.gin",), axes=(("sparsity", 0.5),), sets=NARROW)
+    )
     assert silent["method"] == "SynFlow"
     assert capsys.readouterr() == ("", "")
 
@@ -101,7 +104,7 @@ def test_figures_print_nothing(figures, capsys):
 
 @pytest.mark.parametrize("method", shipped("methods"))
 def test_count_from_shapes_is_the_count_with_values(method):
-    run, _ = assemble(Choices((f"methods/{method}.gin",)), "fp32")
+    run, _ = assemble(Choices((f"methods/{method}.gin",), sets=NARROW), "fp32")
     notes = []
     counted = untrained_cost.count(run, (1, 8, 8), 10, notes.append)
     needs_values = method in ("synflow", "synflow_random")

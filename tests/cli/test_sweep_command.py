@@ -3,11 +3,10 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
+from helpers.forked import dstbench
+from helpers.waiting import wait_for
 
 GRID_TEXT = """
 Table.title = 'Small'
@@ -32,14 +31,13 @@ OPTIONS = ("small.gin", "--tracking", "off", "--device", "cpu", "--workers", "1"
 
 
 def start():
-    command = [sys.executable, "-m", "dstbench", "sweep", *OPTIONS]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return dstbench("sweep", *OPTIONS)
 
 
 def logs(folder, text, count=1):
     """Wait until `count` of the runs' logs contain the text."""
-    while sum(text in log.read_text() for log in folder.glob("runs/*/log.txt")) < count:
-        time.sleep(0.05)
+    files = "runs/*/log.txt"
+    wait_for(lambda: sum(text in log.read_text() for log in folder.glob(files)) >= count)
 
 
 def records(folder):
@@ -51,27 +49,25 @@ def test_sweep_resumes_after_a_signal_and_after_a_kill(small):
     first = start()
     logs(small, "  loss ")
     first.send_signal(signal.SIGTERM)
-    _, err = first.communicate()
-    assert first.returncode == 128 + signal.SIGTERM and "to resume" in err, err
+    assert first.wait() == 128 + signal.SIGTERM and "to resume" in first.errors, first.errors
     (one,) = records(small).values()
     assert one["status"] == "interrupted"
 
     second = start()
     logs(small, "  loss ", 2)  # so the first run is done, and the second in the middle
-    second.kill()
+    second.send_signal(signal.SIGKILL)
     (worker,) = [
         int((folder / "lock").read_text())
         for folder in small.glob("runs/*")
         if "test accuracy" not in (folder / "log.txt").read_text()
     ]
     os.kill(worker, signal.SIGKILL)
-    second.communicate()
+    second.wait()
     before = records(small)
     assert sorted(r["status"] for r in before.values()) == ["finished", "running"]
 
     third = start()
-    out, err = third.communicate()
-    assert third.returncode == 0 and "2 of 2 runs are done" in out, err
+    assert third.wait() == 0 and "2 of 2 runs are done" in third.output, third.errors
     after = records(small)
     for name, record in after.items():
         starts = (small / "runs" / name / "log.txt").read_text().count("--- ")
@@ -82,10 +78,10 @@ def test_sweep_resumes_after_a_signal_and_after_a_kill(small):
 
 @pytest.mark.slow
 def test_two_sweeps_on_one_folder_do_each_run_once(small):
+    (small / "small.gin").write_text(GRID_TEXT.replace("Run.epochs = 8", "Run.epochs = 2"))
     both = [start(), start()]
     for one in both:
-        out, err = one.communicate()
-        assert one.returncode == 0 and "2 of 2 runs are done" in out, err
+        assert one.wait() == 0 and "2 of 2 runs are done" in one.output, one.errors
     assert all(r["provenance"]["sessions"] == 1 for r in records(small).values())
 
 

@@ -151,7 +151,7 @@ batches.at(0)
 @pytest.mark.slow
 def test_streaming_workers_end_with_the_interpreter(tmp_path):
     noise(tmp_path, 1)
-    subprocess.run([sys.executable, "-c", STREAM_AND_EXIT, str(tmp_path)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", STREAM_AND_EXIT, str(tmp_path)], check=True, timeout=300)
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ import argparse
 import json
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,38 +17,34 @@ from typing import Any
 
 import torch
 
-COMMAND = [
-    sys.executable, "-m", "dstbench", "run", "methods/rigl.gin", "--sparsity", "0.8",
+from helpers.forked import Forked, dstbench
+
+RUN = (
+    "run", "methods/rigl.gin", "--sparsity", "0.8",
     "--set", "Run.epochs=8", "--set", "ResNet20.width=8", "--set", "precision='fp32'",
     "--device", "cpu", "--threads", "1", "--tracking", "off", "--checkpoint-seconds", "0.2",
-]  # fmt: skip
+)  # fmt: skip
 
 
-def start(runs: Path) -> subprocess.Popen:
+def start(runs: Path, *options: str) -> Forked:
     """Start or resume the run in another process."""
-    command = [*COMMAND, "--runs", str(runs)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return dstbench(*RUN, "--runs", str(runs), *options)
 
 
-def finish(runs: Path) -> float:
-    """Run to the end; return the seconds it took."""
-    began = time.monotonic()
-    process = start(runs)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return time.monotonic() - began
+def finish(runs: Path, *options: str) -> Forked:
+    """Run to the end; return the process, which has ended."""
+    process = start(runs, *options)
+    assert process.wait() == 0, process.errors
+    return process
 
 
 def kill_once(runs: Path, after: float, with_signal: int = signal.SIGKILL) -> int | None:
     """Start, and kill after so many seconds; return the exit code, None if it was done before."""
     process = start(runs)
-    try:
-        process.communicate(timeout=after)
+    if process.wait(after) is not None:
         return None
-    except subprocess.TimeoutExpired:
-        process.send_signal(with_signal)
-        process.communicate()
-        return process.returncode
+    process.send_signal(with_signal)
+    return process.wait()
 
 
 def outcome(runs: Path) -> dict[str, Any]:
@@ -85,7 +80,9 @@ def main() -> None:
     args = options.parse_args()
     chance = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as scratch:
-        whole = finish(Path(scratch) / "whole")
+        began = time.monotonic()
+        finish(Path(scratch) / "whole")
+        whole = time.monotonic() - began
         expected = outcome(Path(scratch) / "whole")
         kills = rounds = 0
         while kills < args.times:

@@ -1,11 +1,5 @@
-"""Small trainings that one process runs, or two that torchrun starts.
+"""Small trainings that one process runs, or two."""
 
-As a script it runs them all and writes their results to a folder:
-
-    torchrun --nproc-per-node 2 tests/helpers/two_processes.py FOLDER
-"""
-
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +96,7 @@ def mover(kind: type[DropGrow] = RigL) -> DropGrow:
 
 
 def main(folder: Path) -> None:
+    """Run all trainings as one process of a group, and write their results to a folder."""
     with init_process_group() as group:
         found = {
             "without norm": outcome(trained(without_norm(), mover(), group)),
@@ -113,7 +108,3 @@ def main(folder: Path) -> None:
             except UserError as error:
                 found[kind.__name__] = error.message
         torch.save(found, folder / f"{group.rank}.pt")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

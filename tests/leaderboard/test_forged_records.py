@@ -153,6 +153,7 @@ def test_curves_that_contradict_the_record_are_refused(tmp_path, change, message
     assert (found == []) if message is None else message in found[0]
 
 
+@pytest.mark.slow  # draws figures
 def test_stranger_takes_neither_place_nor_cell_of_a_present_record(tmp_path, monkeypatch, call):
     monkeypatch.chdir(tmp_path)
     from helpers.lab import GRID, write_run_folder

@@ -90,6 +90,7 @@ def test_refused_run_of_a_grid_is_told_from_other_refused_records(out):
     assert [one.names for one in built(out).refused] == [(name,)]
 
 
+@pytest.mark.slow  # draws figures
 @pytest.mark.parametrize("option", [(), ("--check",)])
 def test_leaderboard_fails_where_a_run_of_a_grid_is_refused(out, call, monkeypatch, option):
     monkeypatch.chdir(out)
@@ -129,6 +130,7 @@ def test_list_of_runs_is_made_when_missing_and_again_when_a_gin_file_changes(
     assert code == 2 and str(path) in err and "Delete it" in err
 
 
+@pytest.mark.slow  # draws figures
 def test_leaderboard_with_current_lists_needs_no_torch(out):
     program = """
 import sys

@@ -101,6 +101,7 @@ def test_wrong_arguments_exit_2_and_write_nothing(lab, call, argv, message):
 # --- collecting -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # draws figures
 def test_collect_copies_finished_and_diverged_runs_with_curves(lab, call):
     runs = lab / "runs"
     folder = write_run_folder(runs / "deep", make_record("EAST", 0, 95.0), epochs=3)
@@ -129,6 +130,7 @@ def test_collect_reports_an_unwritable_folder_once(lab, call):
     assert code == 2 and "--out mine.gin" in err and err.count("\n") == 1
 
 
+@pytest.mark.slow  # draws figures
 def test_collect_does_not_replace_another_attempt(lab, call):
     one = make_record("EAST", 0, 95.0)
     write_run_folder(lab / "a", one)
@@ -143,6 +145,7 @@ def test_collect_does_not_replace_another_attempt(lab, call):
     assert kept["accuracy"]["test_final"] == 95.0
 
 
+@pytest.mark.slow  # draws figures
 def test_collect_reports_a_damaged_run_and_takes_the_others(lab, call):
     good = write_run_folder(lab / "runs", make_record("EAST", 0, 95.0))
     bad = write_run_folder(lab / "runs", make_record("EAST", 1, 95.0))

@@ -1,13 +1,14 @@
 """Interleaved latency measurement."""
 
 import itertools
-import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dstbench.measure import latency
 from dstbench.measure.execution_forms import Form
 from dstbench.measure.latency import BURST, WARM_UP, interleaved_latencies
 
@@ -25,16 +26,28 @@ def test_latency_forms_take_turns_with_equally_many_calls(repeats, count):
     assert changes == (0 if count == 1 else count * (1 + turns) - 1)
 
 
-def test_latency_is_the_median_in_milliseconds():
-    pauses = iter([0.0] * (WARM_UP + 1) + [0.001, 0.5, 0.1, 0.1, 0.1])
-    form = Form("a", "", lambda x: time.sleep(next(pauses)))
-    (latency,) = interleaved_latencies([form], torch.zeros(4, 1), 5)
-    assert 100 <= latency.latency_ms < 400
-    lower, upper = latency.quartiles_ms
-    assert lower <= latency.latency_ms <= upper
-    assert latency.images_per_s == pytest.approx(4 / (latency.latency_ms / 1000))
+@pytest.fixture
+def sleep(monkeypatch):
+    """Return a function that advances the clock of the measurement; only it does."""
+    now = [0.0]
+
+    def advance(seconds):
+        now[0] += seconds
+
+    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    return advance
 
 
-def test_latency_excludes_preparing_the_batch():
-    form = Form("a", "", lambda x: None, prepare=lambda x: time.sleep(0.2))
-    assert interleaved_latencies([form], torch.zeros(1, 1), 3)[0].latency_ms < 100
+def test_latency_is_the_median_in_milliseconds(sleep):
+    pauses = iter([0.0] * (WARM_UP + 1) + [0.001, 0.5, 0.2, 0.1, 0.05])
+    form = Form("a", "", lambda x: sleep(next(pauses)))
+    (found,) = interleaved_latencies([form], torch.zeros(4, 1), 5)
+    assert found.latency_ms == pytest.approx(100)
+    assert found.quartiles_ms == pytest.approx((50, 200))
+    assert found.images_per_s == pytest.approx(40)
+
+
+def test_latency_excludes_preparing_the_batch(sleep):
+    form = Form("a", "", lambda x: sleep(0.1), prepare=lambda x: sleep(5))
+    (found,) = interleaved_latencies([form], torch.zeros(1, 1), 3)
+    assert found.latency_ms == pytest.approx(100)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -183,6 +183,7 @@ def test_synflow_masks_match_the_reference(small_net, sparsity, rounds):
         assert torch.equal(state.masks[name], mask), name
 
 
+@settings(max_examples=20)  # each prunes a network
 @given(st.floats(0, 0.9), st.integers(8, 16))
 def test_synflow_live_count_is_exact(small_net, sparsity, rounds):
     state = masked(small_net(), (3, 8, 8), sparsity, rounds)
@@ -271,6 +272,7 @@ def test_synflow_does_not_change_the_network(small_net, training):
     assert model.training == training and all(p.requires_grad for p in model.parameters())
 
 
+@settings(max_examples=15)  # each prunes two networks
 @given(st.integers(0, 99))
 def test_synflow_ignores_signs(small_net, seed):
     plain, flipped = small_net(), small_net()

@@ -19,7 +19,7 @@ from dstbench.methods.weight_sharing import WeightSharing
 from dstbench.metrics.cost import cost
 from dstbench.metrics.training_cost import TrainingCost, dense_training_macs
 
-STEPS, IMAGES = 40, 4
+STEPS, IMAGES = 20, 4
 
 
 def trained(parts):
@@ -36,11 +36,11 @@ def trained(parts):
     [
         ([], 0),
         ([ERK(0.8)], 0),
-        ([ERK(0.8), SET(update_interval=10)], 0),
-        ([ERK(0.8), RigL(update_interval=10)], 3),
-        ([ERK(0.8), RigL(update_interval=10), GradientClip()], STEPS),
+        ([ERK(0.8), SET(update_interval=5)], 0),
+        ([ERK(0.8), RigL(update_interval=5)], 3),
+        ([ERK(0.8), RigL(update_interval=5), GradientClip()], STEPS),
         ([ERK(0.8), GradientClip(over="live")], 0),
-        ([WeightSharing(), ERK(0.8), RigL(update_interval=10)], 3),
+        ([WeightSharing(), ERK(0.8), RigL(update_interval=5)], 3),
     ],
 )
 def test_training_cost_is_three_passes_and_dense_gradients_where_read(parts, dense_steps):
@@ -90,7 +90,7 @@ def test_training_cost_of_dyrelu_ends_with_its_phase():
         each=lambda state: went.append(state.training_macs),
     )  # fmt: skip
     steps = [after - before for before, after in itertools.pairwise(went)]
-    assert steps == [plain + 3 * extra] * 20 + [plain] * 20
+    assert steps == [plain + 3 * extra] * (STEPS // 2) + [plain] * (STEPS // 2)
 
 
 def test_cycles_need_dense_gradients_in_their_updates_unless_growth_is_random():

@@ -22,6 +22,7 @@ def test_onednn_is_unsafe_for_strided_pointwise_convolutions_of_few_channels(
     assert is_overrun_by_onednn(model) is unsafe
 
 
+@pytest.mark.slow  # a process that imports torch
 def test_narrow_shortcut_trains_without_memory_corruption():
     code = """
 import torch

@@ -15,7 +15,7 @@ import pathlib, sys, time
 from dstbench.records import run_lock
 with run_lock.locked(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(300)
 """
 
 

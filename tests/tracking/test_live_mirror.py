@@ -15,14 +15,13 @@ from contextlib import closing, contextmanager
 
 import pytest
 from helpers.example_run import EPOCH_ROWS, RESULT_ROWS, ExampleRun, rows_in
+from helpers.waiting import PATIENCE_S, wait_for
 
 from dstbench.config.shipped_files import PACKAGE
 from dstbench.errors import UserError
 from dstbench.tracking.live_mirror import Mirror
 from dstbench.tracking.store import check
 from dstbench.tracking.sync import sync
-
-PATIENCE_S = 120  # time limit, for slow machines
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +45,6 @@ def database(four):
 @pytest.fixture
 def run(tmp_path):
     return ExampleRun(tmp_path / "run")
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def id_of(database, run):
@@ -99,7 +91,7 @@ def test_mirror_of_a_killed_run_sends_its_epochs_and_exits(run, database):
     code = (
         "import pathlib, time; from dstbench.tracking.live_mirror import Mirror\n"
         f"mirror = Mirror(pathlib.Path({str(run.folder)!r}), 'sqlite:///{database}')\n"
-        "print(mirror.process.pid, flush=True); time.sleep(100)"
+        "print(mirror.process.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as training:
         pid = int(training.stdout.readline())
@@ -226,12 +218,10 @@ def test_mirror_is_off_without_a_store_or_mlflow(run, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["random", "logging", "runpy", "dstbench", "mlflow"])
-def test_mirror_does_not_import_files_of_the_working_folder(
-    run, database, tmp_path, monkeypatch, name
-):
+def test_mirror_does_not_import_files_of_the_working_folder(run, database, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong file was imported')")
+    for name in ("random", "logging", "runpy", "dstbench", "mlflow"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('imported the wrong {name}')")
     run.status("finished")
     line = Mirror(run.folder, f"sqlite:///{database}").finish(PATIENCE_S)
     assert line == f"run {id_of(database, run)} in sqlite:///{database}"

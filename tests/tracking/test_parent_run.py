@@ -43,5 +43,5 @@ def test_parent_run_starts_no_process_when_tracking_is_off(tmp_path):
 def test_parent_run_gives_up_in_time_when_the_store_is_down(tmp_path):
     began = time.monotonic()
     parent_run = ParentRun("T", "abc", [tmp_path], "http://127.0.0.1:9", tmp_path / "log")
-    line = parent_run.finish("FINISHED", 30)
-    assert line is not None and "not in MLflow yet" in line and time.monotonic() - began < 30
+    line = parent_run.finish("FINISHED", 120)
+    assert line is not None and "not in MLflow yet" in line and time.monotonic() - began < 100

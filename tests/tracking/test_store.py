@@ -92,6 +92,7 @@ def test_probe_refuses_an_address_of_no_store(uri):
 ODD = "what? #1 100%25 %"
 
 
+@pytest.mark.slow  # MLflow creates a store
 @pytest.mark.parametrize("given", [None, "sqlite:///mlflow.db"])
 def test_open_store_in_a_folder_with_address_signs_in_its_name(tmp_path, monkeypatch, given):
     (tmp_path / ODD).mkdir()

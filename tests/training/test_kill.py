@@ -3,7 +3,7 @@
 import json
 import random
 import signal
-import subprocess
+import time
 
 import pytest
 from helpers import killing
@@ -15,8 +15,9 @@ pytestmark = pytest.mark.slow
 def whole(tmp_path_factory):
     """A run that was never stopped: (its outcome, the seconds it took)."""
     runs = tmp_path_factory.mktemp("whole") / "runs"
-    seconds = killing.finish(runs)
-    return killing.outcome(runs), seconds
+    began = time.monotonic()
+    killing.finish(runs)
+    return killing.outcome(runs), time.monotonic() - began
 
 
 def test_run_killed_at_random_moments_resumes_bit_for_bit(tmp_path, whole):
@@ -33,13 +34,10 @@ def test_run_killed_at_random_moments_resumes_bit_for_bit(tmp_path, whole):
 def test_signal_saves_and_the_run_resumes_bit_for_bit(tmp_path, whole, number):
     expected, _ = whole
     process = killing.start(tmp_path)
-    for line in process.stderr:  # wait until it trains
-        if "epoch" in line:
-            break
+    process.wait_for("epoch")
     process.send_signal(number)
-    _, errors = process.communicate()
-    assert process.returncode == 128 + number
-    assert "everything is saved" in errors and "Traceback" not in errors
+    assert process.wait() == 128 + number
+    assert "everything is saved" in process.errors and "Traceback" not in process.errors
     (record,) = tmp_path.glob("*/record.json")
     assert json.loads(record.read_text())["status"] == "interrupted"
     killing.finish(tmp_path)
@@ -49,14 +47,11 @@ def test_signal_saves_and_the_run_resumes_bit_for_bit(tmp_path, whole, number):
 
 def test_second_process_on_a_run_is_refused(tmp_path):
     first = killing.start(tmp_path)
-    for line in first.stderr:
-        if "epoch" in line:
-            break
+    first.wait_for("epoch")
     second = killing.start(tmp_path)
-    _, errors = second.communicate()
-    assert second.returncode == 2 and f"pid {first.pid}" in errors
-    first.kill()
-    first.communicate()
+    assert second.wait() == 2 and f"pid {first.pid}" in second.errors
+    first.send_signal(signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
 
 
 def test_finished_run_keeps_no_checkpoints(tmp_path):
@@ -64,8 +59,5 @@ def test_finished_run_keeps_no_checkpoints(tmp_path):
     (folder,) = tmp_path.iterdir()
     assert not list(folder.glob("checkpoint*"))
     assert (folder / "network.pt").exists() and (folder / "best.pt").exists()
-    again = subprocess.run(
-        [*killing.COMMAND, "--runs", str(tmp_path)], capture_output=True, text=True
-    )
-    assert again.returncode == 0 and "done already" in again.stderr
-    assert "test accuracy" in again.stdout
+    again = killing.finish(tmp_path)
+    assert "done already" in again.errors and "test accuracy" in again.output

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +19,8 @@ from dstbench.training.checkpoint import restore_
 def test_collapsed_network_is_reported_once(tmp_path, call):
     code, _, errors = call(
         "run", "methods/rigl.gin", "--set", "Run.epochs=3", "--set", "ResNet20.width=4", "--set",
-        "SGD.lr=1e-12", "--device", "cpu", "--tracking", "off", "--runs", str(tmp_path),
+        "Run.train_images=256", "--set", "SGD.lr=1e-12", "--device", "cpu", "--tracking", "off",
+        "--runs", str(tmp_path),
     )  # fmt: skip
     assert code == 0 and errors.count("Two epochs in a row no better than chance") == 1
 
@@ -39,17 +39,14 @@ def test_dataset_of_one_class_is_refused(tmp_path, call):
 
 @pytest.mark.slow
 def test_changes_between_sessions_are_reported_and_recorded(tmp_path):
-    process = killing.start(tmp_path)
-    for line in process.stderr:  # wait until it trains
-        if "epoch" in line:
-            break
+    short = ("--set", "Run.epochs=4")
+    process = killing.start(tmp_path, *short)
+    process.wait_for("epoch")
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)  # a repeated signal changes nothing
-    _, errors = process.communicate()
-    assert process.returncode == 143 and "everything is saved" in errors
-    command = [*killing.COMMAND, "--threads", "2", "--runs", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0 and "threads 1 → 2" in done.stderr
+    assert process.wait() == 143 and "everything is saved" in process.errors
+    done = killing.finish(tmp_path, *short, "--threads", "2")
+    assert "threads 1 → 2" in done.errors
     (record,) = tmp_path.glob("*/record.json")
     history = json.loads(record.read_text())["provenance"]["history"]
     assert [session["threads"] for session in history] == [1, 2]
@@ -92,6 +89,7 @@ Late.sparsity = 0.99
 """
 
 
+@pytest.mark.slow
 def test_best_epoch_is_chosen_by_measured_live_weights_whatever_a_part_declares(tmp_path, call):
     (tmp_path / "late.py").write_text(LATE)
     (tmp_path / "late.gin").write_text(LATE_GIN)

@@ -119,7 +119,7 @@ def test_two_processes_build_the_cache_at_once(root, tmp_path):
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    answers = [process.communicate(timeout=60)[0].strip() for process in processes]
+    answers = [process.communicate(timeout=300)[0].strip() for process in processes]
     assert all(process.returncode == 0 for process in processes)
     assert answers == [datasets.load("hub").sha256] * 2
     assert cached(tmp_path).suffix == ".images"

@@ -3,9 +3,9 @@
 import os
 import signal
 import sys
-import time
 
 import pytest
+from helpers.waiting import wait_for
 
 from dstbench.errors import UserError
 from dstbench.sweep.launchers import base, local
@@ -21,9 +21,7 @@ def script(tmp_path, monkeypatch):
 
 def ended(launcher, count=1):
     done = []
-    while len(done) < count:
-        done += launcher.ended()
-        time.sleep(0.01)
+    wait_for(lambda: done.extend(launcher.ended()) or len(done) >= count)
     return done
 
 
@@ -45,29 +43,26 @@ def test_local_runs_are_in_their_own_session_and_stop_on_request(script):
         "import os, signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(143)))\n"
         "print(os.getsid(0) == os.getpid(), flush=True)\n"
-        "time.sleep(60)"
+        "time.sleep(300)"
     )
     launcher.start(task)
-    while "\n" not in task.log.read_text():
-        time.sleep(0.01)
+    wait_for(lambda: "\n" in task.log.read_text())
     launcher.stop()
     assert task.log.read_text() == "True\nsaved\n" and ended(launcher) == [(task, 143)]
 
 
 def test_local_spreads_runs_evenly_over_gpus(script):
     launcher = local.Local(4, gpus=("0", "3"))
-    code = "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); time.sleep(60)"
+    code = "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); time.sleep(300)"
     tasks = [script(code, str(i)) for i in range(4)]
     for task in tasks:
         launcher.start(task)
-    while any("\n" not in task.log.read_text() for task in tasks):
-        time.sleep(0.01)
+    wait_for(lambda: all("\n" in task.log.read_text() for task in tasks))
     assert sorted(task.log.read_text().strip() for task in tasks) == ["0", "0", "3", "3"]
     os.kill(launcher.workers[1].process.pid, signal.SIGKILL)  # one on 3
     ended(launcher)
     launcher.start(again := script(code, "again"))
-    while "\n" not in again.log.read_text():
-        time.sleep(0.01)
+    wait_for(lambda: "\n" in again.log.read_text())
     assert again.log.read_text().strip() == "3"
     launcher.stop()
 

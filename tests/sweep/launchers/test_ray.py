@@ -3,9 +3,9 @@
 import os
 import re
 import signal
-import time
 
 import pytest
+from helpers.waiting import wait_for
 
 from dstbench.errors import UserError
 from dstbench.records import record
@@ -32,16 +32,9 @@ def ray_here(tmp_path, monkeypatch):
     launcher.close()
 
 
-def ended(launcher):
-    while not (done := launcher.ended()):
-        time.sleep(0.1)
-    return done
-
-
 def training(log):
     """Wait until the run in the log has finished an epoch."""
-    while not (log.exists() and "epoch" in log.read_text()):
-        time.sleep(0.05)
+    wait_for(lambda: log.exists() and "epoch" in log.read_text())
 
 
 @pytest.mark.parametrize(
@@ -69,9 +62,9 @@ def test_ray_reports_a_killed_worker_and_its_run_resumes(ray_here, tmp_path):
     training(task.log)
     (lock,) = tmp_path.glob("runs/*/lock")
     os.kill(int(lock.read_text()), signal.SIGKILL)
-    assert ended(ray_here) == [(task, None)]
+    assert wait_for(ray_here.ended) == [(task, None)]
     ray_here.start(task)
-    assert ended(ray_here) == [(task, 0)]
+    assert wait_for(ray_here.ended) == [(task, 0)]
     (path,) = tmp_path.glob("runs/*/record.json")
     finished = record.read(path)
     assert finished["status"] == "finished" and finished["provenance"]["sessions"] == 2

@@ -2,10 +2,10 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
+from helpers.waiting import wait_for
 
 from dstbench.errors import UserError
 from dstbench.records import record
@@ -35,13 +35,10 @@ def test_slurm_job_that_is_preempted_is_queued_again_and_resumes(tmp_path, monke
     launcher = opened(tmp_path)
     task = Task("one", (*RUN, "--runs", "runs", *launcher.arguments), tmp_path / "log.txt")
     launcher.start(task)
-    while not (task.log.exists() and "epoch" in task.log.read_text()):
-        time.sleep(0.05)
+    wait_for(lambda: task.log.exists() and "epoch" in task.log.read_text())
     (lock,) = tmp_path.glob("runs/*/lock")
     os.kill(parent_of(lock.read_text()), signal.SIGUSR2)  # as Slurm before it takes the machine
-    while not (done := launcher.ended()):
-        time.sleep(0.1)
-    assert done == [(task, 0)]
+    assert wait_for(launcher.ended) == [(task, 0)]
     log = task.log.read_text()
     assert "Stopped by SIGTERM; everything is saved" in log and "Resuming at step" in log
     (path,) = tmp_path.glob("runs/*/record.json")
@@ -54,9 +51,7 @@ def test_slurm_job_of_a_refused_run_ends_with_its_exit_code(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     launcher = opened(tmp_path)
     launcher.start(task := Task("one", ("run", "no_such.gin"), tmp_path / "log.txt"))
-    while not (done := launcher.ended()):
-        time.sleep(0.1)
-    assert done == [(task, 2)] and "no such file" in task.log.read_text()
+    assert wait_for(launcher.ended) == [(task, 2)] and "no such file" in task.log.read_text()
 
 
 @pytest.mark.parametrize("options", [{"cluster": "slurm"}, {"partitoin": "gpu"}])

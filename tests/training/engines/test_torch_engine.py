@@ -60,6 +60,7 @@ class HoldingEngine(TorchEngine):
 def test_engine_that_holds_buffers_trains_the_same_run(tmp_path, call, monkeypatch):
     command = [
         *("run", "methods/rigl.gin", "--set", "Run.epochs=2", "--set", "ResNet20.width=4"),
+        *("--set", "Run.train_images=256"),
         *("--device", "cpu", "--tracking", "off", "--checkpoint-seconds", "0.001", "--quiet"),
     ]
     assert call(*command, "--runs", str(tmp_path / "torch"))[0] == 0
