@@ -190,7 +190,7 @@ def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any
                 for g, place in zip(read, d, strict=True):
                     emit.set(place, emit.multiply_add(weight, g, emit.get(place)))
                 found = [builder.fmul(g, y) for g, y in zip(read, value, strict=True)]
-                emit.add_to_row(products, add(k, args[18]), emit.sum(found))
+                emit.add_to_row(products, add(k, args[18]), emit.keep(emit.sum(found), lanes))
             done = []
             for j, (y, place) in enumerate(zip(value, d, strict=True)):
                 kept = emit.keep(emit.where_above(y, threshold, emit.get(place)), lanes)
@@ -205,7 +205,7 @@ def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any
                 for j, (x, y) in enumerate(zip(done[1::2], seen[1::2], strict=True)):
                     pairs[j] = emit.multiply_add(x, y, pairs[j])
                 half = builder.sdiv(k, integer(2))
-                emit.add_to_row(products, add(half, args[19]), emit.sum(pairs))
+                emit.add_to_row(products, add(half, args[19]), emit.keep(emit.sum(pairs), lanes))
 
         emit.blocks(count, block)
 

@@ -74,7 +74,7 @@ class NativeNetwork:
         loss is the mean cross-entropy, a scalar; logits are (B, classes). Each masked tensor that
         requires a gradient gets an entry of `masks.live_gradients`, every other parameter `.grad`.
         """
-        compiled = self._compiled(len(images))
+        compiled = self.compiled(len(images))
         logits = self._forward(compiled, images, evaluate=False)
         loss = nn.functional.cross_entropy(logits, labels)
         gradient = logits.softmax(1)  # minus 1 at the label, over B: the gradient of the mean
@@ -88,7 +88,7 @@ class NativeNetwork:
         """Return the logits (B, classes) of images (B, C, H, W) in evaluation mode."""
         size = max(self._programs, default=len(images))
         parts = [
-            self._forward(self._compiled(len(part)), part, evaluate=True)
+            self._forward(self.compiled(len(part)), part, evaluate=True)
             for part in images.split(size)
         ]
         return torch.cat(parts).to(self.dtype)
@@ -103,7 +103,7 @@ class NativeNetwork:
 
     # --- one pass ---------------------------------------------------------------------------------
 
-    def _compiled(self, images: int) -> Compiled:
+    def compiled(self, images: int) -> Compiled:
         """Return the program for batches of a size."""
         if images not in self._programs:
             self._programs[images] = compile_program(

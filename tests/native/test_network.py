@@ -113,6 +113,23 @@ def test_mask_moved_away_and_back_changes_no_bit(case):
 
 @many
 @given(cases())
+def test_memory_that_is_free_may_hold_anything(case):
+    """A plane that is read before it is written, or after it was used again, would show as NaN."""
+    network, loss, _ = native_step(case)
+    first = gradients(case.model, case.masks)
+    program = network.compiled(len(case.images))
+    program.forward.values[:] = float("nan")
+    program.forward.gradients[:] = float("nan")
+    program.forward.levels[:] = float("nan")
+    program.reset_memory_()
+    again, _ = network.forward_backward(case.images, case.labels)
+    assert torch.equal(again, loss)
+    for name, value in gradients(case.model, case.masks).items():
+        assert torch.equal(value, first[name]), name
+
+
+@many
+@given(cases())
 def test_threads_change_no_bit(case):
     _, loss, logits = native_step(case)
     first = gradients(case.model, case.masks)
