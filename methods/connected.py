@@ -1,0 +1,160 @@
+"""First masks in which every live weight is on a path from an image to a logit.
+
+At 99.99 % a random mask leaves no path: every weight's gradient is exactly zero, and stays so.
+`Connected` moves the weights that are on no path; `LimitedFanIn` also keeps the live weights in so
+few channels that each has some inputs. Counts of layers are those of the budget.
+
+Related: PHEW (Patil & Dovrolis 2021) builds masks from random walks, NPB (Pham et al. 2023)
+balances paths and nodes by optimisation, SRigL (Lasby et al. 2024) keeps a constant fan-in.
+"""
+
+import numpy as np
+import torch
+
+from dstbench.config.registry import register
+from dstbench.core.budgets import Budget
+from dstbench.core.part import Part
+from dstbench.core.state import BudgetRule, State
+from dstbench.errors import UserError, require
+from dstbench.graph.channel_graph import ChannelGraph
+from dstbench.graph.connect import connect, off_path
+from dstbench.graph.trace import trace
+
+
+class _Placed(Part):
+    """First masks with a budget's counts, at places that a subclass chooses.
+
+    of: the budget.
+    """
+
+    def __init__(self, of: Budget):
+        if not isinstance(of, Budget):
+            name = type(self).__name__
+            raise UserError(
+                f"{name}.of = @{type(of).__name__}(): it divides no live weights among layers. Use "
+                "a budget, such as @ERK().",
+                f"{name}.of",
+            )
+        self.of, self.sparsity = of, of.sparsity
+
+    @property
+    def budget(self) -> BudgetRule:
+        return self.of
+
+    def check(self, total_steps: int) -> None:
+        self.of.check(total_steps)
+
+    def init_masks(self, state: State) -> None:
+        counts = self.of.live_counts(state, self.sparsity)
+        rng = np.random.default_rng(int(torch.randint(2**62, (), generator=state.rng)))
+        try:
+            graph = ChannelGraph(trace(state.model, state.image_shape), state.image_shape)
+        except UserError as error:
+            raise UserError(f"{type(self).__name__}: {error.message}", "Method.parts") from None
+        places = connect(graph, self._draw(graph, counts, rng), rng)
+        for name, where in places.items():
+            state.set_live_(name, _storage_indices(state.masks.parameters[name], where))
+        for name in counts.keys() - places.keys():  # tensors that a forward pass does not use
+            chosen = rng.choice(state.masks.parameters[name].numel(), counts[name], replace=False)
+            state.set_live_(name, torch.from_numpy(chosen))
+        self.left = off_path(graph, places)
+
+    def _draw(
+        self, graph: ChannelGraph, counts: dict[str, int], rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Return tensor → (weights, 3), not moved yet: output, input and kernel position."""
+        raise NotImplementedError
+
+
+@register("parts")
+class Connected(_Placed):
+    """Random first masks; weights that are on no path are moved to one.
+
+    of: the budget that divides live weights among layers, such as @ERK().
+    """
+
+    def _draw(
+        self, graph: ChannelGraph, counts: dict[str, int], rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        places = {}
+        for use in graph.uses:
+            if use.tensor not in places:
+                rows = np.arange(graph.channels[use.target])
+                columns = np.arange(graph.channels[use.source])
+                places[use.tensor] = _random(rows, columns, use.positions, counts[use.tensor], rng)
+        return places
+
+
+@register("parts")
+class LimitedFanIn(_Placed):
+    """Random first masks in a few channels of each layer, so that each has about `fan_in` inputs.
+
+    Between two convolutions, the smaller one's live weights / fan_in channels are used; where more
+    meet (at a sum), the mean of their live weights / fan_in. More are used where the live weights
+    would not fit. Weights that are on no path are moved to one.
+
+    of: the budget that divides live weights among layers, such as @ERK().
+    fan_in: live weights of an output channel, about; positive.
+    """
+
+    def __init__(self, of: Budget, fan_in: float = 4.0):
+        super().__init__(of)
+        require(fan_in > 0, self, "fan_in", fan_in, "positive")
+        self.fan_in = fan_in
+
+    def _draw(
+        self, graph: ChannelGraph, counts: dict[str, int], rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        used = self._spaces(graph, counts, rng)
+        places = {}
+        for use in graph.uses:
+            if use.tensor in places:
+                continue
+            rows, columns = used[use.target], used[use.source]
+            count = counts[use.tensor]
+            while len(rows) * len(columns) * use.positions < count:
+                smaller = use.target if len(rows) <= len(columns) else use.source
+                if len(used[smaller]) == graph.channels[smaller]:
+                    smaller = use.source if smaller == use.target else use.target
+                others = np.setdiff1d(np.arange(graph.channels[smaller]), used[smaller])
+                used[smaller] = np.append(used[smaller], rng.choice(others))
+                rows, columns = used[use.target], used[use.source]
+            places[use.tensor] = _random(rows, columns, use.positions, count, rng)
+        return places
+
+    def _spaces(
+        self, graph: ChannelGraph, counts: dict[str, int], rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Return the channels of each space that are used."""
+        used = []
+        for space, channels in enumerate(graph.channels):
+            writers = [counts[use.tensor] for use in graph.uses if use.target == space]
+            readers = [counts[use.tensor] for use in graph.uses if use.source == space]
+            size = float(channels)  # of the images and of the logits all channels are used
+            if writers and readers:
+                alone = len(writers) == len(readers) == 1
+                weights = min(*writers, *readers) if alone else np.mean(writers + readers)
+                size = max(1.0, min(size, round(weights / self.fan_in)))
+            used.append(rng.choice(channels, int(size), replace=False))
+        return used
+
+
+def _random(
+    rows: np.ndarray, columns: np.ndarray, positions: int, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return `count` distinct random places (output, input, kernel position), int64 (count, 3)."""
+    sizes = (len(rows), len(columns), positions)
+    flat = rng.choice(int(np.prod(sizes)), count, replace=False)
+    row, column, position = np.unravel_index(flat, sizes)
+    return np.stack([rows[row], columns[column], position], 1)
+
+
+def _storage_indices(weight: torch.Tensor, places: np.ndarray) -> torch.Tensor:
+    """Return flat indices in storage order of (output, input, kernel position)."""
+    where = torch.from_numpy(places)
+    kernel = weight.shape[2:]
+    index = where[:, 0] * weight.stride(0) + where[:, 1] * weight.stride(1)
+    if kernel:
+        row, column = where[:, 2] // kernel[1], where[:, 2] % kernel[1]
+        index = index + row * weight.stride(2) + column * weight.stride(3)
+    return index
