@@ -75,35 +75,18 @@ def liveness(wiring: Wiring, taps: Taps) -> Liveness:
 
     kind = np.where(live, STORED, CONSTANT)
     kind[wiring.of_node(0)] = IMAGE
-    base = np.arange(channels)
-    far = np.zeros(channels, bool)
-    steps, shift = np.ones((2, channels), np.int64), np.zeros((2, channels), np.int64)
-    for n in np.flatnonzero(live & (alone | unfed)).tolist():
+    kind[live & alone] = SCALED
+    views = _Views(channels)
+    for n in np.flatnonzero(live & (unfed | alone)).tolist():
         if unfed[n]:
-            source = wiring.link[n]
-            kind[n], base[n], far[n] = VIEW, base[source], far[source]
-            steps[:, n], shift[:, n] = steps[:, source], shift[:, source]
-            continue
-        f = main[n]
-        kind[n] = SCALED
-        if not one[f]:
-            continue
-        tap = tap_of[f]
-        source, move = taps.channel[tap], (taps.row[tap], taps.column[tap])
-        stride = (wiring.step_row[f], wiring.step_column[f])
-        still = move == (0, 0) and stride == (1, 1) and _same_size(wiring, n, int(source))
-        unmoved = not far[source] and steps[0, source] == steps[1, source] == 1
-        if still:
-            kind[n], base[n], far[n] = VIEW, base[source], far[source]
-            steps[:, n], shift[:, n] = steps[:, source], shift[:, source]
-        elif unmoved and not shift[:, source].any():
-            kind[n], base[n], far[n] = VIEW, base[source], True
-            steps[:, n], shift[:, n] = stride, move
-        else:
-            one[f] = False  # a look past an edge through another one: stored
+            views.repeat_(n, int(wiring.link[n]))
+        elif one[main[n]] and not views.move_(n, wiring, taps, int(tap_of[main[n]])):
+            one[main[n]] = False  # a look past an edge through another one: stored
+    kind[views.found] = VIEW
     stored = (filter_kind == LIVE) & ~one
 
     order = np.lexsort((kind[taps.channel] > STORED, ~on_live, taps.filter))
+    step_row, step_column, row, column = np.array(views.where).T
     passed = unfed & needed & (following >= 0)
     read = np.unique(taps.channel[needed[wiring.channel_of[taps.filter]]])
     passed[read] = False
@@ -114,12 +97,12 @@ def liveness(wiring: Wiring, taps: Taps) -> Liveness:
         run=run,
         next=following,
         kind=kind,
-        base=base,
-        far=far,
-        step_row=steps[0],
-        step_column=steps[1],
-        row=shift[0],
-        column=shift[1],
+        base=np.array(views.base),
+        far=np.array(views.far),
+        step_row=step_row,
+        step_column=step_column,
+        row=row,
+        column=column,
         filter_kind=filter_kind,
         one=one,
         stored=stored,
@@ -131,8 +114,44 @@ def liveness(wiring: Wiring, taps: Taps) -> Liveness:
     )
 
 
-def _same_size(wiring: Wiring, a: int, b: int) -> bool:
-    return bool(wiring.height[a] == wiring.height[b] and wiring.width[a] == wiring.width[b])
+class _Views:
+    """How channels are seen in the planes of others; to begin with, each in its own.
+
+    Lists, which are read one number at a time much faster than arrays.
+
+    base, far: as in Liveness.
+    where: (step_row, step_column, row, column) of each channel.
+    found: channels that are views.
+    """
+
+    def __init__(self, channels: int):
+        self.base, self.far = list(range(channels)), [False] * channels
+        self.where = [(1, 1, 0, 0)] * channels
+        self.found: list[int] = []
+
+    def repeat_(self, n: int, source: int) -> None:
+        """Channel n is seen where the source is."""
+        self.base[n], self.far[n], self.where[n] = (
+            self.base[source],
+            self.far[source],
+            self.where[source],
+        )
+        self.found.append(n)
+
+    def move_(self, n: int, wiring: Wiring, taps: Taps, tap: int) -> bool:
+        """Channel n is its source, seen through one tap; return whether it can be a view."""
+        source, f = int(taps.channel[tap]), taps.filter[tap]
+        row, column = int(taps.row[tap]), int(taps.column[tap])
+        move = (int(wiring.step_row[f]), int(wiring.step_column[f]), row, column)
+        same_size = wiring.height[n] == wiring.height[source]
+        if move == (1, 1, 0, 0) and same_size and wiring.width[n] == wiring.width[source]:
+            self.repeat_(n, source)
+            return True
+        if self.far[source] or self.where[source] != (1, 1, 0, 0):
+            return False
+        self.base[n], self.far[n], self.where[n] = self.base[source], True, move
+        self.found.append(n)
+        return True
 
 
 def _by_convolution(wiring: Wiring, taps: Taps) -> list[slice]:

@@ -70,9 +70,11 @@ def order_of(wiring: Wiring, live: Liveness) -> Order:
     forward_after = after[forward]
 
     following = live.next.copy()
-    for n in range(channels - 1, -1, -1):  # a passed channel's gradient is that of the next one
-        if following[n] >= 0 and live.passed[following[n]]:
-            following[n] = following[following[n]]
+    while True:  # a passed channel's gradient is that of the next one
+        passing = np.flatnonzero((following >= 0) & live.passed[following])
+        if not len(passing):
+            break
+        following[passing] = following[following[passing]]
     position = np.full(channels, -2)
     position[backward] = np.arange(len(backward))
     after = np.full(channels, -2)
