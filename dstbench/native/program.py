@@ -282,7 +282,7 @@ def _lay_out(
         )
         zones = zones[: len(zones) // ZONE * ZONE].reshape(-1, ZONE)
         entries = entries[: len(entries) // ENTRY * ENTRY].reshape(-1, ENTRY)
-        sheet = Sheet(batch, True, zeros, zones, entries, np.zeros(2, np.int64))
+        sheet = Sheet(batch, zeros, zones, entries, np.zeros(2, np.int64))
         lay_out(plan, sheet, lines, order.forward, order.backward)
         needed = (int(sheet.filled[0]), int(sheet.filled[1]))
         if needed[0] <= len(zones) and needed[1] <= len(entries):

@@ -53,6 +53,8 @@ from dstbench.native.tables import (
     T_ROW,
 )
 from dstbench.native.zones import (
+    Area,
+    Sorts,
     put_zone,
     put_zones,
     see_all,
@@ -153,42 +155,11 @@ def _filter_zones(P: Any, sheet: Any, lines: Any, f: int) -> None:
     level, level_width = P.no_level, 0
     if P.filters[f, F_TAP_FIXED] < P.filters[f, F_TAP_END]:
         level, level_width = P.filters[f, F_LEVEL], width
-    put_zone(  # one pixel, whose mean the others are less by
-        sheet,
-        lines,
-        0,
-        stored,
-        count,
-        count,
-        height // 2,
-        1,
-        1,
-        width // 2,
-        1,
-        1,
-        P.images,
-        plane,
-        width,
-        level,
-        level_width,
-    )
-    put_zones(
-        sheet,
-        lines,
-        0,
-        stored,
-        count,
-        count,
-        height,
-        1,
-        width,
-        1,
-        P.images,
-        plane,
-        level,
-        level_width,
-        one,
-    )
+    sorts = Sorts(0, stored, count, count)
+    area = Area(height, 1, width, 1, P.images, plane, level, level_width)
+    # one pixel, whose mean is subtracted everywhere
+    put_zone(sheet, lines, sorts, area, (height // 2, 1), (width // 2, 1))
+    put_zones(sheet, lines, sorts, area, one)
 
 
 @njit
@@ -216,23 +187,9 @@ def _sum_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
         if stored:
             stored_end = k
     _pairs(lines, 0, k)
-    put_zones(
-        sheet,
-        lines,
-        0,
-        stored_end,
-        k,
-        k,
-        height,
-        1,
-        width,
-        1,
-        P.images,
-        P.channels[n, C_BASE],
-        P.channels[n, C_LEVEL],
-        width if P.levelled[n] else 0,
-        False,
-    )
+    level, level_width = P.channels[n, C_LEVEL], width if P.levelled[n] else 0
+    area = Area(height, 1, width, 1, P.images, P.channels[n, C_BASE], level, level_width)
+    put_zones(sheet, lines, Sorts(0, stored_end, k, k), area, False)
 
 
 @njit
@@ -275,23 +232,9 @@ def _back_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
             _see_plane(P, lines, k, n, P.filters[f, F_PLANE])
         k += 1
     _pairs(lines, third, k)
-    put_zones(
-        sheet,
-        lines,
-        1,
-        second,
-        third,
-        k,
-        height,
-        step_row,
-        width,
-        step_column,
-        P.images,
-        P.channels[n, C_GRADIENT],
-        0,
-        0,
-        False,
-    )
+    out = P.channels[n, C_GRADIENT]
+    area = Area(height, step_row, width, step_column, P.images, out, 0, 0)
+    put_zones(sheet, lines, Sorts(1, second, third, k), area, False)
 
 
 @njit

@@ -38,9 +38,16 @@ OUTSIDE, BORDER = -1, -2
 # rows, columns: (sources, pixels) what each source sees along an axis. base, width: its base plane.
 # inside, border: rows of its parameters. row_runs, column_runs: (first, count) of equal lines.
 Lines = namedtuple("Lines", "rows columns base width inside border row_runs column_runs")
+# The sources of a task are of three sorts: first … second - 1, second … third - 1, third … end - 1.
+# With first = 1, source 0 is the channel itself.
+Sorts = namedtuple("Sorts", "first second third end")
+# The plane that a task writes, and in which steps. images: of the batch, which may be fewer than a
+# pixel has numbers. out: where it is. level: forward, where its level is; level_width: pixels
+# of a row of that, or 0 for one number.
+Area = namedtuple("Area", "height step_row width step_column images out level level_width")
 # batch: numbers of a pixel in memory. zeros: a place with zeros, as large as a plane. filled:
 # (zones, entries) so far, which may exceed the tables.
-Sheet = namedtuple("Sheet", "batch fuses zeros zones entries filled")
+Sheet = namedtuple("Sheet", "batch zeros zones entries filled")
 
 
 @njit
@@ -122,17 +129,15 @@ def _adjacent(columns: Any, sources: int, x: int, count: int) -> bool:
 def _put_entries(
     sheet: Any,
     lines: Any,
+    area: Any,
     first: int,
     end: int,
-    y: int,
-    x: int,
-    rows: int,
-    columns: int,
-    step_row: int,
-    step_column: int,
+    row_run: tuple[int, int],
+    column_run: tuple[int, int],
 ) -> int:
     """Add the entries of the sources first … end − 1 that see a zone; return the next entry."""
-    e = sheet.filled[1]
+    e, batch = sheet.filled[1], sheet.batch
+    y, x = row_run[0], column_run[0]
     for k in range(first, end):
         row, column = lines.rows[k, y], lines.columns[k, x]
         if row == OUTSIDE or column == OUTSIDE:
@@ -147,11 +152,11 @@ def _put_entries(
             else:
                 width = lines.width[k]
                 entry[E_PARAMETER] = lines.inside[k]
-                entry[E_OFFSET] = lines.base[k] + (row * width + column) * sheet.batch
-                if rows > 1:
-                    entry[E_ROW] = (lines.rows[k, y + step_row] - row) * width * sheet.batch
-                if columns > 1:
-                    entry[E_COLUMN] = (lines.columns[k, x + step_column] - column) * sheet.batch
+                entry[E_OFFSET] = lines.base[k] + (row * width + column) * batch
+                if row_run[1] > 1:
+                    entry[E_ROW] = (lines.rows[k, y + area.step_row] - row) * width * batch
+                if column_run[1] > 1:
+                    entry[E_COLUMN] = (lines.columns[k, x + area.step_column] - column) * batch
         e += 1
     sheet.filled[1] = e
     return e
@@ -161,37 +166,22 @@ def _put_entries(
 def put_zone(
     sheet: Any,
     lines: Any,
-    first: int,
-    second: int,
-    third: int,
-    end: int,
-    y: int,
-    rows: int,
-    step_row: int,
-    x: int,
-    columns: int,
-    step_column: int,
-    images: int,
-    out: int,
-    width: int,
-    level: int,
-    level_width: int,
+    sorts: Any,
+    area: Any,
+    row_run: tuple[int, int],
+    column_run: tuple[int, int],
 ) -> None:
-    """Add one zone of rows y, y + step_row … and columns x, x + step_column …
+    """Add one zone.
 
-    first, second, third, end: its sources are of three sorts, first … second − 1 and so on; with
-        first = 1, source 0 is the channel itself.
-    images: images of the batch; fewer than `sheet.batch` where that was rounded up.
-    out, width: the plane that is written.
-    level: forward, where its level is; level_width: pixels of a row of it, or 0 for one number.
+    row_run, column_run: (first, count) of its rows and columns, in the area's steps.
     """
-    batch = sheet.batch
-    whole = sheet.fuses and step_column == 1 and level_width == 0 and images == batch
-    whole = whole and _adjacent(lines.columns, end, x, columns)
+    (y, rows), (x, columns), batch = row_run, column_run, sheet.batch
+    whole = area.step_column == 1 and area.level_width == 0 and area.images == batch
+    whole = whole and _adjacent(lines.columns, sorts.end, x, columns)
     start = sheet.filled[1]
-    e1 = _put_entries(sheet, lines, first, second, y, x, rows, columns, step_row, step_column)
-    e2 = _put_entries(sheet, lines, second, third, y, x, rows, columns, step_row, step_column)
-    e3 = _put_entries(sheet, lines, third, end, y, x, rows, columns, step_row, step_column)
+    second = _put_entries(sheet, lines, area, sorts.first, sorts.second, row_run, column_run)
+    third = _put_entries(sheet, lines, area, sorts.second, sorts.third, row_run, column_run)
+    end = _put_entries(sheet, lines, area, sorts.third, sorts.end, row_run, column_run)
     n = sheet.filled[0]
     sheet.filled[0] = n + 1
     if n >= len(sheet.zones):
@@ -199,79 +189,63 @@ def put_zone(
     zone = sheet.zones[n]
     zone[Z_ROWS] = rows
     zone[Z_COLUMNS] = 1 if whole else columns
-    zone[Z_COUNT] = columns * batch if whole else images
-    zone[Z_OUT] = out + (y * width + x) * batch
-    zone[Z_OUT_ROW] = step_row * width * batch
-    zone[Z_OUT_COLUMN] = step_column * batch
+    zone[Z_COUNT] = columns * batch if whole else area.images
+    zone[Z_OUT] = area.out + (y * area.width + x) * batch
+    zone[Z_OUT_ROW] = area.step_row * area.width * batch
+    zone[Z_OUT_COLUMN] = area.step_column * batch
     zone[Z_ENTRY] = start
-    zone[Z_SECOND] = e1
-    zone[Z_THIRD] = e2
-    zone[Z_END] = e3
+    zone[Z_SECOND] = second
+    zone[Z_THIRD] = third
+    zone[Z_END] = end
     zone[Z_PIXELS] = rows * columns
     zone[Z_BORDER] = 0
-    if first == 0:
-        zone[Z_OWN] = level + y * level_width + x if level_width else level
-        zone[Z_OWN_ROW] = level_width * step_row
-        zone[Z_OWN_COLUMN] = step_column if level_width else 0
-        return
-    row, column = lines.rows[0, y], lines.columns[0, x]
-    if row == BORDER or column == BORDER:
-        zone[Z_BORDER] = 1
-        zone[Z_OWN] = sheet.zeros
-        zone[Z_OWN_ROW] = 0
-        zone[Z_OWN_COLUMN] = 0
-        return
-    own = lines.width[0]
-    zone[Z_OWN] = lines.base[0] + (row * own + column) * batch
-    zone[Z_OWN_ROW] = (lines.rows[0, y + step_row] - row) * own * batch if rows > 1 else 0
-    zone[Z_OWN_COLUMN] = (lines.columns[0, x + step_column] - column) * batch if columns > 1 else 0
+    if sorts.first == 0:
+        level_width = area.level_width
+        zone[Z_OWN] = area.level + y * level_width + x if level_width else area.level
+        zone[Z_OWN_ROW] = level_width * area.step_row
+        zone[Z_OWN_COLUMN] = area.step_column if level_width else 0
+    else:
+        _put_own(zone, sheet, lines, area, row_run, column_run)
 
 
 @njit
-def put_zones(
+def _put_own(
+    zone: Any,
     sheet: Any,
     lines: Any,
-    first: int,
-    second: int,
-    third: int,
-    end: int,
-    height: int,
-    step_row: int,
-    width: int,
-    step_column: int,
-    images: int,
-    out: int,
-    level: int,
-    level_width: int,
-    drops_empty: bool,
+    area: Any,
+    row_run: tuple[int, int],
+    column_run: tuple[int, int],
 ) -> None:
-    """Divide a plane into zones and add them; arguments as of `put_zone`.
+    """Write where the channel's own values are: source 0."""
+    (y, rows), (x, columns), batch = row_run, column_run, sheet.batch
+    row, column, width = lines.rows[0, y], lines.columns[0, x], lines.width[0]
+    zone[Z_OWN_ROW] = 0
+    zone[Z_OWN_COLUMN] = 0
+    if row == BORDER or column == BORDER:
+        zone[Z_BORDER] = 1
+        zone[Z_OWN] = sheet.zeros
+        return
+    zone[Z_OWN] = lines.base[0] + (row * width + column) * batch
+    if rows > 1:
+        zone[Z_OWN_ROW] = (lines.rows[0, y + area.step_row] - row) * width * batch
+    if columns > 1:
+        zone[Z_OWN_COLUMN] = (lines.columns[0, x + area.step_column] - column) * batch
+
+
+@njit
+def put_zones(sheet: Any, lines: Any, sorts: Any, area: Any, drops_empty: bool) -> None:
+    """Divide a plane into zones and add them.
 
     drops_empty: whether zones without a source are left out.
     """
-    row_runs = _runs(lines.rows, end, height, step_row, lines.row_runs)
-    column_runs = _runs(lines.columns, end, width, step_column, lines.column_runs)
+    row_runs = _runs(lines.rows, sorts.end, area.height, area.step_row, lines.row_runs)
+    column_runs = _runs(lines.columns, sorts.end, area.width, area.step_column, lines.column_runs)
     for i in range(row_runs):
+        row_run = (lines.row_runs[i, 0], lines.row_runs[i, 1])
         for j in range(column_runs):
+            column_run = (lines.column_runs[j, 0], lines.column_runs[j, 1])
             before = sheet.filled[1]
-            put_zone(
-                sheet,
-                lines,
-                first,
-                second,
-                third,
-                end,
-                lines.row_runs[i, 0],
-                lines.row_runs[i, 1],
-                step_row,
-                lines.column_runs[j, 0],
-                lines.column_runs[j, 1],
-                step_column,
-                images,
-                out,
-                width,
-                level,
-                level_width,
-            )
+            put_zone(sheet, lines, sorts, area, row_run, column_run)
             if drops_empty and sheet.filled[1] == before:
                 sheet.filled[0] -= 1

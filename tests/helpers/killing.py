@@ -38,12 +38,12 @@ def finish(runs: Path, *options: str) -> Forked:
     return process
 
 
-def kill_once(runs: Path, after: float, with_signal: int = signal.SIGKILL) -> int | None:
+def kill_once(runs: Path, after: float, *options: str) -> int | None:
     """Start, and kill after so many seconds; return the exit code, None if it was done before."""
-    process = start(runs)
+    process = start(runs, *options)
     if process.wait(after) is not None:
         return None
-    process.send_signal(with_signal)
+    process.send_signal(signal.SIGKILL)
     return process.wait()
 
 

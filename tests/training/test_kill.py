@@ -20,6 +20,21 @@ def whole(tmp_path_factory):
     return killing.outcome(runs), time.monotonic() - began
 
 
+def test_run_of_the_native_engine_killed_at_random_moments_resumes_bit_for_bit(tmp_path):
+    native = ("--engine", "native")
+    killing.finish(tmp_path / "first", *native)  # compiles
+    began = time.monotonic()
+    killing.finish(tmp_path / "whole", *native)
+    seconds = time.monotonic() - began
+    chance = random.Random()
+    moments = [chance.uniform(0.4, 1.1) * seconds for _ in range(2)]
+    for moment in moments:
+        killing.kill_once(tmp_path / "killed", moment, *native)
+    killing.finish(tmp_path / "killed", *native)
+    expected, found = (killing.outcome(tmp_path / name) for name in ("whole", "killed"))
+    assert killing.same(expected, found), f"killed after {moments} s"
+
+
 def test_run_killed_at_random_moments_resumes_bit_for_bit(tmp_path, whole):
     expected, seconds = whole
     chance = random.Random()
