@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 from helpers.random_networks import Case, cases
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,8 @@ from torch import nn
 
 from dstbench.core.masks import flat
 from dstbench.native.network import NativeNetwork
+
+pytestmark = pytest.mark.slow  # the kernels are compiled once on a machine, in about a minute
 
 many = settings(
     max_examples=40,

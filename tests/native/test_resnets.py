@@ -15,6 +15,8 @@ from dstbench.models.resnet import ImageNetResNet50, ResNet20, ResNet50, SmallRe
 from dstbench.native.network import NativeNetwork
 from dstbench.optim.settings import SGD
 
+pytestmark = pytest.mark.slow  # the kernels are compiled once on a machine, in about a minute
+
 IMAGE = (3, 32, 32)
 
 
