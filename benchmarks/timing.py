@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dstbench.core.optimizer_interface import SparseOptimizer
-from dstbench.training.evaluation import Autocast
+from dstbench.models.precision import Autocast
 
 
 def interleaved(repeats: int, **candidates: Callable[[], object]) -> dict[str, float]:
