@@ -17,7 +17,7 @@ from dstbench.core.part import Part
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError, require
 from dstbench.graph.channel_graph import ChannelGraph
-from dstbench.graph.connect import connect, off_path
+from dstbench.graph.connect import connect
 from dstbench.graph.trace import trace
 
 
@@ -57,7 +57,6 @@ class _Placed(Part):
         for name in counts.keys() - places.keys():  # tensors that a forward pass does not use
             chosen = rng.choice(state.masks.parameters[name].numel(), counts[name], replace=False)
             state.set_live_(name, torch.from_numpy(chosen))
-        self.left = off_path(graph, places)
 
     def _draw(
         self, graph: ChannelGraph, counts: dict[str, int], rng: np.random.Generator
