@@ -42,7 +42,8 @@ class Convolution:
     padding: rows of zeros above, columns of zeros to the left.
     dilation: rows, columns.
     groups: number of groups.
-    scale: name of the parameter that is `factor`, or None.
+    scale: name of the parameter that is `factor`; None where it is a number. Where it is computed,
+        words with a space, which no name has.
     bias_name: name of the parameter that is `bias`, or None.
     """
 
@@ -63,7 +64,7 @@ class Affine:
     """x · scale + shift: batch norm in eval mode.
 
     scale, shift: (channels,) float64 each.
-    norm: the batch norm's tensors, or None.
+    norm: the batch norm's tensors; None where one of them is computed.
     """
 
     scale: np.ndarray

@@ -23,10 +23,7 @@ from dstbench.graph.steps import (
     Relu,
     Sum,
 )
-
-
-class Unsupported(Exception):
-    """A call that is none of the actions; the message says why."""
+from dstbench.graph.unsupported import Unsupported
 
 
 @dataclass(frozen=True)
@@ -149,15 +146,27 @@ def _batch_norm(
     scale = scale if weight is None else scale * weight.double()
     shift = -mean.double() * scale
     shift = shift if bias is None else shift + bias.double()
-    norm = BatchNorm(
-        traced.parameter(weight),
-        traced.parameter(bias),
-        traced.buffers[mean],
-        traced.buffers[var],
-        momentum,
-        eps,
+    return Affine(
+        scale.numpy(), shift.numpy(), _norm(traced, mean, var, weight, bias, momentum, eps)
     )
-    return Affine(scale.numpy(), shift.numpy(), norm)
+
+
+def _norm(
+    traced: TracedTensors,
+    mean: Tensor,
+    var: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    momentum: float,
+    eps: float,
+) -> BatchNorm | None:
+    """Return the tensors of a batch norm; None where one of them is computed."""
+    averages = traced.buffers.get(mean), traced.buffers.get(var)
+    names = traced.parameter(weight), traced.parameter(bias)
+    computed = [n is None and t is not None for n, t in zip(names, (weight, bias), strict=True)]
+    if averages[0] is None or averages[1] is None or any(computed):
+        return None
+    return BatchNorm(*names, averages[0], averages[1], momentum, eps)
 
 
 def _relu(traced: TracedTensors, result: Tensor, input: Tensor, inplace: bool = False) -> Action:

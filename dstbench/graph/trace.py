@@ -12,14 +12,13 @@ from torch import Tensor, nn
 
 from dstbench.core.random_generators import preserve_rng
 from dstbench.data.images import Shape
-from dstbench.errors import UserError
 from dstbench.graph.steps import Action, Step
 from dstbench.graph.torch_functions import (
     READERS,
     StoredWeight,
     TracedTensors,
-    Unsupported,
 )
+from dstbench.graph.unsupported import Unsupported
 from dstbench.models.function_recorder import FunctionRecorder
 from dstbench.models.network_copy import copy_with
 
@@ -33,7 +32,7 @@ def trace(model: nn.Module, image_shape: Shape) -> list[Step]:
 
     image_shape: channels, height, width.
 
-    Raises UserError: when a layer is none of the actions of `graph`; the message names it.
+    Raises Unsupported: when a layer is none of the actions of `graph`; the message names it.
     """
     cpu_copy = copy_with(model, lambda t: t.detach().cpu())
     tracer = _Tracer(cpu_copy, image_shape)
@@ -44,7 +43,7 @@ def trace(model: nn.Module, image_shape: Shape) -> list[Step]:
     ):
         logits = cpu_copy(tracer.image)
     if not tracer.traced.is_value(logits) or logits.dim() != 2:
-        raise UserError(
+        raise Unsupported(
             f"{type(model).__name__} does not map images to logits (images, classes), so it cannot "
             "be compiled."
         )
@@ -83,7 +82,7 @@ class _Tracer:
         try:
             action = reader(self.traced, result, *args, **kwargs)
         except Unsupported as error:
-            self._refuse(str(error))
+            self._refuse(error.message)
         self._add(action, result, tuple(self.traced.values[a] for a in inputs))
 
     def _add(self, action: Action | None, result: Tensor, inputs: tuple[int, ...]) -> None:
@@ -104,24 +103,32 @@ class _Tracer:
             if known and getattr(number, "numel", lambda: 1)() == 1:
                 stored = self.traced.weights[tensor]
                 factor = stored.factor * float(number)
-                scale = self.traced.parameter(number) if isinstance(number, Tensor) else None
-                if stored.scale is not None:
-                    scale = f"{stored.scale} · {scale}"  # a product, which no parameter is
+                scale = self._scale(stored, number)
                 self.traced.weights[result] = StoredWeight(
                     stored.name, stored.tensor, factor, scale
                 )
                 return
 
+    def _scale(self, stored: StoredWeight, number: Any) -> str | None:
+        """Return what a stored weight times a number is multiplied by, if it is no fixed number."""
+        is_tensor = isinstance(number, Tensor)
+        if not is_tensor and stored.scale is None:
+            return None
+        name = self.traced.parameter(number) or "a computed number" if is_tensor else f"{number}"
+        if stored.scale is None and stored.factor == 1:
+            return name
+        return f"{stored.scale or stored.factor} · {name}"
+
     def _refuse(self, why: str) -> NoReturn:
-        """Raise a UserError that names the running layer and why it cannot be compiled."""
+        """Raise an Unsupported that names the running layer and why it cannot be compiled."""
         path, module = self.running[-1] if self.running else ("", nn.Identity())
         layer = f"{type(module).__name__} at {path}" if path else type(module).__name__
         if getattr(module, "training_only", False):
-            raise UserError(
+            raise Unsupported(
                 f"{layer} is still a dynamic activation, not a plain ReLU yet, and cannot be "
                 "compiled. Finish the run, or choose an epoch after it was phased out."
             )
-        raise UserError(
+        raise Unsupported(
             f"{layer} cannot be compiled ({why}). Convolutions, linear layers, batch norm, ReLU, "
             "sums, pooling and flattening can be."
         )

@@ -18,7 +18,7 @@ from dstbench.graph.steps import (
     Step,
     Sum,
 )
-from dstbench.native.unsupported import Unsupported
+from dstbench.graph.unsupported import Unsupported
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,8 @@ class _Reader:
             raise Unsupported("A weight is computed from others in a way that is not known.")
         if action.bias is not None and action.bias_name is None:
             raise Unsupported("A bias is computed.")
-        if action.scale is not None and " · " in action.scale:
-            raise Unsupported(f"{action.tensor} is multiplied by more than one number.")
+        if action.scale is not None and " " in action.scale:
+            raise Unsupported(f"{action.tensor} is multiplied by {action.scale}.")
         return Filters(
             node,
             action.weight.shape[0],

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.graph.steps import BatchNorm
+from dstbench.graph.unsupported import Unsupported
 from dstbench.native.layers import Filters
 from dstbench.native.program import Compiled
 from dstbench.native.tables import (
@@ -20,7 +21,6 @@ from dstbench.native.tables import (
     N_WEIGHT_GRADIENT,
     NUMBERS,
 )
-from dstbench.native.unsupported import Unsupported
 from dstbench.native.wiring import Wiring
 
 

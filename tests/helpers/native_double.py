@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from dstbench.core.masks import live_gradient
-from dstbench.native.unsupported import Unsupported
+from dstbench.graph.unsupported import Unsupported
 
 
 class NativeDouble:

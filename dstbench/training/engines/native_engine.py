@@ -8,8 +8,8 @@ from torch import Tensor
 
 from dstbench.core.masks import live_gradient
 from dstbench.core.state import State
+from dstbench.graph.unsupported import Unsupported
 from dstbench.models.structure import Structure
-from dstbench.native.unsupported import Unsupported
 from dstbench.records.types import EngineName
 from dstbench.training.engines.torch_engine import TorchEngine
 

@@ -133,7 +133,7 @@ def test_engine_is_no_part_of_the_identity(tmp_path, call, double):
 
 
 def test_without_the_native_engine_auto_runs_torch(tmp_path, call, monkeypatch):
-    from dstbench.native.unsupported import Unsupported
+    from dstbench.graph.unsupported import Unsupported
 
     def refuse(*_):
         raise Unsupported("nothing can be compiled here")
