@@ -8,20 +8,24 @@ Related: PHEW (Patil & Dovrolis 2021) builds masks from random walks, NPB (Pham 
 balances paths and nodes by optimisation, SRigL (Lasby et al. 2024) keeps a constant fan-in.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 
 from dstbench.config.registry import register
 from dstbench.core.budgets import Budget
+from dstbench.core.masks import storage_index
 from dstbench.core.part import Part
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError, require
 from dstbench.graph.channel_graph import ChannelGraph
 from dstbench.graph.connect import connect
 from dstbench.graph.trace import trace
+from dstbench.models.network_copy import copy_with
 
 
-class _Placed(Part):
+class _Placed(Part, ABC):
     """First masks with a budget's counts, at places that a subclass chooses.
 
     of: the budget.
@@ -48,21 +52,26 @@ class _Placed(Part):
         counts = self.of.live_counts(state, self.sparsity)
         rng = np.random.default_rng(int(torch.randint(2**62, (), generator=state.rng)))
         try:
-            graph = ChannelGraph(trace(state.model, state.image_shape), state.image_shape)
+            shapes = copy_with(state.model, lambda t: torch.zeros_like(t, device="cpu"))
+            graph = ChannelGraph(trace(shapes, state.image_shape), state.image_shape)
         except UserError as error:
             raise UserError(f"{type(self).__name__}: {error.message}", "Method.parts") from None
         places = connect(graph, self._draw(graph, counts, rng), rng)
         for name, where in places.items():
-            state.set_live_(name, _storage_indices(state.masks.parameters[name], where))
+            weight = state.masks.parameters[name]
+            inputs, positions = weight.shape[1], weight.shape[2:].numel()
+            row_order = (where[:, 0] * inputs + where[:, 1]) * positions + where[:, 2]
+            state.set_live_(name, storage_index(weight, torch.from_numpy(row_order)))
         for name in counts.keys() - places.keys():  # tensors that a forward pass does not use
-            chosen = rng.choice(state.masks.parameters[name].numel(), counts[name], replace=False)
-            state.set_live_(name, torch.from_numpy(chosen))
+            weight = state.masks.parameters[name]
+            chosen = rng.choice(weight.numel(), counts[name], replace=False)
+            state.set_live_(name, torch.from_numpy(chosen).to(weight.device))
 
+    @abstractmethod
     def _draw(
         self, graph: ChannelGraph, counts: dict[str, int], rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """Return tensor → (weights, 3), not moved yet: output, input and kernel position."""
-        raise NotImplementedError
 
 
 @register("parts")
@@ -146,14 +155,3 @@ def _random(
     flat = rng.choice(int(np.prod(sizes)), count, replace=False)
     row, column, position = np.unravel_index(flat, sizes)
     return np.stack([rows[row], columns[column], position], 1)
-
-
-def _storage_indices(weight: torch.Tensor, places: np.ndarray) -> torch.Tensor:
-    """Return flat indices in storage order of (output, input, kernel position)."""
-    where = torch.from_numpy(places)
-    kernel = weight.shape[2:]
-    index = where[:, 0] * weight.stride(0) + where[:, 1] * weight.stride(1)
-    if kernel:
-        row, column = where[:, 2] // kernel[1], where[:, 2] % kernel[1]
-        index = index + row * weight.stride(2) + column * weight.stride(3)
-    return index

@@ -34,6 +34,17 @@ def flat(tensor: Tensor) -> Tensor:
     return tensor.detach().as_strided((tensor.numel(),), (1,))
 
 
+def storage_index(parameter: Tensor, index: Tensor) -> Tensor:
+    """Return flat indices in storage order of flat indices in row order, on the parameter's device.
+
+    index: int64, of a tensor without gaps.
+    """
+    where = torch.unravel_index(index, parameter.shape)
+    strides = parameter.stride()
+    found = sum((w * s for w, s in zip(where, strides, strict=True)), torch.zeros_like(index))
+    return found.to(parameter.device)
+
+
 def gradient_of(parameter: Tensor) -> Tensor | None:
     """Return the dense gradient in the parameter's storage order, (numel,); None without one."""
     gradient = parameter.grad

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from dstbench.core.budgets import ERK
-from dstbench.core.masks import Masks
+from dstbench.core.masks import Masks, storage_index
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.graph.trace import trace
@@ -45,11 +45,7 @@ def worst_case(
     masks = connected_masks(steps, image_shape, counts, np.random.default_rng(seed))
     for name, row_order_indices in masks.items():
         weight = state.masks.parameters[name]
-        mask = torch.zeros(weight.numel(), dtype=torch.bool)
-        mask[torch.from_numpy(row_order_indices)] = True
-        live = mask.view(weight.shape).nonzero().to(weight.device)
-        storage_order_indices = (live * torch.tensor(weight.stride())).sum(1)
-        state.set_live_(name, storage_order_indices)
+        state.set_live_(name, storage_index(weight, torch.from_numpy(row_order_indices)))
     _fill_(state, seed)
     return network, state.masks
 
