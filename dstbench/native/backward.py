@@ -18,7 +18,7 @@ from numba import njit
 
 from dstbench.native import constants
 from dstbench.native.constants import OPTIONS
-from dstbench.native.forward import lanes, number, put_number, put_source
+from dstbench.native.forward import lanes, number, put_source
 from dstbench.native.loops import back, norm_back
 from dstbench.native.pooling import pool_backward
 from dstbench.native.tables import (
@@ -65,11 +65,6 @@ from dstbench.native.tables import (
     R_FILTER,
     R_TAP,
     T_CHANNEL,
-    V_EDGE,
-    V_HIGH,
-    V_LOW,
-    V_SCALE,
-    V_SHIFT,
     Z_BORDER,
     Z_END,
     Z_ENTRY,
@@ -114,12 +109,7 @@ def _put_parameters(A: Any, n: int, S: Any) -> int:
     first = A.channels[n, C_PASSED_FIRST]
     passed = A.channels[n, C_PASSED_END] - first
     for k in range(passed):
-        x = A.passed[first + k]
-        S.passed[k, 0] = A.views[x, V_SCALE]
-        S.passed[k, 1] = A.views[x, V_SHIFT]
-        S.passed[k, 2] = A.views[x, V_LOW]
-        S.passed[k, 3] = A.views[x, V_HIGH]
-        put_number(S.passed, passed + k, A.views[x, V_EDGE])
+        put_source(S.passed, k, A, A.passed[first + k], 1.0, 0.0)
         for i in range(LANES):
             S.products[k * LANES + i] = 0
     first = A.channels[n, C_READ_FIRST]
@@ -155,7 +145,7 @@ def _channel(A: Any, n: int, S: Any) -> float:
     first = A.channels[n, C_READ_FIRST]
     passed = A.channels[n, C_PASSED_END] - A.channels[n, C_PASSED_FIRST]
     readers_at = passed
-    sources_at = passed + max(A.channels[n, C_READ_END] - first, 0)
+    sources_at = passed + A.channels[n, C_READ_END] - first
     incoming = A.channels[n, C_INCOMING]
     offset = incoming - A.channels[n, C_GRADIENT]
     threshold = number(A, 0 if A.channels[n, C_RELU] else -2 * BIG)
@@ -227,55 +217,42 @@ def _filter(A: Any, n: int, f: int, pixels: int, total: float, product: float) -
     total: S. product: Q.
     """
     A.numbers[f, N_BIAS_GRADIENT] = total
+    scale, slope, level = 1.0, 0.0, 0.0  # without a batch norm, the gradient stays as it is
+        1.0,
+        0.0,
+        0.0,
+    )  # without a batch norm, the result gets the gradient as it is
+    if A.filters[f, F_NORM]:
+        inverse, count = A.numbers[f, N_INVERSE], float(pixels * A.batch[0])
+        u, centre = A.numbers[f, N_WEIGHT] * inverse, A.numbers[f, N_CENTRE]
+        per_value = u * inverse * inverse * product / count
+        if A.filters[f, F_ONE]:
+            tap = A.filters[f, F_TAP]
+            w = float(A.weights[tap])
+            A.numbers[f, N_WEIGHT_GRADIENT] = product * inverse * w
+            A.tap_gradients[tap] = u * product * A.numbers[f, N_EPS] * inverse * inverse
+            slope = -per_value * w * w * w
+            A.numbers[f, N_IN_GRADIENT] = w * u
+            A.numbers[f, N_IN_VALUE] = slope
+            A.numbers[f, N_IN_LEVEL] = -w * u * total / count - slope * centre
+            return
+        A.numbers[f, N_WEIGHT_GRADIENT] = product * inverse
+        scale, slope = u, -per_value
+        level = -u * total / count - slope * centre
     gradient, out = A.channels[n, C_GRADIENT], A.filters[f, F_GRADIENT]
-    summed = A.filters[f, F_SUMMED]
-    if not A.filters[f, F_NORM]:
-        if out != gradient:
-            zero = number(A, 0)
-            norm_back(
-                A.gradients,
-                out,
-                gradient,
-                pixels,
-                A.values,
-                A.filters[f, F_PLANE],
-                A.batch[0],
-                A.batch[1],
-                number(A, 1),
-                zero,
-                zero,
-            )
-        if summed >= 0:
-            constants.sum_images(A, out, pixels, summed)
-        return
-    inverse, count = A.numbers[f, N_INVERSE], float(pixels * A.batch[0])
-    u = A.numbers[f, N_WEIGHT] * inverse
-    squared = inverse * inverse
-    if A.filters[f, F_ONE]:
-        tap = A.filters[f, F_TAP]
-        w = float(A.weights[tap])
-        A.numbers[f, N_WEIGHT_GRADIENT] = product * inverse * w
-        A.tap_gradients[tap] = u * product * A.numbers[f, N_EPS] * squared
-        slope = -u * squared * w * w * w * product / count
-        A.numbers[f, N_IN_GRADIENT] = w * u
-        A.numbers[f, N_IN_VALUE] = slope
-        A.numbers[f, N_IN_LEVEL] = -w * u * total / count - slope * A.numbers[f, N_CENTRE]
-        return
-    A.numbers[f, N_WEIGHT_GRADIENT] = product * inverse
-    slope = -u * squared * product / count
-    level = -u * total / count - slope * A.numbers[f, N_CENTRE]
-    norm_back(
-        A.gradients,
-        out,
-        gradient,
-        pixels,
-        A.values,
-        A.filters[f, F_PLANE],
-        A.batch[0],
-        A.batch[1],
-        number(A, u),
-        number(A, slope),
-        number(A, level),
-    )
-    if summed >= 0:
-        constants.sum_images(A, out, pixels, summed)
+    if A.filters[f, F_NORM] or out != gradient:
+        norm_back(
+            A.gradients,
+            out,
+            gradient,
+            pixels,
+            A.values,
+            A.filters[f, F_PLANE],
+            A.batch[0],
+            A.batch[1],
+            number(A, scale),
+            number(A, slope),
+            number(A, level),
+        )
+    if A.filters[f, F_SUMMED] >= 0:
+        constants.sum_images(A, out, pixels, A.filters[f, F_SUMMED])

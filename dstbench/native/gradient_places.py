@@ -17,7 +17,7 @@ class GradientPlaces:
     """Places of gradients, in the order of the backward pass, with the waiting that reuse needs.
 
     place, incoming: of each channel, -1 where there is none.
-    filter_place: of each filter, likewise.
+    filter_place: the same of each filter.
     after: of each channel, the last task that must be done before its own.
     loss: first position of the gradients of the logits.
     size: of the arena.
@@ -47,7 +47,7 @@ class GradientPlaces:
         self.loss = self._new(self._sizes[logits.start] * (logits.stop - logits.start), 0)
         for n in range(logits.start, logits.stop):
             self.incoming[n] = self.loss + (n - logits.start) * self._sizes[n]
-        self._pooled = set(wiring.maximum_of[(wiring.maximum_of >= 0) & live.needed].tolist())
+        self._pooled_by = live.pooled_by.tolist()
         for n, source in enumerate(wiring.maximum_of.tolist()):
             if source >= 0:
                 self._held[n] = int(order.position[source])
@@ -74,7 +74,7 @@ class GradientPlaces:
             self.place[n] = self._take(size, n)
             if following >= 0:
                 self._end(max(k, self._held[following]), size, self.place[following])
-            elif n in self._pooled:
+            elif self._pooled_by[n] >= 0:
                 self.incoming[n] = self.place[n]
         for f in self._filters[n]:
             if self._one[f]:

@@ -4,7 +4,7 @@ Everything else is written as one of these: a mean over windows is a convolution
 a linear layer a convolution of planes of one pixel.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dstbench.data.images import Shape
 from dstbench.graph.steps import (
@@ -49,9 +49,6 @@ class Filters:
     factor: float = 1.0
     bias: str | None = None
     norm: BatchNorm | None = None
-
-    def with_norm(self, norm: BatchNorm) -> "Filters":
-        return Filters(**{**self.__dict__, "norm": norm})
 
 
 @dataclass(frozen=True)
@@ -199,9 +196,9 @@ class _Reader:
         if isinstance(found, _Open) and len(found.filters) == 1 and not found.links:
             filters = found.filters[0]
             if filters.norm is None and filters.bias is None:
-                return _Open(shape, [filters.with_norm(norm)])
+                return _Open(shape, [replace(filters, norm=norm)])
         same = _same_channels(self._node(value), shape[0], (1, 1), (1, 1), (0, 0), 1.0)
-        return _Open(shape, [same.with_norm(norm)])
+        return _Open(shape, [replace(same, norm=norm)])
 
     def _pool(self, action: Pool, value: int, shape: Shape) -> int | _Open:
         node = self._node(value)
@@ -247,13 +244,3 @@ def _same_channels(
 def weight_names(layers: Layers) -> list[str]:
     """Return the names of the weight tensors, each once, in the order of their first use."""
     return list(dict.fromkeys(f.weight for f in layers.filters if f.weight is not None))
-
-
-def used_parameters(layers: Layers) -> set[str]:
-    """Return the names of all parameters that the network's output depends on."""
-    names: set[str | None] = set()
-    for f in layers.filters:
-        names |= {f.weight, f.scale, f.bias}
-        if f.norm is not None:
-            names |= {f.norm.weight, f.norm.bias}
-    return {name for name in names if name is not None}

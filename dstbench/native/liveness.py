@@ -17,6 +17,7 @@ class Liveness:
     needed: whether a logit depends on the channel.
     run: whether its values, or the statistics of its filters, have to be computed.
     next: the channel that is linked to it and needed, or -1.
+    pooled_by: the channel that is its maximum and needed, or -1.
     kind, base: its kind, and the channel or filter (see `filter_based`) whose plane it is seen in.
     far, step_row, step_column, row, column: how it is seen there.
     filter_kind: EMPTY, FIXED or LIVE.
@@ -33,6 +34,7 @@ class Liveness:
     needed: Array
     run: Array
     next: Array
+    pooled_by: Array
     kind: Array
     base: Array
     far: Array
@@ -64,6 +66,9 @@ def liveness(wiring: Wiring, taps: Taps) -> Liveness:
     tap_of = np.full(filters, -1)
     tap_of[taps.filter[on_live]] = np.flatnonzero(on_live)
 
+    pooled = np.flatnonzero((wiring.maximum_of >= 0) & needed)
+    pooled_by = np.full(channels, -1)
+    pooled_by[wiring.maximum_of[pooled]] = pooled
     live_filters = np.bincount(wiring.channel_of[filter_kind == LIVE], minlength=channels)
     fixed_filters = np.bincount(wiring.channel_of[filter_kind == FIXED], minlength=channels)
     main = np.full(channels, -1)
@@ -96,6 +101,7 @@ def liveness(wiring: Wiring, taps: Taps) -> Liveness:
         needed=needed,
         run=run,
         next=following,
+        pooled_by=pooled_by,
         kind=kind,
         base=np.array(views.base),
         far=np.array(views.far),

@@ -169,7 +169,7 @@ def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any
                 for x, place in zip(arriving, d, strict=True):
                     emit.set(place, x)
                 with emit.loop(integer(0), passed_count) as (k, _):
-                    seen = emit.clamp(stored, passed, add(k, mul(border, passed_count)))
+                    seen = emit.clamp(stored, passed, add(mul(k, integer(2)), border))
                     kept = []
                     for x, place in zip(seen, d, strict=True):
                         emit.set(place, emit.where_above(x, emit.zero, emit.get(place)))
@@ -177,20 +177,17 @@ def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any
                     emit.add_to_row(products, k, emit.sum(kept))
             for y, place in zip(value, d, strict=True):
                 emit.add_to(place, emit.multiply_add(slope, y, level))
-            with emit.loop(bounds[0], bounds[1]) as (e, _):
-                k, source = zone.entry(e, row, column)
-                weight = emit.broadcast_at(weights, k)
-                read = emit.load_block(gradients, add(source, at), vectors)
-                for g, place in zip(read, d, strict=True):
-                    emit.set(place, emit.multiply_add(weight, g, emit.get(place)))
-            with emit.loop(bounds[1], bounds[2]) as (e, _):
-                k, source = zone.entry(e, row, column)
-                weight = emit.broadcast_at(weights, k)
-                read = emit.load_block(gradients, add(source, at), vectors)
-                for g, place in zip(read, d, strict=True):
-                    emit.set(place, emit.multiply_add(weight, g, emit.get(place)))
-                found = [builder.fmul(g, y) for g, y in zip(read, value, strict=True)]
-                emit.add_to_row(products, add(k, args[18]), emit.keep(emit.sum(found), lanes))
+            for first, end, of_taps in ((0, 1, False), (1, 2, True)):
+                with emit.loop(bounds[first], bounds[end]) as (e, _):
+                    k, source = zone.entry(e, row, column)
+                    weight = emit.broadcast_at(weights, k)
+                    read = emit.load_block(gradients, add(source, at), vectors)
+                    for g, place in zip(read, d, strict=True):
+                        emit.set(place, emit.multiply_add(weight, g, emit.get(place)))
+                    if of_taps:
+                        found = [builder.fmul(g, y) for g, y in zip(read, value, strict=True)]
+                        found_sum = emit.keep(emit.sum(found), lanes)
+                        emit.add_to_row(products, add(k, args[18]), found_sum)
             done = []
             for j, (y, place) in enumerate(zip(value, d, strict=True)):
                 kept = emit.keep(emit.where_above(y, threshold, emit.get(place)), lanes)

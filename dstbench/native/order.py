@@ -81,9 +81,8 @@ def order_of(wiring: Wiring, live: Liveness) -> Order:
     np.maximum.at(after, taps.channel[read], position[wiring.channel_of[taps.filter[read]]])
     has = following >= 0
     after[has] = np.maximum(after[has], position[following[has]])
-    pooled = np.flatnonzero((wiring.maximum_of >= 0) & live.needed)
-    sources = wiring.maximum_of[pooled]
-    np.maximum.at(after, sources, position[pooled])
+    has = live.pooled_by >= 0
+    after[has] = np.maximum(after[has], position[live.pooled_by[has]])
     last_read = np.full(len(wiring.channel_of), -2)
     np.maximum.at(last_read, taps.filter[read], position[taps.channel[read]])
     order = Order(forward, forward_after, backward, after[backward], position, last_read, following)

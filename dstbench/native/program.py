@@ -139,9 +139,14 @@ def _table(width: int, **columns: Array) -> Array:
     """Return an int64 table with the given columns, by their names in `tables`."""
     rows = len(next(iter(columns.values())))
     table = np.zeros((rows, width), np.int64)
+    _fill(table, **columns)
+    return table
+
+
+def _fill(table: Array, **columns: Array) -> None:
+    """Write the given columns, by their names in `tables`."""
     for name, values in columns.items():
         table[:, getattr(tables, name)] = values
-    return table
 
 
 def _readers(wiring: Wiring, live: Liveness) -> tuple[Array, Array]:
@@ -171,39 +176,35 @@ def _fill_channels(
     first = np.searchsorted(wiring.channel_of, np.arange(len(table)))
     end = np.searchsorted(wiring.channel_of, np.arange(len(table)), "right")
     following = np.where(live.live, -1, live.next)  # of live ones, `incoming` says where it is
-    pooled_by = np.full(len(table), -1)
-    pooled = np.flatnonzero((wiring.maximum_of >= 0) & live.needed)
-    pooled_by[wiring.maximum_of[pooled]] = pooled
     window = np.zeros(len(table), np.int64)
     for number, (a, _) in enumerate(_pooling_nodes(wiring.layers)):
         window[wiring.of_node(a)] = number
-    columns = {
-        "C_HEIGHT": wiring.height,
-        "C_WIDTH": wiring.width,
-        "C_KIND": live.kind,
-        "C_LINK": wiring.link,
-        "C_NEXT": following,
-        "C_FIRST": first,
-        "C_END": end,
-        "C_BASE": place.base,
-        "C_BASE_HEIGHT": wiring.height[live.base],
-        "C_BASE_WIDTH": wiring.width[live.base],
-        "C_VIEW_ROW": live.row,
-        "C_VIEW_COLUMN": live.column,
-        "C_VIEW_STEP_ROW": live.step_row,
-        "C_VIEW_STEP_COLUMN": live.step_column,
-        "C_FAR": live.far,
-        "C_RELU": wiring.relu,
-        "C_GRADIENT": place.gradient,
-        "C_INCOMING": place.incoming,
-        "C_SUMMED": place.summed,
-        "C_LEVEL": place.channel_level,
-        "C_POOLED": wiring.maximum_of,
-        "C_POOLED_BY": pooled_by,
-        "C_WINDOW": window,
-    }
-    for name, values in columns.items():
-        table[:, getattr(tables, name)] = values
+    _fill(
+        table,
+        C_HEIGHT=wiring.height,
+        C_WIDTH=wiring.width,
+        C_KIND=live.kind,
+        C_LINK=wiring.link,
+        C_NEXT=following,
+        C_FIRST=first,
+        C_END=end,
+        C_BASE=place.base,
+        C_BASE_HEIGHT=wiring.height[live.base],
+        C_BASE_WIDTH=wiring.width[live.base],
+        C_VIEW_ROW=live.row,
+        C_VIEW_COLUMN=live.column,
+        C_VIEW_STEP_ROW=live.step_row,
+        C_VIEW_STEP_COLUMN=live.step_column,
+        C_FAR=live.far,
+        C_RELU=wiring.relu,
+        C_GRADIENT=place.gradient,
+        C_INCOMING=place.incoming,
+        C_SUMMED=place.summed,
+        C_LEVEL=place.channel_level,
+        C_POOLED=wiring.maximum_of,
+        C_POOLED_BY=live.pooled_by,
+        C_WINDOW=window,
+    )
 
 
 def _passed(table: Array, live: Liveness) -> Array:

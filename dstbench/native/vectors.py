@@ -6,8 +6,7 @@ of terms that is known only at run time. These helpers keep such sums in registe
 An arena is one long array, float32 or float64. A strip is a contiguous range of it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -192,8 +191,3 @@ class Emitter:
         total = self.builder.fadd(self.builder.load(pointer, align=8), value)
         self.builder.store(total, pointer, align=8)
         self.set(place, self.zero)
-
-    @contextmanager
-    def unless(self, condition: Any) -> Iterator[None]:
-        with self.builder.if_then(self.builder.not_(condition)):
-            yield

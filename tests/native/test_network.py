@@ -49,6 +49,14 @@ def native_step(case: Case, threads: int = 1) -> tuple[NativeNetwork, torch.Tens
     return network, *network.forward_backward(case.images, case.labels)
 
 
+def assert_step_is(network, case: Case, loss, first: dict[str, torch.Tensor]) -> None:
+    """Assert that another step has this loss and these gradients, bit for bit."""
+    again, _ = network.forward_backward(case.images, case.labels)
+    assert torch.equal(again, loss)
+    for name, value in gradients(case.model, case.masks).items():
+        assert torch.equal(value, first[name]), name
+
+
 @many
 @given(cases())
 def test_every_gradient_is_that_of_torch(case):
@@ -85,10 +93,7 @@ def test_batches_of_other_sizes_change_nothing(case, size):
     first = gradients(case.model, case.masks)
     network.logits(case.images[:size])
     network.logits(torch.cat([case.images] * 2))
-    again, _ = network.forward_backward(case.images, case.labels)
-    assert torch.equal(again, loss)
-    for name, value in gradients(case.model, case.masks).items():
-        assert torch.equal(value, first[name]), name
+    assert_step_is(network, case, loss, first)
 
 
 @many
@@ -108,10 +113,7 @@ def test_mask_moved_away_and_back_changes_no_bit(case):
     for name, parameter in case.model.named_parameters():
         parameter.detach().copy_(values[name])
     network.remask_()
-    again, _ = network.forward_backward(case.images, case.labels)
-    assert torch.equal(again, loss)
-    for name, value in gradients(case.model, case.masks).items():
-        assert torch.equal(value, first[name]), name
+    assert_step_is(network, case, loss, first)
 
 
 @many
@@ -125,10 +127,7 @@ def test_memory_that_is_free_may_hold_anything(case):
     program.forward.gradients[:] = float("nan")
     program.forward.levels[:] = float("nan")
     program.reset_memory_()
-    again, _ = network.forward_backward(case.images, case.labels)
-    assert torch.equal(again, loss)
-    for name, value in gradients(case.model, case.masks).items():
-        assert torch.equal(value, first[name]), name
+    assert_step_is(network, case, loss, first)
 
 
 @many

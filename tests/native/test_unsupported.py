@@ -6,9 +6,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dstbench.core.masks import Masks
+from dstbench.core.state import State
 from dstbench.graph.unsupported import Unsupported
-from dstbench.methods.dyrelu import DyReLU
+from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing
+from dstbench.models.precision import autocast_for
 from dstbench.native.network import NativeNetwork
+from dstbench.training.engines.native_engine import NativeEngine
+from dstbench.training.engines.torch_engine import TorchEngine
 
 
 class Scaled(nn.Module):
@@ -58,3 +62,14 @@ def test_unknown_layer_is_refused_by_name(layers, named):
 @pytest.mark.parametrize("factor", [lambda m: m.weight * m.scale, lambda m: m.weight * 0.5])
 def test_weight_times_a_scale_or_a_number_is_known(factor):
     compiled(Scaled(factor))
+
+
+def test_engine_takes_torch_where_the_network_is_not_known():
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
+    state = State(model, (3, 8, 8), seed=0, total_steps=10)
+    DyReLUPhasing(0.1, 0.3).surgery(state)
+    autocast = autocast_for("fp32", torch.device("cpu"))
+    engine = NativeEngine(state, TorchEngine(state.model, autocast))
+    assert not engine.compile_() and "DyReLU at 1" in engine.problem
