@@ -218,10 +218,6 @@ def _filter(A: Any, n: int, f: int, pixels: int, total: float, product: float) -
     """
     A.numbers[f, N_BIAS_GRADIENT] = total
     scale, slope, level = 1.0, 0.0, 0.0  # without a batch norm, the gradient stays as it is
-        1.0,
-        0.0,
-        0.0,
-    )  # without a batch norm, the result gets the gradient as it is
     if A.filters[f, F_NORM]:
         inverse, count = A.numbers[f, N_INVERSE], float(pixels * A.batch[0])
         u, centre = A.numbers[f, N_WEIGHT] * inverse, A.numbers[f, N_CENTRE]
