@@ -17,9 +17,15 @@ def configuration_of(record: Record) -> str:
 def origin_of(provenance: Provenance) -> tuple[tuple[str, str], ...]:
     """Return (name, value) of all that may differ between seeds and change their last digits.
 
-    These are the commit, the device, the versions, and the packages that provide plugins.
+    These are the commit, the device, the engine, the versions, and the packages that provide
+    plugins. The engine is native if it computed any step; records that name none are of torch.
     """
-    origin = {"commit": provenance["commit"], "device": provenance["device"]}
+    engine = "native" if (provenance.get("engine_steps") or {}).get("native") else "torch"
+    origin = {
+        "commit": provenance["commit"],
+        "device": provenance["device"],
+        "engine": engine,
+    }
     origin |= dict(provenance.get("versions") or {})
     for name, package in (provenance.get("packages") or {}).items():
         origin[f"plugin {name}"] = f"{package['version']} {package['sha256']}"
