@@ -1,7 +1,9 @@
 """Native training computes what torch computes: every gradient, on networks of every kind."""
 
 import copy
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 from helpers.random_networks import Case, cases
@@ -11,6 +13,7 @@ from torch import nn
 
 from dstbench.core.masks import flat
 from dstbench.native.network import NativeNetwork
+from dstbench.native.program import Arena
 
 pytestmark = pytest.mark.slow  # the kernels are compiled once on a machine, in about a minute
 
@@ -128,6 +131,42 @@ def test_memory_that_is_free_may_hold_anything(case):
     program.forward.levels[:] = float("nan")
     program.reset_memory_()
     assert_step_is(network, case, loss, first)
+
+
+class GuardedArena(Arena):
+    """Arrays of just the size that is asked for, with NaN before and after them.
+
+    guarded: each piece of memory, with where its array begins and ends.
+    """
+
+    GUARD = 4096  # numbers, more than a row of pixels
+
+    def __init__(self, dtype):
+        super().__init__(dtype)
+        self.guarded = []
+
+    def get(self, name, size, dtype=None):
+        if dtype is not None:  # tables, which are enlarged until they are large enough
+            return super().get(name, size, dtype)
+        memory = np.full(size + 3 * self.GUARD, np.nan, self.dtype)
+        first = self.GUARD + (-memory.ctypes.data // memory.itemsize) % (64 // memory.itemsize)
+        memory[first : first + size] = 0
+        self.guarded.append((memory, first, first + size))
+        return memory[first : first + size]
+
+
+@many
+@given(cases())
+def test_nothing_is_read_or_written_outside_the_arrays(case):
+    """A read outside would show as NaN in the results, a write as a number among the guards."""
+    _, loss, _ = native_step(case)
+    first = gradients(case.model, case.masks)
+    with patch("dstbench.native.network.Arena", GuardedArena):
+        network, _, _ = native_step(case)
+    assert_step_is(network, case, loss, first)
+    network.logits(case.images)
+    for memory, start, end in network._arena.guarded:
+        assert np.isnan(memory[:start]).all() and np.isnan(memory[end:]).all()
 
 
 @many

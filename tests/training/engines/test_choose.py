@@ -18,6 +18,12 @@ RUN = (
 RIGL = ("run", "methods/rigl.gin", "--sparsity", "0.9", *RUN)
 
 
+@pytest.fixture(autouse=True)
+def any_length(monkeypatch):
+    """Runs of any length may use the native engine."""
+    monkeypatch.setattr("dstbench.training.engines.choose.MIN_TRAINING_MACS", 0)
+
+
 @pytest.fixture
 def double(monkeypatch):
     monkeypatch.setattr("dstbench.native.network.NativeNetwork", NativeDouble)
@@ -109,9 +115,16 @@ def test_native_refuses_what_can_never_be_compiled(
 
 def test_auto_takes_native_below_its_threshold(tmp_path, call, double):
     code, _, errors = call("run", "static", "--sparsity", "0.9", *RUN, "--runs", str(tmp_path))
-    assert code == 0 and "Engine: torch, because 1" in errors and "below 2 %" in errors
+    assert code == 0 and "Engine: torch, because 1" in errors and "below 5 %" in errors
     code, _, errors = call("run", "static", "--sparsity", "0.995", *RUN, "--runs", str(tmp_path))
     assert code == 0 and "Engine: native, because" in errors
+
+
+def test_auto_runs_short_runs_with_torch(tmp_path, call, double, monkeypatch):
+    monkeypatch.setattr("dstbench.training.engines.choose.MIN_TRAINING_MACS", 1e12)
+    given = ("run", "static", "--sparsity", "0.995", *RUN, "--runs", str(tmp_path))
+    code, _, errors = call(*given)
+    assert code == 0 and "Engine: torch, because the run is short" in errors
 
 
 def test_network_that_can_be_compiled_after_a_phase_is_taken(tmp_path, call, double):
