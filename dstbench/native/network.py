@@ -140,8 +140,8 @@ class NativeNetwork:
     def _put_images(self, program: Program, images: Tensor) -> None:
         count, batch = program.batch
         size = images[0].numel() * int(batch)
-        planes = torch.from_numpy(program.values[:size]).view(*images.shape[1:], int(batch))
-        planes[..., :count].copy_(images.permute(1, 2, 3, 0))
+        planes = torch.from_numpy(program.values[:size]).view(-1, int(batch))
+        planes[:, :count].copy_(images.reshape(len(images), -1).t())
 
     def _read_logits(self, compiled: Compiled) -> Array:
         """Return the values of the last node's channels, which have one pixel each."""

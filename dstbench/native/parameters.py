@@ -8,6 +8,7 @@ from dstbench.graph.steps import BatchNorm
 from dstbench.graph.unsupported import Unsupported
 from dstbench.native.layers import Filters
 from dstbench.native.program import Compiled
+from dstbench.native.storage_views import StorageViews
 from dstbench.native.tables import (
     EMPTY,
     N_BIAS,
@@ -39,14 +40,14 @@ class Parameters:
         self.numbers = np.zeros((len(wiring.channel_of), NUMBERS))
         self.numbers[:, N_WEIGHT] = 1
         self.scales = np.ones(len(wiring.layers.filters))
-        # what is read at every call: (tensor, filters, column)
-        self._read: list[tuple[Tensor, slice, int]] = []
+        # what is read at every call
+        self._read: list[tuple[Tensor, slice, int]] = []  # tensor, filters, column
         self._averages: list[tuple[Tensor, slice, int]] = []
         self._counters: list[Tensor] = []
         self._scales: list[tuple[int, Tensor]] = []
         self._momentum = np.zeros(len(wiring.channel_of))
         self._held = False
-        self._stored = np.float32
+        self._stored = next(model.parameters()).detach().numpy().dtype.type
         for number, filters in enumerate(wiring.layers.filters):
             own = wiring.of_filters(number)
             if filters.scale is not None:
@@ -55,6 +56,18 @@ class Parameters:
                 self._read.append((tensors[filters.bias], own, N_BIAS))
             if filters.norm is not None:
                 self._add_norm(filters.norm, own, tensors)
+        self._views = StorageViews([tensor for tensor, _, _ in self._read])
+        self._pixels = (wiring.height * wiring.width)[wiring.channel_of]
+        self._rows, self._columns = self._gradient_places()
+
+    def _gradient_places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return where in `numbers` the gradients of all tensors that are read are, in turn."""
+        every = np.arange(len(self.numbers))
+        gradient = {N_WEIGHT: N_WEIGHT_GRADIENT, N_BIAS: N_BIAS_GRADIENT}
+        rows = [every[own] for _, own, _ in self._read]
+        columns = [np.full(len(every[own]), gradient[column]) for _, own, column in self._read]
+        empty = [np.zeros(0, np.int64)]
+        return np.concatenate(rows + empty), np.concatenate(columns + empty)
 
     def _add_norm(self, norm: BatchNorm, own: slice, tensors: dict[str, Tensor]) -> None:
         self.numbers[own, N_EPS] = norm.eps
@@ -64,31 +77,28 @@ class Parameters:
                 self._read.append((tensors[name], own, column))
         for name, column in ((norm.mean, N_RUNNING_MEAN), (norm.var, N_RUNNING_VAR)):
             self._averages.append((tensors[name], own, column))
-            self._stored = tensors[name].numpy().dtype.type
         counter = tensors.get(norm.mean.removesuffix("running_mean") + "num_batches_tracked")
         if counter is not None:
             self._counters.append(counter)
 
     def pull(self, evaluate: bool) -> None:
         """Read the model's parameters, and its running averages unless newer ones are kept here."""
-        with torch.no_grad():
-            for tensor, own, column in self._read:
-                self.numbers[own, column] = tensor.detach().numpy()
-            for number, tensor in self._scales:
-                self.scales[number] = float(tensor)
-            if not self._held:
-                for tensor, own, column in self._averages:
-                    self.numbers[own, column] = tensor.numpy()
+        for (_, own, column), values in zip(self._read, self._views.current(), strict=True):
+            self.numbers[own, column] = values
+        for number, tensor in self._scales:
+            self.scales[number] = float(tensor.detach())
+        if not self._held:
+            for tensor, own, column in self._averages:
+                self.numbers[own, column] = tensor.numpy()
 
     def count_batch(self, compiled: Compiled, images: int) -> None:
         """Move the running averages by the statistics of one batch."""
-        live, wiring = compiled.live, self.wiring
+        live = compiled.live
         if not self._held:
             self._held = True
             self._batches = 0
         self._batches += 1
-        pixels = (wiring.height * wiring.width)[wiring.channel_of]
-        count = np.maximum(pixels * images, 2)
+        count = np.maximum(self._pixels * images, 2)
         empty = live.filter_kind == EMPTY
         mean = np.where(empty, 0, self.numbers[:, N_MEAN])
         var = np.where(empty, 0, self.numbers[:, N_VAR] * count / (count - 1))
@@ -119,11 +129,12 @@ class Parameters:
 
         scales: gradient of each convolution's scale.
         """
-        columns = {N_WEIGHT: N_WEIGHT_GRADIENT, N_BIAS: N_BIAS_GRADIENT}
-        for tensor, own, column in self._read:
+        found = torch.from_numpy(self.numbers[self._rows, self._columns].astype(self._stored))
+        tensors = [tensor for tensor, _, _ in self._read]
+        parts = found.split([len(tensor) for tensor in tensors])
+        for tensor, gradient in zip(tensors, parts, strict=True):
             if tensor.requires_grad:
-                found = torch.from_numpy(np.ascontiguousarray(self.numbers[own, columns[column]]))
-                tensor.grad = found.to(tensor.dtype)
+                tensor.grad = gradient
         for number, tensor in self._scales:
             if tensor.requires_grad:
                 tensor.grad = torch.tensor(scales[number], dtype=tensor.dtype)

@@ -1,6 +1,7 @@
 """A network channel by channel: its channels, filters, and taps for the present masks."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from dstbench.core.masks import Masks, flat
 from dstbench.native.layers import Filters, Layers, weight_names
+from dstbench.native.storage_views import StorageViews
 
 Array = np.ndarray
 
@@ -110,6 +112,13 @@ class WeightVector:
             for name, index in self.index.items()
         ]
         self.first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self._counts = counts
+        masked = {id(p) for name, p in self.parameters.items() if name in masks}
+        self._stored = StorageViews(
+            list(self.parameters.values()), lambda t: flat(t) if id(t) in masked else t.detach()
+        )
+        self._live = [None if index is None else index.numpy() for index in self.index.values()]
+        self._ranges = [slice(int(a), int(b)) for a, b in pairwise(self.first)]
 
     def __len__(self) -> int:
         return int(self.first[-1])
@@ -135,21 +144,20 @@ class WeightVector:
 
     def read(self) -> Array:
         """Return the present values of all weights, float64."""
-        values = torch.empty(len(self), dtype=torch.float64)
-        for name in self.names:
-            parameter, index = self.parameters[name].detach(), self.index[name]
-            live = parameter.reshape(-1) if index is None else flat(parameter)[index]
-            values[self.range(name)] = live.double()
-        return values.numpy()
+        values = np.empty(len(self))
+        for own, live, stored in zip(self._ranges, self._live, self._stored.current(), strict=True):
+            values[own] = stored.reshape(-1) if live is None else stored[live]
+        return values
 
     def write_gradients(self, gradients: Array, masks: Masks) -> None:
         """Set the gradients of the weights: of masked tensors in `masks.live_gradients`."""
-        for name in self.names:
-            parameter, index = self.parameters[name], self.index[name]
+        dtype = next(iter(self.parameters.values())).dtype
+        parts = torch.from_numpy(gradients).to(dtype).split(self._counts)
+        for name, found in zip(self.names, parts, strict=True):
+            parameter = self.parameters[name]
             if not parameter.requires_grad:
                 continue
-            found = torch.from_numpy(gradients[self.range(name)]).to(parameter.dtype)
-            if index is None:
+            if self.index[name] is None:
                 parameter.grad = found.view(parameter.shape)
             else:
                 masks.live_gradients[name] = found

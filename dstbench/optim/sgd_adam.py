@@ -92,15 +92,10 @@ class LiveOptimizer(SparseOptimizer):
         if not self.params:
             return
         flats = self._flat_parameters()
-        idle = {}  # tensors without a gradient are not stepped, as in torch's optimizers
         indices = [self.masks.index(name) for name in self.names]
-        for i, (name, index) in enumerate(zip(self.names, indices, strict=True)):
-            torch.index_select(flats[i], 0, index, out=self.segments["value"][i])
-            gradient = live_gradient(self.masks, name)
-            if gradient is None:
-                idle[i] = [self.segments[slot][i].clone() for slot in self.slots]
-            else:
-                self.segments["grad"][i].copy_(gradient)
+        for stored, index, segment in zip(flats, indices, self.segments["value"], strict=True):
+            torch.index_select(stored, 0, index, out=segment)
+        idle = self._gather_gradients()
         self.advance(lr)
         for i, kept in idle.items():
             for slot, vector in zip(self.slots, kept, strict=True):
@@ -108,6 +103,25 @@ class LiveOptimizer(SparseOptimizer):
         for i, index in enumerate(indices):
             if i not in idle:
                 flats[i].index_copy_(0, index, self.segments["value"][i])
+
+    def _gather_gradients(self) -> dict[int, list[Tensor]]:
+        """Write the gradients into "grad".
+
+        Returns number → slots of the tensors without one: as in torch's optimizers, they are not
+        stepped.
+        """
+        gradients = [live_gradient(self.masks, name) for name in self.names]
+        known = [g for g in gradients if g is not None]
+        if len(known) == len(gradients):
+            torch.cat(known, out=self.vectors["grad"])
+            return {}
+        idle = {}
+        for i, gradient in enumerate(gradients):
+            if gradient is None:
+                idle[i] = [self.segments[slot][i].clone() for slot in self.slots]
+            else:
+                self.segments["grad"][i].copy_(gradient)
+        return idle
 
     def _flat_parameters(self) -> list[Tensor]:
         """Return the flat views of the masked tensors; made anew only for tensors that moved."""
