@@ -25,6 +25,35 @@ from dstbench.graph.trace import trace
 from dstbench.models.network_copy import copy_with
 
 
+def channel_graph(part: Part, state: State) -> ChannelGraph:
+    """Return the channels of the network.
+
+    Raises UserError: when the network has a layer that is not known; the message names the part.
+    """
+    try:
+        shapes = copy_with(state.model, lambda t: torch.zeros_like(t, device="cpu"))
+        return ChannelGraph(trace(shapes, state.image_shape), state.image_shape)
+    except UserError as error:
+        raise UserError(f"{type(part).__name__}: {error.message}", "Method.parts") from None
+
+
+def generator_of(state: State) -> np.random.Generator:
+    """Return a generator that is seeded by the run's."""
+    return np.random.default_rng(int(torch.randint(2**62, (), generator=state.rng)))
+
+
+def set_places_(state: State, places: dict[str, np.ndarray]) -> None:
+    """Make the weights at these places the live ones.
+
+    places: tensor → int64 (weights, 3): output, input and kernel position of each.
+    """
+    for name, where in places.items():
+        weight = state.masks.parameters[name]
+        inputs, positions = weight.shape[1], weight.shape[2:].numel()
+        row_order = (where[:, 0] * inputs + where[:, 1]) * positions + where[:, 2]
+        state.set_live_(name, storage_index(weight, torch.from_numpy(row_order)))
+
+
 class _Placed(Part, ABC):
     """First masks with a budget's counts, at places that a subclass chooses.
 
@@ -50,18 +79,10 @@ class _Placed(Part, ABC):
 
     def init_masks(self, state: State) -> None:
         counts = self.of.live_counts(state, self.sparsity)
-        rng = np.random.default_rng(int(torch.randint(2**62, (), generator=state.rng)))
-        try:
-            shapes = copy_with(state.model, lambda t: torch.zeros_like(t, device="cpu"))
-            graph = ChannelGraph(trace(shapes, state.image_shape), state.image_shape)
-        except UserError as error:
-            raise UserError(f"{type(self).__name__}: {error.message}", "Method.parts") from None
+        rng = generator_of(state)
+        graph = channel_graph(self, state)
         places = connect(graph, self._draw(graph, counts, rng), rng)
-        for name, where in places.items():
-            weight = state.masks.parameters[name]
-            inputs, positions = weight.shape[1], weight.shape[2:].numel()
-            row_order = (where[:, 0] * inputs + where[:, 1]) * positions + where[:, 2]
-            state.set_live_(name, storage_index(weight, torch.from_numpy(row_order)))
+        set_places_(state, places)
         for name in counts.keys() - places.keys():  # tensors that a forward pass does not use
             weight = state.masks.parameters[name]
             chosen = rng.choice(weight.numel(), counts[name], replace=False)

@@ -35,12 +35,22 @@ def connect(
 
 def off_path(graph: ChannelGraph, weights: Mapping[str, Array]) -> int:
     """Return how many weights are on no path of channels, in any use of their tensor."""
-    reached = _walk_forward(graph, weights, None)
-    read = _walk_backward(graph, weights, reached, None)
+    reached, read = channels_on_paths(graph, weights)
     on = {name: np.zeros(len(places), bool) for name, places in weights.items()}
     for use in graph.uses:
         on[use.tensor] |= ~_off(graph, weights, use, reached, read)
     return sum(int((~found).sum()) for found in on.values())
+
+
+def channels_on_paths(
+    graph: ChannelGraph, weights: Mapping[str, Array]
+) -> tuple[list[Array], list[Array]]:
+    """Return which channels of each value depend on the image, and which ones a logit depends on.
+
+    weights: tensor → int64 (weights, 3), as for `connect`.
+    """
+    reached = _walk_forward(graph, weights, None)
+    return reached, _walk_backward(graph, weights, reached, None)
 
 
 def _off(

@@ -3,32 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from helpers.connected import IMAGE, graph_and_places, new_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dstbench.core.budgets import EPL, ERK
-from dstbench.core.masks import Masks
-from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.graph.channel_graph import ChannelGraph
 from dstbench.graph.connect import connect, off_path
-from dstbench.graph.trace import trace
 from dstbench.methods.connected import Connected, LimitedFanIn
 from dstbench.methods.rigl import RigL
-from dstbench.methods.weight_sharing import WeightSharing
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.resnet import ResNet20, ResNet34, SmallResNet34
-
-IMAGE = (3, 32, 32)
-
-
-def new_state(model, seed=0, shares=False) -> State:
-    torch.manual_seed(seed)
-    state = State(model(10), IMAGE, seed, 1000)
-    if shares:
-        WeightSharing(2).surgery(state)
-        state.masks = Masks(state.model)
-    return state
 
 
 @settings(max_examples=20, deadline=None)
@@ -47,15 +32,6 @@ def test_connected_masks_have_the_budgets_counts_and_no_weight_off_a_path(
     part(of).init_masks(state)
     assert state.masks.counts() == of.live_counts(state, sparsity)
     assert off_path(*graph_and_places(state)) == 0
-
-
-def graph_and_places(state: State):
-    graph = ChannelGraph(trace(state.model, IMAGE), IMAGE)
-    places = {}
-    for name, mask in state.masks.items():
-        whole = mask.reshape(mask.shape[0], mask.shape[1], -1)
-        places[name] = whole.nonzero().numpy()
-    return graph, places
 
 
 def test_random_mask_of_the_same_counts_has_weights_off_paths():

@@ -95,7 +95,7 @@ def _obstacle(run: Run, state: State, options: RuntimeOptions) -> str | None:
         return "the network has no masks, so that all its weights are live"
     if state.optimizer.needs_dense_gradients:
         return f"{type(run.optimizer).__name__} steps by dense gradients"
-    steps = range(state.step + 1, state.total_steps + 1)
+    steps = range(1, state.total_steps + 1)
     if all(run.method.requires_dense_gradients(step, state.total_steps) for step in steps):
         return "a part of the method may read dense gradients in every step"
     return None

@@ -90,6 +90,24 @@ def test_run_resumes_with_another_engine(tmp_path, call, double, monkeypatch):
     assert killing.same(one["networks"], other["networks"])
 
 
+def test_run_stopped_after_its_last_step_is_finished_by_the_same_engine(
+    tmp_path, call, double, monkeypatch
+):
+    command = (*RIGL, "--engine", "native", "--runs", str(tmp_path))
+    train = trainer.Trainer._train
+
+    def train_and_stop(self):
+        train(self)
+        raise trainer.Interrupted(15)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Trainer, "_train", train_and_stop)
+        assert call(*command)[0] == 143
+    code, _, errors = call(*command)
+    assert code == 0, errors
+    assert record_in(tmp_path)["status"] == "finished"
+
+
 @pytest.mark.parametrize(
     "files, further, reason",
     [
