@@ -120,28 +120,49 @@ class DyReLU(nn.Module):
             + 2 * self.channels * self.pixels
         )
 
-    def coefficients(self, x: Tensor) -> Tensor:
-        """Return (a₁, a₂, b₁, b₂), (4, B, C, 1, 1)."""
-        # Not x.mean, whose gradient would be materialised for every pixel.
-        mean = x.sum(dim=(2, 3)) / (x.shape[2] * x.shape[3])  # (B, C)
-        hidden = F.relu(F.linear(mean, self.squeeze_weight, self.squeeze_bias))
-        raw = F.linear(hidden, self.excite_weight, self.excite_bias).float()  # (B, 4C)
-        theta = 2 * torch.sigmoid(raw) - 1
+    def coefficients(self, means: Tensor) -> Tensor:
+        """Return (a₁, a₂, b₁, b₂) without blending, (4, B, C), from means over pixels, (B, C)."""
+        hidden = F.relu(F.linear(means, self.squeeze_weight, self.squeeze_bias))
+        raw = F.linear(hidden, self.excite_weight, self.excite_bias)  # (B, 4C)
+        theta = 2 * torch.sigmoid(raw.to(torch.promote_types(raw.dtype, torch.float32))) - 1
         a1, a2, b1, b2 = theta.view(-1, 4, self.channels).unbind(1)
-        return torch.stack([1 + a1, a2, 0.5 * b1, 0.5 * b2])[..., None, None]
+        return torch.stack([1 + a1, a2, 0.5 * b1, 0.5 * b2])
+
+    def _blended_coefficients(self, means: Tensor) -> Tensor:
+        """Return the coefficients, blended with those of ReLU if β blends these."""
+        a1, a2, b1, b2 = found = self.coefficients(means)
+        if self.phase == "blended" and self.blend == "coefficients":
+            a1, a2 = self.beta * a1 + (1 - self.beta), self.beta * a2
+            return torch.stack([a1, a2, self.beta * b1, self.beta * b2])
+        return found
+
+    @property
+    def _blends_outputs(self) -> bool:
+        return self.phase == "blended" and self.blend == "outputs"
+
+    # --- dstbench.graph.dynamic.DynamicActivation -------------------------------------------------
+
+    @property
+    def is_dynamic(self) -> bool:
+        return self.phase != "plain"
+
+    def coefficients_of(self, means: Tensor) -> Tensor:
+        found = self._blended_coefficients(means)
+        return self.beta * found if self._blends_outputs else found
+
+    @property
+    def relu_fraction(self) -> float:
+        return 1 - float(self.beta) if self._blends_outputs else 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         if self.phase == "plain":
             return F.relu(x, inplace=self.inplace)
-        a1, a2, b1, b2 = self.coefficients(x)
-        if self.phase == "blended" and self.blend == "coefficients":
-            a1, a2 = self.beta * a1 + (1 - self.beta), self.beta * a2
-            b1, b2 = self.beta * b1, self.beta * b2
-        a1, a2, b1, b2 = (c.to(x.dtype) for c in (a1, a2, b1, b2))
-        beta = (
-            self.beta.to(x.dtype) if self.phase == "blended" and self.blend == "outputs" else None
+        # Not x.mean, whose gradient would be materialised for every pixel.
+        means = x.sum(dim=(2, 3)) / (x.shape[2] * x.shape[3])
+        a1, a2, b1, b2 = self._blended_coefficients(means)[..., None, None].to(x.dtype)
+        return _Dynamic.apply(
+            x, a1, a2, b1, b2, self.beta.to(x.dtype) if self._blends_outputs else None
         )
-        return _Dynamic.apply(x, a1, a2, b1, b2, beta)
 
 
 @register("parts")

@@ -16,9 +16,11 @@ from dstbench.data.images import Shape
 from dstbench.deploy.compiler.fold import constants_of
 from dstbench.deploy.compiler.live_channels import dense_weight, live_channels
 from dstbench.deploy.compiler.rewrites import fold_batch_norm
+from dstbench.graph.dynamic import refuse_dynamic
 from dstbench.graph.steps import (
     Affine,
     Convolution,
+    Dynamic,
     Flatten,
     Pool,
     Relu,
@@ -91,6 +93,8 @@ class _OnnxGraph:
                 shift_name = self._array(shift[live][None, :, None, None])
                 scaled = self._node("Mul", [self._channels(source, live), scale_name])
                 return self._node("Add", [scaled, shift_name])
+            case Dynamic() as action:
+                refuse_dynamic(action)
             case Pool() as action:
                 pads = _pads(action, self.shapes[source], step.shape)
                 return self._pool(action, self._channels(source, live), pads)

@@ -96,6 +96,18 @@ class Relu:
 
 
 @dataclass(frozen=True)
+class Dynamic:
+    """max(a₁x + b₁, a₂x + b₂) + r · max(x, 0), with coefficients of each channel and image.
+
+    module: path of the `DynamicActivation` that computes them from the means of x over pixels.
+    layer: its class and path, for messages.
+    """
+
+    module: str
+    layer: str
+
+
+@dataclass(frozen=True)
 class Sum:
     """The sum of two values of one shape."""
 
@@ -105,7 +117,7 @@ class Flatten:
     """(channels, height, width) → (channels · height · width, 1, 1)."""
 
 
-Action = Convolution | Affine | Pool | Relu | Sum | Flatten
+Action = Convolution | Affine | Pool | Relu | Dynamic | Sum | Flatten
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Traces a network: one forward pass of a copy becomes a list of steps.
 
 The functions that the pass calls are recorded, not the modules. So a convolution with another
-layer's weight times a scale is found as such, and so is an activation that has become a ReLU.
+layer's weight times a scale is found as such, and so is an activation that has become a ReLU. The
+exception is a `DynamicActivation`, which is one step.
 """
 
 import operator
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 
 from dstbench.core.random_generators import preserve_rng
 from dstbench.data.images import Shape
-from dstbench.graph.steps import Action, Step
+from dstbench.graph.dynamic import DynamicActivation
+from dstbench.graph.steps import Action, Dynamic, Step
 from dstbench.graph.torch_functions import (
     READERS,
     StoredWeight,
@@ -67,10 +69,18 @@ class _Tracer:
             module.register_forward_pre_hook(
                 lambda _, args, entry=(path, module): self.running.append(entry)
             )
-            module.register_forward_hook(lambda *_: self.running.pop() and None)
+            module.register_forward_hook(self._leave)
+
+    def _leave(self, module: nn.Module, args: tuple, result: Any) -> None:
+        if _is_dynamic(module):
+            if len(args) != 1 or not self.traced.is_value(args[0]):
+                self._refuse("it reads something else than a value")
+            action = Dynamic(self.running[-1][0], self._layer())
+            self._add(action, result, (self.traced.values[args[0]],))
+        self.running.pop()
 
     def record(self, function: Any, result: Any, args: tuple, kwargs: dict[str, Any]) -> None:
-        if not isinstance(result, Tensor):
+        if not isinstance(result, Tensor) or any(_is_dynamic(module) for _, module in self.running):
             return
         inputs = [a for a in (*args, *kwargs.values()) if self.traced.is_value(a)]
         if not inputs:
@@ -121,14 +131,16 @@ class _Tracer:
 
     def _refuse(self, why: str) -> NoReturn:
         """Raise an Unsupported that names the running layer and why it cannot be compiled."""
-        path, module = self.running[-1] if self.running else ("", nn.Identity())
-        layer = f"{type(module).__name__} at {path}" if path else type(module).__name__
-        if getattr(module, "training_only", False):
-            raise Unsupported(
-                f"{layer} is still a dynamic activation, not a plain ReLU yet, and cannot be "
-                "compiled. Finish the run, or choose an epoch after it was phased out."
-            )
         raise Unsupported(
-            f"{layer} cannot be compiled ({why}). Convolutions, linear layers, batch norm, ReLU, "
-            "sums, pooling and flattening can be."
+            f"{self._layer()} cannot be compiled ({why}). Convolutions, linear layers, batch norm, "
+            "ReLU, sums, pooling and flattening can be."
         )
+
+    def _layer(self) -> str:
+        """Return the class and path of the running layer."""
+        path, module = self.running[-1] if self.running else ("", nn.Identity())
+        return f"{type(module).__name__} at {path}" if path else type(module).__name__
+
+
+def _is_dynamic(module: nn.Module) -> bool:
+    return isinstance(module, DynamicActivation) and module.is_dynamic

@@ -18,13 +18,16 @@ from numba import njit
 
 from dstbench.native import constants
 from dstbench.native.constants import OPTIONS
-from dstbench.native.forward import lanes, number, put_source
+from dstbench.native.dynamic import coefficients_backward, dynamic_backward
 from dstbench.native.loops import back, norm_back
 from dstbench.native.pooling import pool_backward
+from dstbench.native.sources import lanes, number, put_source
 from dstbench.native.tables import (
     BIG,
     C_BACK,
     C_BACK_END,
+    C_DYNAMIC,
+    C_DYNAMIC_BY,
     C_END,
     C_FIRST,
     C_GRADIENT,
@@ -80,11 +83,16 @@ def backward(A: Any, n: int, S: Any) -> None:
     S.totals[:] = 0
     if A.channels[n, C_POOLED_BY] >= 0:
         pool_backward(A, n, S)
+    if A.channels[n, C_DYNAMIC_BY] >= 0:
+        dynamic_backward(A, n, S)
     if A.channels[n, C_KIND] == CONSTANT:
         total = constants.channel_backward(A, n)
     else:
         total = _channel(A, n, S)
     if A.channels[n, C_KIND] == IMAGE:
+        return
+    if A.channels[n, C_DYNAMIC] >= 0:
+        coefficients_backward(A, n, S)
         return
     pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
     summed = A.channels[n, C_SUMMED]

@@ -6,6 +6,7 @@ from numba import njit
 
 from dstbench.native.tables import (
     C_BASE,
+    C_DYNAMIC_BY,
     C_HEIGHT,
     C_INCOMING,
     C_NEXT,
@@ -99,7 +100,7 @@ def filter_backward(A: Any, f: int, summed: int, pixels: int, total: float) -> N
 @njit(**OPTIONS)
 def _arriving(A: Any, n: int, pixels: int, out: int) -> None:
     """Write the gradient that arrives through a constant channel's link, or from the loss."""
-    if A.channels[n, C_POOLED_BY] >= 0:
+    if A.channels[n, C_POOLED_BY] >= 0 or A.channels[n, C_DYNAMIC_BY] >= 0:
         return  # it is there already
     following = A.channels[n, C_NEXT]
     if following >= 0:

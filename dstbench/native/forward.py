@@ -7,11 +7,15 @@ from numba import njit
 
 from dstbench.native import constants
 from dstbench.native.constants import OPTIONS
+from dstbench.native.dynamic import dynamic_forward, mean_forward
 from dstbench.native.loops import only_sums, store_relu, store_sum
 from dstbench.native.pooling import pool_forward
+from dstbench.native.sources import is_stored, lanes, number, put_source
 from dstbench.native.tables import (
     BIG,
     C_BASE,
+    C_DYNAMIC,
+    C_DYNAMIC_BY,
     C_END,
     C_FAR,
     C_FIRST,
@@ -58,50 +62,6 @@ from dstbench.native.tables import (
     VIEW,
     Z_PIXELS,
 )
-from dstbench.native.vectors import LANES
-
-
-@njit(**OPTIONS)
-def number(A: Any, x: float) -> Any:
-    """Return x in the arenas' number type."""
-    return A.values.dtype.type(x)
-
-
-@njit(**OPTIONS)
-def lanes(rows: Any, row: int) -> float:
-    """Return the sum of a row of LANES numbers."""
-    total = 0.0
-    for i in range(LANES):
-        total += rows[row * LANES + i]
-    return total
-
-
-@njit(**OPTIONS)
-def put_source(parameters: Any, k: int, A: Any, n: int, weight: float, less: float) -> None:
-    """Write rows 2k and 2k + 1: weight · channel n − less, inside and past the edge of its base."""
-    low, high = weight * A.views[n, V_LOW] - less, weight * A.views[n, V_HIGH] - less
-    if weight < 0:
-        low, high = high, low
-    parameters[2 * k, 0] = weight * A.views[n, V_SCALE]
-    parameters[2 * k, 1] = weight * A.views[n, V_SHIFT] - less
-    parameters[2 * k, 2] = low
-    parameters[2 * k, 3] = high
-    put_number(parameters, 2 * k + 1, weight * A.views[n, V_EDGE] - less)
-
-
-@njit(**OPTIONS)
-def put_number(parameters: Any, row: int, value: float) -> None:
-    """Write the parameters of a source that is a number."""
-    parameters[row, 0] = 0
-    parameters[row, 1] = value
-    parameters[row, 2] = -BIG
-    parameters[row, 3] = BIG
-
-
-@njit(**OPTIONS)
-def is_stored(A: Any, n: int) -> bool:
-    """Return whether a channel's values are in memory as they are."""
-    return A.channels[n, C_KIND] <= STORED
 
 
 @njit(**OPTIONS)
@@ -294,11 +254,19 @@ def _put_level(A: Any, n: int, level: float) -> None:
 
 
 @njit(**OPTIONS)
-def forward(A: Any, n: int, S: Any) -> None:
-    """Compute channel n."""
-    if A.channels[n, C_POOLED] >= 0:
-        pool_forward(A, n, S)
-        return
+def _store(A: Any, n: int, S: Any) -> None:
+    level = _put_sum(A, n, S)
+    shift = number(A, -level)
+    for zone in range(A.channels[n, C_ZONES], A.channels[n, C_ZONES_END]):
+        if A.channels[n, C_RELU]:
+            store_relu(A.values, A.zones, zone, A.entries, S.sources, A.levels, shift, S.sums)
+        else:
+            store_sum(A.values, A.zones, zone, A.entries, S.sources, A.levels, shift, S.sums)
+
+
+@njit(**OPTIONS)
+def _channel(A: Any, n: int, S: Any) -> None:
+    """Compute a channel that is a sum, perhaps clipped."""
     level, main = 0.0, -1
     for f in range(A.channels[n, C_FIRST], A.channels[n, C_END]):
         if A.filters[f, F_KIND] == EMPTY:
@@ -331,11 +299,13 @@ def forward(A: Any, n: int, S: Any) -> None:
 
 
 @njit(**OPTIONS)
-def _store(A: Any, n: int, S: Any) -> None:
-    level = _put_sum(A, n, S)
-    shift = number(A, -level)
-    for zone in range(A.channels[n, C_ZONES], A.channels[n, C_ZONES_END]):
-        if A.channels[n, C_RELU]:
-            store_relu(A.values, A.zones, zone, A.entries, S.sources, A.levels, shift, S.sums)
-        else:
-            store_sum(A.values, A.zones, zone, A.entries, S.sources, A.levels, shift, S.sums)
+def forward(A: Any, n: int, S: Any) -> None:
+    """Compute channel n."""
+    if A.channels[n, C_DYNAMIC] >= 0:
+        dynamic_forward(A, n, S)
+    elif A.channels[n, C_POOLED] >= 0:
+        pool_forward(A, n, S)
+    else:
+        _channel(A, n, S)
+    if A.channels[n, C_DYNAMIC_BY] >= 0:
+        mean_forward(A, n, S)

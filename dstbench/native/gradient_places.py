@@ -35,7 +35,9 @@ class GradientPlaces:
         # lists, which are read one number at a time much faster than arrays
         self._following, self._last_read = order.following.tolist(), order.last_read.tolist()
         self._one, self._alone = live.one.tolist(), live.alone.tolist()
-        self._has_live_link = ((wiring.link >= 0) & live.live[wiring.link]).tolist()
+        hands_on = (wiring.link >= 0) & live.live[wiring.link]
+        hands_on |= (wiring.dynamic_of >= 0) & live.live[wiring.dynamic_of]
+        self._hands_on = hands_on.tolist()  # whether another channel takes over the place
         self._filters: list[list[int]] = [[] for _ in range(channels)]
         for f in np.flatnonzero(live.filter_kind == LIVE).tolist():
             self._filters[int(wiring.channel_of[f])].append(f)
@@ -49,6 +51,10 @@ class GradientPlaces:
             self.incoming[n] = self.loss + (n - logits.start) * self._sizes[n]
         self._pooled_by = live.pooled_by.tolist()
         for n, source in enumerate(wiring.maximum_of.tolist()):
+            if source >= 0:
+                self._held[n] = int(order.position[source])
+        self._dynamic_by = wiring.dynamic_by.tolist()
+        for n, source in enumerate(wiring.dynamic_of.tolist()):
             if source >= 0:
                 self._held[n] = int(order.position[source])
         images = wiring.of_node(0).stop
@@ -65,16 +71,19 @@ class GradientPlaces:
         while self._ending and self._ending[0][0] < k - _REST:
             reader, freed, place = heapq.heappop(self._ending)
             self._free.setdefault(freed, []).append((reader, place))
+        dynamic = self._dynamic_by[n]
         if following >= 0:
             self.incoming[n] = self.place[following]
-        if following >= 0 and self._held[following] < k:  # nothing else reads it any more
+        if dynamic >= 0 and self.place[dynamic] >= 0:  # read by this channel's task alone
+            self.incoming[n] = self.place[n] = self.place[dynamic]
+        elif following >= 0 and self._held[following] < k:  # nothing else reads it any more
             self.place[n] = self.place[following]
             self.after[n] = max(self.after[n], self._held[following])
         else:
             self.place[n] = self._take(size, n)
             if following >= 0:
                 self._end(max(k, self._held[following]), size, self.place[following])
-            elif self._pooled_by[n] >= 0:
+            elif self._pooled_by[n] >= 0 or dynamic >= 0:
                 self.incoming[n] = self.place[n]
         for f in self._filters[n]:
             if self._one[f]:
@@ -85,7 +94,7 @@ class GradientPlaces:
             else:
                 self.filter_place[f] = self._take(size, n)
                 self._end(max(self._last_read[f], k), size, self.filter_place[f])
-        if not self._has_live_link[n]:
+        if not self._hands_on[n]:
             self._end(max(k, self._held[n]), size, self.place[n])
 
     def _take(self, size: int, n: int) -> int:

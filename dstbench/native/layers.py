@@ -11,6 +11,7 @@ from dstbench.graph.steps import (
     Affine,
     BatchNorm,
     Convolution,
+    Dynamic,
     Flatten,
     Pair,
     Pool,
@@ -53,13 +54,14 @@ class Filters:
 
 @dataclass(frozen=True)
 class Node:
-    """max(Σ filters + link, 0), or the sum itself, or the maximum over windows of its link.
+    """max(Σ filters + link, 0), or the sum itself; or a maximum or dynamic activation of its link.
 
     shape: channels, height, width.
     filters: numbers in `Layers.filters`.
     link: number of the node that is added, or None.
     relu: whether it is clipped at 0.
     maximum: the windows whose maximum is taken, or None.
+    dynamic: path of the module that computes the dynamic activation's coefficients, or None.
     """
 
     shape: Shape
@@ -67,6 +69,7 @@ class Node:
     link: int | None = None
     relu: bool = True
     maximum: Pool | None = None
+    dynamic: str | None = None
 
 
 @dataclass
@@ -135,6 +138,8 @@ class _Reader:
             return _Open(step.shape, filters, [n for part in opened for n in part.links])
         if isinstance(action, Relu):
             return self._close(self._opened(first), relu=True)
+        if isinstance(action, Dynamic):
+            return self._dynamic(action, first)
         if isinstance(action, Pool):
             return self._pool(action, first, step.shape)
         if isinstance(action, Flatten):
@@ -212,6 +217,16 @@ class _Reader:
             node, shape[0], action.window, action.stride, action.padding, 1 / (rows * columns)
         )
         return _Open(shape, [mean])
+
+    def _dynamic(self, action: Dynamic, value: int) -> int:
+        """Add the node of a dynamic activation; what it reads is linked to nothing else."""
+        node = self._node(value)
+        shape = self.layers.nodes[node].shape
+        if node == 0 or node in self.linked or self.layers.nodes[node].dynamic:
+            same = _same_channels(node, shape[0], (1, 1), (1, 1), (0, 0), 1.0)
+            node = self._close(_Open(shape, [same]), relu=False)
+        self.linked.add(node)
+        return self._add(Node(shape, (), node, relu=False, dynamic=action.module))
 
     def _close(self, opened: _Open, relu: bool) -> int:
         """Add the node of a sum. Further links of it, or of one node, become filters."""

@@ -183,6 +183,7 @@ def _live(wiring: Wiring, taps: Taps) -> tuple[Array, Array]:
             live[wiring.channel_of[reached]] = True
         for linked in (wiring.link[own], wiring.maximum_of[own]):
             live[own] |= (linked >= 0) & live[linked]
+        live[own] |= node.dynamic is not None  # its coefficients depend on the image
     return live, kind
 
 
@@ -203,12 +204,18 @@ def _needed(wiring: Wiring, taps: Taps) -> tuple[Array, Array]:
         following[linked[linked >= 0]] = own[linked >= 0]
         for sources in (linked, wiring.maximum_of[own]):
             needed[sources[sources >= 0]] = True
+        read = wiring.dynamic_of[own]
+        if (read >= 0).any():  # its coefficients need the means of all channels
+            needed[wiring.of_node(int(wiring.node_of[read[0]]))] = True
     return needed, following
 
 
 def _run(wiring: Wiring, taps: Taps, live: Array, needed: Array, filter_kind: Array) -> Array:
-    """Return which channels are computed: all that is live or needed, and for statistics."""
-    run = live | needed
+    """Return which channels are computed: all that is live or needed, and for statistics.
+
+    Of dynamic activations, those that a channel reads which is computed; of what they read, all.
+    """
+    run = np.where(wiring.dynamic_of >= 0, needed, live | needed | (wiring.dynamic_by >= 0))
     run[wiring.channel_of[filter_kind == FIXED]] = True
     slices = _by_convolution(wiring, taps)
     nodes = wiring.layers.nodes

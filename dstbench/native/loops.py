@@ -36,7 +36,7 @@ _INT = types.int64
 SUM, SQUARES = range(2)  # rows of the sums over a zone
 
 
-class _Zone:
+class Zone:
     """The fields of one zone, and where its entries are."""
 
     def __init__(self, emit: Emitter, zones: Any, zone: Any, entries: Any):
@@ -62,7 +62,7 @@ def _gather(stores: bool, relu: bool) -> Callable[..., Any]:
         values, zones, entries, parameters, levels, sums = (
             emit.data(signature, args, k) for k in (0, 1, 3, 4, 5, 7)
         )
-        zone = _Zone(emit, zones, args[2], entries)
+        zone = Zone(emit, zones, args[2], entries)
         add, one = builder.add, integer
         first, second, end = zone(Z_ENTRY), zone(Z_SECOND), zone(Z_THIRD)
         place_of = (zone(Z_OUT), zone(Z_OUT_ROW), zone(Z_OUT_COLUMN))
@@ -148,7 +148,7 @@ def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any
     border, incoming, offset, passed_count = args[6], args[7], args[8], args[13]
     slope, level = emit.broadcast(args[9]), emit.broadcast(args[10])
     threshold = emit.broadcast(args[17])
-    zone = _Zone(emit, zones, args[3], entries)
+    zone = Zone(emit, zones, args[3], entries)
     add, mul = builder.add, builder.mul
     place_of = (zone(Z_OUT), zone(Z_OUT_ROW), zone(Z_OUT_COLUMN))
     own_of = (zone(Z_OWN), zone(Z_OWN_ROW), zone(Z_OWN_COLUMN))

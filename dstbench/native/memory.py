@@ -67,7 +67,7 @@ def places(wiring: Wiring, live: Liveness, order: Order, batch: int) -> Places:
     levelled = linked_constant.copy()
     levelled[wiring.channel_of[live.filter_kind == FIXED]] = True
     levelled &= wiring.maximum_of < 0
-    has_level = ((live.kind == STORED) | constant) & live.run
+    has_level = ((live.kind == STORED) | constant) & live.run & (wiring.dynamic_of < 0)
     channel_level, at = _stack(pixels, has_level, 0, 0)
     fixed = filter_run & ((live.filter_kind == FIXED) | live.mixed)
     level, at = _stack(filter_pixels, fixed, at, 0)

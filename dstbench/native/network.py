@@ -1,6 +1,7 @@
 """NativeNetwork: a masked network whose training steps touch live weights and channels only."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from dstbench.core.masks import Masks
 from dstbench.data.images import Shape
 from dstbench.graph.trace import trace
 from dstbench.native import tables
+from dstbench.native.dynamic_modules import DynamicModules
 from dstbench.native.entry_points import run
 from dstbench.native.layers import Layers, layers_of
 from dstbench.native.parameters import Parameters
@@ -57,6 +59,7 @@ class NativeNetwork:
         self.layers: Layers = layers_of(trace(self.model, self.image_shape), self.image_shape)
         self._wiring = Wiring(self.layers)
         self._parameters = Parameters(self.model, self._wiring)
+        self._dynamic = DynamicModules(self.model, self._wiring)
         self.remask_()
 
     def remask_(self) -> None:
@@ -128,7 +131,11 @@ class NativeNetwork:
         self._tap_weights(compiled)
         program.evaluate[0] = evaluate
         self._put_images(program, images)
-        self._run(compiled, program, is_backward=False)
+        cuts = compiled.order.forward_cuts
+        for k, (first, end) in enumerate(pairwise(cuts)):
+            if k > 0:
+                self._dynamic.put_coefficients(k - 1, program, evaluate)
+            self._run(compiled, _until(program, end), first, is_backward=False)
         return torch.from_numpy(self._read_logits(compiled))
 
     def _tap_weights(self, compiled: Compiled) -> None:
@@ -171,7 +178,11 @@ class NativeNetwork:
         planes[:, :images] = gradient.numpy().T
         program.tap_gradients[:] = 0
         self._parameters.clear_gradients()
-        self._run(compiled, program, is_backward=True)
+        cuts = compiled.order.backward_cuts
+        for k, (first, end) in enumerate(pairwise(cuts)):
+            if k > 0:
+                self._dynamic.put_mean_gradients(len(cuts) - 2 - k, program)
+            self._run(compiled, _until(program, end), first, is_backward=True)
         taps = compiled.taps
         stored = taps.value >= 0
         weights = np.bincount(
@@ -185,8 +196,9 @@ class NativeNetwork:
         self._weights.write_gradients(weights, self.masks)
         self._parameters.write_gradients(scales)
 
-    def _run(self, compiled: Compiled, program: Program, is_backward: bool) -> None:
-        next_task = np.zeros(CACHE_LINE, np.int64)
+    def _run(self, compiled: Compiled, program: Program, first: int, is_backward: bool) -> None:
+        """Run the tasks from `first` on, and return when all threads are done."""
+        next_task = np.full(CACHE_LINE, first, np.int64)
         done = np.full(CACHE_LINE * self.threads, END, np.int64)
         others = [
             self._pool.submit(
@@ -197,3 +209,8 @@ class NativeNetwork:
         run(program, is_backward, 0, self.threads, next_task, done, compiled.scratch[0])
         for other in others:
             other.result()
+
+
+def _until(program: Program, end: int) -> Program:
+    """Return a program of the tasks before `end`."""
+    return program._replace(order=program.order[:end], after=program.after[:end])

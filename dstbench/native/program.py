@@ -60,13 +60,15 @@ class Compiled:
 
     forward, backward: the two passes; they have the same tables.
     scratch: one a thread.
-    live: what is live. taps: as the kernels number them. place: where everything is stored.
+    live: what is live. order: of the tasks. taps: as the kernels number them.
+    place: where everything is stored.
     """
 
     forward: Program
     backward: Program
     scratch: tuple[Scratch, ...]
     live: Liveness
+    order: Order
     taps: Taps
     place: Places
 
@@ -75,6 +77,7 @@ class Compiled:
         zeros, plane = self.place.zeros, self.place.largest_plane
         self.forward.values[zeros : zeros + plane] = 0
         self.forward.levels[-1] = 0
+        self.forward.coefficient_gradients[:] = 0  # those that nothing depends on stay 0
 
 
 def compile_program(
@@ -128,11 +131,23 @@ def compile_program(
         "windows": _windows(wiring.layers),
         "weights": np.zeros(len(sorted_taps), arena.dtype),
         "tap_gradients": np.zeros(len(sorted_taps)),
+        **_dynamic_tables(wiring, arena, batch),
     }
     forward = Program(**shared, order=order.forward, after=order.forward_after)
     backward = Program(**shared, order=order.backward, after=place.backward_after)
     scratch = tuple(_scratch(channels, filters, passed, batch, arena.dtype) for _ in range(threads))
-    return Compiled(forward, backward, scratch, live, sorted_taps, place)
+    return Compiled(forward, backward, scratch, live, order, sorted_taps, place)
+
+
+def _dynamic_tables(wiring: Wiring, arena: Arena, batch: int) -> dict[str, Array]:
+    """Return the means and coefficients of dynamic activations, and their gradients, by name."""
+    rows = int((wiring.dynamic_of >= 0).sum())
+    tables = {}
+    for name, sizes in (("means", (rows,)), ("coefficients", (4, rows))):
+        for table in (name, f"{name.removesuffix('s')}_gradients"):
+            size = int(np.prod(sizes)) * batch
+            tables[table] = arena.get(table, size)[:size].reshape(*sizes, batch)
+    return tables
 
 
 def _table(width: int, **columns: Array) -> Array:
@@ -204,6 +219,9 @@ def _fill_channels(
         C_POOLED=wiring.maximum_of,
         C_POOLED_BY=live.pooled_by,
         C_WINDOW=window,
+        C_DYNAMIC=wiring.dynamic_of,
+        C_DYNAMIC_BY=wiring.dynamic_by,
+        C_ROW=wiring.dynamic_row,
     )
 
 
@@ -318,4 +336,6 @@ def _scratch(
         row=np.zeros(batch, dtype),
         maximum=np.zeros(batch, dtype),
         place=np.zeros(batch, np.int64),
+        image_sums=np.zeros(4 * batch, dtype),
+        image_totals=np.zeros(4 * batch),
     )

@@ -56,8 +56,13 @@ BIG = 3e38  # stands for infinity as a bound; twice as much is infinite in float
     C_POOLED,  # the channel that it is the maximum of, or -1
     C_POOLED_BY,  # the channel that is its maximum and whose gradient is read, or -1
     C_WINDOW,  # the windows of a maximum
+    C_DYNAMIC,  # the channel that it is the dynamic activation of, or -1
+    C_DYNAMIC_BY,  # the channel that is its dynamic activation, or -1
+    C_ROW,  # of both: the row of means and coefficients
+    C_SEEN,  # the zones in which its dynamic activation reads it
+    C_SEEN_END,
     CHANNEL,
-) = range(33)
+) = range(38)
 
 # filters
 (
@@ -98,8 +103,9 @@ BIG = 3e38  # stands for infinity as a bound; twice as much is infinite in float
     NUMBERS,
 ) = range(15)
 
-# channels, float64: value = min(max(SCALE · v + SHIFT, LOW), HIGH); EDGE past the edge of v
-V_SCALE, V_SHIFT, V_LOW, V_HIGH, V_EDGE, VALUES = range(6)
+# channels, float64: value = min(max(SCALE · v + SHIFT, LOW), HIGH); EDGE past the edge of v.
+# A dynamic activation is max(a₁x + b₁, a₂x + b₂) + FRACTION · max(x, 0).
+V_SCALE, V_SHIFT, V_LOW, V_HIGH, V_EDGE, V_FRACTION, VALUES = range(7)
 
 T_CHANNEL, T_ROW, T_COLUMN, TAP = range(4)
 W_ROWS, W_COLUMNS, W_STEP_ROW, W_STEP_COLUMN, W_PADDING_ROW, W_PADDING_COLUMN, WINDOW = range(7)
@@ -128,17 +134,23 @@ E_PARAMETER, E_OFFSET, E_ROW, E_COLUMN, ENTRY = range(5)
 
 # batch: (images, numbers of a pixel). evaluate: (whether statistics are the running ones,).
 # values, gradients, levels: the arenas; a level is a number that is the same for all images.
+# means, mean_gradients: (rows, numbers of a pixel) of what dynamic activations read, over pixels;
+# the gradient is that of one pixel. coefficients, coefficient_gradients: a₁, a₂, b₁, b₂, (4, rows,
+# numbers of a pixel).
 # order: channels, one a task. after: of each task, the last one that must be done before.
 Program = namedtuple(
     "Program",
     "batch evaluate values gradients levels zones entries channels views filters numbers taps "
-    "readers passed windows weights tap_gradients order after",
+    "readers passed windows weights tap_gradients means mean_gradients coefficients "
+    "coefficient_gradients order after",
 )
 
 # What one thread works with. sources, own, passed: rows of parameters. readers: weights of readers.
 # products, sums: rows of LANES numbers. totals, centres, seen: of the live filters of a channel.
-# row, maximum, place: of the images of a pixel.
+# row, maximum, place: of the images of a pixel. image_sums: four such rows; image_totals: the same
+# in float64.
 Scratch = namedtuple(
     "Scratch",
-    "sources own passed readers products sums totals centres seen row maximum place",
+    "sources own passed readers products sums totals centres seen row maximum place image_sums "
+    "image_totals",
 )

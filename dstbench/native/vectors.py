@@ -182,12 +182,15 @@ class Emitter:
 
     def flush(self, place: Any, sums: Any, row: int) -> None:
         """Add a variable to a row of LANES float64 numbers, and set it to 0."""
+        self.add_to_doubles(self.get(place), sums, _INT(LANES * row))
+        self.set(place, self.zero)
+
+    def add_to_doubles(self, value: Any, sums: Any, at: Any) -> None:
+        """Add a vector to sums[at …], float64."""
         doubles = ir.VectorType(_DOUBLE, LANES)
-        pointer = self.builder.gep(sums, [_INT(LANES * row)])
+        pointer = self.builder.gep(sums, [at])
         pointer = self.builder.bitcast(pointer, doubles.as_pointer())
-        value = self.get(place)
         if self.number != _DOUBLE:
             value = self.builder.fpext(value, doubles)
         total = self.builder.fadd(self.builder.load(pointer, align=8), value)
         self.builder.store(total, pointer, align=8)
-        self.set(place, self.zero)

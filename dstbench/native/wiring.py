@@ -25,6 +25,10 @@ class Wiring:
     node_of, height, width, relu, link: of each channel; link is a channel, or -1.
     channel_of, convolution_of, norm, step_row, step_column: of each filter.
     maximum_of: of each channel, the channel whose windows' maximum it is, or -1.
+    dynamic_of, dynamic_by: of each channel, the one that it is the dynamic activation of, and the
+        one that is its dynamic activation, or -1.
+    dynamic: numbers of the nodes that are dynamic activations.
+    dynamic_row: of both, the number of the pair; else -1.
     """
 
     def __init__(self, layers: Layers):
@@ -40,11 +44,22 @@ class Wiring:
         self.relu = np.array([node.relu for node in nodes])[self.node_of]
         self.link = np.full(len(self.node_of), -1)
         self.maximum_of = np.full(len(self.node_of), -1)
+        self.dynamic_of = np.full(len(self.node_of), -1)
+        self.dynamic_by = np.full(len(self.node_of), -1)
+        self.dynamic_row = np.full(len(self.node_of), -1)
+        self.dynamic = [a for a, node in enumerate(nodes) if node.dynamic is not None]
         filters = int(self.filter[-1])
         self.channel_of, self.convolution_of = np.zeros((2, filters), np.int64)
         for a, node in enumerate(nodes):
             if node.link is not None:
                 linked = self.maximum_of if node.maximum else self.link
+                if node.dynamic is not None:
+                    linked = self.dynamic_of
+                    own = np.arange(self.channel[a], self.channel[a + 1])
+                    self.dynamic_by[self.of_node(node.link)] = own
+                    rows = np.arange(channels[a]) + self.dynamic_row.max() + 1
+                    self.dynamic_row[self.of_node(a)] = rows
+                    self.dynamic_row[self.of_node(node.link)] = rows
                 linked[self.of_node(a)] = np.arange(channels[a]) + self.channel[node.link]
             for number in node.filters:
                 ids = self.of_filters(number)

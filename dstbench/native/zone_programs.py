@@ -11,6 +11,8 @@ from dstbench.native.tables import (
     C_BASE,
     C_BASE_HEIGHT,
     C_BASE_WIDTH,
+    C_DYNAMIC,
+    C_DYNAMIC_BY,
     C_END,
     C_FIRST,
     C_GRADIENT,
@@ -22,6 +24,8 @@ from dstbench.native.tables import (
     C_READ_END,
     C_READ_FIRST,
     C_READ_STORED,
+    C_SEEN,
+    C_SEEN_END,
     C_VIEW_COLUMN,
     C_VIEW_ROW,
     C_VIEW_STEP_COLUMN,
@@ -53,6 +57,7 @@ from dstbench.native.tables import (
     T_ROW,
 )
 from dstbench.native.zones import (
+    BORDER,
     Area,
     Sorts,
     put_zone,
@@ -156,7 +161,7 @@ def _filter_zones(P: Any, sheet: Any, lines: Any, f: int) -> None:
     if P.filters[f, F_TAP_FIXED] < P.filters[f, F_TAP_END]:
         level, level_width = P.filters[f, F_LEVEL], width
     sorts = Sorts(0, stored, count, count)
-    area = Area(height, 1, width, 1, P.images, plane, level, level_width)
+    area = Area(height, 1, width, 1, P.images, plane, level, level_width, False)
     # one pixel, whose mean is subtracted everywhere
     put_zone(sheet, lines, sorts, area, (height // 2, 1), (width // 2, 1))
     put_zones(sheet, lines, sorts, area, one)
@@ -188,8 +193,27 @@ def _sum_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
             stored_end = k
     _pairs(lines, 0, k)
     level, level_width = P.channels[n, C_LEVEL], width if P.levelled[n] else 0
-    area = Area(height, 1, width, 1, P.images, P.channels[n, C_BASE], level, level_width)
+    area = Area(height, 1, width, 1, P.images, P.channels[n, C_BASE], level, level_width, False)
     put_zones(sheet, lines, Sorts(0, stored_end, k, k), area, False)
+
+
+@njit
+def _seen_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
+    """The zones of a channel that a dynamic activation reads: in each, one source and a level.
+
+    A constant channel is its level, and its source are zeros.
+    """
+    height, width = P.channels[n, C_HEIGHT], P.channels[n, C_WIDTH]
+    level, level_width = P.no_level, 0
+    if P.channels[n, C_KIND] == CONSTANT:
+        lines.rows[0, :height] = BORDER
+        see_all(lines.columns[0], width)
+        level, level_width = P.channels[n, C_BASE], width
+    else:
+        _see_channel(P, lines, 0, n, height, 1, 0, width, 1, 0)
+    _pairs(lines, 0, 1)
+    area = Area(height, 1, width, 1, P.images, 0, level, level_width, True)
+    put_zones(sheet, lines, Sorts(0, 0, 1, 1), area, False)
 
 
 @njit
@@ -233,7 +257,7 @@ def _back_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
         k += 1
     _pairs(lines, third, k)
     out = P.channels[n, C_GRADIENT]
-    area = Area(height, step_row, width, step_column, P.images, out, 0, 0)
+    area = Area(height, step_row, width, step_column, P.images, out, 0, 0, False)
     put_zones(sheet, lines, Sorts(1, second, third, k), area, False)
 
 
@@ -247,9 +271,14 @@ def lay_out(P: Any, sheet: Any, lines: Any, forward: Any, backward: Any) -> None
                 _filter_zones(P, sheet, lines, f)
             P.filters[f, F_ZONES_END] = sheet.filled[0]
         P.channels[n, C_ZONES] = sheet.filled[0]
-        if P.channels[n, C_KIND] == STORED and P.channels[n, C_POOLED] < 0:
+        read = max(P.channels[n, C_POOLED], P.channels[n, C_DYNAMIC])
+        if P.channels[n, C_KIND] == STORED and read < 0:
             _sum_zones(P, sheet, lines, n)
         P.channels[n, C_ZONES_END] = sheet.filled[0]
+        P.channels[n, C_SEEN] = sheet.filled[0]
+        if P.channels[n, C_DYNAMIC_BY] >= 0:
+            _seen_zones(P, sheet, lines, n)
+        P.channels[n, C_SEEN_END] = sheet.filled[0]
     for n in backward:
         P.channels[n, C_BACK] = sheet.filled[0]
         if P.channels[n, C_KIND] != CONSTANT:

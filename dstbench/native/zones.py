@@ -44,7 +44,8 @@ Sorts = namedtuple("Sorts", "first second third end")
 # The plane that a task writes, and in which steps. images: of the batch, which may be fewer than a
 # pixel has numbers. out: where it is. level: forward, where its level is; level_width: pixels
 # of a row of that, or 0 for one number.
-Area = namedtuple("Area", "height step_row width step_column images out level level_width")
+# apart: whether each pixel is a strip of its own.
+Area = namedtuple("Area", "height step_row width step_column images out level level_width apart")
 # batch: numbers of a pixel in memory. zeros: a place with zeros, as large as a plane. filled:
 # (zones, entries) so far, which may exceed the tables.
 Sheet = namedtuple("Sheet", "batch zeros zones entries filled")
@@ -177,6 +178,7 @@ def put_zone(
     """
     (y, rows), (x, columns), batch = row_run, column_run, sheet.batch
     whole = area.step_column == 1 and area.level_width == 0 and area.images == batch
+    whole = whole and not area.apart
     whole = whole and _adjacent(lines.columns, sorts.end, x, columns)
     start = sheet.filled[1]
     second = _put_entries(sheet, lines, area, sorts.first, sorts.second, row_run, column_run)

@@ -26,9 +26,11 @@ from dstbench.deploy.compiler.planes import Planes
 from dstbench.deploy.compiler.rewrites import classify_before_mean
 from dstbench.deploy.compiler.window import Window
 from dstbench.deploy.runtime.program import Kind, Program
+from dstbench.graph.dynamic import refuse_dynamic
 from dstbench.graph.steps import (
     Affine,
     Convolution,
+    Dynamic,
     Flatten,
     Pair,
     Pool,
@@ -121,6 +123,8 @@ class _Folding:
                 )
                 pool = self._maximum if action.maximum else self._mean
                 return [pool(e, window) for e in inputs[0]]
+            case Dynamic() as action:
+                refuse_dynamic(action)
             case Flatten():
                 pixels = [(r, c) for r in range(shape[1]) for c in range(shape[2])]
                 return [self._pixel(e, shape[1:], pixel) for e in inputs[0] for pixel in pixels]

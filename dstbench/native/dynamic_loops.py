@@ -1,0 +1,317 @@
+"""The inner loops of dynamic activations, y = max(a₁x + b₁, a₂x + b₂) + r · max(x, 0).
+
+Coefficients are of each image, and so are along a strip: vectors, where other loops have numbers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+from dstbench.native.loops import SUM, Zone
+from dstbench.native.tables import (
+    Z_COLUMNS,
+    Z_COUNT,
+    Z_OUT,
+    Z_OUT_COLUMN,
+    Z_OUT_ROW,
+    Z_OWN,
+    Z_OWN_COLUMN,
+    Z_OWN_ROW,
+    Z_ROWS,
+    Z_SECOND,
+)
+from dstbench.native.vectors import LANES, Emitter, integer
+
+_INT = types.int64
+
+
+@dataclass(frozen=True)
+class _Vector:
+    """LANES images of a pixel.
+
+    x: what the activation reads.
+    image: number of the first one.
+    place: of the first one in a plane.
+    lanes: None, or which lanes are images.
+    """
+
+    x: Any
+    image: Any
+    place: Any
+    lanes: Any
+
+
+def _each_vector(
+    emit: Emitter,
+    zone: Zone,
+    values: Any,
+    parameters: Any,
+    levels: Any,
+    body: Callable[[_Vector], None],
+    after_row: Callable[[], None],
+) -> None:
+    """Call body for all vectors of a zone's pixels; it has one source, and a level."""
+    b = emit.builder
+    place_of = (zone(Z_OUT), zone(Z_OUT_ROW), zone(Z_OUT_COLUMN))
+    level_of = (zone(Z_OWN), zone(Z_OWN_ROW), zone(Z_OWN_COLUMN))
+    entry, count = zone(Z_SECOND), zone(Z_COUNT)
+    with emit.loop(integer(0), zone(Z_ROWS)) as (row, _):
+        with emit.loop(integer(0), zone(Z_COLUMNS)) as (column, _):
+            place = emit.affine(place_of[0], row, place_of[1], column, place_of[2])
+            at_level = emit.affine(level_of[0], row, level_of[1], column, level_of[2])
+            level = emit.broadcast_at(levels, at_level)
+            parameter, source = zone.entry(entry, row, column)
+
+            def block(
+                at: Any,
+                vectors: int,
+                lanes: Any,
+                place: Any = place,
+                level: Any = level,
+                parameter: Any = parameter,
+                source: Any = source,
+            ) -> None:
+                read = emit.load_block(values, b.add(source, at), vectors)
+                for j, x in enumerate(emit.clamp(read, parameters, parameter)):
+                    image = b.add(at, integer(LANES * j))
+                    body(_Vector(b.fadd(x, level), image, b.add(place, image), lanes))
+
+            emit.blocks(count, block)
+        after_row()
+
+
+class _Terms:
+    """The two terms of the maximum. coefficients: a₁ of image 0; `stride` numbers further a₂, …"""
+
+    def __init__(self, emit: Emitter, coefficients: Any, first: Any, stride: Any):
+        self.emit, self.coefficients = emit, coefficients
+        b = emit.builder
+        self.starts = [b.add(first, b.mul(stride, integer(j))) for j in range(4)]
+
+    def load(self, vector: _Vector) -> tuple[Any, Any, Any, Any]:
+        """Return a₁, a₂ and both terms."""
+        emit, b = self.emit, self.emit.builder
+        a1, a2, b1, b2 = (
+            emit.load(self.coefficients, b.add(start, vector.image)) for start in self.starts
+        )
+        return a1, a2, emit.multiply_add(a1, vector.x, b1), emit.multiply_add(a2, vector.x, b2)
+
+
+class _ImageSums:
+    """Rows of sums over pixels, one number an image; added to float64 ones after each row."""
+
+    def __init__(self, emit: Emitter, sums: Any, totals: Any, batch: Any, rows: int):
+        self.emit, self.sums, self.totals, self.batch, self.rows = emit, sums, totals, batch, rows
+
+    def add(self, row: int, vector: _Vector, value: Any) -> None:
+        emit, b = self.emit, self.emit.builder
+        at = b.add(b.mul(self.batch, integer(row)), vector.image)
+        emit.store(b.fadd(emit.load(self.sums, at), emit.keep(value, vector.lanes)), self.sums, at)
+
+    def flush(self) -> None:
+        emit, b = self.emit, self.emit.builder
+        count = b.sdiv(b.mul(self.batch, integer(self.rows)), integer(LANES))
+        with emit.loop(integer(0), count) as (k, _):
+            at = b.mul(k, integer(LANES))
+            emit.add_to_doubles(emit.load(self.sums, at), self.totals, at)
+            emit.store(emit.zero, self.sums, at)
+
+
+def _generate_means(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    emit = Emitter(context, builder, signature.args[0].dtype)
+    values, zones, entries, parameters, levels, sums, totals = (
+        emit.data(signature, args, k) for k in (0, 1, 3, 4, 5, 6, 7)
+    )
+    zone, found = Zone(emit, zones, args[2], entries), _ImageSums(emit, sums, totals, args[8], 1)
+
+    def body(vector: _Vector) -> None:
+        found.add(0, vector, vector.x)
+
+    _each_vector(emit, zone, values, parameters, levels, body, found.flush)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def _sum_pixels(
+    typing: Any,
+    values: Any,
+    zones: Any,
+    zone: Any,
+    entries: Any,
+    parameters: Any,
+    levels: Any,
+    sums: Any,
+    totals: Any,
+    batch: Any,
+) -> Any:
+    """Add Σ x over the pixels of a zone to the first row of `totals`.
+
+    batch: numbers of a pixel.
+    """
+    arguments = (values, zones, _INT, entries, parameters, levels, sums, totals, _INT)
+    return types.void(*arguments), _generate_means
+
+
+def _generate_activation(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    emit = Emitter(context, builder, signature.args[0].dtype)
+    values, zones, entries, parameters, levels, coefficients = (
+        emit.data(signature, args, k) for k in (0, 1, 3, 4, 5, 6)
+    )
+    terms, fraction = _Terms(emit, coefficients, args[7], args[8]), emit.broadcast(args[9])
+
+    def body(vector: _Vector) -> None:
+        _, _, first, second = terms.load(vector)
+        positive = emit.maximum(vector.x, emit.zero)
+        y = emit.multiply_add(fraction, positive, emit.maximum(first, second))
+        emit.store(y, values, builder.add(args[10], vector.place))
+
+    zone = Zone(emit, zones, args[2], entries)
+    _each_vector(emit, zone, values, parameters, levels, body, lambda: None)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def _activate(
+    typing: Any,
+    values: Any,
+    zones: Any,
+    zone: Any,
+    entries: Any,
+    parameters: Any,
+    levels: Any,
+    coefficients: Any,
+    first: Any,
+    stride: Any,
+    fraction: Any,
+    out: Any,
+) -> Any:
+    """values[out + …] = y, of one zone.
+
+    first, stride: where a₁ of image 0 is, and how far it is from there to a₂, b₁, b₂.
+    fraction: r.
+    """
+    number = values.dtype
+    arguments = (values, zones, _INT, entries, parameters, levels, coefficients, _INT, _INT)
+    return types.void(*arguments, number, _INT), _generate_activation
+
+
+def _generate_coefficients(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    emit = Emitter(context, builder, signature.args[0].dtype)
+    values, zones, entries, parameters, levels, coefficients, gradients, sums, totals = (
+        emit.data(signature, args, k) for k in (0, 1, 3, 4, 5, 6, 9, 11, 12)
+    )
+    terms = _Terms(emit, coefficients, args[7], args[8])
+    found = _ImageSums(emit, sums, totals, args[13], 4)
+
+    def body(vector: _Vector) -> None:
+        _, _, first, second = terms.load(vector)
+        g = emit.load(gradients, builder.add(args[10], vector.place))
+        leads = builder.fcmp_ordered(">", first, second)
+        of_first = builder.select(leads, g, emit.zero)
+        of_second = builder.select(leads, emit.zero, g)
+        found.add(0, vector, builder.fmul(of_first, vector.x))
+        found.add(1, vector, builder.fmul(of_second, vector.x))
+        found.add(2, vector, of_first)
+        found.add(3, vector, of_second)
+
+    zone = Zone(emit, zones, args[2], entries)
+    _each_vector(emit, zone, values, parameters, levels, body, found.flush)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def _coefficients_back(
+    typing: Any,
+    values: Any,
+    zones: Any,
+    zone: Any,
+    entries: Any,
+    parameters: Any,
+    levels: Any,
+    coefficients: Any,
+    first: Any,
+    stride: Any,
+    gradients: Any,
+    out: Any,
+    sums: Any,
+    totals: Any,
+    batch: Any,
+) -> Any:
+    """Add the gradients of a₁, a₂, b₁, b₂ over the pixels of a zone to the rows of `totals`.
+
+    out: where the gradient of y is. Others as in `_activate`.
+    """
+    arguments = (values, zones, _INT, entries, parameters, levels, coefficients, _INT, _INT)
+    return types.void(*arguments, gradients, _INT, sums, totals, _INT), _generate_coefficients
+
+
+def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    emit = Emitter(context, builder, signature.args[0].dtype)
+    values, zones, entries, parameters, levels, coefficients, gradients, means, sums = (
+        emit.data(signature, args, k) for k in (0, 1, 3, 4, 5, 6, 10, 14, 16)
+    )
+    terms, fraction = _Terms(emit, coefficients, args[7], args[8]), emit.broadcast(args[9])
+    out, source, has_source, mean = args[11], args[12], args[13], args[15]
+    total = emit.variable(emit.zero)
+    gradient = emit.variable(emit.zero)
+
+    def body(vector: _Vector) -> None:
+        a1, a2, first, second = terms.load(vector)
+        emit.set(gradient, emit.zero)
+        with builder.if_then(has_source):
+            emit.set(gradient, emit.load(gradients, builder.add(source, vector.place)))
+        g = emit.get(gradient)
+        slope = builder.select(builder.fcmp_ordered(">", first, second), a1, a2)
+        slope = builder.fadd(slope, emit.where_above(vector.x, emit.zero, fraction))
+        d = emit.multiply_add(g, slope, emit.load(means, builder.add(mean, vector.image)))
+        d = emit.keep(d, vector.lanes)
+        emit.store(d, gradients, builder.add(out, vector.place))
+        emit.add_to(total, d)
+
+    zone = Zone(emit, zones, args[2], entries)
+    after_row = lambda: emit.flush(total, sums, SUM)  # noqa: E731
+    _each_vector(emit, zone, values, parameters, levels, body, after_row)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def _activation_back(
+    typing: Any,
+    values: Any,
+    zones: Any,
+    zone: Any,
+    entries: Any,
+    parameters: Any,
+    levels: Any,
+    coefficients: Any,
+    first: Any,
+    stride: Any,
+    fraction: Any,
+    gradients: Any,
+    out: Any,
+    source: Any,
+    has_source: Any,
+    means: Any,
+    mean: Any,
+    sums: Any,
+) -> Any:
+    """gradients[out + …] = the gradient of x, of one zone; Σ of it is added to `sums`.
+
+    source, has_source: where the gradient of y is; without it, it is 0.
+    means, mean: means[mean + i] is added to the gradient of all pixels of image i.
+    Others as in `_activate`.
+    """
+    number = values.dtype
+    arguments = (values, zones, _INT, entries, parameters, levels, coefficients, _INT, _INT)
+    further = (number, gradients, _INT, _INT, types.boolean, means, _INT, sums)
+    return types.void(*arguments, *further), _generate_back
+
+
+# Compiled code calls them without the first argument.
+sum_pixels: Any = _sum_pixels
+activate: Any = _activate
+coefficients_back: Any = _coefficients_back
+activation_back: Any = _activation_back
