@@ -84,11 +84,14 @@ class DyReLU(nn.Module):
     inplace: whether plain ReLU may overwrite its input.
     pixels: height · width of the input, for `extra_macs`.
     beta: β, (): 1 is DyReLU alone, 0 is plain ReLU, and then nothing else is computed.
+    relu, range: the coefficients of ReLU, and λ, (4, 1) each.
     """
 
     is_activation = True
     training_only = True  # its parameters are not in the deployed network
     beta: Tensor
+    relu: Tensor
+    range: Tensor
 
     def __init__(
         self, channels: int, reduction: int, blend: Blend, inplace: bool = False, pixels: int = 0
@@ -102,6 +105,9 @@ class DyReLU(nn.Module):
         self.excite_weight, self.excite_bias = excite.weight, excite.bias
         # A tensor, not a number, so that a captured or compiled step stays valid when it changes.
         self.register_buffer("beta", torch.ones(()), persistent=False)
+        relu, ranges = torch.tensor([[1.0, 0, 0, 0], [1, 1, 0.5, 0.5]])[..., None]
+        self.register_buffer("relu", relu, persistent=False)
+        self.register_buffer("range", ranges, persistent=False)
 
     def set_beta(self, beta: float) -> None:
         self.phase = "plain" if beta <= 0 else "dynamic" if beta >= 1 else "blended"
@@ -125,15 +131,14 @@ class DyReLU(nn.Module):
         hidden = F.relu(F.linear(means, self.squeeze_weight, self.squeeze_bias))
         raw = F.linear(hidden, self.excite_weight, self.excite_bias)  # (B, 4C)
         theta = 2 * torch.sigmoid(raw.to(torch.promote_types(raw.dtype, torch.float32))) - 1
-        a1, a2, b1, b2 = theta.view(-1, 4, self.channels).unbind(1)
-        return torch.stack([1 + a1, a2, 0.5 * b1, 0.5 * b2])
+        found = torch.addcmul(self.relu, theta.view(-1, 4, self.channels), self.range)
+        return found.transpose(0, 1)
 
     def _blended_coefficients(self, means: Tensor) -> Tensor:
         """Return the coefficients, blended with those of ReLU if β blends these."""
-        a1, a2, b1, b2 = found = self.coefficients(means)
+        found = self.coefficients(means)
         if self.phase == "blended" and self.blend == "coefficients":
-            a1, a2 = self.beta * a1 + (1 - self.beta), self.beta * a2
-            return torch.stack([a1, a2, self.beta * b1, self.beta * b2])
+            return self.beta * found + (1 - self.beta) * self.relu[:, None]
         return found
 
     @property

@@ -18,12 +18,13 @@ from numba import njit
 
 from dstbench.native import constants
 from dstbench.native.constants import OPTIONS
-from dstbench.native.dynamic import coefficients_backward, dynamic_backward
+from dstbench.native.dynamic import constant_backward, dynamic_backward, through_backward
 from dstbench.native.loops import back, norm_back
 from dstbench.native.pooling import pool_backward
 from dstbench.native.sources import lanes, number, put_source
 from dstbench.native.tables import (
     BIG,
+    C_ADDEND,
     C_BACK,
     C_BACK_END,
     C_DYNAMIC,
@@ -42,6 +43,7 @@ from dstbench.native.tables import (
     C_READ_STORED,
     C_RELU,
     C_SUMMED,
+    C_THROUGH,
     C_WIDTH,
     CONSTANT,
     E_PARAMETER,
@@ -83,16 +85,18 @@ def backward(A: Any, n: int, S: Any) -> None:
     S.totals[:] = 0
     if A.channels[n, C_POOLED_BY] >= 0:
         pool_backward(A, n, S)
-    if A.channels[n, C_DYNAMIC_BY] >= 0:
-        dynamic_backward(A, n, S)
-    if A.channels[n, C_KIND] == CONSTANT:
+    if A.channels[n, C_DYNAMIC] >= 0:
+        _dynamic(A, n, S)
+        return
+    if A.channels[n, C_THROUGH]:
+        total = through_backward(A, n)
+    elif A.channels[n, C_KIND] == CONSTANT:
+        if A.channels[n, C_DYNAMIC_BY] >= 0:
+            constant_backward(A, n)
         total = constants.channel_backward(A, n)
     else:
         total = _channel(A, n, S)
     if A.channels[n, C_KIND] == IMAGE:
-        return
-    if A.channels[n, C_DYNAMIC] >= 0:
-        coefficients_backward(A, n, S)
         return
     pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
     summed = A.channels[n, C_SUMMED]
@@ -108,6 +112,18 @@ def backward(A: Any, n: int, S: Any) -> None:
         else:
             _filter(A, n, f, pixels, total, S.totals[k])
             k += 1
+
+
+@njit(**OPTIONS)
+def _dynamic(A: Any, n: int, S: Any) -> None:
+    """Gradients of a dynamic activation: of its coefficients, and of what it reads."""
+    read = A.channels[n, C_READ_END] > A.channels[n, C_READ_FIRST]
+    read |= A.channels[n, C_PASSED_END] > A.channels[n, C_PASSED_FIRST]
+    if read or A.channels[n, C_INCOMING] != A.channels[n, C_GRADIENT]:
+        _channel(A, n, S)
+        dynamic_backward(A, n, -1, S)
+    else:  # its gradient is in its place already
+        dynamic_backward(A, n, A.channels[n, C_ADDEND], S)
 
 
 @njit(**OPTIONS)
@@ -156,6 +172,7 @@ def _channel(A: Any, n: int, S: Any) -> float:
     sources_at = passed + A.channels[n, C_READ_END] - first
     incoming = A.channels[n, C_INCOMING]
     offset = incoming - A.channels[n, C_GRADIENT]
+    addend = A.channels[n, C_ADDEND] * A.batch[1] if A.channels[n, C_ADDEND] >= 0 else -1
     threshold = number(A, 0 if A.channels[n, C_RELU] else -2 * BIG)
     total = 0.0
     for zone in range(A.channels[n, C_BACK], A.channels[n, C_BACK_END]):
@@ -194,6 +211,8 @@ def _channel(A: Any, n: int, S: Any) -> float:
             threshold,
             readers_at,
             sources_at,
+            A.mean_gradients,
+            addend,
         )
         found = lanes(S.sums, 0)
         total += found

@@ -2,6 +2,11 @@
 
 A channel's coefficients depend on the means of all channels of the node that it reads, so all
 threads wait between both; there the modules compute the coefficients (`dynamic_modules.py`).
+
+Backward, the task of the activation y computes the gradients of its coefficients, and replaces its
+gradient by that of what it reads, x, without the part of the means. That part is one number an
+image for all pixels, known only when all threads have waited again; the task that reads the
+gradient next adds it (C_ADDEND).
 """
 
 from typing import Any
@@ -10,12 +15,7 @@ from numba import njit
 
 from dstbench.native import constants
 from dstbench.native.constants import OPTIONS
-from dstbench.native.dynamic_loops import (
-    activate,
-    activation_back,
-    coefficients_back,
-    sum_pixels,
-)
+from dstbench.native.dynamic_loops import activate, activation_back, sum_pixels
 from dstbench.native.sources import lanes, number, put_number, put_source
 from dstbench.native.tables import (
     C_BASE,
@@ -24,13 +24,17 @@ from dstbench.native.tables import (
     C_GRADIENT,
     C_HEIGHT,
     C_KIND,
+    C_LINK,
     C_ROW,
     C_SEEN,
     C_SEEN_END,
     C_SUMMED,
+    C_SUMS,
     C_WIDTH,
     CONSTANT,
     V_FRACTION,
+    V_SHIFT,
+    VIEW,
 )
 from dstbench.native.vectors import LANES
 
@@ -47,17 +51,28 @@ def _put_source(A: Any, n: int, S: Any) -> None:
 @njit(**OPTIONS)
 def mean_forward(A: Any, n: int, S: Any) -> None:
     """Compute each image's mean of channel n, which a dynamic activation reads."""
-    batch = A.batch[1]
+    row, link = A.channels[n, C_ROW], A.channels[n, C_LINK]
+    if A.channels[n, C_KIND] == VIEW and link >= 0 and A.channels[link, C_SUMS]:
+        shift, other = A.views[n, V_SHIFT], A.channels[link, C_ROW]
+        for i in range(A.batch[0]):
+            A.means[row, i] = A.own_means[other, i] + shift
+        return
     _put_source(A, n, S)
     S.image_sums[:] = 0
     S.image_totals[:] = 0
     for zone in range(A.channels[n, C_SEEN], A.channels[n, C_SEEN_END]):
         sum_pixels(
-            A.values, A.zones, zone, A.entries, S.sources, A.levels, S.image_sums, S.image_totals,
-            batch,
-        )  # fmt: skip
+            A.values,
+            A.zones,
+            zone,
+            A.entries,
+            S.sources,
+            A.levels,
+            S.image_sums,
+            S.image_totals,
+            A.batch[1],
+        )
     pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
-    row = A.channels[n, C_ROW]
     for i in range(A.batch[0]):
         A.means[row, i] = S.image_totals[i] / pixels
 
@@ -65,8 +80,10 @@ def mean_forward(A: Any, n: int, S: Any) -> None:
 @njit(**OPTIONS)
 def dynamic_forward(A: Any, n: int, S: Any) -> None:
     """Compute channel n, a dynamic activation."""
-    x, rows, batch = A.channels[n, C_DYNAMIC], A.means.shape[0], A.batch[1]
+    x, row, batch = A.channels[n, C_DYNAMIC], A.channels[n, C_ROW], A.batch[1]
     _put_source(A, x, S)
+    S.image_sums[:] = 0
+    S.image_totals[:] = 0
     for zone in range(A.channels[x, C_SEEN], A.channels[x, C_SEEN_END]):
         activate(
             A.values,
@@ -76,58 +93,32 @@ def dynamic_forward(A: Any, n: int, S: Any) -> None:
             S.sources,
             A.levels,
             A.coefficients,
-            A.channels[n, C_ROW] * batch,
-            rows * batch,
+            row * batch,
+            A.means.shape[0] * batch,
             number(A, A.views[n, V_FRACTION]),
             A.channels[n, C_BASE],
-        )
-
-
-@njit(**OPTIONS)
-def coefficients_backward(A: Any, n: int, S: Any) -> None:
-    """Compute the gradients of channel n's coefficients, for each image."""
-    x, rows, batch = A.channels[n, C_DYNAMIC], A.means.shape[0], A.batch[1]
-    row = A.channels[n, C_ROW]
-    _put_source(A, x, S)
-    S.image_sums[:] = 0
-    S.image_totals[:] = 0
-    for zone in range(A.channels[x, C_SEEN], A.channels[x, C_SEEN_END]):
-        coefficients_back(
-            A.values,
-            A.zones,
-            zone,
-            A.entries,
-            S.sources,
-            A.levels,
-            A.coefficients,
-            row * batch,
-            rows * batch,
-            A.gradients,
-            A.channels[n, C_GRADIENT],
             S.image_sums,
             S.image_totals,
             batch,
+            A.channels[n, C_SUMS] > 0,
         )
-    for k in range(4):
-        for i in range(A.batch[0]):
-            A.coefficient_gradients[k, row, i] = S.image_totals[k * batch + i]
+    pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
+    for i in range(A.batch[0]):
+        A.own_means[row, i] = S.image_totals[i] / pixels
 
 
 @njit(**OPTIONS)
-def dynamic_backward(A: Any, n: int, S: Any) -> float:
-    """Write what channel n gets from its dynamic activation, in its gradient or its summed one.
+def dynamic_backward(A: Any, n: int, addend: int, S: Any) -> None:
+    """Gradients of channel n's coefficients, and of what it reads, in the place of its own.
 
-    Returns its sum over pixels and images.
+    addend: the row of mean gradients that its own gradient lacks, or -1.
     """
-    y, rows, batch = A.channels[n, C_DYNAMIC_BY], A.means.shape[0], A.batch[1]
-    row, source = A.channels[n, C_ROW], A.channels[y, C_GRADIENT]
-    constant = A.channels[n, C_KIND] == CONSTANT
-    if constant and source < 0:
-        return _fill_summed(A, n)
-    out = source if constant else A.channels[n, C_GRADIENT]
-    _put_source(A, n, S)
+    x, row, batch = A.channels[n, C_DYNAMIC], A.channels[n, C_ROW], A.batch[1]
+    _put_source(A, x, S)
+    S.image_sums[:] = 0
+    S.image_totals[:] = 0
     S.sums[:LANES] = 0
-    for zone in range(A.channels[n, C_SEEN], A.channels[n, C_SEEN_END]):
+    for zone in range(A.channels[x, C_SEEN], A.channels[x, C_SEEN_END]):
         activation_back(
             A.values,
             A.zones,
@@ -137,29 +128,48 @@ def dynamic_backward(A: Any, n: int, S: Any) -> float:
             A.levels,
             A.coefficients,
             row * batch,
-            rows * batch,
-            number(A, A.views[y, V_FRACTION]),
+            A.means.shape[0] * batch,
+            number(A, A.views[n, V_FRACTION]),
             A.gradients,
-            out,
-            source,
-            source >= 0,
+            A.channels[n, C_GRADIENT],
             A.mean_gradients,
-            row * batch,
+            addend * batch,
+            S.image_sums,
+            S.image_totals,
+            batch,
             S.sums,
         )
-    if constant:
-        pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
-        constants.sum_images(A, out, pixels, A.channels[n, C_SUMMED])
-    return lanes(S.sums, 0)
+    A.gradient_sums[row] = lanes(S.sums, 0)
+    for k in range(4):
+        for i in range(A.batch[0]):
+            A.coefficient_gradients[k, row, i] = S.image_totals[k * batch + i]
 
 
 @njit(**OPTIONS)
-def _fill_summed(A: Any, n: int) -> float:
-    """The same of a constant channel whose activation nothing reads."""
-    each = 0.0
+def _mean_gradient(A: Any, n: int) -> float:
+    """Return what the means add to the gradient of a pixel of channel n, over all images."""
+    total = 0.0
     for i in range(A.batch[0]):
-        each += A.mean_gradients[A.channels[n, C_ROW], i]
+        total += A.mean_gradients[A.channels[n, C_ROW], i]
+    return total
+
+
+@njit(**OPTIONS)
+def through_backward(A: Any, n: int) -> float:
+    """Return the sum of the gradient of a channel that is in the place of its activation's."""
+    pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
+    return A.gradient_sums[A.channels[n, C_ROW]] + pixels * _mean_gradient(A, n)
+
+
+@njit(**OPTIONS)
+def constant_backward(A: Any, n: int) -> None:
+    """Write what a constant channel gets from its dynamic activation, summed over the images."""
     pixels, out = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH], A.channels[n, C_SUMMED]
+    gradient = A.channels[A.channels[n, C_DYNAMIC_BY], C_GRADIENT]
+    added = _mean_gradient(A, n)
     for at in range(out, out + pixels):
-        A.levels[at] = each
-    return each * pixels
+        A.levels[at] = 0
+    if gradient >= 0:
+        constants.sum_images(A, gradient, pixels, out)
+    for at in range(out, out + pixels):
+        A.levels[at] += added

@@ -157,19 +157,26 @@ def _sum_pixels(
 
 def _generate_activation(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     emit = Emitter(context, builder, signature.args[0].dtype)
-    values, zones, entries, parameters, levels, coefficients = (
-        emit.data(signature, args, k) for k in (0, 1, 3, 4, 5, 6)
+    values, zones, entries, parameters, levels, coefficients, sums, totals = (
+        emit.data(signature, args, k) for k in (0, 1, 3, 4, 5, 6, 11, 12)
     )
     terms, fraction = _Terms(emit, coefficients, args[7], args[8]), emit.broadcast(args[9])
+    found, keeps_sums = _ImageSums(emit, sums, totals, args[13], 1), args[14]
 
     def body(vector: _Vector) -> None:
         _, _, first, second = terms.load(vector)
         positive = emit.maximum(vector.x, emit.zero)
         y = emit.multiply_add(fraction, positive, emit.maximum(first, second))
         emit.store(y, values, builder.add(args[10], vector.place))
+        with builder.if_then(keeps_sums):
+            found.add(0, vector, y)
+
+    def after_row() -> None:
+        with builder.if_then(keeps_sums):
+            found.flush()
 
     zone = Zone(emit, zones, args[2], entries)
-    _each_vector(emit, zone, values, parameters, levels, body, lambda: None)
+    _each_vector(emit, zone, values, parameters, levels, body, after_row)
     return context.get_dummy_value()
 
 
@@ -187,28 +194,41 @@ def _activate(
     stride: Any,
     fraction: Any,
     out: Any,
+    sums: Any,
+    totals: Any,
+    batch: Any,
+    keeps_sums: Any,
 ) -> Any:
-    """values[out + …] = y, of one zone.
+    """values[out + …] = y, of one zone; if keeps_sums, add Σ y to the first row of `totals`.
 
     first, stride: where a₁ of image 0 is, and how far it is from there to a₂, b₁, b₂.
     fraction: r.
     """
     number = values.dtype
     arguments = (values, zones, _INT, entries, parameters, levels, coefficients, _INT, _INT)
-    return types.void(*arguments, number, _INT), _generate_activation
+    further = (number, _INT, sums, totals, _INT, types.boolean)
+    return types.void(*arguments, *further), _generate_activation
 
 
-def _generate_coefficients(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     emit = Emitter(context, builder, signature.args[0].dtype)
-    values, zones, entries, parameters, levels, coefficients, gradients, sums, totals = (
-        emit.data(signature, args, k) for k in (0, 1, 3, 4, 5, 6, 9, 11, 12)
+    values, zones, entries, parameters, levels, coefficients, gradients, addends = (
+        emit.data(signature, args, k) for k in (0, 1, 3, 4, 5, 6, 10, 12)
     )
-    terms = _Terms(emit, coefficients, args[7], args[8])
-    found = _ImageSums(emit, sums, totals, args[13], 4)
+    terms, fraction = _Terms(emit, coefficients, args[7], args[8]), emit.broadcast(args[9])
+    image_sums, totals, sums = (emit.data(signature, args, k) for k in (14, 15, 17))
+    found = _ImageSums(emit, image_sums, totals, args[16], 4)
+    addend, total = args[13], emit.variable(emit.zero)
+    has_addend = builder.icmp_signed(">=", addend, integer(0))
+    gradient = emit.variable(emit.zero)
 
     def body(vector: _Vector) -> None:
-        _, _, first, second = terms.load(vector)
-        g = emit.load(gradients, builder.add(args[10], vector.place))
+        a1, a2, first, second = terms.load(vector)
+        place = builder.add(args[11], vector.place)
+        emit.set(gradient, emit.load(gradients, place))
+        with builder.if_then(has_addend):
+            emit.add_to(gradient, emit.load(addends, builder.add(addend, vector.image)))
+        g = emit.get(gradient)
         leads = builder.fcmp_ordered(">", first, second)
         of_first = builder.select(leads, g, emit.zero)
         of_second = builder.select(leads, emit.zero, g)
@@ -216,63 +236,17 @@ def _generate_coefficients(context: Any, builder: Any, signature: Any, args: Any
         found.add(1, vector, builder.fmul(of_second, vector.x))
         found.add(2, vector, of_first)
         found.add(3, vector, of_second)
-
-    zone = Zone(emit, zones, args[2], entries)
-    _each_vector(emit, zone, values, parameters, levels, body, found.flush)
-    return context.get_dummy_value()
-
-
-@intrinsic
-def _coefficients_back(
-    typing: Any,
-    values: Any,
-    zones: Any,
-    zone: Any,
-    entries: Any,
-    parameters: Any,
-    levels: Any,
-    coefficients: Any,
-    first: Any,
-    stride: Any,
-    gradients: Any,
-    out: Any,
-    sums: Any,
-    totals: Any,
-    batch: Any,
-) -> Any:
-    """Add the gradients of a₁, a₂, b₁, b₂ over the pixels of a zone to the rows of `totals`.
-
-    out: where the gradient of y is. Others as in `_activate`.
-    """
-    arguments = (values, zones, _INT, entries, parameters, levels, coefficients, _INT, _INT)
-    return types.void(*arguments, gradients, _INT, sums, totals, _INT), _generate_coefficients
-
-
-def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    emit = Emitter(context, builder, signature.args[0].dtype)
-    values, zones, entries, parameters, levels, coefficients, gradients, means, sums = (
-        emit.data(signature, args, k) for k in (0, 1, 3, 4, 5, 6, 10, 14, 16)
-    )
-    terms, fraction = _Terms(emit, coefficients, args[7], args[8]), emit.broadcast(args[9])
-    out, source, has_source, mean = args[11], args[12], args[13], args[15]
-    total = emit.variable(emit.zero)
-    gradient = emit.variable(emit.zero)
-
-    def body(vector: _Vector) -> None:
-        a1, a2, first, second = terms.load(vector)
-        emit.set(gradient, emit.zero)
-        with builder.if_then(has_source):
-            emit.set(gradient, emit.load(gradients, builder.add(source, vector.place)))
-        g = emit.get(gradient)
-        slope = builder.select(builder.fcmp_ordered(">", first, second), a1, a2)
+        slope = builder.select(leads, a1, a2)
         slope = builder.fadd(slope, emit.where_above(vector.x, emit.zero, fraction))
-        d = emit.multiply_add(g, slope, emit.load(means, builder.add(mean, vector.image)))
-        d = emit.keep(d, vector.lanes)
-        emit.store(d, gradients, builder.add(out, vector.place))
+        d = emit.keep(builder.fmul(g, slope), vector.lanes)
+        emit.store(d, gradients, place)
         emit.add_to(total, d)
 
+    def after_row() -> None:
+        found.flush()
+        emit.flush(total, sums, SUM)
+
     zone = Zone(emit, zones, args[2], entries)
-    after_row = lambda: emit.flush(total, sums, SUM)  # noqa: E731
     _each_vector(emit, zone, values, parameters, levels, body, after_row)
     return context.get_dummy_value()
 
@@ -292,26 +266,27 @@ def _activation_back(
     fraction: Any,
     gradients: Any,
     out: Any,
-    source: Any,
-    has_source: Any,
-    means: Any,
-    mean: Any,
+    addends: Any,
+    addend: Any,
+    image_sums: Any,
+    totals: Any,
+    batch: Any,
     sums: Any,
 ) -> Any:
-    """gradients[out + …] = the gradient of x, of one zone; Σ of it is added to `sums`.
+    """Replace y's gradient by x's, without what the means add, in one zone.
 
-    source, has_source: where the gradient of y is; without it, it is 0.
-    means, mean: means[mean + i] is added to the gradient of all pixels of image i.
+    out: where the gradient is; addends[addend + i] of image i is added to it first if addend ≥ 0.
+    totals: to its rows, the gradients of a₁, a₂, b₁, b₂ are added.
+    sums: to its first row, x's gradient is added.
     Others as in `_activate`.
     """
     number = values.dtype
     arguments = (values, zones, _INT, entries, parameters, levels, coefficients, _INT, _INT)
-    further = (number, gradients, _INT, _INT, types.boolean, means, _INT, sums)
+    further = (number, gradients, _INT, addends, _INT, image_sums, totals, _INT, sums)
     return types.void(*arguments, *further), _generate_back
 
 
 # Compiled code calls them without the first argument.
 sum_pixels: Any = _sum_pixels
 activate: Any = _activate
-coefficients_back: Any = _coefficients_back
 activation_back: Any = _activation_back

@@ -43,7 +43,8 @@ class DynamicModules:
         """Compute the gradients of the means and of parameters from those of the coefficients."""
         _, rows, images = *self._places(number), int(program.batch[0])
         means, coefficients = self._graphs[number]
-        given = torch.from_numpy(program.coefficient_gradients)[:, rows, :images].transpose(1, 2)
+        given = torch.from_numpy(program.coefficient_gradients)[:, rows, :images]
+        given = given.permute(2, 0, 1).contiguous().transpose(0, 1)  # as modules compute them
         parameters = [p for p in self._modules[number].parameters() if p.requires_grad]
         of_means, *found = torch.autograd.grad(
             coefficients,

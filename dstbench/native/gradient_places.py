@@ -83,7 +83,7 @@ class GradientPlaces:
             self.place[n] = self._take(size, n)
             if following >= 0:
                 self._end(max(k, self._held[following]), size, self.place[following])
-            elif self._pooled_by[n] >= 0 or dynamic >= 0:
+            elif self._pooled_by[n] >= 0:
                 self.incoming[n] = self.place[n]
         for f in self._filters[n]:
             if self._one[f]:

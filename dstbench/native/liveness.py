@@ -27,6 +27,8 @@ class Liveness:
     alone: whether the channel is one live filter and numbers, with a batch norm or without.
     main: its live filter, if it is alone.
     passed: whether it is linked to a live channel, adds only numbers and is read by its link alone.
+    through: whether it is linked to a live channel, adds only numbers and is read by its dynamic
+        activation alone.
     taps: sorted by filter, those on live channels first, and of these on stored channels first.
     """
 
@@ -49,6 +51,7 @@ class Liveness:
     alone: Array
     main: Array
     passed: Array
+    through: Array
     taps: Taps
 
 
@@ -95,6 +98,8 @@ def liveness(wiring: Wiring, taps: Taps) -> Liveness:
     passed = unfed & needed & (following >= 0)
     read = np.unique(taps.channel[needed[wiring.channel_of[taps.filter]]])
     passed[read] = False
+    through = unfed & (wiring.dynamic_by >= 0) & needed[wiring.dynamic_by]
+    through[read] = False
     passed[wiring.maximum_of[wiring.maximum_of >= 0]] = False
     return Liveness(
         live=live,
@@ -116,6 +121,7 @@ def liveness(wiring: Wiring, taps: Taps) -> Liveness:
         alone=alone,
         main=main,
         passed=passed,
+        through=through,
         taps=taps[order],
     )
 

@@ -142,9 +142,11 @@ only_sums: Any = _gather(stores=False, relu=False)
 
 def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     emit = Emitter(context, builder, signature.args[0].dtype)
-    gradients, values, zones, entries, own, weights, passed, sources, products, sums = (
-        emit.data(signature, args, k) for k in (0, 1, 2, 4, 5, 11, 12, 14, 15, 16)
+    gradients, values, zones, entries, own, weights, passed, sources, products, sums, addends = (
+        emit.data(signature, args, k) for k in (0, 1, 2, 4, 5, 11, 12, 14, 15, 16, 20)
     )
+    addend = args[21]
+    has_addend = builder.icmp_signed(">=", addend, integer(0))
     border, incoming, offset, passed_count = args[6], args[7], args[8], args[13]
     slope, level = emit.broadcast(args[9]), emit.broadcast(args[10])
     threshold = emit.broadcast(args[17])
@@ -164,10 +166,13 @@ def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any
             stored = emit.load_block(values, add(at_own, at), vectors)
             value = emit.clamp(stored, own, border)
             d = [emit.variable(emit.zero) for _ in range(vectors)]
+            with builder.if_then(has_addend):
+                for j, place in enumerate(d):
+                    emit.set(place, emit.load(addends, add(add(addend, at), integer(LANES * j))))
             with builder.if_then(incoming):
                 arriving = emit.load_block(gradients, add(add(out, offset), at), vectors)
                 for x, place in zip(arriving, d, strict=True):
-                    emit.set(place, x)
+                    emit.add_to(place, x)
                 with emit.loop(integer(0), passed_count) as (k, _):
                     seen = emit.clamp(stored, passed, add(mul(k, integer(2)), border))
                     kept = []
@@ -236,12 +241,15 @@ def _back(
     threshold: Any,
     first_reader: Any,
     first_source: Any,
+    addends: Any,
+    addend: Any,
 ) -> Any:
     """One zone of a channel's gradient d; y is the channel's value, from row `border` of `own`.
 
-    d = [incoming: gradients[out + offset], where each passed channel is positive]
+    d = [incoming: gradients[out + offset] + a, where each passed channel is positive]
         + slope · y + level + Σ weight · g over two sorts of entries;
-    stored where y > threshold, else 0.
+    stored where y > threshold, else 0. a is addends[addend + i] for image i if addend ≥ 0, in a
+    zone whose strips are of one pixel.
 
     Added to rows of `products`, LANES numbers each: for passed channel k (row k), the gradient that
     passes it; for an entry of the second sort (row first_reader + its parameter), Σ g · y; for one
@@ -269,6 +277,8 @@ def _back(
         sums,
         number,
         _INT,
+        _INT,
+        addends,
         _INT,
     )
     return types.void(*arguments), _generate_back

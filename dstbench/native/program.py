@@ -21,6 +21,7 @@ from dstbench.native.tables import (
     V_LOW,
     V_SCALE,
     VALUES,
+    VIEW,
     WINDOW,
     ZONE,
     Program,
@@ -142,12 +143,13 @@ def compile_program(
 def _dynamic_tables(wiring: Wiring, arena: Arena, batch: int) -> dict[str, Array]:
     """Return the means and coefficients of dynamic activations, and their gradients, by name."""
     rows = int((wiring.dynamic_of >= 0).sum())
-    tables = {}
-    for name, sizes in (("means", (rows,)), ("coefficients", (4, rows))):
-        for table in (name, f"{name.removesuffix('s')}_gradients"):
-            size = int(np.prod(sizes)) * batch
-            tables[table] = arena.get(table, size)[:size].reshape(*sizes, batch)
-    return tables
+    found: dict[str, Array] = {"gradient_sums": np.zeros(rows)}
+    for name in ("means", "own_means", "mean_gradients"):
+        found[name] = arena.get(name, rows * batch)[: rows * batch].reshape(rows, batch)
+    for name in ("coefficients", "coefficient_gradients"):
+        size = 4 * rows * batch
+        found[name] = arena.get(name, size)[:size].reshape(4, rows, batch)
+    return found
 
 
 def _table(width: int, **columns: Array) -> Array:
@@ -222,7 +224,25 @@ def _fill_channels(
         C_DYNAMIC=wiring.dynamic_of,
         C_DYNAMIC_BY=wiring.dynamic_by,
         C_ROW=wiring.dynamic_row,
+        C_THROUGH=live.through,
+        C_ADDEND=_addends(wiring, live, order),
+        C_SUMS=_has_kept_means(wiring, live),
     )
+
+
+def _addends(wiring: Wiring, live: Liveness, order: Order) -> Array:
+    """Return the row of mean gradients that each channel's gradient gets, or -1."""
+    own = (wiring.dynamic_by >= 0) & ~live.through
+    following = (order.following >= 0) & live.through[order.following]
+    found = np.where(own, wiring.dynamic_row, -1)
+    return np.where(following, wiring.dynamic_row[order.following], found)
+
+
+def _has_kept_means(wiring: Wiring, live: Liveness) -> Array:
+    """Return whether a channel is a dynamic activation that another one is linked to alone."""
+    kept = np.zeros(len(live.live), bool)
+    kept[wiring.link[(live.kind == VIEW) & (wiring.link >= 0) & (wiring.dynamic_by >= 0)]] = True
+    return kept & (wiring.dynamic_of >= 0)
 
 
 def _passed(table: Array, live: Liveness) -> Array:

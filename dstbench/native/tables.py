@@ -61,8 +61,11 @@ BIG = 3e38  # stands for infinity as a bound; twice as much is infinite in float
     C_ROW,  # of both: the row of means and coefficients
     C_SEEN,  # the zones in which its dynamic activation reads it
     C_SEEN_END,
+    C_THROUGH,  # whether its gradient is that of its dynamic activation, and its task adds nothing
+    C_ADDEND,  # the row of mean gradients that are added to its gradient, or -1
+    C_SUMS,  # whether the means of a dynamic activation are kept
     CHANNEL,
-) = range(38)
+) = range(41)
 
 # filters
 (
@@ -134,15 +137,16 @@ E_PARAMETER, E_OFFSET, E_ROW, E_COLUMN, ENTRY = range(5)
 
 # batch: (images, numbers of a pixel). evaluate: (whether statistics are the running ones,).
 # values, gradients, levels: the arenas; a level is a number that is the same for all images.
-# means, mean_gradients: (rows, numbers of a pixel) of what dynamic activations read, over pixels;
-# the gradient is that of one pixel. coefficients, coefficient_gradients: a₁, a₂, b₁, b₂, (4, rows,
-# numbers of a pixel).
+# means: (rows, numbers of a pixel) of what dynamic activations read, over pixels. own_means: of
+# themselves. mean_gradients: what the means add to the gradient of each pixel. coefficients,
+# coefficient_gradients: a₁, a₂, b₁, b₂, (4, rows, numbers of a pixel). gradient_sums: (rows,)
+# of the gradient of what is read, without what the means add, over pixels and images.
 # order: channels, one a task. after: of each task, the last one that must be done before.
 Program = namedtuple(
     "Program",
     "batch evaluate values gradients levels zones entries channels views filters numbers taps "
-    "readers passed windows weights tap_gradients means mean_gradients coefficients "
-    "coefficient_gradients order after",
+    "readers passed windows weights tap_gradients means own_means mean_gradients coefficients "
+    "coefficient_gradients gradient_sums order after",
 )
 
 # What one thread works with. sources, own, passed: rows of parameters. readers: weights of readers.

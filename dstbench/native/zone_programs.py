@@ -6,6 +6,7 @@ from typing import Any
 from numba import njit
 
 from dstbench.native.tables import (
+    C_ADDEND,
     C_BACK,
     C_BACK_END,
     C_BASE,
@@ -257,7 +258,9 @@ def _back_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
         k += 1
     _pairs(lines, third, k)
     out = P.channels[n, C_GRADIENT]
-    area = Area(height, step_row, width, step_column, P.images, out, 0, 0, False)
+    area = Area(
+        height, step_row, width, step_column, P.images, out, 0, 0, P.channels[n, C_ADDEND] >= 0
+    )
     put_zones(sheet, lines, Sorts(1, second, third, k), area, False)
 
 
