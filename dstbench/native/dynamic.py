@@ -19,6 +19,8 @@ from dstbench.native.dynamic_loops import activate, activation_back, sum_pixels
 from dstbench.native.sources import lanes, number, put_number, put_source
 from dstbench.native.tables import (
     C_BASE,
+    C_COEFFICIENT_STEP,
+    C_COEFFICIENTS,
     C_DYNAMIC,
     C_DYNAMIC_BY,
     C_GRADIENT,
@@ -57,6 +59,13 @@ def mean_forward(A: Any, n: int, S: Any) -> None:
         for i in range(A.batch[0]):
             A.means[row, i] = A.own_means[other, i] + shift
         return
+    pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
+    if A.channels[n, C_KIND] == CONSTANT:
+        total, base = 0.0, A.channels[n, C_BASE]
+        for at in range(base, base + pixels):
+            total += A.levels[at]
+        A.means[row, :] = total / pixels
+        return
     _put_source(A, n, S)
     S.image_sums[:] = 0
     S.image_totals[:] = 0
@@ -72,7 +81,6 @@ def mean_forward(A: Any, n: int, S: Any) -> None:
             S.image_totals,
             A.batch[1],
         )
-    pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
     for i in range(A.batch[0]):
         A.means[row, i] = S.image_totals[i] / pixels
 
@@ -93,8 +101,8 @@ def dynamic_forward(A: Any, n: int, S: Any) -> None:
             S.sources,
             A.levels,
             A.coefficients,
-            row * batch,
-            A.means.shape[0] * batch,
+            A.channels[n, C_COEFFICIENTS] * batch,
+            A.channels[n, C_COEFFICIENT_STEP] * batch,
             number(A, A.views[n, V_FRACTION]),
             A.channels[n, C_BASE],
             S.image_sums,
@@ -102,6 +110,8 @@ def dynamic_forward(A: Any, n: int, S: Any) -> None:
             batch,
             A.channels[n, C_SUMS] > 0,
         )
+    if not A.channels[n, C_SUMS]:
+        return
     pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
     for i in range(A.batch[0]):
         A.own_means[row, i] = S.image_totals[i] / pixels
@@ -113,7 +123,7 @@ def dynamic_backward(A: Any, n: int, addend: int, S: Any) -> None:
 
     addend: the row of mean gradients that its own gradient lacks, or -1.
     """
-    x, row, batch = A.channels[n, C_DYNAMIC], A.channels[n, C_ROW], A.batch[1]
+    x, batch = A.channels[n, C_DYNAMIC], A.batch[1]
     _put_source(A, x, S)
     S.image_sums[:] = 0
     S.image_totals[:] = 0
@@ -127,8 +137,8 @@ def dynamic_backward(A: Any, n: int, addend: int, S: Any) -> None:
             S.sources,
             A.levels,
             A.coefficients,
-            row * batch,
-            A.means.shape[0] * batch,
+            A.channels[n, C_COEFFICIENTS] * batch,
+            A.channels[n, C_COEFFICIENT_STEP] * batch,
             number(A, A.views[n, V_FRACTION]),
             A.gradients,
             A.channels[n, C_GRADIENT],
@@ -139,10 +149,11 @@ def dynamic_backward(A: Any, n: int, addend: int, S: Any) -> None:
             batch,
             S.sums,
         )
-    A.gradient_sums[row] = lanes(S.sums, 0)
+    A.gradient_sums[A.channels[n, C_ROW]] = lanes(S.sums, 0)
+    first, step = A.channels[n, C_COEFFICIENTS], A.channels[n, C_COEFFICIENT_STEP]
     for k in range(4):
         for i in range(A.batch[0]):
-            A.coefficient_gradients[k, row, i] = S.image_totals[k * batch + i]
+            A.coefficient_gradients[first + k * step, i] = S.image_totals[k * batch + i]
 
 
 @njit(**OPTIONS)

@@ -27,29 +27,31 @@ class DynamicModules:
         if number == 0:
             self._graphs.clear()
             self._gradients.clear()
-        own, rows, images = *self._places(number), int(program.batch[0])
+        own, first, end = self._places(number)
+        images = int(program.batch[0])
         module = self._modules[number]
         assert isinstance(module, DynamicActivation)
-        means = torch.from_numpy(program.means[rows, :images]).T
+        means = torch.from_numpy(program.means[first:end, :images]).T
         means = means.to(next(module.parameters(), means).dtype)
         with torch.set_grad_enabled(not evaluate):
-            coefficients = module.coefficients_of(means.requires_grad_(not evaluate))
+            found = module.coefficients_of(means.requires_grad_(not evaluate))
+            coefficients = found.transpose(0, 1).reshape(images, -1)  # as modules compute them
         self._graphs.append((means, coefficients))
-        out = torch.from_numpy(program.coefficients)[:, rows, :images]
-        out.copy_(coefficients.detach().transpose(1, 2))
+        out = torch.from_numpy(program.coefficients)[4 * first : 4 * end, :images]
+        out.copy_(coefficients.detach().T)
         program.views[own, V_FRACTION] = module.relu_fraction
 
     def put_mean_gradients(self, number: int, program: Program) -> None:
         """Compute the gradients of the means and of parameters from those of the coefficients."""
-        _, rows, images = *self._places(number), int(program.batch[0])
+        _, first, end = self._places(number)
+        images = int(program.batch[0])
         means, coefficients = self._graphs[number]
-        given = torch.from_numpy(program.coefficient_gradients)[:, rows, :images]
-        given = given.permute(2, 0, 1).contiguous().transpose(0, 1)  # as modules compute them
+        given = torch.from_numpy(program.coefficient_gradients)[4 * first : 4 * end, :images]
         parameters = [p for p in self._modules[number].parameters() if p.requires_grad]
         of_means, *found = torch.autograd.grad(
             coefficients,
             [means, *parameters],
-            given.to(coefficients.dtype),
+            given.T.to(coefficients.dtype).contiguous(),
             allow_unused=True,
             materialize_grads=True,
         )
@@ -58,11 +60,11 @@ class DynamicModules:
             self._gradients[parameter] = gradient if before is None else before + gradient
             parameter.grad = self._gradients[parameter]
         _, height, width = self.wiring.layers.nodes[self.wiring.dynamic[number]].shape
-        out = torch.from_numpy(program.mean_gradients)[rows, :images]
+        out = torch.from_numpy(program.mean_gradients)[first:end, :images]
         out.copy_(of_means.T / (height * width))
 
-    def _places(self, number: int) -> tuple[slice, slice]:
-        """Return the channels of a module's node, and their rows of means and coefficients."""
+    def _places(self, number: int) -> tuple[slice, int, int]:
+        """Return the channels of a module's node, and their rows of means: first, end."""
         own = self.wiring.of_node(self.wiring.dynamic[number])
         first = int(self.wiring.dynamic_row[own.start])
-        return own, slice(first, first + own.stop - own.start)
+        return own, first, first + own.stop - own.start

@@ -148,7 +148,7 @@ def _dynamic_tables(wiring: Wiring, arena: Arena, batch: int) -> dict[str, Array
         found[name] = arena.get(name, rows * batch)[: rows * batch].reshape(rows, batch)
     for name in ("coefficients", "coefficient_gradients"):
         size = 4 * rows * batch
-        found[name] = arena.get(name, size)[:size].reshape(4, rows, batch)
+        found[name] = arena.get(name, size)[:size].reshape(4 * rows, batch)
     return found
 
 
@@ -192,6 +192,7 @@ def _fill_channels(
 ) -> None:
     first = np.searchsorted(wiring.channel_of, np.arange(len(table)))
     end = np.searchsorted(wiring.channel_of, np.arange(len(table)), "right")
+    number = np.arange(len(table)) - wiring.channel[wiring.node_of]  # within the node
     following = np.where(live.live, -1, live.next)  # of live ones, `incoming` says where it is
     window = np.zeros(len(table), np.int64)
     for number, (a, _) in enumerate(_pooling_nodes(wiring.layers)):
@@ -224,6 +225,8 @@ def _fill_channels(
         C_DYNAMIC=wiring.dynamic_of,
         C_DYNAMIC_BY=wiring.dynamic_by,
         C_ROW=wiring.dynamic_row,
+        C_COEFFICIENTS=4 * wiring.dynamic_row - 3 * number,
+        C_COEFFICIENT_STEP=np.diff(wiring.channel)[wiring.node_of],
         C_THROUGH=live.through,
         C_ADDEND=_addends(wiring, live, order),
         C_SUMS=_has_kept_means(wiring, live),

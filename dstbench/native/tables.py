@@ -58,14 +58,16 @@ BIG = 3e38  # stands for infinity as a bound; twice as much is infinite in float
     C_WINDOW,  # the windows of a maximum
     C_DYNAMIC,  # the channel that it is the dynamic activation of, or -1
     C_DYNAMIC_BY,  # the channel that is its dynamic activation, or -1
-    C_ROW,  # of both: the row of means and coefficients
+    C_ROW,  # of both: the row of means
+    C_COEFFICIENTS,  # of both: the row of a₁, and how many rows further a₂, b₁, b₂ are
+    C_COEFFICIENT_STEP,
     C_SEEN,  # the zones in which its dynamic activation reads it
     C_SEEN_END,
     C_THROUGH,  # whether its gradient is that of its dynamic activation, and its task adds nothing
     C_ADDEND,  # the row of mean gradients that are added to its gradient, or -1
     C_SUMS,  # whether the means of a dynamic activation are kept
     CHANNEL,
-) = range(41)
+) = range(43)
 
 # filters
 (
@@ -139,8 +141,9 @@ E_PARAMETER, E_OFFSET, E_ROW, E_COLUMN, ENTRY = range(5)
 # values, gradients, levels: the arenas; a level is a number that is the same for all images.
 # means: (rows, numbers of a pixel) of what dynamic activations read, over pixels. own_means: of
 # themselves. mean_gradients: what the means add to the gradient of each pixel. coefficients,
-# coefficient_gradients: a₁, a₂, b₁, b₂, (4, rows, numbers of a pixel). gradient_sums: (rows,)
-# of the gradient of what is read, without what the means add, over pixels and images.
+# coefficient_gradients: (4 · rows, numbers of a pixel), of each node a₁ of all channels, then a₂,
+# b₁, b₂. gradient_sums: (rows,) of the gradient of what is read, over pixels and images, without
+# what the means add.
 # order: channels, one a task. after: of each task, the last one that must be done before.
 Program = namedtuple(
     "Program",
