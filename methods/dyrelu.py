@@ -16,6 +16,7 @@ from dstbench.config.registry import register
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError, require
+from dstbench.graph.dynamic import Blending
 from dstbench.methods.weight_sharing import shares, stages
 from dstbench.models.network_copy import copy_with
 from dstbench.models.surgery import find_modules
@@ -84,14 +85,11 @@ class DyReLU(nn.Module):
     inplace: whether plain ReLU may overwrite its input.
     pixels: height · width of the input, for `extra_macs`.
     beta: β, (): 1 is DyReLU alone, 0 is plain ReLU, and then nothing else is computed.
-    relu, range: the coefficients of ReLU, and λ, (4, 1) each.
     """
 
     is_activation = True
     training_only = True  # its parameters are not in the deployed network
     beta: Tensor
-    relu: Tensor
-    range: Tensor
 
     def __init__(
         self, channels: int, reduction: int, blend: Blend, inplace: bool = False, pixels: int = 0
@@ -105,9 +103,6 @@ class DyReLU(nn.Module):
         self.excite_weight, self.excite_bias = excite.weight, excite.bias
         # A tensor, not a number, so that a captured or compiled step stays valid when it changes.
         self.register_buffer("beta", torch.ones(()), persistent=False)
-        relu, ranges = torch.tensor([[1.0, 0, 0, 0], [1, 1, 0.5, 0.5]])[..., None]
-        self.register_buffer("relu", relu, persistent=False)
-        self.register_buffer("range", ranges, persistent=False)
 
     def set_beta(self, beta: float) -> None:
         self.phase = "plain" if beta <= 0 else "dynamic" if beta >= 1 else "blended"
@@ -126,48 +121,39 @@ class DyReLU(nn.Module):
             + 2 * self.channels * self.pixels
         )
 
-    def coefficients(self, means: Tensor) -> Tensor:
-        """Return (a₁, a₂, b₁, b₂) without blending, (4, B, C), from means over pixels, (B, C)."""
-        hidden = F.relu(F.linear(means, self.squeeze_weight, self.squeeze_bias))
+    def coefficients(self, x: Tensor) -> Tensor:
+        """Return (a₁, a₂, b₁, b₂), (4, B, C, 1, 1)."""
+        # Not x.mean, whose gradient would be materialised for every pixel.
+        mean = x.sum(dim=(2, 3)) / (x.shape[2] * x.shape[3])  # (B, C)
+        hidden = F.relu(F.linear(mean, self.squeeze_weight, self.squeeze_bias))
         raw = F.linear(hidden, self.excite_weight, self.excite_bias)  # (B, 4C)
         theta = 2 * torch.sigmoid(raw.to(torch.promote_types(raw.dtype, torch.float32))) - 1
-        found = torch.addcmul(self.relu, theta.view(-1, 4, self.channels), self.range)
-        return found.transpose(0, 1)
-
-    def _blended_coefficients(self, means: Tensor) -> Tensor:
-        """Return the coefficients, blended with those of ReLU if β blends these."""
-        found = self.coefficients(means)
-        if self.phase == "blended" and self.blend == "coefficients":
-            return self.beta * found + (1 - self.beta) * self.relu[:, None]
-        return found
-
-    @property
-    def _blends_outputs(self) -> bool:
-        return self.phase == "blended" and self.blend == "outputs"
-
-    # --- dstbench.graph.dynamic.DynamicActivation -------------------------------------------------
+        a1, a2, b1, b2 = theta.view(-1, 4, self.channels).unbind(1)
+        return torch.stack([1 + a1, a2, 0.5 * b1, 0.5 * b2])[..., None, None]
 
     @property
     def is_dynamic(self) -> bool:
         return self.phase != "plain"
 
-    def coefficients_of(self, means: Tensor) -> Tensor:
-        found = self._blended_coefficients(means)
-        return self.beta * found if self._blends_outputs else found
-
-    @property
-    def relu_fraction(self) -> float:
-        return 1 - float(self.beta) if self._blends_outputs else 0.0
+    def blending(self) -> Blending:
+        """Return how β enters now, for a `dstbench.graph.dynamic.DynamicActivation`."""
+        beta = float(self.beta) if self.phase == "blended" else 1.0
+        of_outputs = beta if self.blend == "outputs" else 1.0
+        ranges = (beta, beta, 0.5 * beta, 0.5 * beta)
+        return Blending((of_outputs, 0.0, 0.0, 0.0), ranges, 1 - of_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.phase == "plain":
             return F.relu(x, inplace=self.inplace)
-        # Not x.mean, whose gradient would be materialised for every pixel.
-        means = x.sum(dim=(2, 3)) / (x.shape[2] * x.shape[3])
-        a1, a2, b1, b2 = self._blended_coefficients(means)[..., None, None].to(x.dtype)
-        return _Dynamic.apply(
-            x, a1, a2, b1, b2, self.beta.to(x.dtype) if self._blends_outputs else None
+        a1, a2, b1, b2 = self.coefficients(x)
+        if self.phase == "blended" and self.blend == "coefficients":
+            a1, a2 = self.beta * a1 + (1 - self.beta), self.beta * a2
+            b1, b2 = self.beta * b1, self.beta * b2
+        a1, a2, b1, b2 = (c.to(x.dtype) for c in (a1, a2, b1, b2))
+        beta = (
+            self.beta.to(x.dtype) if self.phase == "blended" and self.blend == "outputs" else None
         )
+        return _Dynamic.apply(x, a1, a2, b1, b2, beta)
 
 
 @register("parts")

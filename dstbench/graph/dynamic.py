@@ -1,11 +1,23 @@
 """Dynamic activations: modules whose slopes and intercepts depend on each image."""
 
-from typing import NoReturn, Protocol, runtime_checkable
+from typing import NamedTuple, NoReturn, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import nn
 
 from dstbench.graph.steps import Dynamic
 from dstbench.graph.unsupported import Unsupported
+
+
+class Blending(NamedTuple):
+    """The numbers of a dynamic activation that may change from step to step.
+
+    start, range: of a₁, a₂, b₁, b₂.
+    relu: r.
+    """
+
+    start: tuple[float, float, float, float]
+    range: tuple[float, float, float, float]
+    relu: float
 
 
 @runtime_checkable
@@ -14,22 +26,28 @@ class DynamicActivation(Protocol):
 
         y = max(a₁x + b₁, a₂x + b₂) + r · max(x, 0)
 
-    with coefficients a₁, a₂, b₁, b₂ of each channel and image that depend on x only through its
-    means over pixels. Where both terms of the first maximum are equal, the gradient goes to the
-    second. A module that has these members is traced as one step, and nothing else of it is looked
-    at.
+    with coefficients of each channel and image, from the means m of x over pixels:
+
+        (a₁, a₂, b₁, b₂) = start + range · (2σ(W₂ · max(W₁m + c₁, 0) + c₂) − 1)
+
+    Where both terms of the first maximum are equal, the gradient goes to the second. A module that
+    has these members is traced as one step, and nothing else of it is looked at.
+
+    squeeze_weight, squeeze_bias: W₁, (hidden, channels), and c₁.
+    excite_weight, excite_bias: W₂, (4 · channels, hidden), and c₂; of all channels a₁, then a₂, …
     """
+
+    squeeze_weight: nn.Parameter
+    squeeze_bias: nn.Parameter
+    excite_weight: nn.Parameter
+    excite_bias: nn.Parameter
 
     @property
     def is_dynamic(self) -> bool:
         """Whether it computes this now; if not, the functions that it calls are traced."""
 
-    def coefficients_of(self, means: Tensor) -> Tensor:
-        """Return (a₁, a₂, b₁, b₂), (4, B, C), from the means over pixels, (B, C)."""
-
-    @property
-    def relu_fraction(self) -> float:
-        """r."""
+    def blending(self) -> Blending:
+        """Return the present start, range and r."""
 
 
 def refuse_dynamic(action: Dynamic) -> NoReturn:

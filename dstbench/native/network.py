@@ -134,7 +134,7 @@ class NativeNetwork:
         cuts = compiled.order.forward_cuts
         for k, (first, end) in enumerate(pairwise(cuts)):
             if k > 0:
-                self._dynamic.put_coefficients(k - 1, program, evaluate)
+                self._dynamic.put_coefficients(k - 1, program)
             self._run(compiled, _until(program, end), first, is_backward=False)
         return torch.from_numpy(self._read_logits(compiled))
 
