@@ -3,11 +3,13 @@
 All matrices have one row a channel and one column an image, as the tables of the kernels have.
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dstbench.graph.dynamic import DynamicActivation
-from dstbench.native.tables import V_FRACTION, Program
+from dstbench.native.program import Compiled
+from dstbench.native.tables import C_COEFFICIENTS, V_FRACTION, Program
 from dstbench.native.wiring import Wiring
 
 
@@ -17,16 +19,19 @@ class DynamicModules:
     def __init__(self, model: nn.Module, wiring: Wiring):
         self._nets: list[_Net] = []
         for a in wiring.dynamic:
-            node = wiring.layers.nodes[a]
-            module = model.get_submodule(node.dynamic or "")
+            module = model.get_submodule(wiring.layers.nodes[a].dynamic or "")
             assert isinstance(module, DynamicActivation)
-            own, pixels = wiring.of_node(a), node.shape[1] * node.shape[2]
-            self._nets.append(_Net(module, own, int(wiring.dynamic_row[own.start]), pixels))
+            self._nets.append(_Net(module, wiring, a))
         self._written: set[nn.Parameter] = set()
+
+    def begin(self, compiled: Compiled) -> None:
+        """Begin a step."""
+        self._written.clear()
+        for net in self._nets:
+            net.use(compiled)
 
     def put_coefficients(self, number: int, program: Program) -> None:
         """Compute the coefficients of activation `number` from its means."""
-        self._written.clear()
         self._nets[number].forward(program)
 
     def put_mean_gradients(self, number: int, program: Program) -> None:
@@ -42,36 +47,44 @@ class DynamicModules:
 
 
 class _Net:
-    """The two layers of one activation.
+    """The two layers of one activation, of whose outputs only those of computed channels are used.
 
-    own: its channels.
-    first: their first row of means.
-    pixels: of a channel.
+    node: its number.
     """
 
-    def __init__(self, module: DynamicActivation, own: slice, first: int, pixels: int):
-        self.module, self.own, self.pixels = module, own, pixels
-        self.channels = own.stop - own.start
-        self.rows = slice(first, first + self.channels)
-        self.coefficient_rows = slice(4 * first, 4 * (first + self.channels))
-        self._theta = torch.empty(0)  # 2σ(…) − 1
+    def __init__(self, module: DynamicActivation, wiring: Wiring, node: int):
+        self.module, self.wiring = module, wiring
+        self.own = wiring.of_node(node)
+        channels, height, width = wiring.layers.nodes[node].shape
+        self.channels, self.pixels = channels, height * width
+        first = int(wiring.dynamic_row[self.own.start])
+        self._mean_rows = slice(first, first + channels)
+        self._compiled: Compiled | None = None
+
+    def use(self, compiled: Compiled) -> None:
+        """Find the computed channels, and their rows."""
+        if compiled is self._compiled:
+            return
+        self._compiled = compiled
+        run = np.flatnonzero(compiled.live.run[self.own])
+        self._count = len(run)
+        self._kept = torch.from_numpy(run + self.channels * np.arange(4)[:, None]).reshape(-1)
+        first = int(compiled.forward.channels[self.own.start, C_COEFFICIENTS])
+        self._rows = slice(first, first + 4 * self._count)
 
     @torch.no_grad()
     def forward(self, program: Program) -> None:
         module, images = self.module, int(program.batch[0])
-        self._means = torch.from_numpy(program.means)[self.rows, :images]
+        self._means = torch.from_numpy(program.means)[self._mean_rows, :images]
         number = self._means.dtype
         self._blending = module.blending()
         self._squeeze = module.squeeze_weight.to(number)
-        self._excite = module.excite_weight.to(number)
+        self._excite = self._of_kept(module.excite_weight.to(number))
         bias = module.squeeze_bias.to(number)[:, None]
         self._hidden = torch.addmm(bias, self._squeeze, self._means).relu_()
-        if self._theta.shape != (4 * self.channels, images) or self._theta.dtype != number:
-            self._theta = torch.empty((4 * self.channels, images), dtype=number)
-        bias = module.excite_bias.to(number)[:, None]
-        torch.addmm(bias, self._excite, self._hidden, out=self._theta)
-        self._theta.sigmoid_().mul_(2).sub_(1)
-        out = torch.from_numpy(program.coefficients)[self.coefficient_rows, :images]
+        bias = self._of_kept(module.excite_bias.to(number))[:, None]
+        self._theta = torch.addmm(bias, self._excite, self._hidden).sigmoid_().mul_(2).sub_(1)
+        out = torch.from_numpy(program.coefficients)[self._rows, :images]
         for coefficients, theta, start, factor in self._four(out):
             torch.mul(theta, factor, out=coefficients)
             if start:
@@ -82,23 +95,34 @@ class _Net:
     def backward(self, program: Program) -> dict[nn.Parameter, Tensor]:
         """Return the gradients of the parameters; write those of the means, of one pixel."""
         module, images = self.module, int(program.batch[0])
-        raw = torch.from_numpy(program.coefficient_gradients)[self.coefficient_rows, :images]
         slope = self._theta.mul_(self._theta).sub_(1)  # dθ = (1 − θ²) / 2 of what σ is taken of
         for part, _, _, factor in self._four(slope):
             part *= -factor / 2
-        slope *= raw
+        slope *= torch.from_numpy(program.coefficient_gradients)[self._rows, :images]
         hidden = (self._excite.T @ slope).mul_(self._hidden > 0)
-        out = torch.from_numpy(program.mean_gradients)[self.rows, :images]
+        out = torch.from_numpy(program.mean_gradients)[self._mean_rows, :images]
         torch.mul(self._squeeze.T @ hidden, 1 / self.pixels, out=out)
         return {
             module.squeeze_weight: hidden @ self._means.T,
             module.squeeze_bias: hidden.sum(1),
-            module.excite_weight: slope @ self._hidden.T,
-            module.excite_bias: slope.sum(1),
+            module.excite_weight: self._of_all(slope @ self._hidden.T),
+            module.excite_bias: self._of_all(slope.sum(1)),
         }
+
+    def _of_kept(self, rows: Tensor) -> Tensor:
+        """Return the rows of computed channels."""
+        return rows if self._count == self.channels else rows[self._kept]
+
+    def _of_all(self, rows: Tensor) -> Tensor:
+        """Return rows of computed channels with zeros between them."""
+        if self._count == self.channels:
+            return rows
+        found = rows.new_zeros((4 * self.channels, *rows.shape[1:]))
+        return found.index_copy_(0, self._kept, rows)
 
     def _four(self, rows: Tensor) -> list[tuple[Tensor, Tensor, float, float]]:
         """Return, of a₁, a₂, b₁ and b₂: the given rows, those of θ, start and range."""
         start, factor, _ = self._blending
-        parts, thetas = rows.split(self.channels), self._theta.split(self.channels)
-        return list(zip(parts, thetas, start, factor, strict=True))
+        if not self._count:
+            return []
+        return list(zip(rows.chunk(4), self._theta.chunk(4), start, factor, strict=True))

@@ -131,6 +131,7 @@ class NativeNetwork:
         self._tap_weights(compiled)
         program.evaluate[0] = evaluate
         self._put_images(program, images)
+        self._dynamic.begin(compiled)
         cuts = compiled.order.forward_cuts
         for k, (first, end) in enumerate(pairwise(cuts)):
             if k > 0:

@@ -192,7 +192,7 @@ def _fill_channels(
 ) -> None:
     first = np.searchsorted(wiring.channel_of, np.arange(len(table)))
     end = np.searchsorted(wiring.channel_of, np.arange(len(table)), "right")
-    number = np.arange(len(table)) - wiring.channel[wiring.node_of]  # within the node
+    coefficients, step = _coefficient_rows(wiring, live)
     following = np.where(live.live, -1, live.next)  # of live ones, `incoming` says where it is
     window = np.zeros(len(table), np.int64)
     for number, (a, _) in enumerate(_pooling_nodes(wiring.layers)):
@@ -225,12 +225,24 @@ def _fill_channels(
         C_DYNAMIC=wiring.dynamic_of,
         C_DYNAMIC_BY=wiring.dynamic_by,
         C_ROW=wiring.dynamic_row,
-        C_COEFFICIENTS=4 * wiring.dynamic_row - 3 * number,
-        C_COEFFICIENT_STEP=np.diff(wiring.channel)[wiring.node_of],
+        C_COEFFICIENTS=coefficients,
+        C_COEFFICIENT_STEP=step,
         C_THROUGH=live.through,
         C_ADDEND=_addends(wiring, live, order),
         C_SUMS=_has_kept_means(wiring, live),
     )
+
+
+def _coefficient_rows(wiring: Wiring, live: Liveness) -> tuple[Array, Array]:
+    """Return the row of a₁ of each channel, and how far a₂, b₁ and b₂ are.
+
+    Dynamic activations that are not computed have no rows; others of a node are consecutive.
+    """
+    run = (wiring.dynamic_of >= 0) & live.run
+    before = np.cumsum(run) - run
+    first = before[wiring.channel[wiring.node_of]]
+    step = np.bincount(wiring.node_of[run], minlength=len(wiring.layers.nodes))[wiring.node_of]
+    return 4 * first + before - first, step
 
 
 def _addends(wiring: Wiring, live: Liveness, order: Order) -> Array:
