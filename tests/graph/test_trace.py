@@ -9,10 +9,10 @@ from torch import nn
 from dstbench.core.budgets import ERK
 from dstbench.deploy.compiler.compile import compile_network
 from dstbench.errors import UserError
-from dstbench.graph.steps import Affine, Convolution, Flatten, Pool, Relu, Sum
+from dstbench.graph.steps import Affine, Convolution, Dynamic, Flatten, Pool, Relu, Sum
 from dstbench.graph.trace import trace
 from dstbench.methods.dctps import DCTpS
-from dstbench.methods.dyrelu import DyReLUPhasing
+from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing
 
 
 class Block(nn.Module):
@@ -65,6 +65,17 @@ def test_dense_offset_is_refused():
     _, state = started(tiny_resnet(), [DCTpS(), ERK(0.5)])
     with pytest.raises(UserError, match=r"DCTConv2d at stem\.conv1 .*--dense"):
         compile_network(state.model, IMAGE)
+
+
+def test_dynamic_activation_is_one_step_until_it_is_plain():
+    activation = DyReLU(3, 2, "outputs")
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), activation, nn.Flatten()).eval()
+    for beta in (1.0, 0.5):
+        activation.set_beta(beta)
+        (_, step, _) = trace(model, (3, 4, 5))
+        assert step.action == Dynamic("1", "DyReLU at 1") and step.inputs == (1,)
+    activation.set_beta(0.0)
+    assert [type(step.action) for step in trace(model, (3, 4, 5))] == [Convolution, Relu, Flatten]
 
 
 def test_dynamic_activation_is_refused_until_it_is_phased_out():

@@ -21,7 +21,7 @@ class NativeDouble:
     def compile_(self):
         assert self.held is None, "compiled before push_back_"
         for module in self.model.modules():
-            if getattr(module, "phase", "plain") != "plain" or hasattr(module, "refused"):
+            if hasattr(module, "refused"):
                 raise Unsupported(f"{type(module).__name__} is not supported.")
         self.version, self.compiles = self.masks.version, self.compiles + 1
 
@@ -65,9 +65,12 @@ class NativeDouble:
         self.held = None
 
     def _buffers(self):
-        return {name: b.clone() for name, b in self.model.named_buffers()}
+        """Return what training steps change: running averages and their counters."""
+        found = self.model.named_buffers()
+        return {name: b.clone() for name, b in found if "running_" in name or "num_b" in name}
 
     @torch.no_grad()
     def _write(self, buffers):
-        for name, buffer in self.model.named_buffers():
-            buffer.copy_(buffers[name])
+        found = dict(self.model.named_buffers())
+        for name, value in buffers.items():
+            found[name].copy_(value)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dstbench.core.masks import Masks, flat
+from dstbench.methods.dyrelu import DyReLU
 
 
 class Shared(nn.Module):
@@ -23,11 +24,46 @@ class Shared(nn.Module):
         return self.owner[0]._conv_forward(x, self.weight * self.scale, None)
 
 
+class Activations:
+    """Makes a network's activations.
+
+    beta: β of its DyReLUs, or None where all are ReLUs.
+    blend: what it blends.
+    """
+
+    def __init__(self, draw: Callable):
+        self.draw = draw
+        self.beta = draw(st.sampled_from([None, None, 1.0, 0.7, 0.0]))
+        self.blend = draw(st.sampled_from(["outputs", "coefficients"]))
+        self.zero = draw(st.integers(0, 3)) == 0
+
+    def __call__(self, channels: int) -> nn.Module:
+        if self.beta is None or self.draw(st.integers(0, 3)) == 0:
+            return nn.ReLU()
+        module = DyReLU(channels, 2, self.blend)
+        module.set_beta(self.beta)
+        for parameter in module.parameters():
+            nn.init.normal_(parameter, std=0.5)
+        if self.zero:  # then both terms of the maximum are equal where x is 0
+            nn.init.zeros_(module.excite_weight)
+            nn.init.zeros_(module.excite_bias)
+        return module
+
+
 class Block(nn.Module):
     """One to three convolutions and a residual connection."""
 
-    def __init__(self, inputs: int, widths: list[int], stride: int, kernel: int, projects: bool):
+    def __init__(
+        self,
+        inputs: int,
+        widths: list[int],
+        stride: int,
+        kernel: int,
+        projects: bool,
+        activation: Callable[[int], nn.Module],
+    ):
         super().__init__()
+        self.activations = nn.ModuleList(activation(width) for width in widths)
         sizes = [inputs, *widths]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(a, b, kernel, stride if i == 0 else 1, padding=kernel // 2, bias=False)
@@ -45,8 +81,8 @@ class Block(nn.Module):
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             y = norm(convolution(y))
             if i < len(self.norms) - 1:
-                y = torch.relu(y)
-        return torch.relu(y + self.shortcut(x))
+                y = self.activations[i](y)
+        return self.activations[-1](y + self.shortcut(x))
 
 
 @dataclass(repr=False)
@@ -79,16 +115,17 @@ def cases(draw: Callable) -> Case:
     torch.manual_seed(integers(0, 10_000))
     channels, height, width = integers(1, 3), integers(5, 11), integers(5, 11)
     classes, size = integers(2, 5), integers(1, 40)
-    layers, inputs = _stem(draw, channels)
+    activation = Activations(draw)
+    layers, inputs = _stem(draw, channels, activation)
     for _ in range(integers(0, 3)):
         widths = [integers(1, 6) for _ in range(integers(1, 3))]
         if draw(st.booleans()):
             widths[-1] = inputs
         stride, kernel = draw(st.sampled_from([1, 1, 2, 3])), draw(st.sampled_from([1, 3, 5]))
-        block = Block(inputs, widths, stride, kernel, draw(st.booleans()))
+        block = Block(inputs, widths, stride, kernel, draw(st.booleans()), activation)
         layers.append(block)
         if draw(st.booleans()) and widths[-1] == inputs and stride == 1:
-            layers.append(_follower(block, inputs, widths, kernel))
+            layers.append(_follower(block, inputs, widths, kernel, activation))
         inputs = widths[-1]
     model = nn.Sequential(*layers, *_head(draw, inputs, classes, layers, (channels, height, width)))
     model.double().train()
@@ -99,7 +136,7 @@ def cases(draw: Callable) -> Case:
     return Case(model, masks, images, torch.randint(classes, (len(images),)))
 
 
-def _stem(draw: Callable, channels: int) -> tuple[list[nn.Module], int]:
+def _stem(draw: Callable, channels: int, activation: Activations) -> tuple[list[nn.Module], int]:
     outputs = draw(st.integers(1, 6))
     bias, pools = draw(st.booleans()), draw(st.sampled_from([None, "max", "mean"]))
     kernel, groups = draw(st.sampled_from([1, 3])), channels if outputs % channels == 0 else 1
@@ -110,7 +147,7 @@ def _stem(draw: Callable, channels: int) -> tuple[list[nn.Module], int]:
     ]
     if draw(st.booleans()):
         stem.append(nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.3))
-    stem.append(nn.ReLU())
+    stem.append(activation(outputs))
     if pools == "max":
         stem.append(nn.MaxPool2d(3, 2, padding=1))
     elif pools == "mean":
@@ -118,8 +155,10 @@ def _stem(draw: Callable, channels: int) -> tuple[list[nn.Module], int]:
     return stem, outputs
 
 
-def _follower(owner: Block, inputs: int, widths: list[int], kernel: int) -> Block:
-    block = Block(inputs, widths, 1, kernel, False)
+def _follower(
+    owner: Block, inputs: int, widths: list[int], kernel: int, activation: Activations
+) -> Block:
+    block = Block(inputs, widths, 1, kernel, False, activation)
     block.convolutions = nn.ModuleList(Shared(c) for c in owner.convolutions)
     return block
 

@@ -8,6 +8,7 @@ from helpers import killing
 from helpers.native_double import NativeDouble
 
 from dstbench.leaderboard.validation import inconsistencies
+from dstbench.methods.dyrelu import DyReLU
 from dstbench.native.network import NativeNetwork
 from dstbench.training import trainer
 
@@ -145,7 +146,17 @@ def test_auto_runs_short_runs_with_torch(tmp_path, call, double, monkeypatch):
     assert code == 0 and "Engine: torch, because the run is short" in errors
 
 
-def test_network_that_can_be_compiled_after_a_phase_is_taken(tmp_path, call, double):
+class Refused:
+    """An attribute that a DyReLU has until it is plain."""
+
+    def __get__(self, module, owner):
+        if module is not None and module.phase == "plain":
+            raise AttributeError
+        return True
+
+
+def test_network_that_can_be_compiled_after_a_phase_is_taken(tmp_path, call, double, monkeypatch):
+    monkeypatch.setattr(DyReLU, "refused", Refused(), raising=False)
     code, _, errors = call(
         "run", "rigl_dyrelu", "--sparsity", "0.9", *RUN, "--engine", "native", "--runs",
         str(tmp_path),

@@ -132,14 +132,24 @@ def test_optimizer_of_dense_gradients_needs_torch_steps():
     assert state.optimizer.needs_dense_gradients and engine.steps == {"native": 0, "torch": 5}
 
 
-def test_dyrelu_phase_runs_through_torch_and_says_so_once():
+def test_dyrelu_is_compiled_anew_when_its_phase_changes_not_when_beta_does():
     method, state = started(tiny_resnet(), [DyReLUPhasing(0.1, 0.25), ERK(0.8)], STEPS)
+    engine = native(state)
+    run(method, state, engine)
+    assert engine.steps == {"native": STEPS, "torch": 0}
+    assert engine._network.compiles == 3  # dynamic, blended, plain
+
+
+def test_network_that_is_not_known_runs_through_torch_and_is_reported_once():
+    method, state = started(tiny_resnet(), [ERK(0.8)], STEPS)
+    state.model.relu = nn.LeakyReLU()
+    state.model.relu.refused = True
     notes = []
     engine = NativeEngine(state, TorchEngine(state.model, FP32), note=notes.append)
-    run(method, state, engine)
-    assert engine.steps == {"native": 30, "torch": 10}
+    run(method, state, engine, 5)
+    assert engine.steps == {"native": 0, "torch": 5}
     assert [note for note in notes if "torch" in note] == [
-        "Steps run through torch for now: DyReLU is not supported."
+        "Steps run through torch for now: LeakyReLU is not supported."
     ]
 
 
