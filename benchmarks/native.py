@@ -2,10 +2,12 @@
 
 A step is forward pass, backward pass and optimizer, at batch 128 on images of 32×32; the candidates
 take turns in one process, and CPU time is compared. Prints the ratio, the bytes of planes that a
-step moves and the bandwidth that this is, the memory, and the time of a recompilation.
+step moves and the bandwidth that this is, the memory, and the time of a recompilation. With DyReLU,
+the native step of the same network with ReLU takes turns, too, and its ratio is printed.
 
     python benchmarks/native.py [--model ResNet34] [--sparsity 0.9999] [--masks worst|erk]
-                                [--threads 1] [--repeats 5] [--no-torch]
+                                [--activation relu|dyrelu] [--beta 1] [--threads 1] [--repeats 5]
+                                [--no-torch]
 
 worst: every live weight is on a path of live weights. erk: random masks with ERK's counts.
 """
@@ -23,6 +25,7 @@ from dstbench.core.budgets import ERK
 from dstbench.core.masks import Masks
 from dstbench.core.state import State
 from dstbench.measure.worst_case import worst_case
+from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing
 from dstbench.models import resnet
 from dstbench.models.precision import autocast_for
 from dstbench.native.network import NativeNetwork
@@ -34,8 +37,13 @@ BATCH = 128
 IMAGE = (3, 32, 32)
 
 
-def masked(name: str, sparsity: float, kind: str) -> tuple[nn.Module, Masks]:
-    """Return a network in training mode and its masks."""
+def masked(
+    name: str, sparsity: float, kind: str, beta: float | None = None
+) -> tuple[nn.Module, Masks]:
+    """Return a network in training mode and its masks.
+
+    beta: of its DyReLUs; None leaves ReLUs.
+    """
     torch.manual_seed(0)
     if kind == "worst":
         model, masks = worst_case(getattr(resnet, name), sparsity)
@@ -48,6 +56,12 @@ def masked(name: str, sparsity: float, kind: str) -> tuple[nn.Module, Masks]:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.7, 1.3)
             nn.init.uniform_(module.bias, -0.2, 0.2)
+    if beta is not None:
+        state = State(model, IMAGE, seed=0, total_steps=1000)
+        DyReLUPhasing().surgery(state)
+        for module in model.modules():
+            if isinstance(module, DyReLU):
+                module.set_beta(beta)
     return model.train(), masks
 
 
@@ -69,6 +83,17 @@ def torch_step(model: nn.Module, masks: Masks, x: torch.Tensor, y: torch.Tensor)
     return step
 
 
+def native_step(network: NativeNetwork, x: torch.Tensor, y: torch.Tensor) -> Callable:
+    optimizer = SGD().build(network.model, network.masks)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        network.forward_backward(x, y)
+        optimizer.step(1e-4)
+
+    return step
+
+
 def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -76,6 +101,8 @@ def main() -> None:
     options.add_argument("--model", default="ResNet34")
     options.add_argument("--sparsity", type=float, default=0.9999)
     options.add_argument("--masks", choices=("worst", "erk"), default="worst")
+    options.add_argument("--activation", choices=("relu", "dyrelu"), default="relu")
+    options.add_argument("--beta", type=float, default=1.0)
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--no-torch", action="store_true")
@@ -84,18 +111,17 @@ def main() -> None:
     print(machine())
     x, y = torch.randn(BATCH, *IMAGE), torch.randint(10, (BATCH,))
 
-    model, masks = masked(args.model, args.sparsity, args.masks)
+    kind = (args.model, args.sparsity, args.masks)
+    beta = args.beta if args.activation == "dyrelu" else None
+    model, masks = masked(*kind, beta)
     network = NativeNetwork(model, masks, IMAGE, args.threads)
-    optimizer = SGD().build(model, masks)
-
-    def native() -> None:
-        optimizer.zero_grad()
-        network.forward_backward(x, y)
-        optimizer.step(1e-4)
-
+    native = native_step(network, x, y)
     candidates: dict[str, Callable] = {"native": native}
+    if beta is not None:
+        plain = NativeNetwork(*masked(*kind), IMAGE, args.threads)
+        candidates["native, ReLU"] = native_step(plain, x, y)
     if not args.no_torch:
-        candidates["torch"] = torch_step(*masked(args.model, args.sparsity, args.masks), x, y)
+        candidates["torch"] = torch_step(*masked(*kind, beta), x, y)
     native()
     began = time.process_time()
     network.remask_()
@@ -108,18 +134,24 @@ def main() -> None:
         step()
     for _ in range(args.repeats):
         for name, step in candidates.items():
-            for _ in range(5 if name == "native" else 1):
+            for _ in range(1 if name == "torch" else 5):
                 began, began_cpu = time.perf_counter(), time.process_time()
                 step()
                 cpu[name].append(time.process_time() - began_cpu)
                 wall[name].append(time.perf_counter() - began)
     median = {name: statistics.median(seconds) for name, seconds in cpu.items()}
-    moved = sum(bytes_moved(network.compiled(BATCH)).values())
-    print(f"{args.model} {args.sparsity:.2%} {args.masks}: {masks.total():,} live weights")
+    print(
+        f"{args.model} {args.sparsity:.2%} {args.masks} {args.activation}: {masks.total():,} "
+        "live weights"
+    )
     print(
         f"  native {median['native'] * 1e3:.1f} ms CPU, "
         f"{statistics.median(wall['native']) * 1e3:.1f} ms"
     )
+    if "native, ReLU" in median:
+        relu = median["native, ReLU"]
+        print(f"  native with ReLU {relu * 1e3:.1f} ms CPU: {median['native'] / relu:.2f}×")
+    moved = sum(bytes_moved(network.compiled(BATCH)).values())
     print(f"  {moved / 1e9:.2f} GB moved, {moved / median['native'] / 1e9:.0f} GB/s")
     print(f"  {network.memory() / 1e6:.0f} MB; masks moved: {(recompile - median['native']):.3f} s")
     if "torch" in median:

@@ -22,10 +22,24 @@ def bytes_moved(compiled: Compiled) -> dict[str, int]:
     for c in A.channels:
         own = slice(c[tables.C_ZONES], c[tables.C_ZONES_END])
         forward += int((area[own] * (entries[own] + 1)).sum())
+        if c[tables.C_DYNAMIC_BY] >= 0 and c[tables.C_KIND] != tables.CONSTANT:  # its means
+            known = c[tables.C_LINK] >= 0 and A.channels[c[tables.C_LINK], tables.C_SUMS]
+            seen = slice(c[tables.C_SEEN], c[tables.C_SEEN_END])
+            forward += 0 if known and c[tables.C_KIND] == tables.VIEW else int(area[seen].sum())
+    for n in compiled.order.forward:
+        c = A.channels[n]
+        if c[tables.C_DYNAMIC] >= 0:
+            forward += 2 * int(c[tables.C_HEIGHT] * c[tables.C_WIDTH] * A.batch[1])
     for n in compiled.backward.order:
         c = A.channels[n]
         own = slice(c[tables.C_BACK], c[tables.C_BACK_END])
         plane = int(area[own].sum())
+        if c[tables.C_THROUGH]:
+            continue
+        if c[tables.C_DYNAMIC] >= 0:
+            backward += 3 * plane
+            if c[tables.C_READ_FIRST] == c[tables.C_READ_END]:
+                continue
         backward += int((area[own] * entries[own]).sum()) + 2 * plane
         backward += plane * (c[tables.C_INCOMING] >= 0)
         for f in A.filters[c[tables.C_FIRST] : c[tables.C_END]]:

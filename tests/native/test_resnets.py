@@ -10,6 +10,7 @@ from dstbench.core.budgets import ERK
 from dstbench.core.masks import Masks, flat
 from dstbench.core.state import State
 from dstbench.methods.connected import LimitedFanIn
+from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing
 from dstbench.methods.weight_sharing import WeightSharing
 from dstbench.models.resnet import ImageNetResNet50, ResNet20, ResNet50, SmallResNet34
 from dstbench.native.network import NativeNetwork
@@ -20,13 +21,22 @@ pytestmark = pytest.mark.slow  # the kernels are compiled once on a machine, in 
 IMAGE = (3, 32, 32)
 
 
-def masked(model: nn.Module, sparsity: float, shares: bool) -> State:
-    """Return a network whose batch norms are off their start, so that dead channels matter."""
+def masked(model: nn.Module, sparsity: float, shares: bool, beta: float = 0.0) -> State:
+    """Return a network whose batch norms are off their start, so that dead channels matter.
+
+    beta: of its DyReLUs; 0 leaves ReLUs.
+    """
     torch.manual_seed(0)
     state = State(model, IMAGE, 0, 100)
     if shares:
         WeightSharing(2).surgery(state)
         state.masks = Masks(state.model)
+    if beta:
+        DyReLUPhasing().surgery(state)
+        for module in state.model.modules():
+            if isinstance(module, DyReLU):
+                module.set_beta(beta)
+                nn.init.normal_(module.excite_weight, std=0.3)
     LimitedFanIn(ERK(sparsity)).init_masks(state)
     for module in state.model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -69,13 +79,13 @@ def native_gradients(state: State, x, y, dtype) -> tuple[float, torch.Tensor]:
     return float(loss.detach()), torch.cat(found)
 
 
-@pytest.mark.parametrize("shares", [False, True])
+@pytest.mark.parametrize("shares, beta", [(False, 0.0), (True, 0.0), (False, 1.0), (True, 0.6)])
 @pytest.mark.parametrize(
     "model, sparsity",
     [(ResNet20, 0.95), (SmallResNet34, 0.99), (ResNet50, 0.99), (ImageNetResNet50, 0.99)],
 )
-def test_gradients_in_float64_are_those_of_torch(model, sparsity, shares):
-    state = masked(model(10, width=4 if "50" in model.__name__ else 8), sparsity, shares)
+def test_gradients_in_float64_are_those_of_torch(model, sparsity, shares, beta):
+    state = masked(model(10, width=4 if "50" in model.__name__ else 8), sparsity, shares, beta)
     x, y = batch(10)
     loss, expected = torch_gradients(state, x, y, torch.float64)
     own_loss, found = native_gradients(state, x, y, torch.float64)
@@ -84,8 +94,9 @@ def test_gradients_in_float64_are_those_of_torch(model, sparsity, shares):
     assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
 
 
-def test_gradients_in_float32_are_no_worse_than_torchs():
-    state = masked(SmallResNet34(10), 0.99, shares=False)
+@pytest.mark.parametrize("beta", [0.0, 0.6])
+def test_gradients_in_float32_are_no_worse_than_torchs(beta):
+    state = masked(SmallResNet34(10), 0.99, False, beta)
     x, y = batch(64)
     loss, exact = torch_gradients(state, x, y, torch.float64)
     _, by_torch = torch_gradients(state, x, y, torch.float32)
@@ -95,8 +106,10 @@ def test_gradients_in_float32_are_no_worse_than_torchs():
     assert error <= 3 * (by_torch - exact).abs().max() + 1e-7 * exact.abs().max()
 
 
-def test_five_steps_lead_to_the_weights_of_torch():
-    state = masked(SmallResNet34(10).double(), 0.99, shares=True)
+@pytest.mark.parametrize("beta", [0.0, 0.6])
+def test_five_steps_lead_to_the_weights_of_torch(beta):
+    state = masked(SmallResNet34(10), 0.99, True, beta)
+    state.model.double()
     twin = copy.deepcopy(state)
     twin.masks = Masks(twin.model)
     for name in state.masks:
