@@ -21,9 +21,9 @@ class NativeEngine:
     """Runs a `NativeNetwork` for plain steps and evaluation, and torch for the rest.
 
     A step goes through torch, in fp32, when a part requires dense gradients, when a module is not
-    in training mode, and as long as the network cannot be compiled (such as in the DyReLU phase).
-    The network is compiled anew when masks moved or the model's structure changed, which parts do
-    in their hooks between two steps; both are compared at every call.
+    in training mode, and as long as the network cannot be compiled. The network is compiled anew
+    when masks moved or the model's structure changed, which parts do in their hooks between two
+    steps; both are compared at every call.
 
     Between native steps the running averages of batch norm are in the compiled network; the
     model's buffers have those of the last `push_back_`, which comes before every step of torch.
