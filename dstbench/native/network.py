@@ -24,8 +24,8 @@ from dstbench.native.wiring import Array, WeightVector, Wiring, taps_of
 class NativeNetwork:
     """Losses, gradients and logits of a masked network, on a CPU.
 
-    The torch model keeps weights, biases, batch norms, scales and dynamic activations; they are read
-    at every call. Only the running averages of batch norm are kept here, until `push_back_`.
+    The torch model keeps all weights, biases, batch norms and scales; they are read at every call.
+    Only the running averages of batch norm are kept here, until `push_back_`.
 
     model: the network, on the CPU.
     masks: its masks; a weight without one is live.

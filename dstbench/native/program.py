@@ -5,6 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dstbench.native import tables
+from dstbench.native.dynamic_tables import (
+    addends,
+    coefficient_rows,
+    dynamic_tables,
+    keeps_means,
+)
 from dstbench.native.entry_points import lay_out
 from dstbench.native.layers import Layers
 from dstbench.native.liveness import Liveness, liveness
@@ -21,7 +27,6 @@ from dstbench.native.tables import (
     V_LOW,
     V_SCALE,
     VALUES,
-    VIEW,
     WINDOW,
     ZONE,
     Program,
@@ -132,24 +137,12 @@ def compile_program(
         "windows": _windows(wiring.layers),
         "weights": np.zeros(len(sorted_taps), arena.dtype),
         "tap_gradients": np.zeros(len(sorted_taps)),
-        **_dynamic_tables(wiring, arena, batch),
+        **dynamic_tables(wiring, arena.get, batch),
     }
     forward = Program(**shared, order=order.forward, after=order.forward_after)
     backward = Program(**shared, order=order.backward, after=place.backward_after)
     scratch = tuple(_scratch(channels, filters, passed, batch, arena.dtype) for _ in range(threads))
     return Compiled(forward, backward, scratch, live, order, sorted_taps, place)
-
-
-def _dynamic_tables(wiring: Wiring, arena: Arena, batch: int) -> dict[str, Array]:
-    """Return the means and coefficients of dynamic activations, and their gradients, by name."""
-    rows = int((wiring.dynamic_of >= 0).sum())
-    found: dict[str, Array] = {"gradient_sums": np.zeros(rows)}
-    for name in ("means", "own_means", "mean_gradients"):
-        found[name] = arena.get(name, rows * batch)[: rows * batch].reshape(rows, batch)
-    for name in ("coefficients", "coefficient_gradients"):
-        size = 4 * rows * batch
-        found[name] = arena.get(name, size)[:size].reshape(4 * rows, batch)
-    return found
 
 
 def _table(width: int, **columns: Array) -> Array:
@@ -192,7 +185,7 @@ def _fill_channels(
 ) -> None:
     first = np.searchsorted(wiring.channel_of, np.arange(len(table)))
     end = np.searchsorted(wiring.channel_of, np.arange(len(table)), "right")
-    coefficients, step = _coefficient_rows(wiring, live)
+    coefficients, step = coefficient_rows(wiring, live)
     following = np.where(live.live, -1, live.next)  # of live ones, `incoming` says where it is
     window = np.zeros(len(table), np.int64)
     for number, (a, _) in enumerate(_pooling_nodes(wiring.layers)):
@@ -228,36 +221,9 @@ def _fill_channels(
         C_COEFFICIENTS=coefficients,
         C_COEFFICIENT_STEP=step,
         C_THROUGH=live.through,
-        C_ADDEND=_addends(wiring, live, order),
-        C_SUMS=_has_kept_means(wiring, live),
+        C_ADDEND=addends(wiring, live, order),
+        C_SUMS=keeps_means(wiring, live),
     )
-
-
-def _coefficient_rows(wiring: Wiring, live: Liveness) -> tuple[Array, Array]:
-    """Return the row of a₁ of each channel, and how far a₂, b₁ and b₂ are.
-
-    Dynamic activations that are not computed have no rows; others of a node are consecutive.
-    """
-    run = (wiring.dynamic_of >= 0) & live.run
-    before = np.cumsum(run) - run
-    first = before[wiring.channel[wiring.node_of]]
-    step = np.bincount(wiring.node_of[run], minlength=len(wiring.layers.nodes))[wiring.node_of]
-    return 4 * first + before - first, step
-
-
-def _addends(wiring: Wiring, live: Liveness, order: Order) -> Array:
-    """Return the row of mean gradients that each channel's gradient gets, or -1."""
-    own = (wiring.dynamic_by >= 0) & ~live.through
-    following = (order.following >= 0) & live.through[order.following]
-    found = np.where(own, wiring.dynamic_row, -1)
-    return np.where(following, wiring.dynamic_row[order.following], found)
-
-
-def _has_kept_means(wiring: Wiring, live: Liveness) -> Array:
-    """Return whether a channel is a dynamic activation that another one is linked to alone."""
-    kept = np.zeros(len(live.live), bool)
-    kept[wiring.link[(live.kind == VIEW) & (wiring.link >= 0) & (wiring.dynamic_by >= 0)]] = True
-    return kept & (wiring.dynamic_of >= 0)
 
 
 def _passed(table: Array, live: Liveness) -> Array:

@@ -11,6 +11,7 @@ from dstbench.core.budgets import EPL, ERK
 from dstbench.errors import UserError
 from dstbench.graph.connect import connect, off_path
 from dstbench.methods.connected import Connected, LimitedFanIn
+from dstbench.methods.dyrelu import DyReLUPhasing
 from dstbench.methods.rigl import RigL
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.resnet import ResNet20, ResNet34, SmallResNet34
@@ -32,6 +33,15 @@ def test_connected_masks_have_the_budgets_counts_and_no_weight_off_a_path(
     part(of).init_masks(state)
     assert state.masks.counts() == of.live_counts(state, sparsity)
     assert off_path(*graph_and_places(state)) == 0
+
+
+@pytest.mark.parametrize("part", [Connected, LimitedFanIn])
+def test_dyrelu_is_an_activation_of_its_channel_for_paths(part):
+    plain, dynamic = new_state(SmallResNet34), new_state(SmallResNet34)
+    DyReLUPhasing().surgery(dynamic)
+    for state in (plain, dynamic):
+        part(ERK(0.99)).init_masks(state)
+    assert all(torch.equal(plain.masks[name], dynamic.masks[name]) for name in plain.masks)
 
 
 def test_random_mask_of_the_same_counts_has_weights_off_paths():
