@@ -1,4 +1,4 @@
-"""Contradictions between records: one attempt in several runs, and names that look alike.
+"""Contradictions between records: one attempt or network in several runs, names that look alike.
 
 None of the records is wrong by itself. A record of the suite's own method is never rejected for the
 name of another.
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from dstbench.leaderboard.names import skeleton, suite_methods
+from dstbench.leaderboard.same_networks import same_networks
 from dstbench.records.types import Record
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ def conflicts(
     """
     records = list(records)
     yield from _shared_attempts(records)
+    yield from same_networks(records)
     yield from _alike(records, "method", suite_methods())
     yield from _alike(records, "model", set())
 

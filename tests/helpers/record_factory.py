@@ -72,7 +72,7 @@ def make_record(
         "cost": cost_section(live),
         "health": {"collapsed": collapsed, "live_path_share": 1.0},
         "predictions": {"test": first_class(names["dataset"]), "classes": 10, "at": "final"},
-        "network": stored_network(b"weights", "network.safetensors"),
+        "network": stored_network(text.encode(), "network.safetensors"),
     }  # fmt: skip
 
 
