@@ -1,31 +1,19 @@
 """Checks the accuracies of a finished record: against its protocol, and as counts of images."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from dstbench.data.protocols import PROTOCOLS
-from dstbench.data.splits import HELD_OUT, ITOP_SELECTS_ON_TEST
+from dstbench.data.splits import HELD_OUT
 from dstbench.errors import UserError
-from dstbench.leaderboard.numbers import is_finite
+from dstbench.leaderboard.numbers import is_count, is_finite
+from dstbench.leaderboard.run_size import KNOWN_IMAGES, selects_on_test
 from dstbench.records import predictions
 
 _TEST = ("test_final", "test_at_best_val", "test_final_top5", "test_at_best_val_top5")
 _VALIDATION = ("best_val", "val_final")
+_FEW_CLASSES = 10  # up to so many, top-5 accuracy is not measured
 _ROUNDING = 1e-6  # of a number of images
-
-
-class _Images(NamedTuple):
-    """Numbers of images of a dataset that always has the same."""
-
-    train: int
-    test: int
-
-
-_IMAGES = {
-    "digits": _Images(1438, 359),
-    "cifar10": _Images(50_000, 10_000),
-    "cifar100": _Images(50_000, 10_000),
-}
 
 
 def accuracy_problems(record: Mapping[str, Any]) -> Iterator[str]:
@@ -41,6 +29,7 @@ def accuracy_problems(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"{section}.{key} is {record[section].get(key)!r}, not true or false"
     yield from _protocol_problems(record)
     yield from _count_problems(record)
+    yield from _order_problems(record)
 
 
 def _protocol_problems(record: Mapping[str, Any]) -> Iterator[str]:
@@ -58,7 +47,7 @@ def _protocol_problems(record: Mapping[str, Any]) -> Iterator[str]:
         for key in ("test_at_best_val", "best_val", "best_epoch"):
             if accuracy[key] is not None:
                 yield f"accuracy.{key} is {accuracy[key]!r}; the protocol {name} chooses no epoch"
-    on_test = _selects_on_test(record)
+    on_test = selects_on_test(record)
     if accuracy["selected_on_test"] is not on_test:
         yield (
             f"accuracy.selected_on_test is {accuracy['selected_on_test']!r}; with the protocol "
@@ -68,7 +57,7 @@ def _protocol_problems(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _count_problems(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield a message for each accuracy that is not k of n images."""
-    known = _IMAGES.get(record["dataset"])
+    known = KNOWN_IMAGES.get(record["dataset"])
     stored = record.get("predictions")
     if stored is not None:
         try:
@@ -94,7 +83,7 @@ def _count_problems(record: Mapping[str, Any]) -> Iterator[str]:
     counts = dict.fromkeys(_TEST, tests)
     if known:
         protocol = PROTOCOLS.get(record["protocol"])
-        on_test = _selects_on_test(record)
+        on_test = selects_on_test(record)
         on_test |= protocol is not None and not protocol.selects_epoch  # it measures them only
         counts |= dict.fromkeys(_VALIDATION, tests if on_test else known.train // HELD_OUT)
     for key, images in counts.items():
@@ -103,9 +92,21 @@ def _count_problems(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"accuracy.{key} is {value!r}, which no number of {images:,} images gives"
 
 
-def _selects_on_test(record: Mapping[str, Any]) -> bool:
-    """Return whether the record's protocol chooses the best epoch on the test images."""
-    return record["protocol"] == "itop_compat" and record["dataset"] in ITOP_SELECTS_ON_TEST
+def _order_problems(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message for each accuracy that is below one that it cannot be below."""
+    accuracy = record["accuracy"]
+    classes = (record.get("predictions") or {}).get("classes")
+    for name in ("test_final", "test_at_best_val"):
+        top1, top5 = accuracy.get(name), accuracy.get(f"{name}_top5")
+        if top5 is None:
+            continue
+        if is_count(classes) and classes <= _FEW_CLASSES:
+            yield f"accuracy.{name}_top5 is {top5!r}; with {classes} classes there is none"
+        elif top1 is None or top5 < top1:
+            yield f"accuracy.{name}_top5 is {top5!r}, below accuracy.{name}, {top1!r}"
+    best, final = accuracy["best_val"], accuracy["val_final"]
+    if best is not None and final is not None and best < final:
+        yield f"accuracy.best_val is {best!r}, below accuracy.val_final, {final!r}"
 
 
 def _is_fraction(percent: float, images: int) -> bool:

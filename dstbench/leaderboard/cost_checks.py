@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dstbench.leaderboard.numbers import is_count
+from dstbench.leaderboard.training_cost_checks import training_cost_problems
 
 _SUMS = {  # total → of every layer
     "macs": "macs",
@@ -35,7 +36,7 @@ def cost_problems(record: Mapping[str, Any]) -> Iterator[str]:
         if cost.get(flops) != 2 * (cost.get(macs) or 0):
             yield f"cost.{flops} is {cost.get(flops)!r}, not twice cost.{macs}"
             return
-    yield from _training_problems(cost)
+    yield from training_cost_problems(record)
 
 
 def is_smaller_dense(cost: Mapping[str, Any]) -> bool:
@@ -44,21 +45,6 @@ def is_smaller_dense(cost: Mapping[str, Any]) -> bool:
     if not isinstance(live, int) or not isinstance(prunable, int):
         return False
     return live == cost.get("stored_weights") and live < prunable
-
-
-def _training_problems(cost: Mapping[str, Any]) -> Iterator[str]:
-    trained, dense = (cost.get(f"{kind}training_flops") for kind in ("", "dense_"))
-    if trained is None and dense is None:  # older records have neither
-        return
-    for key, value in (("training_flops", trained), ("dense_training_flops", dense)):
-        if not is_count(value) or not value:
-            yield f"cost.{key} is {value!r}, not a count"
-            return
-    if dense % (6 * max(1, cost["dense_macs"])):
-        yield (
-            f"cost.dense_training_flops is {dense}, not 6 × cost.dense_macs for a whole number of "
-            "images"
-        )
 
 
 def _layer_problem(layer: Mapping[str, Any]) -> str | None:

@@ -38,6 +38,16 @@ def curve_problems(record: Mapping[str, Any], path: Path) -> Iterator[str]:
             yield f"accuracy.best_epoch is {best!r}; its curves have {len(accuracies)} epochs"
             return
         pairs.append(("accuracy.best_val", accuracy["best_val"], accuracies[best - 1]))
+        if best == len(accuracies) and accuracy["best_val"] != accuracy["val_final"]:
+            yield (
+                f"accuracy.best_val is {accuracy['best_val']!r} and accuracy.val_final "
+                f"{accuracy['val_final']!r}; both are of epoch {best}"
+            )
+    if record.get("dense_to_sparse") and not any(
+        is_finite(drawn) and drawn < record["sparsity"]["measured"] - _DIGITS
+        for drawn in sparsities
+    ):
+        yield "dense_to_sparse is true; its curves show no epoch with more live weights"
     for name, recorded, drawn in pairs:
         if not (is_finite(recorded) and is_finite(drawn) and _agree(recorded, drawn)):
             yield f"{name} is {recorded!r}; its curves have {drawn!r}"

@@ -76,7 +76,7 @@ def _equal(
 def _under(found: list[tuple[T, int]]) -> str:
     """Return the names of records, with their seeds."""
     named = (f"{getattr(key, 'stem', key)} (seed {seed})" for key, seed in found)
-    return f"under different seeds: {' and '.join(named)}. train each seed by itself"
+    return f"under different seeds: {' and '.join(named)}: train each seed by itself"
 
 
 class _Predicted(NamedTuple):

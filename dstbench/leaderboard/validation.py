@@ -15,9 +15,10 @@ from dstbench.leaderboard.config_checks import config_problems
 from dstbench.leaderboard.cost_checks import cost_problems, is_smaller_dense
 from dstbench.leaderboard.names import name_problem
 from dstbench.leaderboard.numbers import is_count, is_finite
+from dstbench.leaderboard.provenance_checks import provenance_problems, step_problems
 from dstbench.records.record import OVER
 from dstbench.records.run_name import run_name
-from dstbench.records.types import ENGINES, Record
+from dstbench.records.types import Record
 from dstbench.sparsity import live_total, percent
 
 _SPARSITIES = ("measured", "effective")
@@ -33,13 +34,21 @@ def inconsistencies(record: Record) -> Iterator[str]:
         yield f"is not finished: its status is {record['status']!r}"
     name_problems = list(_name_problems(record))
     yield from name_problems
-    yield from _provenance_problems(record["provenance"])
+    about_provenance = list(provenance_problems(record["provenance"]))
+    yield from about_provenance
     yield from _sparsity_problems(record)
-    if not name_problems:
-        yield from config_problems(record)
-        if record["status"] == "finished":
-            yield from accuracy_problems(record)
+    if not isinstance(record.get("dense_to_sparse", False), bool):
+        yield f"dense_to_sparse is {record.get('dense_to_sparse')!r}, not true or false"
+    if name_problems:
+        return
+    about_config = list(config_problems(record))
+    yield from about_config
+    if record["status"] == "finished":
+        yield from accuracy_problems(record)
+        if not about_config:
             yield from cost_problems(record)
+            if not about_provenance:
+                yield from step_problems(record)
 
 
 def _name_problems(record: Mapping[str, Any]) -> Iterator[str]:
@@ -50,23 +59,6 @@ def _name_problems(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} {record[key]!r} {problem}"
     if not isinstance(record["seed"], int) or isinstance(record["seed"], bool):
         yield f"seed is {record['seed']!r}, not a whole number"
-
-
-def _provenance_problems(provenance: Mapping[str, Any]) -> Iterator[str]:
-    images = provenance.get("dataset_sha256")
-    if images is not None and not isinstance(images, str):
-        yield f"provenance.dataset_sha256 is {images!r}, not a hash"
-    attempt = provenance["attempt"]
-    if not isinstance(attempt, str) or not attempt:
-        yield f"provenance.attempt is {attempt!r}, not an id"
-    steps = provenance.get("engine_steps", {})
-    if not isinstance(steps, dict) or not all(
-        name in ENGINES and is_count(count) for name, count in steps.items()
-    ):
-        yield f"provenance.engine_steps is {steps!r}, not steps by {' or '.join(ENGINES)}"
-    plugins = provenance.get("plugins", {})
-    if not isinstance(plugins, dict):
-        yield f"provenance.plugins is {plugins!r}, not hashes by name"
 
 
 def _sparsity_problems(record: Mapping[str, Any]) -> Iterator[str]:

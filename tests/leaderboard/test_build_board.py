@@ -249,7 +249,10 @@ def test_table_marks_dense_to_sparse_methods(out):
 def test_cell_shows_its_cost_beside_its_accuracy(out):
     made = [make_record("RigL", seed, 90.0) for seed in (0, 1)]
     for record, trained in zip(made, (150_000, 250_000), strict=True):
-        record["cost"] |= {"training_flops": trained, "dense_training_flops": 600_000}
+        images = 250 * 45_000
+        record["cost"] |= {
+            "training_flops": trained * images, "dense_training_flops": 600_000 * images,
+        }  # fmt: skip
     write_records(out, *made, make_record("SET", 0))
     text = rendered(out)
     assert "<br>MACs 0.0100 ×, training 0.333 ×<br>" in cell(text, "RigL", "99 %")

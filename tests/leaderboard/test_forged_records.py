@@ -153,6 +153,26 @@ def test_curves_that_contradict_the_record_are_refused(tmp_path, change, message
     assert (found == []) if message is None else message in found[0]
 
 
+def test_curves_of_a_dense_to_sparse_run_have_more_live_weights(tmp_path):
+    record = replaced("Run.epochs = 250", "Run.epochs = 3")(make_record(), None)
+    record["dense_to_sparse"] = True
+    curves = {"val_accuracy": [50.0, 70.0, 90.0], "sparsity": [0.99] * 3}
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(curves))
+    assert "no epoch with more live weights" in list(curve_problems(record, path))[0]
+    path.write_text(json.dumps(curves | {"sparsity": [0.5, 0.9, 0.99]}))
+    assert list(curve_problems(record, path)) == []
+
+
+def test_best_and_final_validation_accuracy_of_one_epoch_are_equal(tmp_path):
+    record = replaced("Run.epochs = 250", "Run.epochs = 3")(make_record(), None)
+    record["accuracy"]["best_val"] = 90.0002
+    curves = {"val_accuracy": [50.0, 70.0, 90.0], "sparsity": [0.99] * 3}
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(curves))
+    assert "both are of epoch 3" in list(curve_problems(record, path))[0]
+
+
 @pytest.mark.slow  # draws figures
 def test_stranger_takes_neither_place_nor_cell_of_a_present_record(tmp_path, monkeypatch, call):
     monkeypatch.chdir(tmp_path)

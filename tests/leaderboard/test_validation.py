@@ -144,12 +144,104 @@ def test_smaller_dense_network_may_be_below_its_budget_and_not_above():
     assert "off its budget" in problems(live=950)  # a masked one is exact
 
 
-def test_training_flops_are_those_of_whole_images():
+def test_training_flops_are_those_of_whole_images_where_the_dataset_is_unknown():
     def of(trained, dense):
-        return problems(cost={"training_flops": trained, "dense_training_flops": dense})
+        cost = {"training_flops": trained, "dense_training_flops": dense}
+        return problems(cost=cost, dataset="mine")
 
     dense = 6 * 100_000
-    assert not of(1, 7 * dense)
-    assert "whole number of images" in of(1, 7 * dense + 1)
+    assert not of(7 * 6000, 7 * dense)
+    assert "whole number of images" in of(7 * 6000, 7 * dense + 1)
     for trained, other in ((None, dense), (0, dense), (1.5, dense), (1, None), (-1, dense)):
         assert "training_flops" in of(trained, other)
+
+
+IMAGES = 250 * 45_000  # of a run of the record factory
+
+
+@pytest.mark.parametrize(
+    ("protocol", "settings", "images"),
+    [
+        ("paper", {}, IMAGES),
+        ("all_images", {}, 250 * 50_000),
+        ("paper", {"Run.train_images": "1000"}, 250 * 1000),
+        ("paper", {"Run.epochs": "3"}, 3 * 45_000),
+    ],
+)
+def test_dense_training_flops_follow_from_the_configuration(protocol, settings, images):
+    def of(images):
+        cost = {"training_flops": 6000 * images, "dense_training_flops": 600_000 * images}
+        made = {"protocol": protocol, "settings": settings}
+        return problems(cost=cost, accuracy=accuracy, **made)
+
+    accuracy = {"shown": "test_final"} if protocol == "all_images" else {}
+    if accuracy:
+        accuracy |= dict.fromkeys(("test_at_best_val", "best_val", "best_epoch"))
+    assert not of(images)
+    assert "dense_training_flops" in of(images + 1)
+    assert "dense_training_flops" in of(10 * images)
+
+
+@pytest.mark.parametrize(
+    ("macs", "message"),
+    [
+        (3000, ""),
+        (300_000, ""),
+        (2999, "take at least"),
+        (1, "take at least"),
+        (300_001, "take at most"),
+    ],
+)
+def test_training_flops_are_between_those_of_the_finished_and_the_dense_network(macs, message):
+    cost = {"training_flops": 2 * macs * IMAGES, "dense_training_flops": 600_000 * IMAGES}
+    found = problems(cost=cost)
+    assert message in found if message else not found
+
+
+def test_training_flops_with_parts_of_a_plugin_have_no_limits():
+    cost = {"training_flops": 2 * IMAGES, "dense_training_flops": 600_000 * IMAGES}
+    record = make_record()
+    record["cost"] |= cost
+    record["provenance"]["plugins"] = {"mine.py": "ab"}
+    assert list(inconsistencies(record)) == []
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("provenance", {"commit": "not a commit"}, "provenance.commit"),
+        ("provenance", {"commit": "c09d0e42"}, "provenance.commit"),
+        ("provenance", {"started": 9e12, "ended": 1.0}, "before provenance.started"),
+        ("provenance", {"started": "now"}, "provenance.started"),
+        ("provenance", {"train_seconds": -5}, "provenance.train_seconds"),
+        ("provenance", {"engine_steps": {"native": 10**9}}, "250 epochs of 352 steps are 88,000"),
+        ("accuracy", {"test_final_top5": 99.0}, "with 10 classes there is none"),
+        ("accuracy", {"val_final": 91.0}, "accuracy.best_val is 90.0, below"),
+    ],
+)
+def test_impossible_value_is_reported(section, change, message):
+    record = make_record()
+    assert list(inconsistencies(record)) == []
+    record[section] |= change
+    assert message in "; ".join(inconsistencies(record))
+
+
+def test_steps_of_both_engines_add_up_to_those_of_the_run():
+    record = make_record()
+    record["provenance"]["engine_steps"] = {"torch": 1000, "native": 87_000}
+    assert list(inconsistencies(record)) == []
+
+
+@pytest.mark.parametrize(("top5", "message"), [(95.0, ""), (89.0, "below accuracy.test_final")])
+def test_top5_accuracy_is_not_below_top1(top5, message):
+    record = make_record(dataset="cifar100")
+    record["predictions"] |= {"classes": 100}
+    record["accuracy"] |= {"test_final_top5": top5}
+    found = "; ".join(inconsistencies(record))
+    assert message in found if message else not found
+
+
+def test_dense_to_sparse_is_true_or_false():
+    assert "dense_to_sparse is 'yes'" in "; ".join(
+        inconsistencies(make_record() | {"dense_to_sparse": "yes"})
+    )

@@ -23,7 +23,7 @@ def test_labels_of_the_suite_are_the_published_ones(dataset):
 
 @pytest.fixture
 def foreign(tmp_path):
-    """Return a function that changes cifar10.json of a copied leaderboard and returns its folder."""
+    """Return a function that changes the labels of a copied leaderboard, and returns it."""
     shutil.copytree(LEADERBOARD / "labels", tmp_path / "labels")
     path = tmp_path / "labels/cifar10.json"
 
