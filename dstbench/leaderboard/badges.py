@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from dstbench.errors import UserError
+from dstbench.leaderboard.replications import REPLICATIONS, replication_problem
 from dstbench.leaderboard.verified import Entry, read_verified
 from dstbench.records import record as records
 from dstbench.records.types import Record
 
-REPLICATIONS = "replications"  # folder of a leaderboard: further attempts at its runs
 Badge = Literal["retrained elsewhere", "recomputed with images", "recomputed", "self-reported"]
 BADGES: tuple[Badge, ...] = get_args(Badge)  # the most trusted first
 
@@ -27,13 +27,15 @@ class Badges:
 
     def __init__(self, folder: Path):
         self._verified = read_verified(folder)
-        self._attempts = _attempts(folder / REPLICATIONS)
+        self._replications = _recomputed_in(folder / REPLICATIONS, self._verified)
 
     def of(self, record: Record, content: bytes) -> Badge:
         """Return the badge of a record; content: of its file."""
         recomputed = _recomputed(self._verified, content)
-        others = self._attempts[record["config"]["sha256"]] - {record["provenance"]["attempt"]}
-        if others and recomputed != "self-reported":
+        others = self._replications[record["config"]["sha256"]]
+        if recomputed != "self-reported" and any(
+            replication_problem(record, again) is None for again in others
+        ):
             return "retrained elsewhere"
         return recomputed
 
@@ -46,12 +48,12 @@ def _recomputed(verified: Mapping[str, Entry], content: bytes) -> Badge:
     return "recomputed with images" if "images" in found else "recomputed"
 
 
-def _attempts(folder: Path) -> dict[str, set[str]]:
-    """Return sha256 of a configuration → the attempts at it in a folder of replications."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for path in folder.glob("*.json"):
-        with suppress(UserError):
-            again = records.read(path)
-            if again["status"] == "finished":
-                found[again["config"]["sha256"]].add(again["provenance"]["attempt"])
+def _recomputed_in(folder: Path, verified: Mapping[str, Entry]) -> dict[str, list[Record]]:
+    """Return sha256 of a configuration → the recomputed attempts at it in a folder."""
+    found: dict[str, list[Record]] = defaultdict(list)
+    for path in sorted(folder.glob("*.json")):
+        with suppress(UserError, OSError):
+            if _recomputed(verified, path.read_bytes()) != "self-reported":
+                again = records.read(path)
+                found[again["config"]["sha256"]].append(again)
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypedDict, cast
 
 from dstbench.errors import UserError
+from dstbench.leaderboard.replications import REPLICATIONS
 from dstbench.utils.files import write_atomic
 
 VERIFIED = "verified.json"
@@ -50,8 +51,9 @@ def read_verified(folder: Path) -> dict[str, Entry]:
 
 
 def write_verified(folder: Path, entries: Mapping[str, Entry]) -> None:
-    """Write the entries of the records that the leaderboard has."""
-    present = {file_sha256(path) for path in (folder / "records").glob("*.json")}
+    """Write the entries of the records and replications that the leaderboard has."""
+    folders = (folder / "records", folder / REPLICATIONS)
+    present = {file_sha256(path) for one in folders for path in one.glob("*.json")}
     kept = {sha256: entries[sha256] for sha256 in entries if sha256 in present}
     ordered = dict(sorted(kept.items(), key=lambda item: (item[1]["record"], item[0])))
     write_atomic(folder / VERIFIED, f"{json.dumps(ordered, indent=1)}\n".encode())

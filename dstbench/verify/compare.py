@@ -1,15 +1,22 @@
 """Compares a record's numbers with those of its rebuilt network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from dstbench.core.prunable import unpruned
 from dstbench.core.state import State
+from dstbench.leaderboard.numbers import is_finite
+from dstbench.metrics.collapse import is_collapsed, majority_class_fraction
 from dstbench.metrics.cost import cost
+from dstbench.metrics.health import live_zeros
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.records.record import plain
 from dstbench.records.types import Record
 from dstbench.sparsity import live_total
 
 _ROUNDING = 1e-9
+_IF_ANY = ("uncounted", "unpruned", "unpruned_fraction")  # of a cost; absent for none
 
 
 def network_problems(record: Record, state: State, training_only: int) -> Iterator[str]:
@@ -25,11 +32,14 @@ def network_problems(record: Record, state: State, training_only: int) -> Iterat
         cost(state.model, state.masks, state.image_shape, state.dense_numel, state.dense_macs)
     )
     counted["training_only_parameters"] = training_only
-    for key, value in counted.items():
+    for key in (*counted, *_IF_ANY):
         if key == "layers":
             continue
-        if key in record["cost"] and record["cost"][key] != value:  # type: ignore[literal-required]
-            yield f"cost.{key} is {record['cost'][key]!r}, not {value!r}"  # type: ignore[literal-required]
+        claimed_cost, value = record["cost"].get(key), counted.get(key)
+        if key in _IF_ANY and not claimed_cost and not value:
+            continue
+        if (key in record["cost"] or key in _IF_ANY) and claimed_cost != value:
+            yield f"cost.{key} is {claimed_cost!r}, not {value!r}"
     for claimed, layer in zip(record["cost"]["layers"], counted["layers"], strict=False):
         if claimed != layer:
             yield f"the cost of {layer['name']} is {claimed}, not {layer}"
@@ -49,6 +59,50 @@ def network_problems(record: Record, state: State, training_only: int) -> Iterat
             found is not None and claimed_path is not None and abs(found - claimed_path) > _ROUNDING
         ):
             yield f"{name} is {claimed_path}, not {found}"
+
+
+def unpruned_problems(record: Record, begin: State) -> Iterator[str]:
+    """Yield a message if a record's weights that are never pruned are not those of its network.
+
+    begin: the run's State before its first masks.
+    """
+    found, claimed = unpruned(begin.model), record["sparsity"]
+    if claimed.get("unpruned", {}) != found.sizes:
+        yield f"sparsity.unpruned is {claimed.get('unpruned')!r}, not {found.sizes!r}"
+    fraction = claimed.get("unpruned_fraction", 0.0)
+    if not is_finite(fraction) or abs(fraction - found.fraction) > _ROUNDING:
+        yield f"sparsity.unpruned_fraction is {fraction!r}, not {found.fraction!r}"
+
+
+def health_problems(record: Record, state: State, labels: Sequence[int]) -> Iterator[str]:
+    """Yield a message for each figure of health that a record's final network does not have.
+
+    state: holds the network, finalized.
+    labels: of the test images.
+
+    Figures that need training images are not compared.
+    """
+    health = record["health"]
+    zeros = {name: live_zeros(state, name) for name in state.masks.parameters}
+    live = {name: state.masks.live(name) for name in state.masks.parameters}
+    for key, found in (
+        ("live_zeros", sum(zeros.values())),
+        ("layers_live_zeros", zeros),
+        ("layers_live", live),
+    ):
+        if key in health and health[key] != found:  # type: ignore[literal-required]
+            yield f"health.{key} is {health[key]!r}, not {found!r}"  # type: ignore[literal-required]
+    for key, value in (
+        ("sparsity", record["sparsity"]["measured"]),
+        ("effective_sparsity", record["sparsity"]["effective"]),
+    ):
+        if key in health and health[key] != value:  # type: ignore[literal-required]
+            yield f"health.{key} is {health[key]!r}, and in the sparsity {value!r}"  # type: ignore[literal-required]
+    majority = majority_class_fraction(np.asarray(labels))
+    accuracy, paths = record["accuracy"]["test_final"], health["live_path_share"]
+    collapsed = is_collapsed(paths, accuracy, majority, len(labels))
+    if health["collapsed"] is not collapsed:
+        yield f"health.collapsed is {health['collapsed']!r}, not {collapsed!r}"
 
 
 def budget_problems(record: Record, state: State) -> Iterator[str]:

@@ -9,26 +9,36 @@ import torch
 
 from dstbench.core.state import State
 from dstbench.data import datasets
-from dstbench.data.images import Dataset
+from dstbench.data.batch_plan import BatchPlan
+from dstbench.data.images import Dataset, Shape
 from dstbench.data.loaders import DataLoaders
 from dstbench.errors import UserError
 from dstbench.leaderboard.network_files import NetworkPlace, network_files, paths_of
+from dstbench.leaderboard.run_size import run_size
 from dstbench.leaderboard.validation import inconsistencies
 from dstbench.leaderboard.verified import Recomputed
+from dstbench.metrics.training_cost import dense_training_macs
 from dstbench.models.precision import autocast_for
 from dstbench.records import predictions
 from dstbench.records.record import read
 from dstbench.records.stored_network import read_network
 from dstbench.records.types import Record, StoredNetwork
 from dstbench.training.engines.torch_engine import TorchEngine
-from dstbench.training.evaluation import evaluate
+from dstbench.training.evaluation import Scores, evaluate
 from dstbench.training.run import data_loaders, load_images
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
-from dstbench.verify.compare import budget_problems, network_problems
+from dstbench.verify.begin import begun, initial_weights_problem
+from dstbench.verify.compare import (
+    budget_problems,
+    health_problems,
+    network_problems,
+    unpruned_problems,
+)
 from dstbench.verify.labels import Labels, test_labels
 from dstbench.verify.noise import most_changed, most_gained
 from dstbench.verify.rebuild import NotRecomputable, configured_run, rebuilt
+from dstbench.verify.training_cost import training_flops, training_flops_problem
 
 _ROUNDING = 1e-9  # of a percentage
 
@@ -41,6 +51,7 @@ class Outcome:
     problems: what differs.
     recomputed: what was recomputed and agrees; empty for a self-reported record.
     reason: why nothing was recomputed.
+    notes: what could not be compared, and why.
     changed: predictions that a new forward pass changed; None without images.
     images: number of test images.
     """
@@ -49,6 +60,7 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     recomputed: list[Recomputed] = field(default_factory=list)
     reason: str = ""
+    notes: list[str] = field(default_factory=list)
     changed: int | None = None
     images: int = 0
 
@@ -62,7 +74,7 @@ class Outcome:
         text = f"{self.path}: recomputed: {', '.join(self.recomputed)}"
         if self.changed is not None:
             text += f" (a new forward pass changes {self.changed} of {self.images:,} predictions)"
-        return text
+        return "; ".join([text, *self.notes])
 
 
 class Images:
@@ -139,6 +151,12 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
     else:
         raise NotRecomputable(f"the shape of {run.dataset}'s images is not known")
     outcome.images = len(labels.test)
+    _compare_beginning(record, run, shape, classes, loaders, outcome)
+    if record.get("dense_to_sparse", False) is not run.method.dense_to_sparse:
+        outcome.problems.append(
+            f"dense_to_sparse is {record.get('dense_to_sparse', False)!r}; for its method it is "
+            f"{run.method.dense_to_sparse!r}"
+        )
     for place, key, accuracy in _networks(record, outcome.path):
         stored: StoredNetwork = record[place.key]  # type: ignore[literal-required]
         content = read_network(stored, paths_of(outcome.path, place))
@@ -149,10 +167,18 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
             if final
             else budget_problems(record, state)
         )
+        if final:
+            outcome.problems += health_problems(record, state, labels.test)
+            _compare_training(record, run, shape, classes, loaders, state, outcome)
         predicted = predictions.decode(record["predictions"][key], classes).tolist()
         if loaders is not None:
             device = record["provenance"]["device"]
-            _compare_forward(run, device, state, loaders, predicted, outcome)
+            engine = TorchEngine(state.model, autocast_for(run.precision, torch.device("cpu")))
+            now = evaluate(engine, loaders.test())
+            _compare_forward(run, device, now, loaders, predicted, outcome)
+            _compare_top5(record, accuracy, now, run, outcome)
+            if final:
+                _compare_validation(record, engine, loaders, run, outcome)
         _compare_accuracy(record, accuracy, predicted, labels, outcome)
     if "test_at_best_val" in record["predictions"] and "network_at_best_val" not in record:
         predicted = predictions.decode(record["predictions"]["test_at_best_val"], classes).tolist()
@@ -186,10 +212,93 @@ def _compare_accuracy(
         outcome.problems.append(f"accuracy.{key} is {claimed}, but its predictions give {found}")
 
 
+def _plan_of(run: Run, record: Record, loaders: DataLoaders | None) -> BatchPlan | None:
+    """Return the batches of an epoch; None where the number of training images is not known."""
+    if loaders is not None:
+        return loaders.training.plan
+    size = run_size(record)
+    return None if size is None else BatchPlan(size.images, run.batch_size)
+
+
+def _compare_beginning(
+    record: Record,
+    run: Run,
+    shape: Shape,
+    classes: int,
+    loaders: DataLoaders | None,
+    outcome: Outcome,
+) -> None:
+    """Compare the initial weights, and those that are never pruned."""
+    plan = _plan_of(run, record, loaders)
+    begin = begun(run, shape, classes, run.epochs * (plan.steps_per_epoch if plan else 1))
+    problem, note = initial_weights_problem(record, begin)
+    outcome.problems += [problem] if problem else []
+    outcome.notes += [note] if note else []
+    outcome.problems += unpruned_problems(record, begin)
+
+
+def _compare_training(
+    record: Record,
+    run: Run,
+    shape: Shape,
+    classes: int,
+    loaders: DataLoaders | None,
+    state: State,
+    outcome: Outcome,
+) -> None:
+    """Compare the training FLOPs. state: with the finished network."""
+    plan = _plan_of(run, record, loaders)
+    if plan is None:
+        return
+    begin = begun(run, shape, classes, run.epochs * plan.steps_per_epoch)
+    native = bool((record["provenance"].get("engine_steps") or {}).get("native"))
+    limits = training_flops(run, begin, state, plan, native)
+    if problem := training_flops_problem(record, limits):
+        outcome.problems.append(problem)
+    dense = 2 * dense_training_macs(record["cost"]["dense_macs"], run.epochs * plan.count)
+    if record["cost"].get("dense_training_flops", dense) != dense:
+        outcome.problems.append(
+            f"cost.dense_training_flops is {record['cost']['dense_training_flops']}, not {dense}"
+        )
+
+
+def _compare_top5(record: Record, key: str, now: Scores, run: Run, outcome: Outcome) -> None:
+    """Compare the top-5 accuracy with that of a new forward pass, within the noise of devices."""
+    claimed = record["accuracy"].get(f"{key}_top5")
+    if (claimed is None) != (now.top5 is None):
+        outcome.problems.append(f"accuracy.{key}_top5 is {claimed!r}, not {now.top5!r}")
+    elif claimed is not None and now.top5 is not None:
+        count = len(now.predicted)
+        most = most_changed(run.precision, record["provenance"]["device"], count)
+        if (claimed - now.top5) * count / 100 > most_gained(most, count) + _ROUNDING:
+            outcome.problems.append(
+                f"accuracy.{key}_top5 is {claimed}; a new forward pass has {now.top5}"
+            )
+
+
+def _compare_validation(
+    record: Record, engine: TorchEngine, loaders: DataLoaders, run: Run, outcome: Outcome
+) -> None:
+    """Compare the final validation accuracy with that of a new forward pass.
+
+    Augmented validation images, which differ between epochs, are not compared.
+    """
+    if loaders.split.val_augmented:
+        return
+    now, claimed = evaluate(engine, loaders.validation(0)), record["accuracy"]["val_final"]
+    count = len(now.predicted)
+    most = most_gained(most_changed(run.precision, record["provenance"]["device"], count), count)
+    if (claimed - now.accuracy) * count / 100 > most + _ROUNDING:
+        outcome.problems.append(
+            f"accuracy.val_final is {claimed}; a new forward pass has {now.accuracy:.2f}, and "
+            f"noise explains at most {most} of {count:,} images"
+        )
+
+
 def _compare_forward(
     run: Run,
     device: str,
-    state: State,
+    scores: Scores,
     loaders: DataLoaders,
     predicted: list[int],
     outcome: Outcome,
@@ -197,24 +306,26 @@ def _compare_forward(
     """Compare the predictions with those of a new forward pass on this machine.
 
     device: that made the predictions.
+    scores: of the new forward pass.
     """
-    engine = TorchEngine(state.model, autocast_for(run.precision, torch.device("cpu")))
-    now = evaluate(engine, loaders.test()).predicted.tolist()
+    now = scores.predicted.tolist()
     if len(now) != len(predicted):
         return  # the accuracy reports it
     changed = sum(a != b for a, b in zip(now, predicted, strict=True))
     outcome.changed = max(changed, outcome.changed or 0)
     labels = loaders.dataset.test.labels.tolist()
-    gained = sum(a == y for a, y in zip(predicted, labels, strict=True)) - sum(
-        b == y for b, y in zip(now, labels, strict=True)
-    )
+    right = [(a == y, b == y) for a, b, y in zip(predicted, now, labels, strict=True)]
+    better = sum(one and not other for one, other in right)
+    worse = sum(other and not one for one, other in right)
+    most_better = most_gained(better + worse, len(now))
     if changed > (most := most_changed(run.precision, device, len(now))):
         outcome.problems.append(
             f"a new forward pass changes {changed} of {len(now):,} predictions; devices differ in "
             f"at most {most}"
         )
-    elif gained > most_gained(changed):
+    elif better - worse > most_better:
         outcome.problems.append(
-            f"a new forward pass changes {changed} of {len(now):,} predictions and has {gained} "
-            f"fewer right; noise explains at most {most_gained(changed)}"
+            f"a new forward pass changes {changed} of {len(now):,} predictions and has "
+            f"{better - worse} fewer right ({better} lost, {worse} won); noise explains at most "
+            f"{most_better}"
         )

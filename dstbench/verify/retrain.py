@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from dstbench.errors import UserError
-from dstbench.leaderboard.badges import REPLICATIONS
-from dstbench.records import predictions
+from dstbench.leaderboard.network_files import NETWORKS, network_files
+from dstbench.leaderboard.replications import REPLICATIONS
 from dstbench.records.file_names import RECORD
 from dstbench.records.record import read
 from dstbench.records.types import Record
@@ -13,7 +13,6 @@ from dstbench.training.configure import resolved_run
 from dstbench.training.progress import Reporter
 from dstbench.training.run import carry_out, run_name
 from dstbench.training.runtime_options import RuntimeOptions
-from dstbench.verify.noise import most_retrained
 from dstbench.verify.rebuild import configured_run
 
 
@@ -37,28 +36,19 @@ def retrain(path: Path, options: RuntimeOptions) -> Path:
     return folder / RECORD
 
 
-def replication_problem(record: Record, again: Record) -> str | None:
-    """Return why another attempt contradicts a record, or None if noise explains the difference."""
-    shown = record["accuracy"]["shown"]
-    one, other = record["accuracy"][shown], again["accuracy"][shown]
-    if one is None or other is None or again["config"]["sha256"] != record["config"]["sha256"]:
-        return "they are not two attempts at one run"
-    stored = record["predictions"]
-    images = len(predictions.decode(stored["test"], stored["classes"]))
-    difference, most = abs(one - other), most_retrained(one, images)
-    if difference > most:
-        return (
-            f"accuracy.{shown} is {one:.2f}, retrained {other:.2f}: they differ by "
-            f"{difference:.2f} points, and devices by at most {most:.2f}"
-        )
-    return None
-
-
 def keep(replication: Path, original: Path, leaderboard: Path) -> Path:
-    """Copy a new record to the leaderboard's replications, and return the copy's path."""
-    attempt = _attempt(read(replication))
+    """Copy a new record, and its networks, to a leaderboard, and return the record's copy."""
+    record = read(replication)
+    attempt = _attempt(record)
     target = leaderboard / REPLICATIONS / f"{original.stem}-{attempt[:8]}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
+    for place in network_files(target.stem):  # before the record: it names them
+        stored = record.get(place.key)
+        if isinstance(stored, dict) and "file" in stored:
+            (leaderboard / NETWORKS).mkdir(exist_ok=True)
+            shutil.copyfile(
+                replication.parent / place.in_run, leaderboard / NETWORKS / place.on_board
+            )
     shutil.copyfile(replication, target)
     return target
 

@@ -9,6 +9,7 @@ from dstbench.config import grid
 from dstbench.config.shipped_files import shipped
 from dstbench.errors import UserError
 from dstbench.leaderboard import grid_runs, write_files
+from dstbench.leaderboard.badge_files import badge_file_problems
 from dstbench.leaderboard.board import Board
 from dstbench.leaderboard.build_board import build_board
 from dstbench.leaderboard.collect_runs import collect_runs
@@ -103,6 +104,12 @@ def _check(board: Board, stale_grids: list[str]) -> int:
         print(f"{board.folder / name}: does not match the records")
     if stale or stale_grids:
         print("To render again, run the same command without --check.")
+    damaged = list(badge_file_problems(board.folder))
+    for problem in damaged:
+        print(problem)
+    if damaged:
+        print("Restore these files, or run dstbench verify --write, which takes the badges back.")
+    if stale or stale_grids or damaged:
         return 1
     print(f"{board.folder}: up to date; results: {len(board.results)}")
     return 1 if board.refused else 0

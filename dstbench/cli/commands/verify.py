@@ -2,19 +2,25 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dstbench import __version__
 from dstbench.errors import UserError
+from dstbench.leaderboard.replications import (
+    MOST_STANDARD_ERRORS,
+    REPLICATIONS,
+    replication_problem,
+)
 from dstbench.leaderboard.verified import Entry, file_sha256, read_verified, write_verified
 from dstbench.records.provenance import package_version
 from dstbench.records.record import read
 from dstbench.training.device import choose_device, set_threads
 from dstbench.training.runtime_options import RuntimeOptions
-from dstbench.verify.noise import MOST_STANDARD_ERRORS
 from dstbench.verify.rebuild import NotRecomputable
 from dstbench.verify.recompute import Images, Outcome, recompute
-from dstbench.verify.retrain import keep, replication_problem, retrain
+from dstbench.verify.retrain import keep, retrain
 
 
 def main(args: argparse.Namespace) -> int:
@@ -26,9 +32,12 @@ def main(args: argparse.Namespace) -> int:
     images = Images(args.data_root, args.cache)
     entries: dict[Path, dict[str, Entry]] = {}
     differing = 0
-    for path in dict.fromkeys(args.files):
+    paths = _with_replications(args.files)
+    for path in paths:
         leaderboard = _leaderboard_of(path, args.out)
         outcome = recompute(path, leaderboard, images)
+        if path.absolute().parent.name == REPLICATIONS:
+            _compare_with_original(path, leaderboard, outcome)
         noted = entries.setdefault(leaderboard, read_verified(leaderboard))
         sha256 = file_sha256(path)
         if sha256 in noted and not outcome.recomputed and not outcome.problems:
@@ -39,14 +48,44 @@ def main(args: argparse.Namespace) -> int:
     if args.write:
         for leaderboard, noted in entries.items():
             write_verified(leaderboard, noted)
-    print(f"records: {len(set(args.files))}, that differ: {differing}")
+    print(f"records: {len(paths)}, that differ: {differing}")
     return 1 if differing else 0
 
 
 def _leaderboard_of(path: Path, default: Path) -> Path:
     """Return the folder of the leaderboard that a record is in, else the default."""
     folder = path.absolute().parent
-    return folder.parent if folder.name == "records" else default
+    return folder.parent if folder.name in ("records", REPLICATIONS) else default
+
+
+def _with_replications(files: Sequence[Path]) -> list[Path]:
+    """Return the files, and those replications of a leaderboard's records that are not given."""
+    found = {path.absolute(): path for path in files}
+    for path in list(found.values()):
+        if path.absolute().parent.name != "records":
+            continue
+        sha256 = read(path)["config"]["sha256"]
+        for again in sorted((path.parent.parent / REPLICATIONS).glob("*.json")):
+            with suppress(UserError):  # one that is no record counts for nothing
+                if read(again)["config"]["sha256"] == sha256:
+                    found.setdefault(again.absolute(), again)
+    return list(found.values())
+
+
+def _compare_with_original(path: Path, leaderboard: Path, outcome: Outcome) -> None:
+    """Add to the outcome of a replication why it does not repeat a record of the leaderboard."""
+    again, reasons = read(path), []
+    for one in sorted((leaderboard / "records").glob("*.json")):
+        with suppress(UserError):
+            record = read(one)
+            if record["config"]["sha256"] == again["config"]["sha256"]:
+                reasons.append(replication_problem(record, again))
+    if None not in reasons:
+        reason = next(iter(reasons), "no record has its configuration and seed")
+        outcome.problems.append(f"it repeats no record: {reason}")
+        outcome.recomputed = []
+    elif not outcome.problems and not outcome.recomputed:
+        outcome.problems.append(f"a replication has to be recomputed: {outcome.reason}")
 
 
 def _note(noted: dict[str, Entry], sha256: str, outcome: Outcome) -> None:

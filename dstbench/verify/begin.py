@@ -1,0 +1,66 @@
+"""Rebuilds the State with which a record's run began, before its first masks."""
+
+import platform
+
+import torch
+
+from dstbench.core.random_generators import preserve_rng
+from dstbench.core.state import State
+from dstbench.data.images import Shape
+from dstbench.records import provenance
+from dstbench.records.types import Provenance, Record
+from dstbench.training.build import new_state
+from dstbench.training.initial_weights import sha256_of
+from dstbench.training.settings import Run
+from dstbench.verify.rebuild import NotRecomputable
+
+
+def begun(run: Run, shape: Shape, classes: int, total_steps: int) -> State:
+    """Return a run's State before its first masks.
+
+    shape: (channels, height, width) of an image.
+    classes: number of classes.
+    total_steps: optimizer steps of the run.
+    """
+    with preserve_rng(torch.empty(0)):
+        return new_state(run, classes, shape, total_steps, torch.device("cpu"))
+
+
+def initial_weights_problem(record: Record, begin: State) -> tuple[str | None, str | None]:
+    """Compare the initial weights of a record with those that its configuration and seed give.
+
+    Returns (problem, note): the note states why a difference proves nothing, as another version of
+    torch or another processor may draw other last bits.
+
+    Raises NotRecomputable for a record without their hash.
+    """
+    claimed = record["provenance"].get("initial_weights_sha256")
+    if claimed is None:
+        raise NotRecomputable("it carries no hash of its initial weights")
+    found = sha256_of(begin.model)
+    if found == claimed:
+        return None, None
+    if reason := _not_comparable(record["provenance"]):
+        return None, f"initial weights not comparable: {reason}"
+    return (
+        f"provenance.initial_weights_sha256 is {str(claimed)[:12]}…, but its configuration with "
+        f"seed {record['seed']} gives {found[:12]}…",
+        None,
+    )
+
+
+def _not_comparable(of: Provenance) -> str | None:
+    """Return why this machine may draw other random numbers than that of a record, or None.
+
+    The vectorised generators of torch give the same numbers with AVX2 and AVX-512 (measured), and
+    others without.
+    """
+    version, here = of["versions"].get("torch"), provenance.versions().get("torch")
+    if version != here:
+        return f"they were drawn by torch {version}, and torch {here} is installed"
+    if platform.machine() not in (of.get("platform") or ""):
+        return f"they were drawn on {of.get('platform')}, and this is a {platform.machine()}"
+    capability = torch.backends.cpu.get_cpu_capability()
+    if platform.machine() == "x86_64" and not capability.startswith("AVX"):
+        return f"torch uses no AVX2 here ({capability})"
+    return None
