@@ -11,11 +11,11 @@ from helpers.recomputable import recomputable_record
 from helpers.record_factory import name_of, sha256
 
 from dstbench.data.sources import digits
+from dstbench.leaderboard.badge_files import badge_file_problems
 from dstbench.leaderboard.badges import Badges
 from dstbench.records import predictions
 from dstbench.records import record as records
 from dstbench.records.stored_network import stored_network
-from dstbench.verify import noise
 
 # verify reads no images here: it must find a forgery by labels and network alone, and with images
 
@@ -192,6 +192,126 @@ def test_predictions_improved_within_the_noise_of_devices_are_found(verify, hone
     honest["predictions"] |= {"test": text, "test_at_best_val": text}
     honest["accuracy"] |= {"test_final": accuracy, "test_at_best_val": accuracy}
     honest["provenance"]["device"] = "NVIDIA H100"
-    monkeypatch.setattr(noise, "_DEVIATIONS", 2)
     code, out, _ = verify(honest)
-    assert code == 1 and "has 9 fewer right; noise explains at most 6" in out
+    assert code == 1 and "has 9 fewer right (9 lost, 0 won); noise explains at most 1" in out
+
+
+def put(section, key, value):
+    def change(record):
+        record[section][key] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("health", "collapsed", False), "health.collapsed is False, not True"),
+        (put("health", "live_zeros", 7), "health.live_zeros is 7"),
+        (put("health", "sparsity", 0.5), "health.sparsity is 0.5"),
+        (put("sparsity", "unpruned", {"x": 5}), "sparsity.unpruned is {'x': 5}"),
+        (put("sparsity", "unpruned_fraction", 0.5), "sparsity.unpruned_fraction is 0.5"),
+        (put("cost", "uncounted", {"attention": 5}), "cost.uncounted is {'attention': 5}"),
+        (put("cost", "unpruned_fraction", 0.5), "cost.unpruned_fraction is 0.5"),
+        (lambda record: record.update(dense_to_sparse=True), "dense_to_sparse is True"),
+        (put("provenance", "initial_weights_sha256", "0" * 64), "with seed 0 gives"),
+    ],
+)
+def test_field_that_follows_from_network_or_configuration_is_compared(
+    verify, honest, change, message
+):
+    change(honest)
+    code, out, _ = verify(honest)
+    assert code == 1 and message in out, out
+
+
+def test_training_flops_of_a_fixed_number_of_live_weights_are_exact(verify, honest):
+    honest["cost"]["training_flops"] += 2
+    code, out, _ = verify(honest)
+    assert code == 1 and f"not {honest['cost']['training_flops'] - 2}" in out
+
+
+def test_validation_accuracy_is_that_of_the_network(verify, honest):
+    honest["accuracy"] |= dict.fromkeys(("val_final", "best_val"), 100 * 140 / 143)
+    code, out, _ = verify(honest)
+    assert code == 1 and "accuracy.val_final is 97.9" in out
+
+
+def test_network_of_one_seed_under_another_differs(verify, honest):
+    text = honest["config"]["text"].replace("Run.seed = 0", "Run.seed = 1")
+    honest |= {"seed": 1, "config": {"text": text, "sha256": sha256(text)}}
+    code, out, _ = verify(honest)
+    assert code == 1 and "provenance.initial_weights_sha256 is" in out
+
+
+def test_initial_weights_of_another_version_of_torch_are_not_comparable(verify, honest):
+    honest["provenance"] |= {"initial_weights_sha256": "0" * 64, "versions": {"torch": "1.0"}}
+    code, out, _ = verify(honest)
+    assert code == 0 and "; initial weights not comparable: they were drawn by torch 1.0" in out
+
+
+def test_record_without_its_initial_weights_is_self_reported(verify, honest):
+    del honest["provenance"]["initial_weights_sha256"]
+    code, out, _ = verify(honest)
+    assert code == 0 and "self-reported: it carries no hash of its initial weights" in out
+
+
+def test_missing_or_other_network_behind_a_badge_is_named(verify, honest):
+    content = made()[1]
+    honest["network"] = {
+        "sha256": honest["network"]["sha256"], "bytes": len(content), "file": "network.safetensors",
+    }  # fmt: skip
+    file = Path("leaderboard/networks") / f"{name_of(honest)}.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    assert verify(honest, "--write")[0] == 0
+    assert list(badge_file_problems(Path("leaderboard"))) == []
+    file.write_bytes(content[::-1])
+    (problem,) = badge_file_problems(Path("leaderboard"))
+    assert str(file) in problem and "sha256 is" in problem
+    file.unlink()
+    (problem,) = badge_file_problems(Path("leaderboard"))
+    assert str(file) in problem and "missing" in problem
+
+
+def replicate(record, **changes):
+    """Write a record as a replication; return its path."""
+    again = copy.deepcopy(record)
+    again["provenance"]["attempt"] = "another"
+    again |= changes
+    path = Path("leaderboard/replications/again.json")
+    path.parent.mkdir(parents=True)
+    records.write(path, again)
+    return path
+
+
+def badge_of(record):
+    path = Path(f"leaderboard/records/{name_of(record)}.json")
+    return Badges(Path("leaderboard")).of(record, path.read_bytes())
+
+
+def test_replication_counts_once_it_is_recomputed(verify, honest):
+    assert verify(honest, "--write")[0] == 0
+    replicate(honest)
+    assert badge_of(honest) == "recomputed with images"
+    code, out, _ = verify(honest, "--write")
+    assert code == 0 and "replications/again.json: recomputed" in out
+    assert badge_of(honest) == "retrained elsewhere"
+
+
+def test_forged_replication_differs_and_does_not_count(verify, honest):
+    path = replicate(honest, accuracy=honest["accuracy"] | {"test_final": 100 * 350 / 359})
+    code, out, _ = verify(honest, "--write")
+    assert code == 1 and f"{path}: differs: accuracy.test_final" in out
+    assert badge_of(honest) == "recomputed with images"
+
+
+def test_replication_without_network_or_record_differs(verify, honest, call):
+    path = replicate(honest)
+    code, out, _ = call("verify", str(path), "--threads", "1")
+    assert code == 1 and "no record has its configuration and seed" in out
+    again = records.read(path)
+    del again["network"]
+    records.write(path, again)
+    code, out, _ = verify(honest)
+    assert code == 1 and "has to be recomputed: it carries no network" in out

@@ -7,9 +7,9 @@ import pytest
 from helpers.record_factory import make_record, name_of
 
 from dstbench.leaderboard.badges import Badges
+from dstbench.leaderboard.replications import most_retrained, replication_problem
 from dstbench.records import record as records
-from dstbench.verify.noise import most_changed, most_gained, most_retrained
-from dstbench.verify.retrain import replication_problem
+from dstbench.verify.noise import most_changed, most_gained
 
 RUN = (
     "methods/rigl.gin", "--set", "Run.epochs=1", "--set", "ResNet20.width=4", "--device", "cpu",
@@ -21,7 +21,8 @@ def test_limits_follow_the_number_of_images():
     assert most_changed("bf16", "cpu", 10_000) > most_changed("fp32", "cpu", 10_000)
     assert most_changed("fp32", "NVIDIA H100", 10_000) == most_changed("bf16", "cpu", 10_000)
     assert most_changed("fp32", "cpu", 359) == 1
-    assert (most_gained(0), most_gained(1), most_gained(100)) == (0, 3, 30)
+    assert [most_gained(n, 10_000) for n in (0, 1, 9, 232)] == [0, 3, 9, 20]
+    assert most_gained(9, 359) == 1
     assert most_retrained(90.0, 100) == pytest.approx(10 * most_retrained(90.0, 10_000))
     assert most_retrained(100.0, 359) == 0
 
@@ -29,6 +30,8 @@ def test_limits_follow_the_number_of_images():
 @pytest.mark.parametrize(("again", "differs"), [(90.0, False), (90.5, False), (93.0, True)])
 def test_attempt_beyond_the_noise_of_devices_differs(again, differs):
     one, other = make_record(accuracy=90.0), make_record(accuracy=again)
+    assert replication_problem(one, one) == "they are one attempt"
+    other["provenance"]["attempt"] = "another"
     assert (replication_problem(one, other) is not None) is differs
 
 
