@@ -6,7 +6,7 @@ from typing import Any
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.data.splits import HELD_OUT
 from dstbench.errors import UserError
-from dstbench.leaderboard.numbers import is_count, is_finite
+from dstbench.leaderboard.numbers import is_finite
 from dstbench.leaderboard.run_size import KNOWN_IMAGES, selects_on_test
 from dstbench.records import predictions
 
@@ -100,7 +100,7 @@ def _order_problems(record: Mapping[str, Any]) -> Iterator[str]:
         top1, top5 = accuracy.get(name), accuracy.get(f"{name}_top5")
         if top5 is None:
             continue
-        if is_count(classes) and classes <= _FEW_CLASSES:
+        if isinstance(classes, int) and classes <= _FEW_CLASSES:
             yield f"accuracy.{name}_top5 is {top5!r}; with {classes} classes there is none"
         elif top1 is None or top5 < top1:
             yield f"accuracy.{name}_top5 is {top5!r}, below accuracy.{name}, {top1!r}"

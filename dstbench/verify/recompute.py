@@ -264,7 +264,7 @@ def _compare_training(
 
 def _compare_top5(record: Record, key: str, now: Scores, run: Run, outcome: Outcome) -> None:
     """Compare the top-5 accuracy with that of a new forward pass, within the noise of devices."""
-    claimed = record["accuracy"].get(f"{key}_top5")
+    claimed: Any = record["accuracy"].get(f"{key}_top5")
     if (claimed is None) != (now.top5 is None):
         outcome.problems.append(f"accuracy.{key}_top5 is {claimed!r}, not {now.top5!r}")
     elif claimed is not None and now.top5 is not None:

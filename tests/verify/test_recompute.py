@@ -302,7 +302,7 @@ def test_replication_counts_once_it_is_recomputed(verify, honest):
 def test_forged_replication_differs_and_does_not_count(verify, honest):
     path = replicate(honest, accuracy=honest["accuracy"] | {"test_final": 100 * 350 / 359})
     code, out, _ = verify(honest, "--write")
-    assert code == 1 and f"{path}: differs: accuracy.test_final" in out
+    assert code == 1 and f"{path}: differs: " in out and "retrained 97.49" in out
     assert badge_of(honest) == "recomputed with images"
 
 
