@@ -265,7 +265,7 @@ def test_cell_shows_its_cost_beside_its_accuracy(out):
     [
         ({"commit": "0" * 40}, "commit"),
         ({"device": "NVIDIA H100"}, "device"),
-        ({"engine_steps": {"torch": 2, "native": 98}}, "engine"),
+        ({"engine_steps": {"torch": 2, "native": 87_998}}, "engine"),
         ({"versions": {"torch": "2.16.0"}}, "torch"),
         ({"versions": {"torch": "2.15.0", "numpy": "3"}}, "numpy"),
         ({"packages": {"foreign": {"version": "2", "sha256": "ab"}}}, "plugin foreign"),
