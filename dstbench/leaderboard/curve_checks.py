@@ -1,15 +1,14 @@
 """Checks the reduced curves of a finished run against its record."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dstbench.leaderboard.numbers import is_finite
+from dstbench.records.configuration import epochs_of
 
 _DIGITS = 1e-5  # curves keep six significant digits
-_EPOCHS = re.compile(r"^Run\.epochs = (\d+)$", re.MULTILINE)
 
 
 def curve_problems(record: Mapping[str, Any], path: Path) -> Iterator[str]:
@@ -26,9 +25,9 @@ def curve_problems(record: Mapping[str, Any], path: Path) -> Iterator[str]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield f"its curves, {path.name}, cannot be read ({error})"
         return
-    epochs = _EPOCHS.search(record["config"]["text"])
-    if epochs and len(accuracies) != int(epochs[1]):
-        yield f"its curves have {len(accuracies)} epochs; its configuration has {epochs[1]}"
+    epochs = epochs_of(record["config"]["text"])
+    if epochs and len(accuracies) != epochs:
+        yield f"its curves have {len(accuracies)} epochs; its configuration has {epochs}"
         return
     accuracy, best = record["accuracy"], record["accuracy"]["best_epoch"]
     pairs = [("accuracy.val_final", accuracy["val_final"], accuracies[-1])]

@@ -14,6 +14,7 @@ from dstbench.leaderboard.accuracy_checks import accuracy_problems
 from dstbench.leaderboard.config_checks import config_problems
 from dstbench.leaderboard.cost_checks import cost_problems, is_smaller_dense
 from dstbench.leaderboard.names import name_problem
+from dstbench.leaderboard.network_contradictions import network_contradictions
 from dstbench.leaderboard.numbers import is_count, is_finite
 from dstbench.leaderboard.provenance_checks import provenance_problems, step_problems
 from dstbench.records.record import OVER
@@ -44,7 +45,8 @@ def inconsistencies(record: Record) -> Iterator[str]:
     about_config = list(config_problems(record))
     yield from about_config
     if record["status"] == "finished":
-        yield from accuracy_problems(record)
+        about_accuracy = list(accuracy_problems(record))
+        yield from about_accuracy or network_contradictions(record)
         if not about_config:
             yield from cost_problems(record)
             if not about_provenance:

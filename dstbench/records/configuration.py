@@ -5,6 +5,13 @@ import re
 from dstbench.records.types import Provenance, Record
 
 _SEED = re.compile(r"^Run\.seed = .*\n?", re.MULTILINE)
+_EPOCHS = re.compile(r"^Run\.epochs = (\d+)$", re.MULTILINE)
+
+
+def epochs_of(text: str) -> int | None:
+    """Return the epochs of a run's resolved gin text; None where it has none."""
+    found = _EPOCHS.search(text)
+    return int(found[1]) if found else None
 
 
 def configuration_of(record: Record) -> str:

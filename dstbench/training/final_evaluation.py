@@ -19,6 +19,7 @@ from dstbench.records.run_folder import RunFolder
 from dstbench.records.stored_network import stored_network
 from dstbench.records.types import Cost, Health, Predictions, StoredNetwork
 from dstbench.training.build import finalize
+from dstbench.training.dead_weights import refuse_nonzero_dead
 from dstbench.training.distributed.process_group import ProcessGroup
 from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.evaluation import Scores, evaluate
@@ -71,8 +72,11 @@ def evaluate_final(
     folder: where the networks are written.
     config: the run's resolved gin text, stored with them.
     group: the processes, each of which evaluates its shard of the test images.
+
+    Raises UserError when dead weights are not zero.
     """
     training_only = finalize(run.method, state)
+    refuse_nonzero_dead(state, run.method)
     engine = TorchEngine(state.model, autocast)
     final = evaluate(engine, loaders.test(), group.all_reduce_sum)
     classes = len(loaders.dataset.classes)
@@ -93,6 +97,7 @@ def evaluate_final(
     at_best = live_at_best = network_at_best = None
     if state.best:
         load_network_(state.model, state.masks, state.best["network"])
+        refuse_nonzero_dead(state, run.method)
         live_at_best = state.masks.total()
         at_best = evaluate(engine, loaders.test(), group.all_reduce_sum)
         predicted["test_at_best_val"] = _encoded(at_best, classes, group)

@@ -20,6 +20,7 @@ from dstbench.records.types import EpochLine, Record
 from dstbench.sparsity import live_total
 from dstbench.training import checkpoint
 from dstbench.training.checkpoint_policy import CheckpointPolicy
+from dstbench.training.dead_weights import refuse_nonzero_dead
 from dstbench.training.distributed.data_parallel import DataParallelMethod
 from dstbench.training.divergence import Diverged, refuse_divergence
 from dstbench.training.engines.engine import Engine
@@ -167,6 +168,7 @@ class Trainer:
         self.engine.push_back_()
         self.meters.all_reduce_(self.group.all_reduce_sum)
         refuse_divergence(state)
+        refuse_nonzero_dead(state, self.run.method)
         self.group.broadcast_(state.model.buffers())  # each process has its own batch-norm averages
         line = self._measure(state)
         state.curves.append(line)
