@@ -2,21 +2,24 @@
 
 Prunable are the weights of convolutions and linear layers and the input projections of attention;
 stem, shortcuts and classifier are included. Biases, normalisation, embeddings and all other
-parameters are not; those of two or more dimensions are dense weights beside the sparse ones, so
-they are reported. A tensor used by several modules counts once.
+parameters are not; those that are no bias and no norm's are dense weights beside the sparse ones,
+so they are reported. A tensor used by several modules counts once.
 
 Source: the rule of Synaptic-Flow's generator and of ITOP's masking, extended to attention.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase  # batch norm and instance norm, of any dimension
 
 from dstbench.errors import UserError
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _WEIGHTED = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Bilinear)
+_NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _ATTENTION = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
 
@@ -68,11 +71,11 @@ def left_out(model: nn.Module) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Unpruned:
-    """Trainable weights of a network, of two or more dimensions, that are never pruned.
+    """Trainable weights of a network that are never pruned, of whatever shape.
 
     sizes: name → elements, in the model's order.
-    fraction: of all weights of two or more dimensions, in [0, 1]; embeddings apart, which are
-        looked up and not multiplied with.
+    fraction: of these and the prunable weights, in [0, 1]; embeddings apart, which are looked up
+        and not multiplied with.
     """
 
     sizes: dict[str, int]
@@ -82,27 +85,52 @@ class Unpruned:
 def unpruned(model: nn.Module) -> Unpruned:
     """Return the weights that the sparsity does not cover.
 
-    Parameters of modules that serve training only (`training_only = True`) are not among them.
+    Apart from the prunable ones, only these are not among them: biases, the scale of a layer, the
+    vectors of normalisation and activations, and parameters of modules that serve training only
+    (`training_only = True`). Each is known by the type of its module, never by name or shape alone:
+    a parameter of the model's own may be used as a matrix, whatever its shape.
     """
-    apart = {id(p) for p in prunable(model).values()}
-    pruned = sum(p.numel() for p in prunable(model).values())
+    weights = prunable(model).values()
+    apart = {id(p) for p in weights}
+    pruned = sum(p.numel() for p in weights)
     embeddings: set[int] = set()
     for module in model.modules():
-        if getattr(module, "training_only", False):
-            apart |= {id(p) for p in module.parameters()}
-        elif isinstance(module, nn.Embedding | nn.EmbeddingBag):
-            embeddings |= {id(p) for p in module.parameters()}
+        apart |= {id(p) for p in _beside_weights(module)}
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            embeddings.add(id(module.weight))
     sizes, counted = {}, 0
     for name, parameter in model.named_parameters():
-        if id(parameter) in apart or parameter.dim() < 2 or not parameter.requires_grad:
+        if id(parameter) in apart or not parameter.requires_grad:
             continue
         sizes[name] = parameter.numel()
-        if id(parameter) not in embeddings and not _is_embedding(name):
+        if id(parameter) not in embeddings:
             counted += parameter.numel()
     return Unpruned(sizes, counted / max(1, counted + pruned))
 
 
-def _is_embedding(name: str) -> bool:
-    """Return whether a parameter of its own is an embedding by name: `pos_embed`, `class_token`."""
-    own = name.rpartition(".")[2].lower()
-    return "embed" in own or own.endswith("token")
+def _beside_weights(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Yield the parameters of a module that are no weights."""
+    if getattr(module, "training_only", False):
+        yield from module.parameters()
+        return
+    own = dict(module.named_parameters(recurse=False))
+    if isinstance(module, _WEIGHTED):
+        scales = [p for name, p in own.items() if name not in ("weight", "bias") and p.dim() == 0]
+        yield from scales[:1]  # of the whole weight, as in weight sharing and in DCTpS
+        names: tuple[str, ...] = ("bias",)
+    elif isinstance(module, nn.MultiheadAttention):
+        names = ("in_proj_bias", "bias_k", "bias_v")
+    elif isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        names = tuple(name for name in own if name.startswith("bias_"))
+    elif isinstance(module, (*_NORMALISATIONS, nn.PReLU)):
+        names = ("weight", "bias")
+    else:
+        return
+    for name in names:
+        if (parameter := own.get(name)) is not None and _is_vector(parameter):
+            yield parameter
+
+
+def _is_vector(parameter: nn.Parameter) -> bool:
+    """Return whether all elements are along one dimension."""
+    return parameter.numel() == max(parameter.shape, default=1)

@@ -72,7 +72,7 @@ class Result:
     command: the command line of the run, without folders.
     layers: (name, shape) of every prunable tensor; empty when diverged.
     live_zeros: number of live weights that are exactly zero.
-    unpruned: fraction of the weights of two or more dimensions that are of kinds never pruned.
+    unpruned: fraction of the weights that are of kinds never pruned.
     uncounted: products that the MACs leave out, in words; None for none.
     dense_to_sparse: whether training had more live weights than the finished network.
     badge: how far the result was checked.

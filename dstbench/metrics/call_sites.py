@@ -6,7 +6,7 @@ itself is not run.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,12 @@ class Calls:
     sites: the call sites of prunable tensors, in the order of the calls.
     uncounted: what is multiplied otherwise → number of calls: matrix products of activations, and
         layer functions whose weight is not prunable.
+    touched: prunable tensors that any function reads.
     """
 
     sites: list[CallSite]
     uncounted: dict[str, int]
+    touched: frozenset[str]
 
 
 def recorded_calls(model: nn.Module, input_shape: tuple[int, ...]) -> Calls:
@@ -73,7 +75,7 @@ def _record(model: nn.Module, input_shape: tuple[int, ...]) -> Calls:
     calls = _PrunableCalls(model)
     with torch.no_grad(), FunctionRecorder(calls.record):
         model(like.new_zeros((1, *input_shape)))
-    return Calls(calls.sites, calls.uncounted)
+    return Calls(calls.sites, calls.uncounted, frozenset(calls.touched))
 
 
 class _PrunableCalls:
@@ -86,10 +88,14 @@ class _PrunableCalls:
     def __init__(self, model: nn.Module):
         self.sites: list[CallSite] = []
         self.uncounted: dict[str, int] = {}
-        self.others: dict[Tensor, str] = {p: n for n, p in model.named_parameters() if p.dim() > 1}
+        self.touched: set[str] = set()
+        self.parameters: dict[Tensor, str] = {p: n for n, p in model.named_parameters()}
         self.names: dict[Tensor, str] = {weight: name for name, weight in prunable(model).items()}
 
     def record(self, function: Any, result: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+        if _has_tensor(result):  # not for a shape or a dtype
+            tensors = _tensors((*args, *kwargs.values()))
+            self.touched |= {self.names[t] for t in tensors if t in self.names}
         if function in _MULTIPLIES:
             for weight, positions in _MULTIPLIES[function](result, *args, **kwargs):
                 if weight is not None and weight in self.names:
@@ -104,14 +110,33 @@ class _PrunableCalls:
             for arg in args:
                 if isinstance(arg, Tensor) and arg in self.names and arg.shape == result.shape:
                     self.names[result] = self.names[arg]
+            self._follow_view(result, args)
+
+    def _follow_view(self, result: Tensor, args: tuple) -> None:
+        """Name the elements of a parameter in another shape as that parameter."""
+        source, *others = (*_tensors(args), None)
+        if source in self.parameters and others == [None] and source.numel() == result.numel():
+            self.parameters[result] = self.parameters[source]
 
     def _add_uncounted(self, function: Any, operands: tuple) -> None:
         """Count a call, by the function's name and those of the parameters among its operands."""
         what = _SPOKEN.get(function, function.__name__.strip("_"))
-        flattened = (t for x in operands for t in (x if isinstance(x, tuple | list) else (x,)))
-        named = [self.others[t] for t in flattened if isinstance(t, Tensor) and t in self.others]
+        matrices = (t for t in _tensors(operands) if t.dim() > 1 and t in self.parameters)
+        named = [self.parameters[t] for t in matrices]
         key = f"{what} with {' and '.join(named)}" if named else what
         self.uncounted[key] = self.uncounted.get(key, 0) + 1
+
+
+def _tensors(operands: Iterable[Any]) -> Iterator[Tensor]:
+    """Yield the tensors among operands, and in their lists."""
+    for operand in operands:
+        for one in operand if isinstance(operand, tuple | list) else (operand,):
+            if isinstance(one, Tensor):
+                yield one
+
+
+def _has_tensor(result: Any) -> bool:
+    return any(True for _ in _tensors((result,)))
 
 
 Multiplied = list[tuple[Tensor | None, tuple[int, ...]]]

@@ -21,6 +21,7 @@ from dstbench.core.prunable import left_out, unpruned
 from dstbench.data.images import Shape
 from dstbench.metrics.call_sites import CallSite, recorded_calls
 from dstbench.records.types import Cost, LayerCost
+from dstbench.records.uncounted import OTHER_USES
 
 
 def cost(
@@ -84,8 +85,11 @@ def cost(
         "left_out": left_out(model),
         "unused": [layer["name"] for layer in layers if not layer["uses"]],
     }
-    if calls.uncounted:
-        counted["uncounted"] = calls.uncounted
+    uncounted = calls.uncounted | {
+        f"{OTHER_USES} {name}": 1 for name in counted["unused"] if name in calls.touched
+    }
+    if uncounted:
+        counted["uncounted"] = uncounted
     if (dense := unpruned(model)).sizes:
         counted |= {"unpruned": dense.sizes, "unpruned_fraction": dense.fraction}
     return counted

@@ -19,8 +19,8 @@ class Sparsity(TypedDict):
     measured: float  # fraction of weights that are dead
     effective: float | None  # also counting live weights on no path; equals measured where a dense
     # offset connects every weight (DCTpS); None until the run finished
-    # Trainable parameters of two or more dimensions that are never pruned, each with its elements,
-    # and their fraction of all such weights, embeddings apart; absent in older records.
+    # Trainable weights that are never pruned, each with its elements, and their fraction of all
+    # weights, embeddings apart; older records have those of two or more dimensions, or none.
     unpruned: NotRequired[dict[str, int]]
     unpruned_fraction: NotRequired[float]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dstbench.records.types import Cost, Sparsity
 from dstbench.sparsity import percent
 
+OTHER_USES = "other uses of"  # a prunable tensor that only functions without a count read
 _NAMED = 4  # names that a text lists
 
 
@@ -23,8 +24,8 @@ def uncounted_text(cost: Cost) -> str | None:
     """Return the products of a forward pass that the MACs do not cover; None if there are none."""
     calls: Mapping[str, int] = cost.get("uncounted") or {}
     parts = [name if count == 1 else f"{count} × {name}" for name, count in calls.items()]
-    if unused := cost.get("unused"):
-        parts.append(f"whatever uses {_listed(unused)}")
+    if unused := [name for name in cost.get("unused", ()) if f"{OTHER_USES} {name}" not in calls]:
+        parts.append(f"{_listed(unused)} (no step uses {'it' if len(unused) == 1 else 'them'})")
     return _listed(parts) if parts else None
 
 

@@ -85,8 +85,16 @@ def finalize(method: Part, state: State) -> int:
     """Turn the trained network, in place, into the one that is deployed.
 
     Returns the number of parameters that served training only, which are gone afterwards.
+
+    Raises UserError when they are not.
     """
     training_only = training_only_parameters(state.model)
     method.finish(state)
+    if left := training_only_parameters(state.model):
+        raise UserError(
+            f"{left:,} parameters of modules with training_only = True are left in the deployed "
+            "network, where no count includes them. Replace these modules in the `finish` of the "
+            "part that added them, or do not declare training_only."
+        )
     state.masks.parameters = Masks(state.model).parameters
     return training_only

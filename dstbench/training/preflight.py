@@ -94,8 +94,8 @@ def refuse_unpruned(found: Unpruned, allowed: float) -> str | None:
     if len(largest) > _NAMED:
         named += f" and {len(largest) - _NAMED} more"
     what = (
-        f"Trained, but never pruned: {named}. They are {percent(found.fraction)} of the weights of "
-        "two or more dimensions, embeddings apart, and no part of the sparsity."
+        f"Trained, but never pruned: {named}. They are {percent(found.fraction)} of the "
+        "weights, embeddings (nn.Embedding) apart, and no part of the sparsity."
     )
     if found.fraction > allowed:
         raise UserError(

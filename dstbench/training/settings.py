@@ -36,8 +36,8 @@ class Run:
     precision: 'bf16' (autocast, fp32 weights) or 'fp32'.
     train_images: use only so many training images, of a random subset that split_seed fixes; None
         for all.
-    unpruned_fraction: largest fraction of the weights (parameters of two or more dimensions,
-        embeddings apart) that may be of a kind that is not pruned; 1 for any. Beyond it the run is
+    unpruned_fraction: largest fraction of the weights (biases, normalisation and embeddings
+        apart) that may be of a kind that is not pruned; 1 for any. Beyond it the run is
         refused: the sparsity that it reports would not be that of the network.
     recipe: name of the recipe that these settings come from.
     engine: what computes the steps: 'torch', 'native' (live weights alone, on a CPU), or 'auto',

@@ -119,7 +119,13 @@ class Holder(nn.Module):
     [
         (nn.GRU(8, 8), {"other.weight_ih_l0": 192, "other.weight_hh_l0": 192}, 384 / 448),
         (nn.Parameter(torch.zeros(8, 8)), {"other": 64}, 0.5),
-        (nn.Parameter(torch.zeros(8)), {}, 0.0),
+        (nn.Parameter(torch.zeros(64)), {"other": 64}, 0.5),  # a matrix after .view
+        (nn.ParameterDict({"bias": torch.zeros(64)}), {"other.bias": 64}, 0.5),
+        (nn.BatchNorm2d(8), {}, 0.0),
+        (nn.InstanceNorm1d(8, affine=True), {}, 0.0),
+        (nn.LayerNorm(8), {}, 0.0),
+        (nn.GroupNorm(2, 8), {}, 0.0),
+        (nn.PReLU(8), {}, 0.0),
         (nn.Parameter(torch.zeros(8, 8), requires_grad=False), {}, 0.0),
         (nn.Embedding(100, 8), {"other.weight": 800}, 0.0),
         (nn.Bilinear(2, 2, 2), {}, 0.0),
@@ -131,12 +137,13 @@ def test_unpruned_lists_trainable_weights_of_other_kinds(other, sizes, fraction)
     assert found.sizes == sizes and found.fraction == pytest.approx(fraction)
 
 
-def test_unpruned_counts_no_embedding_by_name():
+def test_unpruned_knows_embeddings_by_type_only():
     model = nn.ParameterDict(
         {"pos_embed": torch.zeros(1, 5, 8), "class_token": torch.zeros(1, 1, 8)}
     )
     found = unpruned(Holder(model))
-    assert len(found.sizes) == 2 and found.fraction == 0
+    assert found.sizes == {"other.pos_embed": 40, "other.class_token": 8}
+    assert found.fraction == pytest.approx(48 / 112)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -17,6 +17,7 @@ from dstbench.methods.dctps import DCTpS
 from dstbench.methods.dyrelu import DyReLUPhasing
 from dstbench.metrics.cost import cost, deployed_bytes, training_only_parameters
 from dstbench.models.resnet import ResNet20, ResNet50
+from dstbench.records.uncounted import uncounted_text
 
 
 def by_name(counted: dict) -> dict:
@@ -104,6 +105,35 @@ def test_cost_lists_unused_tensor():
     counted = cost(model, Masks(model), (3,))
     assert counted["unused"] == ["unused.weight"]
     assert by_name(counted)["unused.weight"]["macs"] == 0
+    assert uncounted_text(counted) == "unused.weight (no step uses it)"
+
+
+def test_cost_names_other_uses_of_a_tensor_without_counted_ones():
+    class Selects(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.table = nn.Linear(3, 3), nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.used(x) + self.table.weight.sum(0)
+
+    model = Selects()
+    assert uncounted_text(cost(model, Masks(model), (3,))) == "other uses of table.weight"
+
+
+def test_cost_names_a_vector_that_is_used_as_a_matrix():
+    class Flat(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.flat = nn.Linear(3, 3), nn.Parameter(torch.zeros(9))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x @ self.flat.view(3, 3))
+
+    model = Flat()
+    counted = cost(model, Masks(model), (3,))
+    assert counted["uncounted"] == {"matmul with flat": 1}
+    assert counted["unpruned"] == {"flat": 9} and counted["unpruned_fraction"] == 0.5
 
 
 class Attends(nn.Module):

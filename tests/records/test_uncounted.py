@@ -18,7 +18,7 @@ def test_texts_name_what_is_left_out():
     assert text.startswith("75 weights beside them, 25 % without embeddings: w5 (15), w4 (14)")
     assert text.endswith("and 2 more")
     assert uncounted_text({"unused": ["fc.weight"], "uncounted": {"matmul": 2, "gru": 1}}) == (
-        "2 × matmul, gru, whatever uses fc.weight"
+        "2 × matmul, gru, fc.weight (no step uses it)"
     )
 
 
