@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dstbench.config.resolved_text import ResolvedText, read_resolved
+from dstbench.config.suite_methods import other_parts
 from dstbench.errors import UserError
 
 
@@ -37,6 +38,8 @@ def config_problems(record: Mapping[str, Any]) -> Iterator[str]:
     for key, (configured, claimed) in pairs.items():
         if type(configured) is not type(claimed) or configured != claimed:
             yield f"{key} is {claimed!r}, but its configuration has {configured!r}"
+    if problem := other_parts(resolved.bindings):
+        yield f"{problem}: only the same parts may have this name"
     yield from _sparsity_problem(resolved, record)
 
 

@@ -3,16 +3,14 @@
 import re
 import unicodedata
 
-from dstbench.config.shipped_files import shipped
+from dstbench.config.suite_methods import suite_parts
 
-_METHOD_NAME = re.compile(r"^Method\.name = ['\"](.+)['\"]", re.MULTILINE)
 _ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l", "5": "s"})
 
 
 def suite_methods() -> set[str]:
     """Return the names of the suite's methods, from their gin files."""
-    texts = (path.read_text(encoding="utf-8") for path in shipped("methods").values())
-    return {name for text in texts for name in _METHOD_NAME.findall(text)}
+    return {*suite_parts()}
 
 
 def name_problem(name: str) -> str | None:

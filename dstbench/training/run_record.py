@@ -1,13 +1,15 @@
 """The record of a run in progress: its description at the start, its results at the end."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from dstbench.config.identity import Resolved
+from dstbench.config.resolved_text import read_resolved
+from dstbench.config.suite_methods import other_parts
 from dstbench.core.prunable import Unpruned
 from dstbench.core.state import State
 from dstbench.data.images import Dataset
@@ -72,8 +74,8 @@ class RunRecord:
         earlier = earlier_record["provenance"] if earlier_record else None
         provenance = _provenance(resolved, dataset, options, session, earlier)
         provenance["packages"] = used_packages(resolved.text)
-        if unpublishable := _unpublishable(provenance):
-            reporter.note(unpublishable)
+        for reason in _unpublishable(provenance, resolved.text):
+            reporter.note(f"The record of this run cannot be published on a leaderboard: {reason}.")
         history = earlier.get("history", []) if earlier else []
         provenance["initial_weights_sha256"] = start.initial_weights_sha256
         entry = session_history.session_entry(provenance, session.started, engine)
@@ -172,15 +174,17 @@ class RunRecord:
             }
 
 
-def _unpublishable(provenance: Provenance) -> str | None:
-    """Return why a leaderboard will not take the run's record, or None if it can."""
+def _unpublishable(provenance: Provenance, text: str) -> Iterator[str]:
+    """Yield each reason why a leaderboard will not take the run's record, with what to do.
+
+    text: the run's resolved configuration.
+    """
     if provenance["commit"] is None:
-        reason, advice = "dstbench has no commit", "Install it from a git checkout"
+        yield "dstbench has no commit. Install it from a git checkout"
     elif provenance["dirty"]:
-        reason, advice = "the code differs from its commit", "Commit it, and start over"
-    else:
-        return None
-    return f"The record of this run cannot be published on a leaderboard: {reason}. {advice}."
+        yield "the code differs from its commit. Commit it, and start over"
+    if problem := other_parts(read_resolved(text).bindings):
+        yield f"{problem}. Set another Method.name, such as --set \"Method.name='mine'\""
 
 
 def _provenance(

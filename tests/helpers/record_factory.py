@@ -3,6 +3,7 @@
 import functools
 import hashlib
 
+from dstbench.config.suite_methods import suite_parts
 from dstbench.leaderboard.validation import record_name
 from dstbench.records import predictions
 from dstbench.records import record as records
@@ -46,6 +47,7 @@ def make_record(
         "protocol": "paper", "precision": "bf16",
     } | names  # fmt: skip
     lines = {"Method.name": repr(method), "ERK.sparsity": repr(sparsity), **SETTINGS}
+    lines |= _parts(method)
     lines |= {f"Run.{name}": repr(value) for name, value in names.items()}
     lines |= {"Run.model": f"@{names['model']}", "Run.seed": str(seed)} | dict(settings)
     text = "".join(f"{name} = {value}\n" for name, value in sorted(lines.items()))
@@ -74,6 +76,19 @@ def make_record(
         "predictions": {"test": first_class(names["dataset"]), "classes": 10, "at": "final"},
         "network": stored_network(text.encode(), "network.safetensors"),
     }  # fmt: skip
+
+
+def _parts(method):
+    """Return the bindings of a suite's method that make its parts; none for another name."""
+    if method == "EAST":
+        parts = ("WeightSharing", "DyReLUPhasing", "ERK", "Cyclic", "GradientClip")
+        names = ("sharing", "activation", "budget", "topology", "clip")
+        own = {f"EAST.{n}": f"@{p}()" for n, p in zip(names, parts, strict=True)}
+        return {"Run.method": "@EAST()", "EAST.name": "'EAST'", **own}
+    if method not in suite_parts():
+        return {}
+    (_, *parts) = max(suite_parts()[method])
+    return {"Method.parts": f"[{', '.join(f'@{part}()' for part in parts)}]"}
 
 
 def sha256(text):

@@ -245,3 +245,9 @@ def test_dense_to_sparse_is_true_or_false():
     assert "dense_to_sparse is 'yes'" in "; ".join(
         inconsistencies(make_record() | {"dense_to_sparse": "yes"})
     )
+
+
+def test_parts_of_another_method_are_refused_under_a_suite_name():
+    made = make_record("EAST", settings={"Run.method": "@Method()", "Method.name": "'EAST'"})
+    (problem,) = inconsistencies(made)
+    assert "Method.name is 'EAST'" in problem and "but its parts are Method[ERK, RigL]" in problem

@@ -12,7 +12,8 @@ from dstbench.training.configure import assemble
 
 @pytest.mark.parametrize("method", shipped("methods"))
 def test_unpruned_of_a_suite_method_is_empty(method):
-    run, _ = assemble(Choices((f"methods/{method}.gin",), "cifar10_tiny"), "fp32")
+    axes = () if method == "dense" else (("sparsity", 0.9),)
+    run, _ = assemble(Choices((f"methods/{method}.gin",), "cifar10_tiny", axes), "fp32")
     state = new_state(run, 10, (3, 32, 32), 100, torch.device("meta"))
     assert unpruned(state.model).sizes == {}
     finalize(run.method, state)  # refuses training-only parameters that are left

@@ -1,0 +1,71 @@
+"""The suite's methods by name: which parts a configuration under such a name must have."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from dstbench.config.gin_file import Reference, read_file, references, skip_import
+from dstbench.config.shipped_files import shipped
+
+Parts = tuple[str, ...]  # the method's class, then its parts, in order
+# Parts that a method's file had in earlier versions, whose records stay.
+_EARLIER: dict[str, tuple[Parts, ...]] = {"SynFlow": (("Method", "SynFlow"),)}
+
+
+@cache
+def suite_parts() -> dict[str, frozenset[Parts]]:
+    """Return name of a method → the lists of parts that its gin files give it."""
+    found: dict[str, frozenset[Parts]] = {}
+    for path in shipped("methods").values():
+        bindings = {str(one): one.value for one in read_file(path, skip_import)}
+        name = method_name(bindings)
+        if name is not None:
+            lists = {parts_of(bindings), *_EARLIER.get(name, ())}
+            found[name] = found.get(name, frozenset()) | lists
+    return found
+
+
+def method_name(bindings: Mapping[str, Any]) -> str | None:
+    """Return the name of the method that a configuration runs; None without one.
+
+    bindings: `scope/target.parameter` → value.
+    """
+    name = bindings.get(f"{_target(bindings)}.name")
+    return name if isinstance(name, str) else None
+
+
+def parts_of(bindings: Mapping[str, Any]) -> Parts:
+    """Return the class of the method that a configuration runs, and its parts in order.
+
+    The parts of a class with parameters for them, such as EAST, are in the order of their names.
+    """
+    target = _target(bindings)
+    own = sorted((key, value) for key, value in bindings.items() if _owner(key) == target)
+    parts = (one.name for _, value in own for one in references(value))
+    return target.rpartition("/")[2], *(name.rpartition(".")[2] for name in parts)
+
+
+def other_parts(bindings: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with parts under the name of a suite's method; None if nothing is."""
+    name, given = method_name(bindings), parts_of(bindings)
+    known = suite_parts().get(name or "")
+    if known is None or given in known:
+        return None
+    own = " or ".join(sorted(map(_text, known - {*_EARLIER.get(name or "", ())})))
+    return f"Method.name is {name!r}, the suite's method of {own}, but its parts are {_text(given)}"
+
+
+def _text(parts: Iterable[str]) -> str:
+    method, *rest = parts
+    return f"{method}[{', '.join(rest)}]"
+
+
+def _target(bindings: Mapping[str, Any]) -> str:
+    reference = bindings.get("Run.method")
+    if not isinstance(reference, Reference):
+        return ""
+    return f"{reference.scope}/{reference.name}" if reference.scope else reference.name
+
+
+def _owner(binding: str) -> str:
+    return binding.rpartition(".")[0]

@@ -1,0 +1,39 @@
+"""The names of the suite's methods are for their own parts."""
+
+import pytest
+
+from dstbench.config.choices import Choices
+from dstbench.config.resolved_text import read_resolved
+from dstbench.config.shipped_files import shipped
+from dstbench.config.suite_methods import other_parts, suite_parts
+from dstbench.training.configure import assemble
+
+
+@pytest.mark.parametrize("method", shipped("methods"))
+def test_suite_methods_have_their_own_parts(method):
+    resolved = assemble(Choices((f"methods/{method}.gin",)), "fp32")[1]
+    bindings = read_resolved(resolved.text).bindings
+    assert other_parts(bindings) is None
+    assert suite_parts()[read_resolved(resolved.text).method]
+
+
+@pytest.mark.parametrize(
+    "method, sets",
+    [
+        ("east", ("Method.name='EAST'", "Run.method=@Method()", "Method.parts=[@ERK()]")),
+        ("east", ("EAST.clip=None",)),
+        ("rigl", ("Method.parts=[@ERK()]",)),
+        ("rigl", ("Method.parts=[@RigL(), @ERK()]",)),
+        ("rigl", ("Method.name='SET'",)),
+    ],
+)
+def test_other_parts_are_refused_under_the_name_of_a_suite_method(method, sets):
+    resolved = assemble(Choices((f"methods/{method}.gin",), sets=sets), "fp32")[1]
+    problem = other_parts(read_resolved(resolved.text).bindings)
+    assert problem.startswith("Method.name is ") and "but its parts are" in problem
+
+
+def test_settings_of_parts_and_other_names_are_free():
+    for sets in (("RigL.updates_per_run=10",), ("Method.name='Mine'", "Method.parts=[@ERK()]")):
+        resolved = assemble(Choices(("methods/rigl.gin",), sets=sets), "fp32")[1]
+        assert other_parts(read_resolved(resolved.text).bindings) is None
