@@ -1,17 +1,21 @@
 """Compares the predictions of two finished runs on the same test images."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
+from dstbench.config.shared_settings import shared_settings
 from dstbench.data import datasets
 from dstbench.errors import UserError
 from dstbench.records import predictions
 from dstbench.records import record as records
+from dstbench.records.configuration import configuration_of
 from dstbench.records.file_names import RECORD
 from dstbench.records.types import Record
+from dstbench.sparsity import percent
 from dstbench.statistics.same_images import ImageComparison, compare_predictions
 
 
@@ -21,12 +25,14 @@ class ComparedRuns:
 
     a, b: the runs' records.
     networks: which network of each run: "final" or "best epoch".
+    differences: settings that differ and are not the method's own: (name, value of a, of b).
     """
 
     a: Record
     b: Record
     networks: tuple[str, str]
     result: ImageComparison
+    differences: tuple[tuple[str, str, str], ...] = ()
 
 
 def is_run(name: str) -> bool:
@@ -61,7 +67,23 @@ def compare_runs(a: str, b: str, data_root: Path | None, cache: Path | None) -> 
         _predicted(name, record, len(labels)) for name, record in ((a, first), (b, second))
     )
     result = compare_predictions(predicted_a, predicted_b, labels)
-    return ComparedRuns(first, second, (network_a, network_b), result)
+    differences = tuple(_differences(first, second))
+    return ComparedRuns(first, second, (network_a, network_b), result, differences)
+
+
+def _differences(a: Record, b: Record) -> Iterator[tuple[str, str, str]]:
+    """Yield the settings that differ and are not the method's own, as columns of a board do."""
+    asked = [percent(record["sparsity"]["asked"]) for record in (a, b)]
+    if asked[0] != asked[1]:
+        yield "sparsity", *asked
+    own, other = (
+        dict(line.split(" = ", 1) for line in shared_settings(configuration_of(record)))
+        for record in (a, b)
+    )
+    for name in sorted(own.keys() | other.keys()):
+        pair = own.get(name, "–"), other.get(name, "–")
+        if pair[0] != pair[1]:
+            yield name.removeprefix("Run."), *pair
 
 
 def _finished(name: str) -> Record:

@@ -36,6 +36,7 @@ from dstbench.core.selection import largest, largest_free
 from dstbench.core.state import State
 from dstbench.core.update_schedule import UpdateSchedule
 from dstbench.errors import UserError, require
+from dstbench.sparsity import percent
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,17 @@ class DropGrow(Part, ABC):
         return None
 
     def check(self, total_steps: int) -> None:
-        for percent in range(101):
-            fraction = value_at(self.drop_fraction, percent / 100)
-            allowed = f"a fraction in [0, 1] throughout; its schedule leaves it at {percent} %"
+        for hundredth in range(101):
+            fraction = value_at(self.drop_fraction, hundredth / 100)
+            allowed = f"a fraction in [0, 1] throughout; its schedule leaves it at {hundredth} %"
             require(0 <= fraction <= 1, self, "drop_fraction", fraction, allowed)
         if self.update_schedule.next_update(0, total_steps) is None:
-            name = type(self).__name__
+            name, until = type(self).__name__, self.update_schedule.until
+            steps = f"{total_steps} optimizer step{'s' if total_steps > 1 else ''}"
+            end = "" if until == 1 else f", in its first {percent(until)} only"
             raise UserError(
-                f"{name} would never update its masks: a run of {total_steps} optimizer steps, "
-                f"updates {self.update_schedule}, until {self.update_schedule.until:.0%} of it. "
+                f"{name} would never update its masks: the run has {steps}, and updates are due "
+                f"{self.update_schedule}{end}; there is none after the last step. "
                 f"Lower {name}.update_interval, or set it to None for {name}.updates_per_run.",
                 f"{name}.update_interval",
             )

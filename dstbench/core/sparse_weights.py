@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from dstbench.core.masks import Masks
 from dstbench.core.packing import kept_tensors, load_network_, pack_network
 from dstbench.errors import UserError
+from dstbench.utils.json_text import parse_json
 
 FORMAT, VERSION = "dstbench.weights", 1
 _LENGTH_BYTES = 8  # a safetensors file begins with the length of its JSON header, little-endian
@@ -61,7 +62,7 @@ def load_weights_(content: bytes, source: str, model: nn.Module, masks: Masks) -
         tensors = load(content)
         metadata = _header(content).get("__metadata__", {})
         ours = metadata.get("format") == FORMAT and int(metadata["version"]) <= VERSION
-        shapes = json.loads(metadata["shapes"]) if ours else None
+        shapes = parse_json(metadata["shapes"]) if ours else None
     except (SafetensorError, ValueError, KeyError) as error:
         raise UserError(f"{source}: cannot be read as safetensors ({error}).") from None
     if not isinstance(shapes, dict):
@@ -120,7 +121,7 @@ def _check_fit(
 def _header(content: bytes) -> dict[str, Any]:
     """Return the JSON header of a safetensors file."""
     end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
-    return json.loads(content[_LENGTH_BYTES:end])
+    return parse_json(content[_LENGTH_BYTES:end])
 
 
 def _with_sorted_metadata(content: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """Loads runs for figures: run folders → RunData, grouped by what makes runs comparable."""
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from dstbench.records.file_names import CURVES, RECORD
 from dstbench.records.run_name import slug
 from dstbench.records.types import EpochLine, Record
 from dstbench.sparsity import percent
+from dstbench.utils.json_text import parse_json
 
 
 class Setting(NamedTuple):
@@ -167,7 +167,7 @@ def by_setting(runs: Iterable[RunData]) -> dict[Setting, list[RunData]]:
 
 def _read_curves(path: Path) -> list[EpochLine]:
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
         return []
     except OSError as error:

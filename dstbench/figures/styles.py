@@ -6,13 +6,13 @@ of Okabe and Ito (2008) and of Tol (2021), distinguishable with any colour visio
 style repeat the distinction.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from dstbench.config.shipped_files import roots
+from dstbench.utils.json_text import parse_json
 
 FILE = "methods/styles.json"
 
@@ -44,7 +44,7 @@ def listed_styles() -> dict[str, Style]:
     """Return the styles of styles.json: method name → style, in display order."""
     for path in (root / FILE for root in roots()):
         if path.is_file():
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(path.read_text(encoding="utf-8"))
             return {method: Style(**style) for method, style in content.items()}
     return {}
 

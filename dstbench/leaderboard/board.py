@@ -5,7 +5,6 @@ cells cannot be told apart and what a column resolves is filled in by significan
 sequence is in display order.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from dstbench.leaderboard.cells import Cell, Column, Key, Result
 from dstbench.leaderboard.row_types import CostRow, SpeedRow
+from dstbench.utils.json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Board:
     def curves(self, result: Result) -> dict[str, Any] | None:
         """Return a run's curves as reduce_curves.py wrote them; None when there are none."""
         path = self.folder / "curves" / f"{result.name}.json"
-        return json.loads(path.read_bytes()) if path.exists() else None
+        return parse_json(path.read_bytes()) if path.exists() else None
 
 
 def all_blocks(board: Board) -> Sequence[Block]:

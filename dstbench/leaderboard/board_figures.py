@@ -18,6 +18,7 @@ from dstbench.figures.plot_data import Plot
 from dstbench.leaderboard.board import Board
 from dstbench.leaderboard.cells import Result
 from dstbench.utils.files import write_atomic
+from dstbench.utils.json_text import parse_json
 
 HASHES = "figures.json"
 
@@ -87,7 +88,7 @@ def _file(setting: Setting, plot: Plot, suffix: str) -> str:
 
 def _stored_hashes(into: Path) -> dict[str, str]:
     try:
-        hashes = json.loads((into / HASHES).read_bytes())
+        hashes = parse_json((into / HASHES).read_bytes())
     except (OSError, ValueError):
         return {}
     if not isinstance(hashes, dict):

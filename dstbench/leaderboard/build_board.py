@@ -4,7 +4,6 @@ A grid's table shows the grid's runs, by configuration hash; all other runs are 
 tables.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from dstbench.leaderboard.paper_numbers import PaperNumbers, read_paper
 from dstbench.leaderboard.read_results import group_by_cell, read_results
 from dstbench.leaderboard.significance import with_comparisons
 from dstbench.leaderboard.variants import with_variants
+from dstbench.utils.json_text import parse_json
 
 ResultsByCell = Mapping[Key, tuple[Result, ...]]
 
@@ -101,7 +101,7 @@ def _configurations(records: Path, rejected: RejectedRecords) -> set[str]:
     found: set[str] = set()
     for name in rejected.names:
         try:
-            found.add(str(json.loads((records / f"{name}.json").read_bytes())["config"]["sha256"]))
+            found.add(str(parse_json((records / f"{name}.json").read_bytes())["config"]["sha256"]))
         except (OSError, ValueError, LookupError, TypeError):
             found.add(name.rpartition("-")[2])
     return found

@@ -2,11 +2,13 @@
 
 A run is copied to records/<name>.json, curves/<name>.json and, if its network is too large for the
 record, networks/<name>.safetensors; its content gives the name. What is on the leaderboard stays: a
-record that contradicts itself, or a record that is there already, is refused.
+record that contradicts itself, or a record that is there already, is refused. Runs
+of one batch that contradict each other are all refused.
 """
 
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,35 +62,88 @@ def collect_runs(sources: list[str], out: Path) -> Collected:
     Raises UserError when a source does not exist or has no run, or `out` cannot be written.
     """
     collected = Collected()
-    for source in sources:
-        folders = _store_runs(source) if _is_uri(source) else _run_folders(Path(source))
-        found = False
-        for folder in folders:
-            found = True
-            _collect_run(folder, out, collected)
-        if not found:
-            raise UserError(f"--from {without_password(source)}: contains no runs.")
+    with tempfile.TemporaryDirectory() as temporary:
+        runs: list[_Run] = []
+        for number, source in enumerate(sources):
+            if _is_uri(source):
+                folders = _store_runs(source, Path(temporary) / str(number))
+            else:
+                folders = _run_folders(Path(source))
+            found = list(folders)
+            if not found:
+                raise UserError(f"--from {without_password(source)}: contains no runs.")
+            runs += filter(None, (_read_run(folder, out, collected) for folder in found))
+        for run in _without_contradictions(runs, out, collected):
+            _collect_run(run, out, collected)
     return collected
 
 
-def _collect_run(folder: Path, out: Path, collected: Collected) -> None:
-    """Collect one run unless it is unfinished or conflicts with one that was collected."""
+@dataclass(frozen=True)
+class _Run:
+    """A run to collect: its folder, and its record, which is consistent in itself."""
+
+    folder: Path
+    record: Record
+
+    @property
+    def name(self) -> str:
+        return record_name(self.record)
+
+
+def _read_run(folder: Path, out: Path, collected: Collected) -> _Run | None:
+    """Return a run unless it is unfinished, or contradicts itself or the leaderboard."""
     try:
         record = records.read(folder / RECORD)
         if record["status"] not in records.OVER:
             collected.unfinished.append(folder.name)
-            return
+            return None
         if problems := list(inconsistencies(record)):
             raise UserError(f"{folder}: contradicts itself: {'; '.join(problems)}.")
-        name = record_name(record)
-        target = out / "records" / f"{name}.json"
-        content = (folder / RECORD).read_bytes()
+        run = _Run(folder, record)
+        target = _target(run, out)
         if target.exists():
-            _refuse_other_attempt(name, target, record)
-        elif problem := _conflict(out / "records", record, name):
+            _refuse_other_attempt(run.name, target, record)
+        elif problem := _conflict(out / "records", record, run.name):
             raise UserError(f"{folder}: not collected: {problem}")
+    except UserError as error:
+        collected.complaints.append(error.message)
+        return None
+    return run
+
+
+def _without_contradictions(
+    runs: Sequence[_Run], out: Path, collected: Collected
+) -> Iterator[_Run]:
+    """Yield the runs that contradict no other one: none is preferred for its folder's name."""
+    distinct: dict[str, _Run] = {}
+    for run in runs:  # copies of one run are one
+        distinct.setdefault(json.dumps(records.plain(run.record), sort_keys=True), run)
+    keys = dict(enumerate(distinct.values()))
+    new = {key: run for key, run in keys.items() if not _target(run, out).exists()}
+    reasons: dict[int, str] = {}
+    for group, message in conflicts([(key, run.record) for key, run in new.items()]):
+        reasons |= dict.fromkeys(group, message + ".")
+    made = [result_from_record(run.record, str(key)) for key, run in new.items()]
+    for one in group_by_cell(made)[1]:
+        reasons |= dict.fromkeys(map(int, one.names), one.reason)
+    for reason in dict.fromkeys(reasons.values()):
+        folders = ", ".join(str(keys[key].folder) for key in reasons if reasons[key] == reason)
+        collected.complaints.append(f"{folders}: not collected: {reason}")
+    yield from (run for key, run in keys.items() if key not in reasons)
+
+
+def _target(run: _Run, out: Path) -> Path:
+    return out / "records" / f"{run.name}.json"
+
+
+def _collect_run(run: _Run, out: Path, collected: Collected) -> None:
+    """Copy a run into the leaderboard."""
+    folder, name, target = run.folder, run.name, _target(run, out)
+    try:
+        if target.exists():
+            _refuse_other_attempt(name, target, run.record)
         reduced = _reduced_curves(folder / CURVES)
-        networks = dict(_networks(folder, record, name))
+        networks = dict(_networks(folder, run.record, name))
     except UserError as error:
         collected.complaints.append(error.message)
         return
@@ -96,7 +151,7 @@ def _collect_run(folder: Path, out: Path, collected: Collected) -> None:
         _write(out / NETWORKS / file, network)
     if reduced is not None:
         _write(out / "curves" / f"{name}.json", reduced)
-    is_new = not target.exists() and _write(target, content)
+    is_new = not target.exists() and _write(target, (folder / RECORD).read_bytes())
     (collected.new if is_new else collected.known).append(name)
 
 
@@ -175,8 +230,8 @@ def _run_folders(folder: Path) -> Iterator[Path]:
         yield path.parent
 
 
-def _store_runs(uri: str) -> Iterator[Path]:
-    """Yield a temporary run folder for each run of an MLflow store, oldest first."""
+def _store_runs(uri: str, into: Path) -> Iterator[Path]:
+    """Download each run of an MLflow store below a folder, oldest first, and yield its folder."""
     from dstbench.tracking.store import open_store, reason
     from dstbench.tracking.store_uri import resolve
 
@@ -186,14 +241,14 @@ def _store_runs(uri: str) -> Iterator[Path]:
     if uri.startswith("sqlite:///") and not database.exists():
         raise UserError(f"--from {shown}: no such database.")
     try:
-        yield from _downloaded(open_store(uri))
+        yield from _downloaded(open_store(uri), into)
     except UserError:
         raise
     except Exception as error:  # MLflow raises many kinds
         raise UserError(f"--from {shown}: cannot be read ({reason(error)}).") from None
 
 
-def _downloaded(store: "Store") -> Iterator[Path]:
+def _downloaded(store: "Store", into: Path) -> Iterator[Path]:
     from dstbench.tracking.mlflow_terms import HASH
 
     token = None
@@ -206,12 +261,11 @@ def _downloaded(store: "Store") -> Iterator[Path]:
             files = {file.path for file in store.client.list_artifacts(run.info.run_id)}
             if RECORD not in files:
                 continue  # unfinished: files are uploaded at the end
-            with tempfile.TemporaryDirectory() as temporary:
-                folder = Path(temporary) / Path(run.info.run_name or run.info.run_id).name
-                folder.mkdir()
-                for name in sorted(files & {RECORD, CURVES, FINAL_WEIGHTS, BEST_WEIGHTS}):
-                    store.client.download_artifacts(run.info.run_id, name, str(folder))
-                yield folder
+            folder = into / run.info.run_id / Path(run.info.run_name or run.info.run_id).name
+            folder.mkdir(parents=True)
+            for name in sorted(files & {RECORD, CURVES, FINAL_WEIGHTS, BEST_WEIGHTS}):
+                store.client.download_artifacts(run.info.run_id, name, str(folder))
+            yield folder
         token = page.token
         if not token:
             return

@@ -17,6 +17,7 @@ from dstbench.records.provenance import without_folder
 from dstbench.records.run_name import slug
 from dstbench.records.uncounted import uncounted_text
 from dstbench.utils.files import write_atomic
+from dstbench.utils.json_text import parse_json
 
 NOT_KEPT = ("layers", "left_out", "unused")  # of the command's figures: long, and in no table
 
@@ -61,7 +62,7 @@ def read_costs(folder: Path) -> dict[NetworkName, CostFile]:
     found = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(path.read_text(encoding="utf-8"))
             figures = content["figures"]
             name = (
                 figures["method"],

@@ -1,12 +1,12 @@
 """Checks the reduced curves of a finished run against its record."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dstbench.leaderboard.numbers import is_finite
 from dstbench.records.configuration import epochs_of
+from dstbench.utils.json_text import parse_json
 
 _DIGITS = 1e-5  # curves keep six significant digits
 
@@ -20,7 +20,7 @@ def curve_problems(record: Mapping[str, Any], path: Path) -> Iterator[str]:
     if record["status"] != "finished" or not path.exists():
         return
     try:
-        curves = json.loads(path.read_bytes())
+        curves = parse_json(path.read_bytes())
         accuracies, sparsities = list(curves["val_accuracy"]), list(curves["sparsity"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield f"its curves, {path.name}, cannot be read ({error})"

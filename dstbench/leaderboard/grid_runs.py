@@ -15,6 +15,7 @@ from dstbench.config.grid import Table as Grid
 from dstbench.config.shipped_files import find_gin, find_recipe
 from dstbench.errors import UserError
 from dstbench.utils.files import write_atomic
+from dstbench.utils.json_text import parse_json
 
 FOLDER = "grids"
 
@@ -28,7 +29,7 @@ def read(folder: Path, grid: Grid) -> frozenset[str] | None:
     """Return the configuration hashes of a grid's runs; None where the file is missing or stale."""
     path = path_of(folder, grid)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         is_current = content["source_sha256"] == fingerprint(grid)
         return frozenset(map(str, content["runs"])) if is_current else None
     except FileNotFoundError:

@@ -1,6 +1,5 @@
 """Reads measurements/*.json: the output of `dstbench measure RUN --json`."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from dstbench.config.jobs import Job
 from dstbench.errors import UserError
 from dstbench.leaderboard.row_types import SpeedRow
+from dstbench.utils.json_text import parse_json
 
 NetworkName = tuple[str, str, float]  # method, model, sparsity; speed depends on no dataset
 Measured = Mapping[NetworkName, Sequence[SpeedRow]]
@@ -21,7 +21,7 @@ def read_measurements(folder: Path) -> Measured:
     found: dict[NetworkName, list[SpeedRow]] = {}
     for path in sorted(folder.glob("*.json"), key=lambda path: path.name):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(path.read_text(encoding="utf-8"))
             sparsity = float(content["sparsity"]["asked"])
             name = content["method"], content["model"], sparsity
             rows = _rows(content, sparsity, f"{folder.name}/{path.name}")

@@ -3,7 +3,6 @@
 The file is looked up in the leaderboard's folder first, then in the installed suite.
 """
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from dstbench.config.shipped_files import roots
 from dstbench.errors import UserError
 from dstbench.leaderboard.cells import Key
 from dstbench.leaderboard.row_types import PaperValue, SpeedRow
+from dstbench.utils.json_text import parse_json
 
 FILE = "paper.json"
 
@@ -114,7 +114,7 @@ def read_paper(folder: Path) -> PaperNumbers:
     for path in (folder / FILE, *(root / "leaderboard" / FILE for root in roots())):
         if path.is_file():
             try:
-                return PaperNumbers(json.loads(path.read_text(encoding="utf-8")))
+                return PaperNumbers(parse_json(path.read_text(encoding="utf-8")))
             except (OSError, ValueError) as error:
                 raise UserError(f"{path}: cannot be read as JSON ({error}).") from None
     return PaperNumbers()

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dstbench.errors import UserError
+from dstbench.utils.json_text import parse_json
 
 SCALARS = ("epoch", "sparsity", "grad_norm_live", "live_path_share", "positive_preactivations",
            "val_accuracy")  # fmt: skip
@@ -21,7 +22,7 @@ def reduce_curves(lines: Iterable[str], source: str) -> dict[str, Any]:
     Raises UserError when the lines are not JSON objects.
     """
     try:
-        epochs: list[Mapping[str, Any]] = [json.loads(line) for line in lines]
+        epochs: list[Mapping[str, Any]] = [parse_json(line) for line in lines]
         reduced: dict[str, Any] = {
             name: [_rounded(epoch.get(name)) for epoch in epochs] for name in SCALARS
         }

@@ -12,6 +12,7 @@ from typing import Literal, TypedDict, cast
 from dstbench.errors import UserError
 from dstbench.leaderboard.replications import REPLICATIONS
 from dstbench.utils.files import write_atomic
+from dstbench.utils.json_text import parse_json
 
 VERIFIED = "verified.json"
 Recomputed = Literal["network", "predictions", "images"]
@@ -42,7 +43,7 @@ def read_verified(folder: Path) -> dict[str, Entry]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         if not all(isinstance(e["recomputed"], list) for e in content.values()):
             raise ValueError("an entry has no list")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -21,6 +21,7 @@ from dstbench.records.types import (
     Sparsity,
 )
 from dstbench.utils.files import write_atomic
+from dstbench.utils.json_text import parse_json
 
 SCHEMA = 1
 OVER: tuple[OverStatus, ...] = get_args(OverStatus)  # the run will not change any more
@@ -116,7 +117,7 @@ def read(path: Path) -> Record:
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not a record: it is not UTF-8 text.") from None
     try:
-        record = json.loads(text, parse_constant=_refuse_constant)
+        record = parse_json(text)
     except ValueError as error:
         raise UserError(f"{path}: is not a record: it is not JSON ({error}).") from None
     problem = _problem(record)
@@ -163,7 +164,3 @@ def plain(value: Any) -> Any:
     if not isinstance(value, int | str | None) and hasattr(value, "item"):
         return plain(value.item())
     return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from dstbench.records.file_names import MLFLOW_RUN
 from dstbench.utils.files import write_atomic
+from dstbench.utils.json_text import parse_json
 
 
 class RunReference(TypedDict):
@@ -27,7 +28,7 @@ class RunReference(TypedDict):
 def read(folder: Path) -> RunReference | None:
     """Return the reference of a run folder, None if there is no valid one."""
     try:
-        content = json.loads((folder / MLFLOW_RUN).read_bytes())
+        content = parse_json((folder / MLFLOW_RUN).read_bytes())
     except (OSError, ValueError):
         return None
     if not isinstance(content, dict) or content.keys() != RunReference.__annotations__.keys():

@@ -1,7 +1,6 @@
 """Labels of the test images, without the images."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from dstbench.data.sources import digits
 from dstbench.data.sources.published import PUBLISHED
 from dstbench.errors import UserError
 from dstbench.records import predictions
+from dstbench.utils.json_text import parse_json
 
 LABELS = "labels"  # folder of a leaderboard
 _MOST_CLASSES = 256  # a label is one byte
@@ -48,7 +48,7 @@ def test_labels(dataset: str, leaderboard: Path) -> Labels | None:
         return None
     path = leaderboard / LABELS / f"{dataset}.json"
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         test = predictions.decode(content["test"], _MOST_CLASSES)
         sha256 = content["dataset_sha256"]
     except FileNotFoundError:

@@ -80,14 +80,19 @@ def test_compare_refuses_mistakes_and_writes_nothing(call, empty_folder, argv, w
 
 def test_compare_of_two_records_prints_the_paired_tests(call, empty_folder):
     data = datasets.load("digits")
-    for name, wrong in (("a", 5), ("b", 25)):
-        record = make_record(dataset="digits", images=data.sha256, protocol="strict")
+    for name, wrong, batch, sparsity in (("a", 5, 128, 0.9), ("b", 25, 64, 0.95)):
+        record = make_record(
+            "RigL" if name == "a" else "SET", sparsity=sparsity, dataset="digits",
+            images=data.sha256, protocol="strict", settings={"Run.batch_size": str(batch)},
+        )  # fmt: skip
         predicted = [int(y + (i < wrong)) % 10 for i, y in enumerate(data.test.labels)]
         text = predictions.encode(predicted, 10)
         record["predictions"] = {"test": text, "classes": 10, "at": "final"}
         (empty_folder / f"{name}.json").write_text(json.dumps(record))
     code, out, _ = call("compare", "a.json", "b.json")
     assert code == 0 and "only A correct: 20, only B: 0" in out
+    differing = [line for line in out.splitlines() if line.startswith("differs: ")]
+    assert differing == ["differs: sparsity: A 90 %, B 95 %", "differs: batch_size: A 128, B 64"]
     assert "networks differ at 5 %" in out and "two networks, not two methods" in out
 
 

@@ -312,6 +312,7 @@ def test_check_refuses_a_run_without_updates():
     with pytest.raises(UserError, match="would never update its masks") as error:
         Scored(update_interval=100).check(100)
     assert error.value.binding == "Scored.update_interval"
+    assert "the run has 100 optimizer steps, and updates are due every 100" in error.value.message
 
 
 def test_masks_do_not_move_on_the_last_step(eight):

@@ -251,3 +251,12 @@ def test_parts_of_another_method_are_refused_under_a_suite_name():
     made = make_record("EAST", settings={"Run.method": "@Method()", "Method.name": "'EAST'"})
     (problem,) = inconsistencies(made)
     assert "Method.name is 'EAST'" in problem and "but its parts are Method[ERK, RigL]" in problem
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, "{}"])
+def test_file_that_is_no_record_gives_exit_code_2(tmp_path, call, text):
+    (tmp_path / "x.json").write_text(text)
+    code, out, err = call("validate", str(tmp_path / "x.json"))
+    assert code == 2 and "record" in out and "Traceback" not in err
+    code, _, err = call("verify", str(tmp_path / "x.json"))
+    assert code == 2 and "record" in err and "Traceback" not in err

@@ -9,6 +9,7 @@ import pytest
 from helpers.lab import GRID, list_runs, write_records, write_run_folder
 from helpers.record_factory import make_record
 
+from dstbench.leaderboard.collect_runs import collect_runs
 from dstbench.records import record as records
 
 
@@ -185,3 +186,21 @@ def test_records_of_the_suites_leaderboard_are_valid(call):
     ]
     code, out, _ = call("validate", *map(str, paths)) if paths else (0, "", "")
     assert code == 0, out
+
+
+def test_contradicting_runs_of_a_batch_are_all_refused(tmp_path):
+    for folder, changes in (("a", {}), ("b", {"Run.batch_size": "64"})):
+        write_run_folder(tmp_path / "runs" / folder, make_record(settings=changes))
+    write_run_folder(tmp_path / "runs" / "c", make_record("SET"))
+    collected = collect_runs([str(tmp_path / "runs")], tmp_path / "out")
+    (complaint,) = collected.complaints
+    assert "runs/a/" in complaint and "runs/b/" in complaint
+    assert "differ in Run.batch_size" in complaint
+    assert [name[:3] for name in collected.new] == ["set"]
+
+
+def test_a_copied_run_of_a_batch_is_collected_once(tmp_path):
+    for folder in ("a", "b"):
+        write_run_folder(tmp_path / "runs" / folder, make_record())
+    collected = collect_runs([str(tmp_path / "runs")], tmp_path / "out")
+    assert (len(collected.new), collected.complaints) == (1, [])

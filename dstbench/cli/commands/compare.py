@@ -182,6 +182,7 @@ def _image_lines(found: ComparedRuns) -> list[str]:
     return [
         f"A  {_run_text(found.a)} · {found.networks[0]} network",
         f"B  {_run_text(found.b)} · {found.networks[1]} network",
+        *(f"differs: {name}: A {a}, B {b}" for name, a, b in found.differences),
         f"test images: {one.images:,}; only A correct: {one.only_a:,}, only B: {one.only_b:,}",
         f"A minus B: {one.difference:+.2f} percentage points, 95 % bootstrap interval over images "
         f"{low:+.2f} to {high:+.2f}",

@@ -16,11 +16,13 @@ def main(args: argparse.Namespace) -> int:
         _require_readable(path)
     complaints: list[tuple[Path, str]] = []
     consistent: list[tuple[Path, Record]] = []
+    unreadable = False
     for path in dict.fromkeys(args.files):
         try:
             record = records.read(path)
         except UserError as error:
             complaints.append((path, error.message.removeprefix(f"{path}: ")))
+            unreadable = True
             continue
         found = list(inconsistencies(record))
         if not found:
@@ -35,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"{path}: {problem}")
     faulty = len({path for path, _ in complaints})
     print(f"records: {len(set(args.files))}, with complaints: {faulty}")
-    return 1 if complaints else 0
+    return 2 if unreadable else bool(complaints)
 
 
 def _require_readable(path: Path) -> None:

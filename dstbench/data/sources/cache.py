@@ -23,6 +23,7 @@ import numpy as np
 from dstbench.data.images import Dataset, Images, Source, fingerprint
 from dstbench.errors import UserError
 from dstbench.utils.files import write_atomic
+from dstbench.utils.json_text import parse_json
 
 log = logging.getLogger("dstbench")
 
@@ -137,7 +138,7 @@ def _read_header(file: BinaryIO) -> tuple[list[tuple[int, ...]], tuple[str, ...]
         raise ValueError("its first line is not that of a cache file")
     line = file.readline()
     try:
-        header = json.loads(line)
+        header = parse_json(line)
         shapes = [tuple(map(int, header[part])) for part in ("train", "test")]
         return shapes, tuple(header["classes"]), header["sha256"], _aligned(len(MAGIC) + len(line))
     except (ValueError, KeyError, TypeError):

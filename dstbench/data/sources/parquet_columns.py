@@ -1,6 +1,5 @@
 """The contents of one parquet file: its footer, and its columns of images and labels."""
 
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 
 from dstbench.data.sources.decode import EncodedImage
 from dstbench.errors import UserError
+from dstbench.utils.json_text import parse_json
 
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("label", "fine_label")
@@ -87,7 +87,7 @@ def int_labels(path: Path, column: Any) -> np.ndarray:
 def class_names(metadata: dict[bytes, bytes] | None, column: str) -> tuple[str, ...]:
     """Return the class names that dataset hubs store in a file's metadata; () without any."""
     try:
-        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        features = parse_json((metadata or {})[b"huggingface"])["info"]["features"]
         return tuple(map(str, features[column]["names"]))
     except (KeyError, TypeError, ValueError):
         return ()
