@@ -59,6 +59,11 @@ class Block:
     def cell(self, method: str, column: Column) -> Cell:
         return self.cells[Key(method, column)]
 
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Precisions of the columns, without repetition; empty where no column has results."""
+        return tuple(dict.fromkeys(c.precision for c in self.columns if c.precision))
+
     def is_best(self, cell: Cell) -> bool:
         """Whether a cell's mean is shown in bold."""
         return cell.key.method in self.best.get(cell.key.column, ())
@@ -93,6 +98,12 @@ class Table:
     paper_speeds: tuple[SpeedRow, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def has_results(self) -> bool:
+        """Whether it shows any result of a run, counted cost or measured speed."""
+        cells = (cell for block in self.blocks for cell in block.cells.values())
+        return bool(self.costs or self.measurements or any(cell.results for cell in cells))
+
 
 @dataclass(frozen=True)
 class RejectedRecords:
@@ -107,7 +118,7 @@ class Board:
     """Everything the leaderboard shows.
 
     folder: of the leaderboard; links are relative to it.
-    tables: one for each grid.
+    tables: one for each grid, those with results first.
     others: blocks of the results that are in no table, one for each setting.
     results: every result that is shown in some cell.
     rejected: records that contradict themselves or others.

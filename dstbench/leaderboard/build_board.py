@@ -79,7 +79,7 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
     beginnings = {sha256[:8] for sha256 in listed}
     return Board(
         folder=folder,
-        tables=tuple(tables),
+        tables=tuple(sorted(tables, key=lambda table: not table.has_results)),
         others=_others(others, paper),
         results=tuple(r for key in sorted(cells) for r in cells[key]),
         rejected=tuple(rejected),

@@ -79,3 +79,10 @@ def paper_text(cell: Cell, *, std: bool, top5: bool) -> str:
     if top5 and cell.paper.top5 is not None:
         text += f" / {accuracy_text(cell.paper.top5)}"
     return f"{text} {DOUBT}" if cell.paper.doubt else text
+
+
+GROUPS = (
+    "Two cells of one group can be several points apart: few seeds leave their means uncertain, "
+    "and Holm's correction over all pairs of the column asks more evidence of each pair. Bold is "
+    "the highest mean, whatever its cost and its number of seeds."
+)

@@ -6,6 +6,7 @@ from dstbench.leaderboard.board import Block
 from dstbench.leaderboard.cells import Cell, Column, Result
 from dstbench.leaderboard.formatting import (
     DOUBT,
+    GROUPS,
     MISSING,
     accuracy_text,
     cost_text,
@@ -27,7 +28,7 @@ UNPRUNED, ZEROS, DENSE_TO_SPARSE = "¶", "∅", "◊"
 
 
 def sections(block: Block, level: int = 2, top5: bool = False) -> list[str]:
-    """Return heading, setting and table of a block.
+    """Return heading, setting and table of a block, and a sentence about its groups.
 
     level: of the heading.
     top5: whether top-5 accuracies are shown beside top-1.
@@ -40,8 +41,9 @@ def sections(block: Block, level: int = 2, top5: bool = False) -> list[str]:
     if block.resolution:
         resolved = (resolution_text(block, column) for column in block.columns)
         rows.append(["smallest difference resolved", *resolved])
-    heading = f"{'#' * level} {escape(block.title)}" if block.title else ""
-    return [heading, setting(block), table(header, rows)]
+    title = " · ".join([escape(block.title), *block.precisions])
+    heading = f"{'#' * level} {title}" if block.title else ""
+    return [heading, setting(block), table(header, rows), GROUPS if block.letters else ""]
 
 
 def headings(block: Block) -> list[str]:

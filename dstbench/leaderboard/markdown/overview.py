@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dstbench.leaderboard import board_figures
-from dstbench.leaderboard.board import Block, Board, Comparison
+from dstbench.leaderboard.board import Block, Board, Comparison, Table
 from dstbench.leaderboard.formatting import accuracy_text
 from dstbench.leaderboard.markdown.accuracy_blocks import footnotes, headings, sections
 from dstbench.leaderboard.markdown.text import RENDERED, document, escape, link, table
@@ -28,12 +28,22 @@ def render(board: Board) -> str:
 
 
 def _tables(board: Board) -> str:
-    lines = []
-    for one in board.tables:
-        runs = sum(len(cell.results) for block in one.blocks for cell in block.cells.values())
-        state = f" (runs: {runs})" if one.blocks else ""
-        lines.append(f"- {link(escape(one.name), f'{one.name}.md')}: {escape(one.title)}{state}")
-    return "\n".join(lines)
+    """Return the list of tables; those without results are folded."""
+    shown = [_table_line(one) for one in board.tables if one.has_results]
+    empty = [one for one in board.tables if not one.has_results]
+    parts = ["\n".join(shown)]
+    if empty:
+        names = ", ".join(escape(one.name) for one in empty)
+        parts.append(f"<details><summary>No results yet: {names}</summary>")
+        parts += ["\n".join(map(_table_line, empty)), "</details>"]
+    return "\n\n".join(filter(None, parts))
+
+
+def _table_line(table: Table) -> str:
+    runs = sum(len(cell.results) for block in table.blocks for cell in block.cells.values())
+    precisions = dict.fromkeys(name for block in table.blocks for name in block.precisions)
+    state = f" ({', '.join([f'runs: {runs}', *precisions])})" if table.blocks else ""
+    return f"- {link(escape(table.name), f'{table.name}.md')}: {escape(table.title)}{state}"
 
 
 def _ahead(board: Board) -> list[str]:

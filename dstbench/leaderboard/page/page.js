@@ -82,6 +82,11 @@ function filter() {
     const parts = [...section.querySelectorAll(".scroll, details.setting")];
     section.hidden = parts.length > 0 && parts.every((part) => part.hidden);
   }
+  const folded = document.getElementById("folded"); // tables without results
+  if (folded) {
+    folded.open ||= Object.values(choice).some(Boolean); // a match is not left inside
+    folded.hidden = [...folded.querySelectorAll("section")].every((section) => section.hidden);
+  }
   const every = order.get(document.getElementById("every"));
   const shown = every.filter((row) => !row.hidden).length;
   document.getElementById("count").textContent = `${shown} of ${every.length} cells`;

@@ -18,6 +18,7 @@ from dstbench.figures.styles import in_display_order, style_of
 from dstbench.leaderboard.board import Board
 from dstbench.leaderboard.board_figures import plots_by_setting
 from dstbench.leaderboard.formatting import (
+    GROUPS,
     MISSING,
     accuracy_text,
     cost_text,
@@ -77,6 +78,7 @@ def _environment() -> Environment:
         "shell": shlex.join,
     }
     environment.globals |= {
+        "GROUPS": GROUPS,
         "MISSING": MISSING,
         "COST_COLUMNS": COST_COLUMNS,
         "SPEED_COLUMNS": SPEED_COLUMNS,
