@@ -143,6 +143,10 @@ def _set_scales(axes: "Axes", plot: Plot) -> None:
         low = shown[len(shown) // 20] if shown else 1.0
         linear = 10.0 ** math.floor(math.log10(max(low, 1e-6)))
         axes.set_yscale("symlog", linthresh=linear)
+        values = [v for p in plot.panels for one in p.series for v in (*one.low, *one.high)]
+        if values and math.isclose(min(values), max(values)):
+            # Matplotlib's own limits of one value have no height here, and no room for its ticks.
+            axes.set_ylim(0, 2 * max(values) or 1)
 
 
 def _set_sparsity_axis(axes: "Axes", sparsities: Sequence[float]) -> None:
