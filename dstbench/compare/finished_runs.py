@@ -73,9 +73,9 @@ def compare_runs(a: str, b: str, data_root: Path | None, cache: Path | None) -> 
 
 def _differences(a: Record, b: Record) -> Iterator[tuple[str, str, str]]:
     """Yield the settings that differ and are not the method's own, as columns of a board do."""
-    asked = [percent(record["sparsity"]["asked"]) for record in (a, b)]
-    if asked[0] != asked[1]:
-        yield "sparsity", *asked
+    sparsities = tuple(percent(record["sparsity"]["asked"]) for record in (a, b))
+    if sparsities[0] != sparsities[1]:
+        yield "sparsity", sparsities[0], sparsities[1]
     own, other = (
         dict(line.split(" = ", 1) for line in shared_settings(configuration_of(record)))
         for record in (a, b)
@@ -83,7 +83,7 @@ def _differences(a: Record, b: Record) -> Iterator[tuple[str, str, str]]:
     for name in sorted(own.keys() | other.keys()):
         pair = own.get(name, "–"), other.get(name, "–")
         if pair[0] != pair[1]:
-            yield name.removeprefix("Run."), *pair
+            yield name.removeprefix("Run."), pair[0], pair[1]
 
 
 def _finished(name: str) -> Record:

@@ -58,6 +58,10 @@ _FINISHED_ACCURACY = (
 )
 
 
+class Unreadable(UserError):
+    """A file that holds no JSON object."""
+
+
 def new(
     *,
     method: str,
@@ -105,7 +109,7 @@ def write(path: Path, record: Record) -> None:
 def read(path: Path) -> Record:
     """Return the record in `path`.
 
-    Raises UserError when: the file is missing, unreadable, not JSON or not a record, lacks a
+    Raises UserError when: the file is missing, unreadable (Unreadable), not JSON or not a record, lacks a
         field, or was written by a newer version of dstbench.
     """
     try:
@@ -113,23 +117,24 @@ def read(path: Path) -> Record:
     except FileNotFoundError:
         raise UserError(f"{path}: no such record.") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise Unreadable(f"{path}: cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is not a record: it is not UTF-8 text.") from None
+        raise Unreadable(f"{path}: is not a record: it is not UTF-8 text.") from None
     try:
         record = parse_json(text)
     except ValueError as error:
-        raise UserError(f"{path}: is not a record: it is not JSON ({error}).") from None
+        raise Unreadable(f"{path}: is not a record: it is not JSON ({error}).") from None
+    if not isinstance(record, dict):
+        what = type(record).__name__
+        raise Unreadable(f"{path}: is not a record: it contains a {what}, not an object.")
     problem = _problem(record)
     if problem:
         raise UserError(f"{path}: {problem}")
-    return record
+    return cast(Record, record)
 
 
-def _problem(record: Any) -> str | None:
+def _problem(record: dict[str, Any]) -> str | None:
     """Return why parsed JSON is not a record, or None if it is one."""
-    if not isinstance(record, dict):
-        return f"is not a record: it contains a {type(record).__name__}, not an object."
     schema = record.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         return (

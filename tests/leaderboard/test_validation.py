@@ -253,7 +253,7 @@ def test_parts_of_another_method_are_refused_under_a_suite_name():
     assert "Method.name is 'EAST'" in problem and "but its parts are Method[ERK, RigL]" in problem
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, "{}"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000])
 def test_file_that_is_no_record_gives_exit_code_2(tmp_path, call, text):
     (tmp_path / "x.json").write_text(text)
     code, out, err = call("validate", str(tmp_path / "x.json"))

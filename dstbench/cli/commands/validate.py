@@ -22,7 +22,7 @@ def main(args: argparse.Namespace) -> int:
             record = records.read(path)
         except UserError as error:
             complaints.append((path, error.message.removeprefix(f"{path}: ")))
-            unreadable = True
+            unreadable |= isinstance(error, records.Unreadable)
             continue
         found = list(inconsistencies(record))
         if not found:
