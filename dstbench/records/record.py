@@ -109,8 +109,9 @@ def write(path: Path, record: Record) -> None:
 def read(path: Path) -> Record:
     """Return the record in `path`.
 
-    Raises UserError when: the file is missing, unreadable (Unreadable), not JSON or not a record, lacks a
-        field, or was written by a newer version of dstbench.
+    Raises UserError when: the file is missing or not a record, lacks a field, or was written by a
+        newer version of dstbench.
+    Raises Unreadable when: it cannot be read, or holds no JSON object.
     """
     try:
         text = path.read_text(encoding="utf-8")
