@@ -9,7 +9,8 @@ The update rules are those of torch.optim.SGD and torch.optim.Adam (L2 added to 
 
 import copy
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +22,12 @@ from dstbench.core.optimizer_interface import SparseOptimizer
 class LiveOptimizer(SparseOptimizer):
     """Steps the live weights of masked tensors as one vector, other parameters with torch.
 
-    slots: names of the state vectors, one value per live weight, such as "momentum".
+    slots: names of the state vectors, one value per live weight, such as "momentum" → torch's name.
     rest: torch.optim class for the parameters without a mask.
     settings: its keyword arguments.
     """
 
-    slots: tuple[str, ...] = ()
+    slots: ClassVar[Mapping[str, str]] = {}
     needs_dense_gradients = False
 
     def __init__(self, model: nn.Module, masks: Masks, rest: type, settings: dict[str, Any]):
@@ -64,10 +65,14 @@ class LiveOptimizer(SparseOptimizer):
 
     @torch.no_grad()
     def mask_moved(self, name: str, before: Tensor) -> None:
-        if name not in self.names:
-            return
-        now = self.masks.index(name)
         state = self._per_tensor()
+        if name not in self.names:  # it had no mask yet
+            taken = self._take_from_rest(name)
+            if taken is None:
+                return
+            for slot, vector in taken.items():
+                state[slot][name] = vector
+        now = self.masks.index(name)
         survived = torch.isin(now, before, assume_unique=True)
         place = torch.searchsorted(before, now)
         for slot in self.slots:
@@ -75,6 +80,31 @@ class LiveOptimizer(SparseOptimizer):
             moved[survived] = state[slot][name][place[survived]]
             state[slot][name] = moved
         self._layout(state)
+
+    def _take_from_rest(self, name: str) -> dict[str, Tensor] | None:
+        """Step a tensor here from now on, not with the parameters without a mask.
+
+        Returns slot → its state, (numel,) in storage order; None for a frozen tensor.
+        """
+        parameter = self.masks.parameters[name]
+        if not parameter.requires_grad or self.rest is None:
+            return None
+        (group,) = self.rest.param_groups
+        group["params"] = [p for p in group["params"] if p is not parameter]
+        kept = self.rest.state.pop(parameter, {})
+        if not group["params"]:
+            self.rest = None
+        self.names = [n for n in self.masks if n in {*self.names, name}]
+        self.params = [self.masks.parameters[n] for n in self.names]
+        self.taken(kept)
+        like = torch.zeros_like(parameter, requires_grad=False)
+        return {
+            slot: flat(like.clone() if kept.get(key) is None else like.clone().copy_(kept[key]))
+            for slot, key in self.slots.items()
+        }
+
+    def taken(self, kept: Mapping[str, Any]) -> None:
+        """Follow torch's state of a tensor that is stepped here from now on."""
 
     def zero_grad(self) -> None:
         for parameter in self.params:
@@ -151,7 +181,7 @@ class LiveOptimizer(SparseOptimizer):
 class LiveSGD(LiveOptimizer):
     """SGD with momentum on live weights."""
 
-    slots = ("momentum",)
+    slots: ClassVar[Mapping[str, str]] = {"momentum": "momentum_buffer"}
 
     def __init__(
         self, model: nn.Module, masks: Masks, momentum: float, weight_decay: float, nesterov: bool
@@ -175,7 +205,7 @@ class LiveAdam(LiveOptimizer):
     a bias correction near one, so its first step is about (1−β₁)/√(1−β₂) ≈ 3 times the rate.
     """
 
-    slots = ("mean", "square")
+    slots: ClassVar[Mapping[str, str]] = {"mean": "exp_avg", "square": "exp_avg_sq"}
 
     def __init__(
         self,
@@ -199,6 +229,9 @@ class LiveAdam(LiveOptimizer):
         square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         size = (square / (1 - beta2**self.steps)).sqrt_().add_(self.eps)
         value.addcdiv_(mean, size, value=-lr / (1 - beta1**self.steps))
+
+    def taken(self, kept: Mapping[str, Any]) -> None:
+        self.steps = max(self.steps, int(kept.get("step", 0)))
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"steps": self.steps}

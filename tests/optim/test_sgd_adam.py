@@ -316,6 +316,36 @@ def test_optimizer_state_follows_weights_through_mask_moves(small_net, name, dat
     assert all(torch.equal(flat(p), weights[n]) for n, p in state.masks.parameters.items())
 
 
+@pytest.mark.parametrize("name", SETTINGS)
+def test_tensors_masked_during_training_keep_their_state_and_dead_weights_zero(small_net, name):
+    """The optimizer is built before there is any mask, and first steps the tensors as dense."""
+    state = State(small_net(), (3, 8, 8), 0, 100)
+    state.optimizer = SETTINGS[name].build(state.model, state.masks)
+    twin = copy.deepcopy(state.model)
+    reference = torch_twin(SETTINGS[name], twin.parameters())
+    parameters = dict(twin.named_parameters())
+    for group in reference.param_groups:
+        group["lr"] = 0.05
+    for step in range(STEPS):
+        if step == STEPS // 2:
+            ERK(0.9).init_masks(state)
+            for masked, mask in state.masks.items():
+                parameter = parameters[masked]
+                parameter.detach().mul_(mask)
+                for value in reference.state[parameter].values():
+                    if torch.is_tensor(value) and value.shape == mask.shape:
+                        value.mul_(mask)
+        backward(state.model, step)
+        backward(twin, step)
+        for masked, mask in state.masks.items():
+            parameters[masked].grad.mul_(mask)
+        state.optimizer.step(0.05)
+        reference.step()
+    assert state.masks and dead_state_is_zero(state)
+    for own, other in zip(state.model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", SLOTTED)
 def test_steps_after_a_mask_move_match_torch(small_net, name):
     """A dense torch optimizer, with the state of dying weights zeroed, takes the same steps."""

@@ -28,22 +28,23 @@ def render(board: Board) -> str:
 
 
 def _tables(board: Board) -> str:
-    """Return the list of tables; those without results are folded."""
-    shown = [_table_line(one) for one in board.tables if one.has_results]
-    empty = [one for one in board.tables if not one.has_results]
-    parts = ["\n".join(shown)]
+    """Return the list of tables; those without results share one line."""
+    lines = [_table_line(one) for one in board.tables if one.has_results]
+    empty = [_link(one) for one in board.tables if not one.has_results]
     if empty:
-        names = ", ".join(escape(one.name) for one in empty)
-        parts.append(f"<details><summary>No results yet: {names}</summary>")
-        parts += ["\n".join(map(_table_line, empty)), "</details>"]
-    return "\n\n".join(filter(None, parts))
+        lines.append(f"- No results yet: {', '.join(empty)}")
+    return "\n".join(lines)
+
+
+def _link(table: Table) -> str:
+    return link(escape(table.name), f"{table.name}.md")
 
 
 def _table_line(table: Table) -> str:
     runs = sum(len(cell.results) for block in table.blocks for cell in block.cells.values())
     precisions = dict.fromkeys(name for block in table.blocks for name in block.precisions)
     state = f" ({', '.join([f'runs: {runs}', *precisions])})" if table.blocks else ""
-    return f"- {link(escape(table.name), f'{table.name}.md')}: {escape(table.title)}{state}"
+    return f"- {_link(table)}: {escape(table.title)}{state}"
 
 
 def _ahead(board: Board) -> list[str]:
