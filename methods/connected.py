@@ -42,6 +42,15 @@ def generator_of(state: State) -> np.random.Generator:
     return np.random.default_rng(int(torch.randint(2**62, (), generator=state.rng)))
 
 
+def places_of(state: State) -> dict[str, np.ndarray]:
+    """Return tensor → int64 (live weights, 3): output, input and kernel position of each."""
+    places = {}
+    for name, weight in state.masks.parameters.items():
+        live = state.masks[name] if name in state.masks else torch.ones_like(weight)
+        places[name] = live.reshape(*weight.shape[:2], -1).nonzero().cpu().numpy()
+    return places
+
+
 def set_places_(state: State, places: dict[str, np.ndarray]) -> None:
     """Make the weights at these places the live ones.
 

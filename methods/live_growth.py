@@ -6,16 +6,20 @@ and a grown one may read a channel that nothing computes. Its gradient is zero t
 Related: Chase and SRigL (Lasby et al. 2024) remove dead channels; here they are reconnected.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dstbench.config.registry import register
-from dstbench.core.drop_grow import DropGrow, Preference
+from dstbench.core.drop_grow import DropGrow
 from dstbench.core.masks import flat
 from dstbench.core.state import State
 from dstbench.graph.connect import channels_on_paths, connect
-from dstbench.methods.connected import channel_graph, generator_of, set_places_
+from dstbench.methods.connected import (
+    channel_graph,
+    generator_of,
+    places_of,
+    set_places_,
+)
 from dstbench.methods.rigl import RigL
 from dstbench.methods.set import SET
 
@@ -27,9 +31,9 @@ class _OnPaths(DropGrow):
     `Connected`; the counts of layers do not change. Paths are of channels.
     """
 
-    def preference(self, state: State) -> Preference:
+    def preferred(self, state: State) -> dict[str, Tensor]:
         graph = channel_graph(self, state)
-        reached, read = channels_on_paths(graph, _places(state))
+        reached, read = channels_on_paths(graph, places_of(state))
         weights = state.masks.parameters
         on = {n: torch.zeros(weights[n].shape[:2], dtype=torch.bool) for n in state.masks}
         for use in graph.uses:
@@ -37,14 +41,13 @@ class _OnPaths(DropGrow):
                 outputs = torch.from_numpy(read[use.step])
                 inputs = torch.from_numpy(reached[graph.steps[use.step - 1].inputs[0]])
                 on[use.tensor] |= outputs[:, None] & inputs
-        grow = {name: _every_position(pairs, weights[name]) for name, pairs in on.items()}
-        return Preference({name: ~chosen for name, chosen in grow.items()}, grow)
+        return {name: _every_position(pairs, weights[name]) for name, pairs in on.items()}
 
     def update(
         self, state: State, drop_fraction: float, targets: dict[str, int] | None = None
     ) -> None:
         super().update(state, drop_fraction, targets)
-        before = _places(state)
+        before = places_of(state)
         moved = connect(channel_graph(self, state), before, generator_of(state))
         trained = [n for n in state.masks if state.masks.parameters[n].requires_grad]
         set_places_(state, {n: moved[n] for n in trained if (moved[n] != before[n]).any()})
@@ -58,15 +61,6 @@ class LiveRigL(_OnPaths, RigL):
 @register("parts")
 class LiveSET(_OnPaths, SET):
     """SET whose updates keep every live weight on a path."""
-
-
-def _places(state: State) -> dict[str, np.ndarray]:
-    """Return tensor → int64 (live weights, 3): output, input and kernel position of each."""
-    places = {}
-    for name, weight in state.masks.parameters.items():
-        live = state.masks[name] if name in state.masks else torch.ones_like(weight)
-        places[name] = live.reshape(*weight.shape[:2], -1).nonzero().cpu().numpy()
-    return places
 
 
 def _every_position(pairs: Tensor, weight: Tensor) -> Tensor:

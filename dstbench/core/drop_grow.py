@@ -24,7 +24,6 @@ inexact.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,17 +36,6 @@ from dstbench.core.state import State
 from dstbench.core.update_schedule import UpdateSchedule
 from dstbench.errors import UserError, require
 from dstbench.sparsity import percent
-
-
-@dataclass(frozen=True)
-class Preference:
-    """Which weights an update drops first, and which dead ones it grows first.
-
-    drop, grow: tensor name → bool (numel,), in storage order.
-    """
-
-    drop: Mapping[str, Tensor]
-    grow: Mapping[str, Tensor]
 
 
 class DropGrow(Part, ABC):
@@ -93,8 +81,11 @@ class DropGrow(Part, ABC):
         name: the tensor, a key of `state.masks`.
         """
 
-    def preference(self, state: State) -> Preference | None:
-        """Return what an update drops and grows first, whatever the scores; None for nothing."""
+    def preferred(self, state: State) -> Mapping[str, Tensor] | None:
+        """Return which weights an update drops last and grows first, whatever the scores.
+
+        Tensor name → bool (numel,), in storage order. None prefers none.
+        """
         return None
 
     def check(self, total_steps: int) -> None:
@@ -140,7 +131,7 @@ class DropGrow(Part, ABC):
         drop_fraction: α, in [0, 1].
         targets: tensor name → live weights after the update; None keeps every tensor's count.
         """
-        preference = self.preference(state)
+        preferred = self.preferred(state) or {}
         computed = state.masks.live_gradients
         stepped = bool(computed) or any(p.grad is not None for p in state.model.parameters())
         for name in state.masks:
@@ -149,9 +140,9 @@ class DropGrow(Part, ABC):
             graded = parameter.grad is not None or name in computed
             if not parameter.requires_grad or (stepped and not graded):
                 target = min(state.masks.live(name), target)
-                self._update_tensor(state, name, 0.0, target, preference)
+                self._update_tensor(state, name, 0.0, target, preferred.get(name))
             else:
-                self._update_tensor(state, name, drop_fraction, target, preference)
+                self._update_tensor(state, name, drop_fraction, target, preferred.get(name))
 
     def _update_tensor(
         self,
@@ -159,7 +150,7 @@ class DropGrow(Part, ABC):
         name: str,
         fraction: float,
         target: int,
-        preference: Preference | None,
+        preferred: Tensor | None,
     ) -> None:
         live = state.masks.live(name)
         asked = math.ceil(fraction * live * (1 - 1e-12))  # 0.07 · 100 is 7, not 7.000000000000001
@@ -171,21 +162,21 @@ class DropGrow(Part, ABC):
         index = state.masks.index(name)
         taken = flat(state.masks[name])  # a view of the mask: set_live_ rewrites it
         magnitude = flat(state.masks.parameters[name])[index].abs()
-        if preference is not None:
-            magnitude[preference.drop[name][index]] = -1
+        if preferred is not None:
+            magnitude[~preferred[index]] = -1
         kept = index[largest(magnitude, live - drop, state.rng)]
         taken.index_fill_(0, index, False).index_fill_(0, kept, True)
-        grown = self._grown(state, name, taken, grow, preference)
+        grown = self._grown(state, name, taken, grow, preferred)
         state.set_live_(name, torch.cat([kept, grown]))
 
     def _grown(
-        self, state: State, name: str, taken: Tensor, grow: int, preference: Preference | None
+        self, state: State, name: str, taken: Tensor, grow: int, preferred: Tensor | None
     ) -> Tensor:
         """Return the indices of `grow` weights that are not taken."""
         score = self.grow_score(state, name)
-        if preference is None:
+        if preferred is None:
             return largest_free(score, taken, grow, state.rng)
-        blocked = taken | ~preference.grow[name]
+        blocked = taken | ~preferred
         count = min(grow, len(blocked) - int(blocked.sum()))
         first = largest_free(score, blocked, count, state.rng)
         others = largest_free(score, taken.index_fill(0, first, True), grow - count, state.rng)

@@ -46,7 +46,7 @@ def run_size(record: Mapping[str, Any]) -> RunSize | None:
         bindings[f"Run.{name}"] for name in ("epochs", "batch_size", "train_images")
     )
     if images is None:
-        images = _training_images(record["dataset"], record["protocol"])
+        images = _training_images(record)
     if not all(is_count(number) and number for number in (epochs, batch_size, images)):
         return None
     return RunSize(epochs, images, -(-images // batch_size))
@@ -57,11 +57,9 @@ def selects_on_test(record: Mapping[str, Any]) -> bool:
     return record["protocol"] == "itop_compat" and record["dataset"] in ITOP_SELECTS_ON_TEST
 
 
-def _training_images(dataset: str, protocol: str) -> int | None:
-    known, chosen = KNOWN_IMAGES.get(dataset), PROTOCOLS.get(protocol)
+def _training_images(record: Mapping[str, Any]) -> int | None:
+    known, chosen = KNOWN_IMAGES.get(record["dataset"]), PROTOCOLS.get(record["protocol"])
     if known is None or chosen is None:
         return None
-    keeps_all = not chosen.selects_epoch or (
-        protocol == "itop_compat" and dataset in ITOP_SELECTS_ON_TEST
-    )
+    keeps_all = not chosen.selects_epoch or selects_on_test(record)
     return known.train if keeps_all else known.train - known.train // HELD_OUT

@@ -59,6 +59,7 @@ class Parameters:
         self._views = StorageViews([tensor for tensor, _, _ in self._read])
         self._pixels = (wiring.height * wiring.width)[wiring.channel_of]
         self._rows, self._columns = self._gradient_places()
+        self._sizes = [len(tensor) for tensor, _, _ in self._read]
 
     def _gradient_places(self) -> tuple[np.ndarray, np.ndarray]:
         """Return where in `numbers` the gradients of all tensors that are read are, in turn."""
@@ -130,9 +131,7 @@ class Parameters:
         scales: gradient of each convolution's scale.
         """
         found = torch.from_numpy(self.numbers[self._rows, self._columns].astype(self._stored))
-        tensors = [tensor for tensor, _, _ in self._read]
-        parts = found.split([len(tensor) for tensor in tensors])
-        for tensor, gradient in zip(tensors, parts, strict=True):
+        for (tensor, _, _), gradient in zip(self._read, found.split(self._sizes), strict=True):
             if tensor.requires_grad:
                 tensor.grad = gradient
         for number, tensor in self._scales:

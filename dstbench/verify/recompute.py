@@ -10,7 +10,7 @@ import torch
 from dstbench.core.state import State
 from dstbench.data import datasets
 from dstbench.data.batch_plan import BatchPlan
-from dstbench.data.images import Dataset, Shape
+from dstbench.data.images import Dataset
 from dstbench.data.loaders import DataLoaders
 from dstbench.errors import UserError
 from dstbench.leaderboard.network_files import NetworkPlace, network_files, paths_of
@@ -151,7 +151,9 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
     else:
         raise NotRecomputable(f"the shape of {run.dataset}'s images is not known")
     outcome.images = len(labels.test)
-    _compare_beginning(record, run, shape, classes, loaders, outcome)
+    plan = _plan_of(run, record, loaders)
+    begin = begun(run, shape, classes, run.epochs * (plan.steps_per_epoch if plan else 1))
+    _compare_beginning(record, begin, outcome)
     if record.get("dense_to_sparse", False) is not run.method.dense_to_sparse:
         outcome.problems.append(
             f"dense_to_sparse is {record.get('dense_to_sparse', False)!r}; for its method it is "
@@ -169,7 +171,8 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
         )
         if final:
             outcome.problems += health_problems(record, state, labels.test)
-            _compare_training(record, run, shape, classes, loaders, state, outcome)
+            if plan is not None:
+                _compare_training(record, run, begin, state, plan, outcome)
         predicted = predictions.decode(record["predictions"][key], classes).tolist()
         if loaders is not None:
             device = record["provenance"]["device"]
@@ -220,17 +223,8 @@ def _plan_of(run: Run, record: Record, loaders: DataLoaders | None) -> BatchPlan
     return None if size is None else BatchPlan(size.images, run.batch_size)
 
 
-def _compare_beginning(
-    record: Record,
-    run: Run,
-    shape: Shape,
-    classes: int,
-    loaders: DataLoaders | None,
-    outcome: Outcome,
-) -> None:
+def _compare_beginning(record: Record, begin: State, outcome: Outcome) -> None:
     """Compare the initial weights, and those that are never pruned."""
-    plan = _plan_of(run, record, loaders)
-    begin = begun(run, shape, classes, run.epochs * (plan.steps_per_epoch if plan else 1))
     problem, note = initial_weights_problem(record, begin)
     outcome.problems += [problem] if problem else []
     outcome.notes += [note] if note else []
@@ -240,19 +234,17 @@ def _compare_beginning(
 def _compare_training(
     record: Record,
     run: Run,
-    shape: Shape,
-    classes: int,
-    loaders: DataLoaders | None,
-    state: State,
+    begin: State,
+    final: State,
+    plan: BatchPlan,
     outcome: Outcome,
 ) -> None:
-    """Compare the training FLOPs. state: with the finished network."""
-    plan = _plan_of(run, record, loaders)
-    if plan is None:
-        return
-    begin = begun(run, shape, classes, run.epochs * plan.steps_per_epoch)
+    """Compare the training FLOPs.
+
+    begin: before the first masks. final: with the finished network.
+    """
     native = bool((record["provenance"].get("engine_steps") or {}).get("native"))
-    limits = training_flops(run, begin, state, plan, native)
+    limits = training_flops(run, begin, final, plan, native)
     if problem := training_flops_problem(record, limits):
         outcome.problems.append(problem)
     dense = 2 * dense_training_macs(record["cost"]["dense_macs"], run.epochs * plan.count)

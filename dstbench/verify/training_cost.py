@@ -4,6 +4,7 @@ The count is that of `metrics.training_cost`, step by step. It is exact where ev
 number of live weights and no step could have been of either engine; else it has two limits.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dstbench.core.drop_grow import DropGrow
@@ -35,8 +36,9 @@ def training_flops(run: Run, begin: State, final: State, plan: BatchPlan, native
     counted = cost(final.model, final.masks, final.image_shape)
     offset, dense = counted["offset_macs"], counted["dense_macs"]
     fewest = counted["macs"] - offset
-    most = fewest if _keeps_counts(run.method) else dense
-    adds = any(type(p).extra_training_macs is not Part.extra_training_macs for p in _parts(run))
+    parts = _parts(run.method)
+    most = fewest if _keep_counts(parts) else dense
+    adds = any(type(p).extra_training_macs is not Part.extra_training_macs for p in parts)
     total = run.epochs * plan.steps_per_epoch
     begin.total_steps = total
     lowest = highest = 0
@@ -64,14 +66,12 @@ def training_flops_problem(record: Record, limits: Limits) -> str | None:
     return f"cost.training_flops is {claimed}, not from {limits.lowest} to {limits.highest}"
 
 
-def _parts(run: Run) -> tuple[Part, ...]:
-    method = run.method
+def _parts(method: Part) -> tuple[Part, ...]:
     return method.parts if isinstance(method, Method) else (method,)
 
 
-def _keeps_counts(method: Part) -> bool:
+def _keep_counts(parts: Iterable[Part]) -> bool:
     """Return whether every tensor has as many live weights during training as at its end."""
-    parts = method.parts if isinstance(method, Method) else (method,)
     return not any(
         part.dense_to_sparse or (part.moves_masks and not isinstance(part, DropGrow))
         for part in parts

@@ -6,6 +6,7 @@ from dstbench.core.masks import Masks
 from dstbench.core.state import State
 from dstbench.graph.channel_graph import ChannelGraph
 from dstbench.graph.trace import trace
+from dstbench.methods.connected import places_of
 from dstbench.methods.weight_sharing import WeightSharing
 
 IMAGE = (3, 32, 32)
@@ -22,8 +23,4 @@ def new_state(model, seed=0, shares=False) -> State:
 
 def graph_and_places(state: State):
     graph = ChannelGraph(trace(state.model, IMAGE), IMAGE)
-    places = {}
-    for name, mask in state.masks.items():
-        whole = mask.reshape(mask.shape[0], mask.shape[1], -1)
-        places[name] = whole.nonzero().numpy()
-    return graph, places
+    return graph, places_of(state)

@@ -70,10 +70,10 @@ def test_off_path_weights_are_dropped_before_smaller_ones():
     ERK(0.99).init_masks(state)
     with_gradients(state)
     part = LiveRigL(updates_per_run=5)
-    preference = part.preference(state)
-    name = max(state.masks, key=lambda n: int(preference.drop[n][state.masks.index(n)].sum()))
+    on = part.preferred(state)
+    name = max(state.masks, key=lambda n: int((~on[n][state.masks.index(n)]).sum()))
     index = state.masks.index(name)
-    off = preference.drop[name][index]
+    off = ~on[name][index]
     assert off.any() and not off.all()
     flat(state.masks.parameters[name])[index[off]] = 100.0  # the largest of all
     live = len(index)
@@ -87,7 +87,7 @@ def test_off_path_weights_are_dropped_before_smaller_ones():
 def test_live_rigl_grows_the_largest_gradients_between_channels_on_paths():
     state = with_gradients(connected_state())
     part = LiveRigL(updates_per_run=5)
-    allowed = part.preference(state).grow
+    allowed = part.preferred(state)
     name = "stages.1.0.conv2.weight"
     before = state.masks.index(name)
     score = part.grow_score(state, name)

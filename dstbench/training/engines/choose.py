@@ -10,6 +10,7 @@ from dstbench.core.masks import Masks
 from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.metrics.cost import cost
+from dstbench.metrics.training_cost import dense_training_macs
 from dstbench.models.network_copy import copy_with
 from dstbench.models.precision import autocast_for
 from dstbench.sparsity import percent
@@ -43,12 +44,12 @@ def choose_engine(
     asked = run.engine == "native"
     reason = _obstacle(run, state, options)
     if reason is None and not asked:
-        reason = _no_gain(run, state)
+        live, dense = _macs(state)
+        reason = _no_gain(run, state, live, dense)
     if reason is None:
         native = NativeEngine(state, engine, torch.get_num_threads(), note)
         if native.compile_() or _finished_compiles(run, state):
             if not asked:
-                live, dense = _macs(state)
                 note(
                     f"Engine: native, because {percent(live / dense)} of the dense network's MACs "
                     "are of live weights. --engine torch does not use it."
@@ -63,15 +64,17 @@ def choose_engine(
     return engine
 
 
-def _no_gain(run: Run, state: State) -> str | None:
-    """Return why the native engine would not be faster; None where it is expected to be."""
-    live, dense = _macs(state)
+def _no_gain(run: Run, state: State, live: int, dense: int) -> str | None:
+    """Return why the native engine would not be faster; None where it is expected to be.
+
+    live, dense: MACs of an image, of live weights and of the dense network.
+    """
     if live >= MAX_LIVE_MACS * dense:
         return (
             f"{percent(live / dense)} of the dense network's MACs are of live weights, and the "
             f"native engine is expected to be faster below {percent(MAX_LIVE_MACS)}"
         )
-    if 3 * dense * run.batch_size * state.total_steps < MIN_TRAINING_MACS:
+    if dense_training_macs(dense, run.batch_size * state.total_steps) < MIN_TRAINING_MACS:
         return "the run is short, and compiling the kernels of the native engine takes a minute"
     return None
 
