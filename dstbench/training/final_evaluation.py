@@ -21,7 +21,7 @@ from dstbench.records.types import Cost, Health, Predictions, StoredNetwork
 from dstbench.training.build import finalize
 from dstbench.training.dead_weights import refuse_nonzero_dead
 from dstbench.training.distributed.process_group import ProcessGroup
-from dstbench.training.engines.torch_engine import TorchEngine
+from dstbench.training.engines.engine import Engine
 from dstbench.training.evaluation import Scores, evaluate
 from dstbench.training.network_file import NetworkFile
 from dstbench.training.settings import Run
@@ -63,6 +63,7 @@ def evaluate_final(
     loaders: DataLoaders,
     folder: RunFolder,
     config: str,
+    engine: Engine,
     autocast: Autocast,
     group: ProcessGroup,
 ) -> FinalResults:
@@ -71,13 +72,14 @@ def evaluate_final(
     state: after the last step; afterwards it holds the best network, finalized.
     folder: where the networks are written.
     config: the run's resolved gin text, stored with them.
+    engine: of the run.
+    autocast: makes the context in which torch computes.
     group: the processes, each of which evaluates its shard of the test images.
 
     Raises UserError when dead weights are not zero.
     """
     training_only = finalize(run.method, state)
     refuse_nonzero_dead(state, run.method)
-    engine = TorchEngine(state.model, autocast)
     final = evaluate(engine, loaders.test(), group.all_reduce_sum)
     classes = len(loaders.dataset.classes)
     predicted: Predictions = {

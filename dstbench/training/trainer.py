@@ -91,6 +91,7 @@ class Trainer:
                     self.loaders,
                     self.folder,
                     self.record.content["config"]["text"],
+                    self.engine,
                     self.autocast,
                     self.group,
                 )

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from dstbench.core.state import State
 from dstbench.data import datasets
 from dstbench.data.batch_plan import BatchPlan
@@ -18,12 +16,12 @@ from dstbench.leaderboard.run_size import run_size
 from dstbench.leaderboard.validation import inconsistencies
 from dstbench.leaderboard.verified import Recomputed
 from dstbench.metrics.training_cost import dense_training_macs
-from dstbench.models.precision import autocast_for
 from dstbench.records import predictions
 from dstbench.records.record import read
 from dstbench.records.stored_network import read_network
 from dstbench.records.types import Record, StoredNetwork
-from dstbench.training.engines.torch_engine import TorchEngine
+from dstbench.training.engines.choose import evaluation_engine
+from dstbench.training.engines.engine import Engine
 from dstbench.training.evaluation import Scores, evaluate
 from dstbench.training.run import data_loaders, load_images
 from dstbench.training.runtime_options import RuntimeOptions
@@ -176,7 +174,7 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
         predicted = predictions.decode(record["predictions"][key], classes).tolist()
         if loaders is not None:
             device = record["provenance"]["device"]
-            engine = TorchEngine(state.model, autocast_for(run.precision, torch.device("cpu")))
+            engine = evaluation_engine(state, run.precision, len(labels.test))
             now = evaluate(engine, loaders.test())
             _compare_forward(run, device, now, loaders, predicted, outcome)
             _compare_top5(record, accuracy, now, run, outcome)
@@ -269,7 +267,7 @@ def _compare_top5(record: Record, key: str, now: Scores, run: Run, outcome: Outc
 
 
 def _compare_validation(
-    record: Record, engine: TorchEngine, loaders: DataLoaders, run: Run, outcome: Outcome
+    record: Record, engine: Engine, loaders: DataLoaders, run: Run, outcome: Outcome
 ) -> None:
     """Compare the final validation accuracy with that of a new forward pass.
 

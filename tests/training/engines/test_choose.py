@@ -6,11 +6,16 @@ import pytest
 import torch
 from helpers import killing
 from helpers.native_double import NativeDouble
+from helpers.tiny_runs import IMAGE, started, tiny_resnet
 
+from dstbench.core.budgets import ERK
 from dstbench.leaderboard.validation import inconsistencies
 from dstbench.methods.dyrelu import DyReLU
+from dstbench.models.precision import autocast_for
 from dstbench.native.network import NativeNetwork
 from dstbench.training import trainer
+from dstbench.training.engines.choose import evaluation_engine
+from dstbench.training.engines.torch_engine import TorchEngine
 
 RUN = (
     *("--set", "Run.epochs=3", "--set", "ResNet20.width=4", "--set", "precision='fp32'"),
@@ -183,3 +188,36 @@ def test_without_the_native_engine_auto_runs_torch(tmp_path, call, monkeypatch):
     monkeypatch.setattr(NativeNetwork, "__init__", refuse)
     code, _, errors = call("run", "static", "--sparsity", "0.995", *RUN, "--runs", str(tmp_path))
     assert code == 0 and "Engine: torch, because this network cannot be compiled" in errors
+
+
+@pytest.mark.parametrize(
+    "parts, precision, least, name",
+    [
+        ([ERK(0.995)], "fp32", 0, "native"),
+        ([ERK(0.995)], "fp32", 1e12, "torch"),  # over in a moment
+        ([ERK(0.995)], "bf16", 0, "torch"),
+        ([ERK(0.5)], "fp32", 0, "torch"),
+        ([], "fp32", 0, "torch"),
+    ],
+)
+def test_evaluation_takes_native_where_it_saves_time(
+    parts, precision, least, name, double, monkeypatch
+):
+    monkeypatch.setattr("dstbench.training.engines.choose.MIN_EVALUATION_MACS", least)
+    _, state = started(tiny_resnet(), parts)
+    engine = evaluation_engine(state, precision, images=100)
+    assert engine.name == name
+    x = torch.randn(3, *IMAGE)
+    expected = TorchEngine(state.model, autocast_for(precision, torch.device("cpu"))).logits(x)
+    assert torch.equal(engine.logits(x), expected)
+
+
+def test_run_is_evaluated_by_its_engine(tmp_path, call, double, monkeypatch):
+    """The final test images too: on a wide network, torch takes longer than the last epochs."""
+
+    def refuse(self, images):
+        raise AssertionError("evaluated through torch")
+
+    monkeypatch.setattr(TorchEngine, "logits", refuse)
+    code, _, errors = call(*RIGL, "--engine", "native", "--runs", str(tmp_path))
+    assert code == 0, errors
