@@ -16,6 +16,7 @@ from typing import Any
 
 from numba import njit
 
+from dstbench.compiled.vectors import LANES
 from dstbench.native import constants
 from dstbench.native.constants import OPTIONS
 from dstbench.native.dynamic import constant_backward, dynamic_backward, through_backward
@@ -76,7 +77,6 @@ from dstbench.native.tables import (
     Z_SECOND,
     Z_THIRD,
 )
-from dstbench.native.vectors import LANES
 
 
 @njit(**OPTIONS)

@@ -13,6 +13,7 @@ from typing import Any
 
 from numba import njit
 
+from dstbench.compiled.vectors import LANES
 from dstbench.native import constants
 from dstbench.native.constants import OPTIONS
 from dstbench.native.dynamic_loops import activate, activation_back, sum_pixels
@@ -38,7 +39,6 @@ from dstbench.native.tables import (
     V_SHIFT,
     VIEW,
 )
-from dstbench.native.vectors import LANES
 
 
 @njit(**OPTIONS)

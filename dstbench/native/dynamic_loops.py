@@ -10,6 +10,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
+from dstbench.compiled.vectors import LANES, Emitter, integer
 from dstbench.native.loops import SUM, Zone
 from dstbench.native.tables import (
     Z_COLUMNS,
@@ -23,7 +24,6 @@ from dstbench.native.tables import (
     Z_ROWS,
     Z_SECOND,
 )
-from dstbench.native.vectors import LANES, Emitter, integer
 
 _INT = types.int64
 

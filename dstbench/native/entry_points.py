@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from dstbench.compiled import vectors
+from dstbench.compiled.kernel_cache import compiled_and_cached, source_hash
 from dstbench.native import (
     backward,
     constants,
@@ -13,13 +15,11 @@ from dstbench.native import (
     sources,
     tables,
     tasks,
-    vectors,
     zone_programs,
     zones,
 )
 from dstbench.native.tasks import run as run_tasks
 from dstbench.native.zone_programs import lay_out as lay_out_zones
-from dstbench.utils.kernel_cache import compiled_and_cached, source_hash
 
 _COMPILED = (
     backward,

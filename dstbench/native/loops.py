@@ -9,6 +9,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
+from dstbench.compiled.vectors import LANES, Emitter, integer
 from dstbench.native.tables import (
     E_COLUMN,
     E_OFFSET,
@@ -30,7 +31,6 @@ from dstbench.native.tables import (
     Z_THIRD,
     ZONE,
 )
-from dstbench.native.vectors import LANES, Emitter, integer
 
 _INT = types.int64
 SUM, SQUARES = range(2)  # rows of the sums over a zone

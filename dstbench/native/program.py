@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dstbench.compiled.vectors import LANES
 from dstbench.native import tables
 from dstbench.native.dynamic_tables import (
     addends,
@@ -32,7 +33,6 @@ from dstbench.native.tables import (
     Program,
     Scratch,
 )
-from dstbench.native.vectors import LANES
 from dstbench.native.wiring import Array, Taps, Wiring
 from dstbench.native.zone_programs import Plan
 from dstbench.native.zones import Lines, Sheet

@@ -4,6 +4,7 @@ from typing import Any
 
 from numba import njit
 
+from dstbench.compiled.vectors import LANES
 from dstbench.native.constants import OPTIONS
 from dstbench.native.tables import (
     BIG,
@@ -15,7 +16,6 @@ from dstbench.native.tables import (
     V_SCALE,
     V_SHIFT,
 )
-from dstbench.native.vectors import LANES
 
 
 @njit(**OPTIONS)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dstbench.compiled import vectors
+from dstbench.compiled.kernel_cache import compiled_and_cached, source_hash
 from dstbench.deploy.runtime import kernels, program, simd, workspace
 from dstbench.deploy.runtime.kernels import (
     compiled,
@@ -22,7 +24,6 @@ from dstbench.deploy.runtime.kernels import (
 from dstbench.deploy.runtime.program import Kind
 from dstbench.deploy.runtime.simd import add_terms
 from dstbench.deploy.runtime.workspace import IMAGE, KIND, LENGTH, MASK, PADDED
-from dstbench.utils.kernel_cache import compiled_and_cached, source_hash
 
 LINEAR, SAMPLE, MAXIMUM, MEAN = map(int, Kind)
 
@@ -106,5 +107,5 @@ def _entry_points(version: int) -> tuple[Any, Any]:
 # infer: images (n, C, H, W) float32 → out (n, classes); n is at most the images of the memory plan.
 # infer_bytes: images (n, H, W, C) uint8, each byte through its channel's table, float32 (C, 256).
 infer, infer_bytes = _entry_points(
-    source_hash((kernels, program, simd, workspace, sys.modules[__name__]))
+    source_hash((kernels, program, simd, vectors, workspace, sys.modules[__name__]))
 )

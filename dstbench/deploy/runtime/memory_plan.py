@@ -8,8 +8,8 @@ from collections import defaultdict
 
 import numpy as np
 
+from dstbench.compiled.vectors import LANES
 from dstbench.deploy.runtime.program import NO_CLIP, Kind, Program
-from dstbench.deploy.runtime.simd import LANES
 from dstbench.deploy.runtime.workspace import (
     COLUMNS,
     HEIGHT,

@@ -2,23 +2,16 @@
 
 A strip is a contiguous range of floats. For each block of a strip the whole sum of terms is added
 up in registers and stored once; a loop in Python is compiled so only for a fixed number of terms.
-A vector has 16 floats; a processor with narrower registers uses several for it.
 """
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 16  # floats of a vector
-BLOCKS = (4, 2, 1)  # vectors that are added up side by side, each in its own register
+from dstbench.compiled.vectors import LANES, Emitter, integer
 
-_FLOAT, _INT, _INT32 = ir.FloatType(), ir.IntType(64), ir.IntType(32)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
-_BITS = ir.VectorType(_INT32, LANES)
-_ANY = ir.Constant(_VECTOR, ir.Undefined)
+BLOCKS = (4, 2, 1)  # vectors that are added up side by side, each in its own register
 
 
 @intrinsic
@@ -80,80 +73,49 @@ add_terms: Any = _add
 take_second: Any = _take
 
 
-def _data(context: Any, builder: Any, signature: Any, args: Any, position: int) -> Any:
-    return context.make_array(signature.args[position])(context, builder, args[position]).data
-
-
-def _vector_at(builder: Any, work: Any, position: Any) -> Any:
-    return builder.bitcast(builder.gep(work, [position]), _VECTOR.as_pointer())
-
-
-def _broadcast(builder: Any, number: Any) -> Any:
-    """Return a vector with the number in every lane."""
-    one = builder.insert_element(_ANY, number, _INT32(0))
-    return builder.shuffle_vector(one, _ANY, ir.Constant(_BITS, None))
-
-
-def _maximum(builder: Any, x: Any, floor: Any) -> Any:
-    """Return max(x, floor). NaN in x propagates."""
-    return builder.select(builder.fcmp_ordered(">", floor, x), floor, x)
-
-
 def _take_second(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    work = _data(context, builder, signature, args, 0)
+    emit = Emitter(context, builder, types.float32)
+    work = emit.data(signature, args, 0)
     _, out, source, n = args
-    half = LANES // 2
-    even = ir.Constant(ir.VectorType(_INT32, half), [2 * i for i in range(half)])
-    pointer = ir.VectorType(_FLOAT, half).as_pointer()
-    with cgutils.for_range_slice(builder, _INT(0), n, _INT(half), _INT) as (start, _):
-        position = builder.add(source, builder.add(start, start))
-        both = builder.load(_vector_at(builder, work, position), align=4)
-        taken = builder.shuffle_vector(both, _ANY, even)
-        target = builder.gep(work, [builder.add(out, start)])
-        builder.store(taken, builder.bitcast(target, pointer), align=4)
+    with emit.loop(integer(0), n, LANES // 2) as (start, _):
+        both = emit.load(work, builder.add(source, builder.add(start, start)))
+        emit.store(emit.even(both), work, builder.add(out, start))
     return context.get_dummy_value()
 
 
 def _add_terms(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    arrays = {at: _data(context, builder, signature, args, at) for at in (0, 3, 4, 5)}
+    emit = Emitter(context, builder, types.float32)
+    work, offsets, coefficients, clips = (emit.data(signature, args, at) for at in (0, 3, 4, 5))
     _, out, n, _, _, _, first, last, bias, floor, mask, masked = args
-    bias, floor = _broadcast(builder, bias), _broadcast(builder, floor)
+    bias, floor = emit.broadcast(bias), emit.broadcast(floor)
 
     def vectors(start: Any, count: int, with_mask: bool) -> None:
         """Compute `count` vectors from `start` on: all terms, then floor and mask."""
-        sums = [cgutils.alloca_once(builder, _VECTOR) for _ in range(count)]
-        for total in sums:
-            builder.store(bias, total)
-        with cgutils.for_range_slice(builder, first, last, _INT(1), _INT) as (number, _):
-            offset, coefficient, clip = (
-                builder.load(builder.gep(arrays[at], [number])) for at in (3, 4, 5)
-            )
-            coefficient, clip = _broadcast(builder, coefficient), _broadcast(builder, clip)
-            position = builder.add(builder.sext(offset, _INT), start)
+        sums = [emit.variable(bias) for _ in range(count)]
+        with emit.loop(first, last) as (number, _):
+            offset = emit.integer_at(offsets, number)
+            coefficient = emit.broadcast_at(coefficients, number)
+            clip = emit.broadcast_at(clips, number)
+            position = builder.add(offset, start)
             for which, total in enumerate(sums):
-                at = builder.add(position, _INT(LANES * which))
-                x = builder.load(_vector_at(builder, arrays[0], at), align=4)
-                product = builder.fmul(coefficient, _maximum(builder, x, clip), flags=("contract",))
-                added = builder.fadd(builder.load(total), product, flags=("contract",))
-                builder.store(added, total)
+                x = emit.load(work, builder.add(position, integer(LANES * which)))
+                clipped = emit.maximum(x, clip)
+                emit.set(total, emit.multiply_add(coefficient, clipped, emit.get(total)))
         for which, total in enumerate(sums):
-            at = builder.add(start, _INT(LANES * which))
-            result = _maximum(builder, builder.load(total), floor)
+            at = builder.add(start, integer(LANES * which))
+            result = emit.maximum(emit.get(total), floor)
             if with_mask:
-                bits = builder.load(_vector_at(builder, arrays[0], builder.add(mask, at)), align=4)
-                kept = builder.and_(builder.bitcast(result, _BITS), builder.bitcast(bits, _BITS))
-                result = builder.bitcast(kept, _VECTOR)
-            builder.store(result, _vector_at(builder, arrays[0], builder.add(out, at)), align=4)
+                result = emit.bitwise_and(result, emit.load(work, builder.add(mask, at)))
+            emit.store(result, work, builder.add(out, at))
 
     def strip(with_mask: bool) -> None:
-        start = _INT(0)
+        start = integer(0)
         for count in BLOCKS:
-            width = _INT(LANES * count)
+            end = n  # of the last blocks, which write up to LANES − 1 more floats
             if count > 1:
-                end = builder.sub(n, builder.and_(builder.sub(n, start), _INT(LANES * count - 1)))
-            else:  # up to LANES - 1 more floats
-                end = n
-            with cgutils.for_range_slice(builder, start, end, width, _INT) as (at, _):
+                rest = builder.and_(builder.sub(n, start), integer(LANES * count - 1))
+                end = builder.sub(n, rest)
+            with emit.loop(start, end, LANES * count) as (at, _):
                 vectors(at, count, with_mask)
             start = end
 

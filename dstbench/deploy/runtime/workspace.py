@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dstbench.deploy.runtime.simd import LANES
+from dstbench.compiled.vectors import LANES
 
 # Columns of `MemoryPlan.shapes`: kind of the operation; height and width of its result, floats
 # from row to row and from image to image, its length, whether zeros must surround it, and its mask;

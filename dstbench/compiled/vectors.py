@@ -1,4 +1,4 @@
-"""Emits LLVM for vectors of numbers, as the inner loops of native training need them.
+"""Emits LLVM for vectors of numbers, as inner loops of training and deployed networks need them.
 
 Numba decides by itself which loops become vector instructions, and does not for a sum over a number
 of terms that is known only at run time. These helpers keep such sums in registers.
@@ -53,9 +53,13 @@ class Emitter:
         at = self.builder.add(self.builder.mul(row, _INT(width)), _INT(column))
         return self.builder.load(self.builder.gep(table, [at]))
 
-    def loop(self, first: Any, end: Any) -> Any:
+    def integer_at(self, array: Any, at: Any) -> Any:
+        """Return array[at], of integers of any width, as int64."""
+        return self.builder.sext(self.builder.load(self.builder.gep(array, [at])), _INT)
+
+    def loop(self, first: Any, end: Any, step: int = 1) -> Any:
         """Return a context manager: a loop whose body gets (index, …)."""
-        return cgutils.for_range_slice(self.builder, first, end, _INT(1), _INT)
+        return cgutils.for_range_slice(self.builder, first, end, _INT(step), _INT)
 
     def affine(self, start: Any, row: Any, per_row: Any, column: Any, per_column: Any) -> Any:
         """Return start + row · per_row + column · per_column."""
@@ -71,7 +75,7 @@ class Emitter:
         for vectors in (BLOCK, 1):
             size = _INT(LANES * vectors)
             end = b.sub(count, b.srem(b.sub(count, start), size))
-            with cgutils.for_range_slice(b, start, end, size, _INT) as (at, _):
+            with self.loop(start, end, LANES * vectors) as (at, _):
                 body(at, vectors, None)
             start = end
         rest = b.sub(count, start)
@@ -93,14 +97,26 @@ class Emitter:
         """Return a vector with array[at] in every lane."""
         return self.broadcast(self.builder.load(self.builder.gep(array, [at])))
 
-    def _pointer(self, base: Any, at: Any) -> Any:
-        return self.builder.bitcast(self.builder.gep(base, [at]), self.vector.as_pointer())
+    def _pointer(self, base: Any, at: Any, vector: Any = None) -> Any:
+        pointer = (vector or self.vector).as_pointer()
+        return self.builder.bitcast(self.builder.gep(base, [at]), pointer)
 
     def load(self, base: Any, at: Any) -> Any:
         return self.builder.load(self._pointer(base, at), align=4)
 
     def store(self, value: Any, base: Any, at: Any) -> None:
-        self.builder.store(value, self._pointer(base, at), align=4)
+        """Store a vector, of any number of lanes."""
+        self.builder.store(value, self._pointer(base, at, value.type), align=4)
+
+    def even(self, value: Any) -> Any:
+        """Return the lanes 0, 2, 4, … of a vector, half as many."""
+        lanes = ir.Constant(ir.VectorType(_INT32, LANES // 2), list(range(0, LANES, 2)))
+        return self.builder.shuffle_vector(value, self.any, lanes)
+
+    def bitwise_and(self, x: Any, y: Any) -> Any:
+        """Return the bitwise and of two vectors of float32."""
+        bits = self.builder.and_(self.builder.bitcast(x, _INDEX), self.builder.bitcast(y, _INDEX))
+        return self.builder.bitcast(bits, self.vector)
 
     def load_block(self, base: Any, at: Any, vectors: int) -> list[Any]:
         """Return consecutive vectors, and prefetch those that the loop will read later."""
