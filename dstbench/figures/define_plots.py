@@ -210,6 +210,17 @@ _FIGURES: list[Callable[[Sequence[RunData]], Plot]] = [
         panels=aggregate.sparse_only,
         axes=Axes(bottom=0, top=104),
     ),
+    _over_training(
+        key="live_channels",
+        name="live_channels",
+        title="Channels with a live weight over training",
+        ylabel="channels with a live weight, %",
+        caption="Fraction of the output channels of all layers that read anything. A channel "
+        "without a live weight is constant.",
+        unit=100.0,
+        panels=aggregate.sparse_only,
+        axes=Axes(bottom=0, top=104),
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ from dstbench.errors import UserError
 from dstbench.utils.json_text import parse_json
 
 SCALARS = ("epoch", "sparsity", "grad_norm_live", "live_path_share", "positive_preactivations",
-           "val_accuracy")  # fmt: skip
+           "live_channels", "val_accuracy")  # fmt: skip
 FINAL = "layers_positive"  # kept of the last epoch only
 _DIGITS = 6  # significant digits, more than a figure shows
 

@@ -90,6 +90,7 @@ def measure_masks(state: State, reason: str, find_paths: FindPaths = find_live_p
         "layers_live": state.masks.counts(),
         "live_zeros": sum(zeros.values()),
         "layers_live_zeros": zeros,
+        "live_channels": live_channels(state),
     }
     if paths.reason is not None:
         health["live_path_share_reason"] = paths.reason
@@ -187,6 +188,20 @@ def live_zeros(state: State, name: str) -> int:
     if name in state.masks:
         values = values[state.masks.index(name)]
     return len(values) - int(values.count_nonzero())
+
+
+def live_channels(state: State) -> float:
+    """Return the fraction of output channels, of all prunable tensors, that have a live weight.
+
+    Where batch norm follows, the gradient of a channel without one is 1/√ε times larger, so that
+    growth by gradient tends to start such channels, and drops others empty.
+    """
+    live = channels = 0
+    for name, weight in state.masks.parameters.items():
+        rows = len(weight)
+        channels += rows
+        live += int(state.masks[name].flatten(1).any(1).sum()) if name in state.masks else rows
+    return live / channels
 
 
 def exploration_rate(state: State) -> float:

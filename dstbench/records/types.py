@@ -116,6 +116,7 @@ class Health(TypedDict):
     layers_live: dict[str, int]  # tensor → live weights
     live_zeros: NotRequired[int]  # live weights that are exactly zero; absent in older records
     layers_live_zeros: NotRequired[dict[str, int]]  # tensor → live_zeros
+    live_channels: NotRequired[float]  # fraction of output channels that have a live weight
     health_images: NotRequired[int]  # images of the batch, where they are not 512
     # With the native engine: the norm of the live gradient on the first images in training mode
     batch_grad_norm_live: NotRequired[float]

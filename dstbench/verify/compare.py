@@ -9,7 +9,7 @@ from dstbench.core.state import State
 from dstbench.leaderboard.numbers import is_finite
 from dstbench.metrics.collapse import is_collapsed, majority_class_fraction
 from dstbench.metrics.cost import cost
-from dstbench.metrics.health import live_zeros
+from dstbench.metrics.health import live_channels, live_zeros
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.records.record import plain
 from dstbench.records.types import Record
@@ -89,6 +89,7 @@ def health_problems(record: Record, state: State, labels: Sequence[int]) -> Iter
         ("live_zeros", sum(zeros.values())),
         ("layers_live_zeros", zeros),
         ("layers_live", live),
+        ("live_channels", live_channels(state)),
     ):
         if key in health and health[key] != found:  # type: ignore[literal-required]
             yield f"health.{key} is {health[key]!r}, not {found!r}"  # type: ignore[literal-required]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from dstbench.core.budgets import ERK
 from dstbench.core.state import State
-from dstbench.metrics.health import exploration_rate, live_zeros, measure
+from dstbench.metrics.health import exploration_rate, live_channels, live_zeros, measure
 from dstbench.models.resnet import ResNet20
 
 
@@ -112,6 +112,14 @@ def test_health_of_cut_network(sparse):
     cut = measure(sparse, *images(8, (3, 8, 8)), nullcontext)
     assert (cut["live_path_share"], cut["effective_sparsity"]) == (0.0, 1.0)
     assert cut["layers_live"]["stem.conv1.weight"] == 0
+
+
+def test_live_channels_are_those_with_a_live_weight():
+    state = state_of(nn.Sequential(nn.Flatten(), nn.Linear(4, 5), nn.Linear(5, 3)), (1, 2, 2))
+    assert live_channels(state) == 1
+    state.set_live_("1.weight", torch.tensor([0, 1, 7]))  # two of the first row, one of the second
+    assert live_channels(state) == (2 + 3) / (5 + 3)
+    assert measure(state, *images(4, (1, 2, 2)), nullcontext)["live_channels"] == 5 / 8
 
 
 def test_exploration_rate_counts_weights_ever_live():
