@@ -8,8 +8,6 @@ from dstbench.config.gin_file import Reference, read_file, references, skip_impo
 from dstbench.config.shipped_files import shipped
 
 Parts = tuple[str, ...]  # the method's class, then its parts, in order
-# Parts that a method's file had in earlier versions, whose records stay.
-_EARLIER: dict[str, tuple[Parts, ...]] = {"SynFlow": (("Method", "SynFlow"),)}
 
 
 @cache
@@ -20,8 +18,7 @@ def suite_parts() -> dict[str, frozenset[Parts]]:
         bindings = {str(one): one.value for one in read_file(path, skip_import)}
         name = method_name(bindings)
         if name is not None:
-            lists = {parts_of(bindings), *_EARLIER.get(name, ())}
-            found[name] = found.get(name, frozenset()) | lists
+            found[name] = found.get(name, frozenset()) | {parts_of(bindings)}
     return found
 
 
@@ -51,7 +48,7 @@ def other_parts(bindings: Mapping[str, Any]) -> str | None:
     known = suite_parts().get(name or "")
     if known is None or given in known:
         return None
-    own = " or ".join(sorted(map(_text, known - {*_EARLIER.get(name or "", ())})))
+    own = " or ".join(sorted(map(_text, known)))
     return f"Method.name is {name!r}, the suite's method of {own}, but its parts are {_text(given)}"
 
 

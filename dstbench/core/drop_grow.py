@@ -81,13 +81,6 @@ class DropGrow(Part, ABC):
         name: the tensor, a key of `state.masks`.
         """
 
-    def preferred(self, state: State) -> Mapping[str, Tensor] | None:
-        """Return which weights an update drops last and grows first, whatever the scores.
-
-        Tensor name → bool (numel,), in storage order. None prefers none.
-        """
-        return None
-
     def check(self, total_steps: int) -> None:
         for hundredth in range(101):
             fraction = value_at(self.drop_fraction, hundredth / 100)
@@ -124,14 +117,20 @@ class DropGrow(Part, ABC):
             self.update(state, value_at(self.drop_fraction, state.progress))
 
     def update(
-        self, state: State, drop_fraction: float, targets: dict[str, int] | None = None
+        self,
+        state: State,
+        drop_fraction: float,
+        targets: dict[str, int] | None = None,
+        preferred: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Drop and grow once, in every masked tensor.
 
         drop_fraction: α, in [0, 1].
         targets: tensor name → live weights after the update; None keeps every tensor's count.
+        preferred: tensor name → bool (numel,), in storage order: the weights that are dropped last
+            and grown first, whatever the scores; None prefers none.
         """
-        preferred = self.preferred(state) or {}
+        preferred = preferred or {}
         computed = state.masks.live_gradients
         stepped = bool(computed) or any(p.grad is not None for p in state.model.parameters())
         for name in state.masks:

@@ -65,6 +65,7 @@ class _Tracer:
             buffers={b: name for name, b in model.named_buffers()},
         )
         self.running: list[tuple[str, nn.Module]] = []  # modules being called, outermost first
+        self.dynamic = {module for module in model.modules() if _is_dynamic(module)}
         for path, module in model.named_modules():
             module.register_forward_pre_hook(
                 lambda _, args, entry=(path, module): self.running.append(entry)
@@ -72,7 +73,7 @@ class _Tracer:
             module.register_forward_hook(self._leave)
 
     def _leave(self, module: nn.Module, args: tuple, result: Any) -> None:
-        if _is_dynamic(module):
+        if module in self.dynamic:
             if len(args) != 1 or not self.traced.is_value(args[0]):
                 self._refuse("it reads something else than a value")
             action = Dynamic(self.running[-1][0], self._layer())
@@ -80,7 +81,8 @@ class _Tracer:
         self.running.pop()
 
     def record(self, function: Any, result: Any, args: tuple, kwargs: dict[str, Any]) -> None:
-        if not isinstance(result, Tensor) or any(_is_dynamic(module) for _, module in self.running):
+        inside = any(module in self.dynamic for _, module in self.running)
+        if inside or not isinstance(result, Tensor):
             return
         inputs = [a for a in (*args, *kwargs.values()) if self.traced.is_value(a)]
         if not inputs:

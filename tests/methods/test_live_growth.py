@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from dstbench.core.budgets import ERK
 from dstbench.core.masks import flat
 from dstbench.graph.connect import off_path
-from dstbench.methods.connected import Connected
-from dstbench.methods.live_growth import LiveRigL, LiveSET
+from dstbench.methods.connected import Connected, channel_graph
+from dstbench.methods.live_growth import LiveRigL, LiveSET, between_paths
 from dstbench.methods.rigl import RigL
 from dstbench.models.resnet import SmallResNet34
 
@@ -70,7 +70,7 @@ def test_off_path_weights_are_dropped_before_smaller_ones():
     ERK(0.99).init_masks(state)
     with_gradients(state)
     part = LiveRigL(updates_per_run=5)
-    on = part.preferred(state)
+    on = between_paths(state, channel_graph(part, state))
     name = max(state.masks, key=lambda n: int((~on[n][state.masks.index(n)]).sum()))
     index = state.masks.index(name)
     off = ~on[name][index]
@@ -87,7 +87,7 @@ def test_off_path_weights_are_dropped_before_smaller_ones():
 def test_live_rigl_grows_the_largest_gradients_between_channels_on_paths():
     state = with_gradients(connected_state())
     part = LiveRigL(updates_per_run=5)
-    allowed = part.preferred(state)
+    allowed = between_paths(state, channel_graph(part, state))
     name = "stages.1.0.conv2.weight"
     before = state.masks.index(name)
     score = part.grow_score(state, name)
