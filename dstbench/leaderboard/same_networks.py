@@ -1,7 +1,7 @@
 """Finds one network under several seeds: a seed decides weights, order and augmentation.
 
-Two networks that were trained with different seeds share neither their tensors, nor their initial
-weights, nor their mistakes.
+Two networks that were trained with different seeds share neither their tensors nor their mistakes.
+Their initial weights may be equal, as with DCTpS, whose weights begin at zero.
 """
 
 import itertools
@@ -38,7 +38,6 @@ def same_networks(records: list[tuple[T, Record]]) -> Iterator[Group[T]]:
     """
     for place in ("network", "network_at_best_val"):
         yield from _equal(records, _sha256_of(place), f"have the same {place}, sha256")
-    yield from _equal(records, _initial_weights, "have the same provenance.initial_weights_sha256,")
     yield from _agreeing(records)
 
 
@@ -48,16 +47,6 @@ def _sha256_of(place: str) -> Callable[[Record], object]:
         return stored.get("sha256") if isinstance(stored, dict) else None
 
     return sha256
-
-
-def _initial_weights(record: Record) -> object:
-    """Return the hash of the initial weights; None where the seed need not decide them.
-
-    A model of a plugin may load them from a checkpoint.
-    """
-    provenance = record["provenance"]
-    foreign = provenance.get("plugins") or provenance.get("packages")
-    return None if foreign else provenance.get("initial_weights_sha256")
 
 
 def _equal(

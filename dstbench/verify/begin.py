@@ -1,13 +1,18 @@
 """Rebuilds the State with which a record's run began, before its first masks."""
 
+import copy
 import platform
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
 from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.data.images import Shape
+from dstbench.errors import UserError
 from dstbench.records import provenance
+from dstbench.records.record import read
 from dstbench.records.types import Provenance, Record
 from dstbench.training.build import new_state
 from dstbench.training.initial_weights import sha256_of
@@ -47,6 +52,36 @@ def initial_weights_problem(record: Record, begin: State) -> tuple[str | None, s
         f"seed {record['seed']} gives {found[:12]}…",
         None,
     )
+
+
+def repeated_weights_problem(
+    record: Record, run: Run, begin: State, total_steps: int, leaderboard: Path
+) -> str | None:
+    """Return a message if a record of another seed has the same initial weights, and may not.
+
+    For a record whose initial weights are not comparable: by any version of torch, different seeds
+    give different ones, unless the method's do not depend on the seed.
+
+    begin: the run's State before its first masks.
+    leaderboard: folder of the other records.
+    """
+    other_seed = copy.copy(run)
+    other_seed.seed = run.seed + 1
+    classes = record["predictions"]["classes"]
+    other = begun(other_seed, begin.image_shape, classes, total_steps)
+    if sha256_of(other.model) == sha256_of(begin.model):
+        return None
+    claimed = record["provenance"]["initial_weights_sha256"]
+    for path in sorted((leaderboard / "records").glob("*.json")):
+        with suppress(UserError):  # one that is no record proves nothing
+            found = read(path)
+            same = found["provenance"].get("initial_weights_sha256") == claimed
+            if same and found["seed"] != record["seed"]:
+                return (
+                    f"provenance.initial_weights_sha256 is that of {path.stem}, of seed "
+                    f"{found['seed']}: different seeds give different weights"
+                )
+    return None
 
 
 def _not_comparable(of: Provenance) -> str | None:

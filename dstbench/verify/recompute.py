@@ -26,7 +26,7 @@ from dstbench.training.evaluation import Scores, evaluate
 from dstbench.training.run import data_loaders, load_images
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
-from dstbench.verify.begin import begun, initial_weights_problem
+from dstbench.verify.begin import begun, initial_weights_problem, repeated_weights_problem
 from dstbench.verify.compare import (
     budget_problems,
     health_problems,
@@ -150,8 +150,14 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
         raise NotRecomputable(f"the shape of {run.dataset}'s images is not known")
     outcome.images = len(labels.test)
     plan = _plan_of(run, record, loaders)
-    begin = begun(run, shape, classes, run.epochs * (plan.steps_per_epoch if plan else 1))
-    _compare_beginning(record, begin, outcome)
+    total_steps = run.epochs * (plan.steps_per_epoch if plan else 1)
+    begin = begun(run, shape, classes, total_steps)
+    problem, note = initial_weights_problem(record, begin)
+    if note is not None:
+        problem = repeated_weights_problem(record, run, begin, total_steps, leaderboard)
+        outcome.notes.append(note)
+    outcome.problems += [problem] if problem else []
+    outcome.problems += unpruned_problems(record, begin)
     if record.get("dense_to_sparse", False) is not run.method.dense_to_sparse:
         outcome.problems.append(
             f"dense_to_sparse is {record.get('dense_to_sparse', False)!r}; for its method it is "
@@ -219,14 +225,6 @@ def _plan_of(run: Run, record: Record, loaders: DataLoaders | None) -> BatchPlan
         return loaders.training.plan
     size = run_size(record)
     return None if size is None else BatchPlan(size.images, run.batch_size)
-
-
-def _compare_beginning(record: Record, begin: State, outcome: Outcome) -> None:
-    """Compare the initial weights, and those that are never pruned."""
-    problem, note = initial_weights_problem(record, begin)
-    outcome.problems += [problem] if problem else []
-    outcome.notes += [note] if note else []
-    outcome.problems += unpruned_problems(record, begin)
 
 
 def _compare_training(

@@ -4,6 +4,7 @@ import copy
 import functools
 import json
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from dstbench.leaderboard.badges import Badges
 from dstbench.records import predictions
 from dstbench.records import record as records
 from dstbench.records.stored_network import stored_network
+from dstbench.verify.recompute import recompute
 
 # verify reads no images here: it must find a forgery by labels and network alone, and with images
 
@@ -52,6 +54,24 @@ def test_honest_record_is_recomputed_and_gets_its_badge(verify, honest):
     badges = Badges(Path("leaderboard"))
     assert badges.of(honest, path.read_bytes()) == "recomputed with images"
     assert badges.of(honest, path.read_bytes() + b" ") == "self-reported"
+
+
+def test_what_is_recomputed_is_noted_at_once(verify, honest, call, monkeypatch):
+    """A leaderboard takes minutes; a call that is stopped keeps what it has done."""
+
+    def stopped(path, *others):
+        if path.name == "second.json":
+            raise KeyboardInterrupt
+        return recompute(path, *others)
+
+    monkeypatch.setattr("dstbench.cli.commands.verify.recompute", stopped)
+    verify(honest)
+    folder = Path("leaderboard/records")
+    records.write(folder / "second.json", honest)
+    files = (str(folder / f"{name_of(honest)}.json"), str(folder / "second.json"))
+    with suppress(KeyboardInterrupt):
+        call("verify", *files, "--threads", "1", "--write")
+    assert len(json.loads(Path("leaderboard/verified.json").read_text())) == 1
 
 
 def test_large_network_is_read_from_the_networks_of_the_leaderboard(verify, honest):
@@ -249,6 +269,19 @@ def test_initial_weights_of_another_version_of_torch_are_not_comparable(verify, 
     honest["provenance"] |= {"initial_weights_sha256": "0" * 64, "versions": {"torch": "1.0"}}
     code, out, _ = verify(honest)
     assert code == 0 and "; initial weights not comparable: they were drawn by torch 1.0" in out
+
+
+def test_initial_weights_of_another_seed_differ_by_any_version_of_torch(verify, honest):
+    other = copy.deepcopy(honest)
+    other["seed"] = 1
+    for record in (honest, other):
+        record["provenance"]["versions"] = {"torch": "1.0"}
+        record["provenance"]["initial_weights_sha256"] = "0" * 64
+    path = Path("leaderboard/records/other.json")
+    path.parent.mkdir(parents=True)
+    records.write(path, other)
+    code, out, _ = verify(honest)
+    assert code == 1 and "is that of other, of seed 1" in out
 
 
 def test_record_without_its_initial_weights_is_self_reported(verify, honest):

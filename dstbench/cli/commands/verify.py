@@ -45,8 +45,7 @@ def main(args: argparse.Namespace) -> int:
         print(outcome.line, flush=True)
         differing += bool(outcome.problems)
         _note(noted, sha256, outcome)
-    if args.write:
-        for leaderboard, noted in entries.items():
+        if args.write:  # after each record, so that a long call may be stopped
             write_verified(leaderboard, noted)
     print(f"records: {len(paths)}, that differ: {differing}")
     return 1 if differing else 0
