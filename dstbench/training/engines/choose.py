@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ def evaluation_engine(state: State, precision: str, images: int) -> Engine:
     images: to be evaluated, how many.
     """
     fallback = TorchEngine(state.model, autocast_for(precision, torch.device("cpu")))
-    if precision != "fp32" or not state.masks:
+    if precision != "fp32" or not state.masks or _compiler_is_missing():
         return fallback
     live, dense = _macs(state)
     if live >= MAX_LIVE_MACS * dense or dense * images < MIN_EVALUATION_MACS:
@@ -106,6 +107,8 @@ def _macs(state: State) -> tuple[int, int]:
 def _obstacle(run: Run, state: State, options: RuntimeOptions) -> str | None:
     """Return why the native engine could compute no step of the run; None if it may."""
     assert state.optimizer is not None
+    if _compiler_is_missing():
+        return "the native engine needs numba (pip install 'dstbench[native]')"
     if options.device.type != "cpu":
         return f"the native engine runs on a CPU, and the device is {options.device}"
     if not options.group.alone:
@@ -120,6 +123,10 @@ def _obstacle(run: Run, state: State, options: RuntimeOptions) -> str | None:
     if all(run.method.requires_dense_gradients(step, state.total_steps) for step in steps):
         return "a part of the method may read dense gradients in every step"
     return None
+
+
+def _compiler_is_missing() -> bool:
+    return find_spec("numba") is None
 
 
 def _finished_compiles(run: Run, state: State) -> bool:

@@ -1,6 +1,7 @@
 """The choice of an engine: what is refused, what 'auto' takes, what a record says."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -221,3 +222,15 @@ def test_run_is_evaluated_by_its_engine(tmp_path, call, double, monkeypatch):
     monkeypatch.setattr(TorchEngine, "logits", refuse)
     code, _, errors = call(*RIGL, "--engine", "native", "--runs", str(tmp_path))
     assert code == 0, errors
+
+
+def test_without_numba_auto_runs_torch_and_native_is_refused(tmp_path, call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setattr("dstbench.training.engines.choose.MIN_EVALUATION_MACS", 0)
+    given = ("run", "static", "--sparsity", "0.995", *RUN, "--runs", str(tmp_path))
+    code, _, errors = call(*given, "--engine", "native")
+    assert code == 2 and "needs numba (pip install 'dstbench[native]')" in errors
+    code, _, errors = call(*given)
+    assert code == 0 and "Engine: torch, because the native engine needs numba" in errors
+    _, state = started(tiny_resnet(), [ERK(0.995)])
+    assert evaluation_engine(state, "fp32", images=100).name == "torch"
