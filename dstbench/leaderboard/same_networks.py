@@ -7,7 +7,7 @@ Their initial weights may be equal, as with DCTpS, whose weights begin at zero.
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -37,29 +37,22 @@ def same_networks(records: list[tuple[T, Record]]) -> Iterator[Group[T]]:
     Equal under one seed is honest: a run may be repeated, and settings may have no effect.
     """
     for place in ("network", "network_at_best_val"):
-        yield from _equal(records, _sha256_of(place), f"have the same {place}, sha256")
+        yield from _equal(records, place)
     yield from _agreeing(records)
 
 
-def _sha256_of(place: str) -> Callable[[Record], object]:
-    def sha256(record: Record) -> object:
-        stored: Any = record.get(place)
-        return stored.get("sha256") if isinstance(stored, dict) else None
-
-    return sha256
-
-
-def _equal(
-    records: list[tuple[T, Record]], value_of: Callable[[Record], object], what: str
-) -> Iterator[Group[T]]:
-    """Yield the records of several seeds that have one value; None is no value."""
+def _equal(records: list[tuple[T, Record]], place: str) -> Iterator[Group[T]]:
+    """Yield the records of several seeds that have one network at a place of the record."""
     holders: dict[str, list[tuple[T, int]]] = defaultdict(list)
     for key, record in records:
-        if isinstance(value := value_of(record), str):
-            holders[value].append((key, record["seed"]))
-    for value, found in holders.items():
+        stored: Any = record.get(place)
+        sha256 = stored.get("sha256") if isinstance(stored, dict) else None
+        if isinstance(sha256, str):
+            holders[sha256].append((key, record["seed"]))
+    for sha256, found in holders.items():
         if len({seed for _, seed in found}) > 1:
-            yield tuple(key for key, _ in found), f"{what} {value[:12]}…, {_under(found)}"
+            message = f"have the same {place}, sha256 {sha256[:12]}…, {_under(found)}"
+            yield tuple(key for key, _ in found), message
 
 
 def _under(found: list[tuple[T, int]]) -> str:

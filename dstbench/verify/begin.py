@@ -65,23 +65,25 @@ def repeated_weights_problem(
     begin: the run's State before its first masks.
     leaderboard: folder of the other records.
     """
-    other_seed = copy.copy(run)
-    other_seed.seed = run.seed + 1
-    classes = record["predictions"]["classes"]
-    other = begun(other_seed, begin.image_shape, classes, total_steps)
-    if sha256_of(other.model) == sha256_of(begin.model):
-        return None
     claimed = record["provenance"]["initial_weights_sha256"]
     for path in sorted((leaderboard / "records").glob("*.json")):
         with suppress(UserError):  # one that is no record proves nothing
             found = read(path)
             same = found["provenance"].get("initial_weights_sha256") == claimed
             if same and found["seed"] != record["seed"]:
-                return (
-                    f"provenance.initial_weights_sha256 is that of {path.stem}, of seed "
-                    f"{found['seed']}: different seeds give different weights"
-                )
-    return None
+                break
+    else:
+        return None
+    other_seed = copy.copy(run)
+    other_seed.seed = run.seed + 1
+    classes = record["predictions"]["classes"]
+    other = begun(other_seed, begin.image_shape, classes, total_steps)
+    if sha256_of(other.model) == sha256_of(begin.model):
+        return None
+    return (
+        f"provenance.initial_weights_sha256 is that of {path.stem}, of seed {found['seed']}: "
+        "different seeds give different weights"
+    )
 
 
 def _not_comparable(of: Provenance) -> str | None:

@@ -49,6 +49,8 @@ def choose_engine(
     if reason is None and not asked:
         live, dense = _macs(state)
         reason = _no_gain(run, state, live, dense)
+    if reason is None and _compiler_is_missing():
+        reason = "the native engine needs numba (pip install 'dstbench[native]')"
     if reason is None:
         native = NativeEngine(state, engine, torch.get_num_threads(), note)
         if native.compile_() or _finished_compiles(run, state):
@@ -107,8 +109,6 @@ def _macs(state: State) -> tuple[int, int]:
 def _obstacle(run: Run, state: State, options: RuntimeOptions) -> str | None:
     """Return why the native engine could compute no step of the run; None if it may."""
     assert state.optimizer is not None
-    if _compiler_is_missing():
-        return "the native engine needs numba (pip install 'dstbench[native]')"
     if options.device.type != "cpu":
         return f"the native engine runs on a CPU, and the device is {options.device}"
     if not options.group.alone:
