@@ -20,7 +20,7 @@ class CommitHook(BuildHookInterface):
             return  # the checkout is asked when a run starts
         sys.path.insert(0, self.root)
         try:
-            from dstbench.records.provenance import COMMIT_FILE, checkout
+            from dstbench.recording.provenance import COMMIT_FILE, checkout
         finally:
             sys.path.remove(self.root)
         commit, dirty = checkout(Path(self.root))

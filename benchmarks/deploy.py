@@ -25,10 +25,10 @@ import torch
 from timing import interleaved, machine
 from torch import nn
 
-from dstbench.deploy.compiler.compile import compile_network
-from dstbench.deploy.runtime.network import Network
-from dstbench.deploy.runtime.program_file import write_bytes
-from dstbench.deploy.verify import relative_error
+from dstbench.deployment.compiler.compile import compile_network
+from dstbench.deployment.runtime.network import Network
+from dstbench.deployment.runtime.program_file import write_bytes
+from dstbench.deployment.verify import relative_error
 from dstbench.measure.execution_forms import dense_forms
 from dstbench.measure.worst_case import worst_case
 from dstbench.models import resnet

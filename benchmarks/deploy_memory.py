@@ -18,9 +18,9 @@ import numpy as np
 from timing import machine
 from torch import nn
 
-from dstbench.deploy.compiler.compile import compile_network
-from dstbench.deploy.runtime.network import load
-from dstbench.deploy.runtime.program_file import write_bytes
+from dstbench.deployment.compiler.compile import compile_network
+from dstbench.deployment.runtime.network import load
+from dstbench.deployment.runtime.program_file import write_bytes
 from dstbench.measure.worst_case import worst_case
 from dstbench.models import resnet
 
@@ -41,7 +41,7 @@ before = peak()
 print(peak() - before)
 """
 COMPILED = PEAK.format(
-    imports="from dstbench.deploy import load; from dstbench.deploy.runtime import network",
+    imports="from dstbench.deployment import load; from dstbench.deployment.runtime import network",
     start="load(str(Path(sys.argv[1]).with_name('small.dst')), 1)(images)",
     load="load(sys.argv[1], int(sys.argv[3]))(images)",
 )

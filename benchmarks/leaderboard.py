@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from dstbench.records.run_name import run_name
+from dstbench.recording.run_name import run_name
 from dstbench.sparsity import live_total
 
 METHODS = ("SynFlow", "SET", "RigL", "EAST", "Static")
@@ -30,8 +30,8 @@ RENDER = """
 import sys, time
 from pathlib import Path
 from dstbench.cli.commands.leaderboard import read_grids
-from dstbench.leaderboard.build_board import build_board
-from dstbench.leaderboard.write_files import text_files
+from dstbench.boards.build_board import build_board
+from dstbench.boards.write_files import text_files
 began = time.perf_counter()
 board = build_board(Path(sys.argv[1]), read_grids([]))
 built = time.perf_counter()

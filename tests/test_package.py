@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dstbench.records.provenance import checkout
+from dstbench.recording.provenance import checkout
 
 pytest.importorskip("hatchling")
 ROOT = Path(__file__).parents[1]

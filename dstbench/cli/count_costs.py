@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from dstbench.boards.cost_files import cost_jobs, write_cost
 from dstbench.config.jobs import Job
-from dstbench.leaderboard.cost_files import cost_jobs, write_cost
 from dstbench.training.untrained_cost import figures
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dstbench.config.grid import Table
-from dstbench.sweep.plan import RunOptions, plan_run
+from dstbench.sweeps.plan import RunOptions, plan_run
 
 PRECISIONS = ("fp32", "bf16")  # defaults of machines; equal hashes where the grid sets one
 

@@ -19,7 +19,7 @@ from dstbench.cli.options import (
     positive,
     whole_number,
 )
-from dstbench.sweep.launchers.base import NAMES as LAUNCHERS
+from dstbench.sweeps.launchers.base import NAMES as LAUNCHERS
 
 LISTS = ("methods", "parts", "recipes", "datasets", "models")
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from dstbench.config.shared_settings import differing, shared_settings
 from dstbench.errors import UserError
-from dstbench.records import record
-from dstbench.records.configuration import configuration_of
-from dstbench.records.file_names import CURVES, RECORD
-from dstbench.records.run_name import slug
-from dstbench.records.types import EpochLine, Record
+from dstbench.recording import record
+from dstbench.recording.configuration import configuration_of
+from dstbench.recording.file_names import CURVES, RECORD
+from dstbench.recording.run_name import slug
+from dstbench.recording.types import EpochLine, Record
 from dstbench.sparsity import percent
 from dstbench.utils.json_text import parse_json
 

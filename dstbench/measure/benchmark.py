@@ -20,7 +20,7 @@ from dstbench.measure.execution_forms import (
 )
 from dstbench.measure.latency import WARM_UP, Latency, interleaved_latencies
 from dstbench.measure.measured_network import MeasuredNetwork, NetworkDescription
-from dstbench.records.provenance import collect_provenance
+from dstbench.recording.provenance import collect_provenance
 from dstbench.training.device import device_name
 
 SCHEMA = 1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from dstbench.data.images import Shape
-from dstbench.deploy.compiler.window import Window
+from dstbench.deployment.compiler.window import Window
 from dstbench.errors import UserError
 from dstbench.graph.steps import Convolution, Flatten, Pool, Step
 

@@ -136,8 +136,8 @@ def deployed_form(
     """
     if not masks:
         raise UserError("this network is dense")
-    from dstbench.deploy import Network as DeployedNetwork
-    from dstbench.deploy.compiler.compile import compile_network
+    from dstbench.deployment import Network as DeployedNetwork
+    from dstbench.deployment.compiler.compile import compile_network
 
     with time_limit(COMPILE_SECONDS):
         network = DeployedNetwork(compile_network(model, image_shape), torch.get_num_threads())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dstbench.records.types import EpochLine
+from dstbench.recording.types import EpochLine
 
 
 def is_collapsed(

@@ -20,8 +20,8 @@ from dstbench.core.masks import Masks
 from dstbench.core.prunable import left_out, unpruned
 from dstbench.data.images import Shape
 from dstbench.metrics.call_sites import CallSite, recorded_calls
-from dstbench.records.types import Cost, LayerCost
-from dstbench.records.uncounted import OTHER_USES
+from dstbench.recording.types import Cost, LayerCost
+from dstbench.recording.uncounted import OTHER_USES
 
 
 def cost(

@@ -20,7 +20,7 @@ from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.metrics.live_paths import LivePaths, find_live_paths
 from dstbench.models.precision import Autocast
-from dstbench.records.types import Health
+from dstbench.recording.types import Health
 
 _CHUNK = 128  # images per pass, so that memory stays as in training
 

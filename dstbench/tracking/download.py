@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 from dstbench.errors import UserError
-from dstbench.records.file_names import RECORD
-from dstbench.records.record import read
+from dstbench.recording.file_names import RECORD
+from dstbench.recording.record import read
 from dstbench.tracking import mlflow_terms
 from dstbench.tracking.store import Store, open_store, reason
 from dstbench.tracking.store_uri import OFF, database_of, resolve

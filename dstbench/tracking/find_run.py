@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from dstbench.errors import UserError
-from dstbench.records import record
-from dstbench.records.file_names import RECORD
+from dstbench.recording import record
+from dstbench.recording.file_names import RECORD
 from dstbench.tracking.download import RUN_ID, download
 
 

@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 
 from dstbench.errors import UserError
-from dstbench.records.file_names import MIRROR_LOG
-from dstbench.records.provenance import without_password
+from dstbench.recording.file_names import MIRROR_LOG
+from dstbench.recording.provenance import without_password
 from dstbench.tracking import child_process, run_reference
 from dstbench.tracking.store_uri import OFF, resolve
 

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from dstbench.records.file_names import CURVES, RECORD
+from dstbench.recording.file_names import CURVES, RECORD
 from dstbench.tracking.child_process import follow_until_eof
 from dstbench.tracking.store import Store, open_store, probe, reason
 from dstbench.tracking.store_uri import resolve

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from dstbench.records.types import EpochLine, Record
+from dstbench.recording.types import EpochLine, Record
 
 HASH, ATTEMPT = "dstbench.config_sha256", "dstbench.attempt"
 EPOCH: Final = "epoch"  # this metric is sent last: where it exists, its epoch is complete

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
-from dstbench.records.file_names import MLFLOW_RUN
+from dstbench.recording.file_names import MLFLOW_RUN
 from dstbench.utils.files import write_atomic
 from dstbench.utils.json_text import parse_json
 

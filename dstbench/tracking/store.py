@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dstbench.errors import UserError
-from dstbench.records.provenance import without_password
+from dstbench.recording.provenance import without_password
 from dstbench.tracking.store_uri import OFF, address_for_mlflow, database_of, resolve
 from dstbench.utils.files import held
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dstbench.errors import UserError
-from dstbench.records.file_names import RECORD
+from dstbench.recording.file_names import RECORD
 from dstbench.tracking.store import open_store, reason
 from dstbench.tracking.store_uri import OFF, resolve
 from dstbench.tracking.upload import upload

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dstbench.records.file_names import (
+from dstbench.recording.file_names import (
     BEST_NETWORK,
     BEST_WEIGHTS,
     CONFIG,
@@ -24,8 +24,8 @@ from dstbench.records.file_names import (
     MIRROR_LOCK,
     RECORD,
 )
-from dstbench.records.record import read
-from dstbench.records.types import Record, Status
+from dstbench.recording.record import read
+from dstbench.recording.types import Record, Status
 from dstbench.tracking import mlflow_terms, run_reference
 from dstbench.tracking.run_reference import RunReference
 from dstbench.tracking.store import Store

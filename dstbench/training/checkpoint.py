@@ -15,7 +15,7 @@ import torch
 
 from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.records.file_names import CHECKPOINTS
+from dstbench.recording.file_names import CHECKPOINTS
 from dstbench.training.settings import Run
 from dstbench.utils.files import write_atomic
 

@@ -8,7 +8,7 @@ from dstbench.metrics import health
 from dstbench.metrics.known_paths import KnownPaths
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.precision import Autocast
-from dstbench.records.types import Health
+from dstbench.recording.types import Health
 from dstbench.training.engines.engine import Engine
 from dstbench.training.engines.native_engine import NativeEngine
 from dstbench.training.settings import Run

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from dstbench.records.types import TrainMeters
+from dstbench.recording.types import TrainMeters
 
 AllReduceSum = Callable[[Sequence[float]], Sequence[float]]  # sums here → sums of all processes
 

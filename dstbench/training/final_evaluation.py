@@ -13,11 +13,11 @@ from dstbench.metrics import health
 from dstbench.metrics.cost import cost
 from dstbench.metrics.training_cost import dense_training_macs
 from dstbench.models.precision import Autocast
-from dstbench.records import predictions
-from dstbench.records.file_names import BEST_NETWORK, BEST_WEIGHTS, FINAL_NETWORK, FINAL_WEIGHTS
-from dstbench.records.run_folder import RunFolder
-from dstbench.records.stored_network import stored_network
-from dstbench.records.types import Cost, Health, Predictions, StoredNetwork
+from dstbench.recording import predictions
+from dstbench.recording.file_names import BEST_NETWORK, BEST_WEIGHTS, FINAL_NETWORK, FINAL_WEIGHTS
+from dstbench.recording.run_folder import RunFolder
+from dstbench.recording.stored_network import stored_network
+from dstbench.recording.types import Cost, Health, Predictions, StoredNetwork
 from dstbench.training.build import finalize
 from dstbench.training.dead_weights import refuse_nonzero_dead
 from dstbench.training.distributed.process_group import ProcessGroup

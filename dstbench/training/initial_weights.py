@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from dstbench.errors import UserError
-from dstbench.records import provenance
-from dstbench.records.types import Record
+from dstbench.recording import provenance
+from dstbench.recording.types import Record
 
 
 def sha256_of(model: nn.Module) -> str:

@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from dstbench.records.types import EpochLine
+from dstbench.recording.types import EpochLine
 
 
 class _Console(Console):

@@ -10,7 +10,7 @@ from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchPlan
 from dstbench.data.images import Shape
 from dstbench.data.loaders import LabelledBatches
-from dstbench.records.types import Record
+from dstbench.recording.types import Record
 from dstbench.training import checkpoint, initial_weights
 from dstbench.training.build import new_state
 from dstbench.training.distributed.data_parallel import broadcast_state_

@@ -11,13 +11,13 @@ from dstbench.data.images import Dataset
 from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.errors import UserError
-from dstbench.records import session_history
-from dstbench.records.file_names import RECORD
-from dstbench.records.record import OVER
-from dstbench.records.run_folder import RunFolder
-from dstbench.records.run_name import run_name as name_of
-from dstbench.records.run_summary import run_summary
-from dstbench.records.types import Record
+from dstbench.recording import session_history
+from dstbench.recording.file_names import RECORD
+from dstbench.recording.record import OVER
+from dstbench.recording.run_folder import RunFolder
+from dstbench.recording.run_name import run_name as name_of
+from dstbench.recording.run_summary import run_summary
+from dstbench.recording.types import Record
 from dstbench.tracking.live_mirror import Mirror, mirrored_to
 from dstbench.training import checkpoint, initial_weights
 from dstbench.training.build import new_state

@@ -15,12 +15,12 @@ from dstbench.core.state import State
 from dstbench.data.images import Dataset
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.metrics.collapse import is_collapsed, majority_class_fraction
-from dstbench.records import record, session_history
-from dstbench.records.plugin_packages import used_packages
-from dstbench.records.provenance import collect_provenance
-from dstbench.records.run_folder import RunFolder
-from dstbench.records.run_summary import override_text
-from dstbench.records.types import (
+from dstbench.recording import record, session_history
+from dstbench.recording.plugin_packages import used_packages
+from dstbench.recording.provenance import collect_provenance
+from dstbench.recording.run_folder import RunFolder
+from dstbench.recording.run_summary import override_text
+from dstbench.recording.types import (
     EngineName,
     Override,
     Provenance,

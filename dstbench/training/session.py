@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dstbench.records.types import ENGINES
+from dstbench.recording.types import ENGINES
 
 
 @dataclass(frozen=True)

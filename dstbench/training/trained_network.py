@@ -17,9 +17,9 @@ from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
-from dstbench.records import record
-from dstbench.records.file_names import BEST_NETWORK, FINAL_NETWORK, RECORD
-from dstbench.records.types import Record
+from dstbench.recording import record
+from dstbench.recording.file_names import BEST_NETWORK, FINAL_NETWORK, RECORD
+from dstbench.recording.types import Record
 from dstbench.training import network_file
 from dstbench.training.build import finalize, new_state
 from dstbench.training.configure import run_from_text

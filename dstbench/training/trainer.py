@@ -15,8 +15,8 @@ from dstbench.data.protocols import PROTOCOLS
 from dstbench.metrics.collapse import CollapseDetector
 from dstbench.metrics.training_cost import TrainingCost
 from dstbench.models.precision import autocast_for
-from dstbench.records.run_folder import RunFolder
-from dstbench.records.types import EpochLine, Record
+from dstbench.recording.run_folder import RunFolder
+from dstbench.recording.types import EpochLine, Record
 from dstbench.sparsity import live_total
 from dstbench.training import checkpoint
 from dstbench.training.checkpoint_policy import CheckpointPolicy

@@ -13,7 +13,7 @@ from dstbench.data.datasets import KNOWN, Known
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
 from dstbench.metrics.cost import cost
-from dstbench.records.types import Cost, CostReport
+from dstbench.recording.types import Cost, CostReport
 from dstbench.training.build import finalize, new_state
 from dstbench.training.configure import assemble
 from dstbench.training.settings import Run

@@ -11,9 +11,9 @@ from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
-from dstbench.records import provenance
-from dstbench.records.record import read
-from dstbench.records.types import Provenance, Record
+from dstbench.recording import provenance
+from dstbench.recording.record import read
+from dstbench.recording.types import Provenance, Record
 from dstbench.training.build import new_state
 from dstbench.training.initial_weights import sha256_of
 from dstbench.training.settings import Run

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from dstbench.boards.numbers import is_finite
 from dstbench.core.prunable import unpruned
 from dstbench.core.state import State
-from dstbench.leaderboard.numbers import is_finite
 from dstbench.metrics.collapse import is_collapsed, majority_class_fraction
 from dstbench.metrics.cost import cost
 from dstbench.metrics.health import live_channels, live_zeros
 from dstbench.metrics.live_paths import find_live_paths
-from dstbench.records.record import plain
-from dstbench.records.types import Record
+from dstbench.recording.record import plain
+from dstbench.recording.types import Record
 from dstbench.sparsity import live_total
 
 _ROUNDING = 1e-9

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from dstbench.data.sources import digits
 from dstbench.data.sources.published import PUBLISHED
 from dstbench.errors import UserError
-from dstbench.records import predictions
+from dstbench.recording import predictions
 from dstbench.utils.json_text import parse_json
 
 LABELS = "labels"  # folder of a leaderboard

@@ -11,7 +11,7 @@ from dstbench.core.sparse_weights import load_weights_
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
-from dstbench.records.types import Record
+from dstbench.recording.types import Record
 from dstbench.training.configure import resolved_run
 from dstbench.training.settings import Run
 from dstbench.training.trained_network import finalized

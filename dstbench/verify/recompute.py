@@ -5,21 +5,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from dstbench.boards.network_files import NetworkPlace, network_files, paths_of
+from dstbench.boards.run_size import run_size
+from dstbench.boards.validation import inconsistencies
+from dstbench.boards.verified import Recomputed
 from dstbench.core.state import State
 from dstbench.data import datasets
 from dstbench.data.batch_plan import BatchPlan
 from dstbench.data.images import Dataset
 from dstbench.data.loaders import DataLoaders
 from dstbench.errors import UserError
-from dstbench.leaderboard.network_files import NetworkPlace, network_files, paths_of
-from dstbench.leaderboard.run_size import run_size
-from dstbench.leaderboard.validation import inconsistencies
-from dstbench.leaderboard.verified import Recomputed
 from dstbench.metrics.training_cost import dense_training_macs
-from dstbench.records import predictions
-from dstbench.records.record import read
-from dstbench.records.stored_network import read_network
-from dstbench.records.types import Record, StoredNetwork
+from dstbench.recording import predictions
+from dstbench.recording.record import read
+from dstbench.recording.stored_network import read_network
+from dstbench.recording.types import Record, StoredNetwork
 from dstbench.training.engines.choose import evaluation_engine
 from dstbench.training.engines.engine import Engine
 from dstbench.training.evaluation import Scores, evaluate

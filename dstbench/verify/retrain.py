@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
+from dstbench.boards.network_files import NETWORKS, network_files
+from dstbench.boards.replications import REPLICATIONS
 from dstbench.errors import UserError
-from dstbench.leaderboard.network_files import NETWORKS, network_files
-from dstbench.leaderboard.replications import REPLICATIONS
-from dstbench.records.file_names import RECORD
-from dstbench.records.record import read
-from dstbench.records.types import Record
+from dstbench.recording.file_names import RECORD
+from dstbench.recording.record import read
+from dstbench.recording.types import Record
 from dstbench.training.configure import resolved_run
 from dstbench.training.progress import Reporter
 from dstbench.training.run import carry_out, run_name

@@ -13,7 +13,7 @@ from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchPlan
 from dstbench.metrics.cost import cost
-from dstbench.records.types import Record
+from dstbench.recording.types import Record
 from dstbench.training.settings import Run
 
 

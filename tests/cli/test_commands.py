@@ -10,7 +10,7 @@ from helpers.forked import dstbench
 
 from dstbench.cli.commands import new
 from dstbench.errors import UserError
-from dstbench.records import record
+from dstbench.recording import record
 
 
 @pytest.fixture(autouse=True)

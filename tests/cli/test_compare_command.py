@@ -8,8 +8,8 @@ from helpers.record_factory import make_record
 
 from dstbench.cli.commands import compare
 from dstbench.data import datasets
-from dstbench.records import predictions
-from dstbench.sweep.launchers import local
+from dstbench.recording import predictions
+from dstbench.sweeps.launchers import local
 
 
 @pytest.fixture(autouse=True)

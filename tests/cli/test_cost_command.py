@@ -9,7 +9,7 @@ from dstbench.config.choices import Choices
 from dstbench.config.shipped_files import shipped
 from dstbench.data import datasets
 from dstbench.data.sources import cifar
-from dstbench.records.record import read
+from dstbench.recording.record import read
 from dstbench.training import untrained_cost
 from dstbench.training.configure import assemble
 

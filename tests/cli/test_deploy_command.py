@@ -9,7 +9,7 @@ import pytest
 
 from dstbench.config.shipped_files import shipped
 from dstbench.data import datasets
-from dstbench.deploy import load
+from dstbench.deployment import load
 
 # All tests here need two trained runs.
 pytestmark = pytest.mark.slow

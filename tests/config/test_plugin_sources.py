@@ -6,7 +6,7 @@ import pytest
 
 from dstbench.config import plugins
 from dstbench.config.plugin_sources import sources
-from dstbench.records.session_history import plugin_hashes
+from dstbench.recording.session_history import plugin_hashes
 
 
 @pytest.fixture(autouse=True)

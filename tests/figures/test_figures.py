@@ -14,7 +14,7 @@ from dstbench.figures.define_plots import define_plots
 from dstbench.figures.draw_plots import draw_figure, draw_runs
 from dstbench.figures.load_runs import RunData, Setting, load_runs
 from dstbench.figures.styles import families, in_display_order, listed_styles, style_of
-from dstbench.records import record
+from dstbench.recording import record
 
 pytest.importorskip("matplotlib")
 

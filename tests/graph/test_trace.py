@@ -7,7 +7,7 @@ from helpers.tiny_runs import IMAGE, started, tiny_resnet
 from torch import nn
 
 from dstbench.core.budgets import ERK
-from dstbench.deploy.compiler.compile import compile_network
+from dstbench.deployment.compiler.compile import compile_network
 from dstbench.errors import UserError
 from dstbench.graph.steps import Affine, Convolution, Dynamic, Flatten, Pool, Relu, Sum
 from dstbench.graph.trace import trace

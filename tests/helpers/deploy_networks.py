@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from dstbench.deploy.compiler.compile import compile_network
-from dstbench.deploy.runtime.network import Network
-from dstbench.deploy.verify import relative_error
+from dstbench.deployment.compiler.compile import compile_network
+from dstbench.deployment.runtime.network import Network
+from dstbench.deployment.verify import relative_error
 
 
 class Residual(nn.Module):

@@ -5,8 +5,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from dstbench.records import record as records
-from dstbench.records.provenance import collect_provenance
+from dstbench.recording import record as records
+from dstbench.recording.provenance import collect_provenance
 from helpers.record_factory import accuracy_section, make_record
 
 CONFIG = "import dstbench.methods.rigl\nRun.seed = 0\nrigl/Cosine.start = 0.5\nRun.name = 'a = b'\n"

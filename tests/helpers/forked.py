@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dstbench.sweep.launchers.base import Task
+from dstbench.sweeps.launchers.base import Task
 from helpers.waiting import PATIENCE_S, wait_for
 
 _CONTEXT = multiprocessing.get_context("forkserver")

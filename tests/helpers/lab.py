@@ -4,9 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
+from dstbench.boards import grid_runs
 from dstbench.config import grid
-from dstbench.leaderboard import grid_runs
-from dstbench.records import record as records
+from dstbench.recording import record as records
 from helpers.record_factory import name_of
 
 GRID = """\

@@ -5,10 +5,10 @@ import json
 import math
 from pathlib import Path
 
-from dstbench.leaderboard.board import Block, Board, Comparison, RejectedRecords, Table
-from dstbench.leaderboard.cells import Cell, Column, Key, Result
-from dstbench.leaderboard.read_results import result_from_record
-from dstbench.leaderboard.row_types import CostRow, CountedCost, PaperValue, SpeedRow
+from dstbench.boards.board import Block, Board, Comparison, RejectedRecords, Table
+from dstbench.boards.cells import Cell, Column, Key, Result
+from dstbench.boards.read_results import result_from_record
+from dstbench.boards.row_types import CostRow, CountedCost, PaperValue, SpeedRow
 from helpers.record_factory import make_record
 
 METHODS = {"SET": (93.0, 82.0, 10.0), "RigL": (92.0, 85.0, 20.0), "RigL w/ WS": (92.5, 86.0, 60.0)}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dstbench.config.choices import Choices
 from dstbench.config.jobs import Job
-from dstbench.sweep.plan import PlannedRun
+from dstbench.sweeps.plan import PlannedRun
 
 
 def job_of(**changes) -> Job:

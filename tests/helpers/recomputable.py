@@ -15,9 +15,9 @@ from dstbench.metrics.health import live_zeros
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.metrics.training_cost import TrainingCost, dense_training_macs
 from dstbench.models.precision import autocast_for
-from dstbench.records import predictions, provenance
-from dstbench.records import record as records
-from dstbench.records.stored_network import stored_network
+from dstbench.recording import predictions, provenance
+from dstbench.recording import record as records
+from dstbench.recording.stored_network import stored_network
 from dstbench.training.build import finalize, new_state
 from dstbench.training.configure import assemble
 from dstbench.training.engines.torch_engine import TorchEngine

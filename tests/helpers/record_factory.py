@@ -3,11 +3,11 @@
 import functools
 import hashlib
 
+from dstbench.boards.validation import record_name
 from dstbench.config.suite_methods import suite_parts
-from dstbench.leaderboard.validation import record_name
-from dstbench.records import predictions
-from dstbench.records import record as records
-from dstbench.records.stored_network import stored_network
+from dstbench.recording import predictions
+from dstbench.recording import record as records
+from dstbench.recording.stored_network import stored_network
 from dstbench.sparsity import live_total
 
 PRUNABLE = 100_000  # weights of the made-up network

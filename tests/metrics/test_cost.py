@@ -17,7 +17,7 @@ from dstbench.methods.dctps import DCTpS
 from dstbench.methods.dyrelu import DyReLUPhasing
 from dstbench.metrics.cost import cost, deployed_bytes, training_only_parameters
 from dstbench.models.resnet import ResNet20, ResNet50
-from dstbench.records.uncounted import uncounted_text
+from dstbench.recording.uncounted import uncounted_text
 
 
 def by_name(counted: dict) -> dict:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dstbench.errors import UserError
-from dstbench.records.file_names import CHECKPOINTS
+from dstbench.recording.file_names import CHECKPOINTS
 from dstbench.training import checkpoint
 
 

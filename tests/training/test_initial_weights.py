@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from dstbench.errors import UserError
-from dstbench.records import provenance
+from dstbench.recording import provenance
 from dstbench.training import initial_weights
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from dstbench.data.sources.published import PUBLISHED
 from dstbench.errors import UserError
-from dstbench.records import predictions
+from dstbench.recording import predictions
 from dstbench.verify import labels
 
 LEADERBOARD = Path(__file__).parents[2] / "leaderboard"

@@ -11,12 +11,12 @@ import pytest
 from helpers.recomputable import recomputable_record
 from helpers.record_factory import name_of, sha256
 
+from dstbench.boards.badge_files import badge_file_problems
+from dstbench.boards.badges import Badges
 from dstbench.data.sources import digits
-from dstbench.leaderboard.badge_files import badge_file_problems
-from dstbench.leaderboard.badges import Badges
-from dstbench.records import predictions
-from dstbench.records import record as records
-from dstbench.records.stored_network import stored_network
+from dstbench.recording import predictions
+from dstbench.recording import record as records
+from dstbench.recording.stored_network import stored_network
 from dstbench.verify.recompute import recompute
 
 # verify reads no images here: it must find a forgery by labels and network alone, and with images

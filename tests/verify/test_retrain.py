@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from helpers.record_factory import make_record, name_of
 
-from dstbench.leaderboard.badges import Badges
-from dstbench.leaderboard.replications import most_retrained, replication_problem
-from dstbench.records import record as records
+from dstbench.boards.badges import Badges
+from dstbench.boards.replications import most_retrained, replication_problem
+from dstbench.recording import record as records
 from dstbench.verify.noise import most_changed, most_gained
 
 RUN = (

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from dstbench.compare.finished_runs import ComparedRuns, compare_runs, is_run
-from dstbench.compare.pair_plan import Settings, Side, plan_pairs
-from dstbench.compare.sequential import (
+from dstbench.comparison.finished_runs import ComparedRuns, compare_runs, is_run
+from dstbench.comparison.pair_plan import Settings, Side, plan_pairs
+from dstbench.comparison.sequential import (
     DIVERGED_ACCURACY,
     Comparison,
     Outcome,
@@ -15,14 +15,14 @@ from dstbench.compare.sequential import (
     compare,
 )
 from dstbench.errors import UserError
-from dstbench.records.types import Record
+from dstbench.recording.types import Record
 from dstbench.sparsity import percent
 from dstbench.statistics.symmetry_test import FEWEST_PAIRS, LEVEL, THRESHOLD
-from dstbench.sweep.display import SweepDisplay
-from dstbench.sweep.launchers.base import LaunchOptions, open_launcher
-from dstbench.sweep.plan import PlannedRun, RunOptions
-from dstbench.sweep.prerequisites import precision_of_runs, require_datasets
-from dstbench.sweep.scheduler import Sweep
+from dstbench.sweeps.display import SweepDisplay
+from dstbench.sweeps.launchers.base import LaunchOptions, open_launcher
+from dstbench.sweeps.plan import PlannedRun, RunOptions
+from dstbench.sweeps.prerequisites import precision_of_runs, require_datasets
+from dstbench.sweeps.scheduler import Sweep
 from dstbench.utils.signals import Interrupted
 
 _FOR_METHODS = ("recipe", "sets", "sets_a", "sets_b", "sparsity", "dataset", "model", "protocol")

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dstbench.cli.arguments import choices_from
-from dstbench.records.types import CostReport
-from dstbench.records.uncounted import uncounted_text, unpruned_text
+from dstbench.recording.types import CostReport
+from dstbench.recording.uncounted import uncounted_text, unpruned_text
 from dstbench.sparsity import live_total, percent
 from dstbench.training.untrained_cost import figures, shape_from, times
 

@@ -11,7 +11,7 @@ from dstbench.training import trained_network
 def main(args: argparse.Namespace) -> int:
     if importlib.util.find_spec("numba") is None:
         raise UserError("Deploying needs numba: pip install 'dstbench[deploy]'.")
-    from dstbench.deploy.deploy_run import deploy, deploy_dense
+    from dstbench.deployment.deploy_run import deploy, deploy_dense
 
     folder = find_run.find(args.run, args.runs, args.tracking)
     network = trained_network.load(folder, plugins=args.plugins, best=args.best)

@@ -5,14 +5,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from dstbench.boards import grid_runs, write_files
+from dstbench.boards.badge_files import badge_file_problems
+from dstbench.boards.board import Board
+from dstbench.boards.build_board import build_board
+from dstbench.boards.collect_runs import collect_runs
 from dstbench.config import grid
 from dstbench.config.shipped_files import shipped
 from dstbench.errors import UserError
-from dstbench.leaderboard import grid_runs, write_files
-from dstbench.leaderboard.badge_files import badge_file_problems
-from dstbench.leaderboard.board import Board
-from dstbench.leaderboard.build_board import build_board
-from dstbench.leaderboard.collect_runs import collect_runs
 
 
 def main(args: argparse.Namespace) -> int:

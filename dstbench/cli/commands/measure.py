@@ -9,7 +9,7 @@ from rich.table import Table
 from dstbench.errors import UserError
 from dstbench.measure.benchmark import Measurement, measure
 from dstbench.measure.measured_network import MeasuredNetwork, from_run, from_worst_case
-from dstbench.records import record
+from dstbench.recording import record
 from dstbench.tracking import find_run
 from dstbench.training.device import choose_device, set_threads
 from dstbench.training.untrained_cost import image_and_classes, shape_from

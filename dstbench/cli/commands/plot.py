@@ -5,7 +5,7 @@ import argparse
 from dstbench.errors import UserError
 from dstbench.figures.draw_plots import draw_runs
 from dstbench.figures.load_runs import load_runs
-from dstbench.records.file_names import CURVES
+from dstbench.recording.file_names import CURVES
 
 
 def main(args: argparse.Namespace) -> int:

@@ -7,11 +7,11 @@ from rich.console import Console
 
 from dstbench.config import grid
 from dstbench.errors import UserError
-from dstbench.sweep.display import plan_summary, plan_table
-from dstbench.sweep.estimate import Estimate
-from dstbench.sweep.job_filter import filter_jobs
-from dstbench.sweep.launchers.base import LaunchOptions, open_launcher, parse_options
-from dstbench.sweep.plan import (
+from dstbench.sweeps.display import plan_summary, plan_table
+from dstbench.sweeps.estimate import Estimate
+from dstbench.sweeps.job_filter import filter_jobs
+from dstbench.sweeps.launchers.base import LaunchOptions, open_launcher, parse_options
+from dstbench.sweeps.plan import (
     PlannedRun,
     RunOptions,
     SweepPlan,
@@ -20,12 +20,12 @@ from dstbench.sweep.plan import (
     title,
     unique_runs,
 )
-from dstbench.sweep.prerequisites import (
+from dstbench.sweeps.prerequisites import (
     precision_elsewhere,
     precision_of_runs,
     require_datasets,
 )
-from dstbench.sweep.run_sweep import run_sweep
+from dstbench.sweeps.run_sweep import run_sweep
 from dstbench.training.device import choose_device, device_name
 from dstbench.utils.signals import Interrupted
 

@@ -3,7 +3,7 @@
 import argparse
 
 from dstbench.errors import UserError
-from dstbench.records.file_names import RECORD
+from dstbench.recording.file_names import RECORD
 from dstbench.tracking.sync import sync
 
 

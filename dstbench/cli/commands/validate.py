@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
+from dstbench.boards.conflicts import conflicts
+from dstbench.boards.curve_checks import curve_problems
+from dstbench.boards.validation import duplicates, inconsistencies, submission_problems
 from dstbench.errors import UserError
-from dstbench.leaderboard.conflicts import conflicts
-from dstbench.leaderboard.curve_checks import curve_problems
-from dstbench.leaderboard.validation import duplicates, inconsistencies, submission_problems
-from dstbench.records import record as records
-from dstbench.records.types import Record
+from dstbench.recording import record as records
+from dstbench.recording.types import Record
 
 
 def main(args: argparse.Namespace) -> int:

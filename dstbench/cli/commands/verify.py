@@ -7,15 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from dstbench import __version__
-from dstbench.errors import UserError
-from dstbench.leaderboard.replications import (
+from dstbench.boards.replications import (
     MOST_STANDARD_ERRORS,
     REPLICATIONS,
     replication_problem,
 )
-from dstbench.leaderboard.verified import Entry, file_sha256, read_verified, write_verified
-from dstbench.records.provenance import package_version
-from dstbench.records.record import read
+from dstbench.boards.verified import Entry, file_sha256, read_verified, write_verified
+from dstbench.errors import UserError
+from dstbench.recording.provenance import package_version
+from dstbench.recording.record import read
 from dstbench.training.device import choose_device, set_threads
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.verify.rebuild import NotRecomputable

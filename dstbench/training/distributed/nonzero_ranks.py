@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from dstbench.records.run_folder import RunFolder
-from dstbench.records.types import EpochLine, Record
+from dstbench.recording.run_folder import RunFolder
+from dstbench.recording.types import EpochLine, Record
 from dstbench.training.progress import Reporter
 
 

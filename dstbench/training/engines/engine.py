@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from dstbench.records.types import EngineName
+from dstbench.recording.types import EngineName
 
 
 class Engine(Protocol):

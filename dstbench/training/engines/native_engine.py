@@ -10,7 +10,7 @@ from dstbench.core.masks import live_gradient
 from dstbench.core.state import State
 from dstbench.graph.unsupported import Unsupported
 from dstbench.models.structure import Structure
-from dstbench.records.types import EngineName
+from dstbench.recording.types import EngineName
 from dstbench.training.engines.torch_engine import TorchEngine
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dstbench.models.precision import Autocast
-from dstbench.records.types import EngineName
+from dstbench.recording.types import EngineName
 
 
 class TorchEngine:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dstbench.data.batch_plan import BatchPlan
 from dstbench.data.sources import digits
 from dstbench.errors import UserError
-from dstbench.records import predictions
+from dstbench.recording import predictions
 from dstbench.training.device import choose_device
 from dstbench.training.distributed.process_group import ProcessGroup
 

@@ -9,8 +9,8 @@ from helpers import killing
 from helpers.native_double import NativeDouble
 from helpers.tiny_runs import IMAGE, started, tiny_resnet
 
+from dstbench.boards.validation import inconsistencies
 from dstbench.core.budgets import ERK
-from dstbench.leaderboard.validation import inconsistencies
 from dstbench.methods.dyrelu import DyReLU
 from dstbench.models.precision import autocast_for
 from dstbench.native.network import NativeNetwork

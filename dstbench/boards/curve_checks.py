@@ -1,0 +1,56 @@
+"""Checks the reduced curves of a finished run against its record."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dstbench.boards.numbers import is_finite
+from dstbench.recording.configuration import epochs_of
+from dstbench.utils.json_text import parse_json
+
+_DIGITS = 1e-5  # curves keep six significant digits
+
+
+def curve_problems(record: Mapping[str, Any], path: Path) -> Iterator[str]:
+    """Yield a message for each contradiction between a record and its curves.
+
+    record: without inconsistencies.
+    path: of the reduced curves; nothing is checked where there is no such file.
+    """
+    if record["status"] != "finished" or not path.exists():
+        return
+    try:
+        curves = parse_json(path.read_bytes())
+        accuracies, sparsities = list(curves["val_accuracy"]), list(curves["sparsity"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        yield f"its curves, {path.name}, cannot be read ({error})"
+        return
+    epochs = epochs_of(record["config"]["text"])
+    if epochs and len(accuracies) != epochs:
+        yield f"its curves have {len(accuracies)} epochs; its configuration has {epochs}"
+        return
+    accuracy, best = record["accuracy"], record["accuracy"]["best_epoch"]
+    pairs = [("accuracy.val_final", accuracy["val_final"], accuracies[-1])]
+    pairs.append(("sparsity.measured", record["sparsity"]["measured"], sparsities[-1]))
+    if best is not None:
+        if not isinstance(best, int) or not 1 <= best <= len(accuracies):
+            yield f"accuracy.best_epoch is {best!r}; its curves have {len(accuracies)} epochs"
+            return
+        pairs.append(("accuracy.best_val", accuracy["best_val"], accuracies[best - 1]))
+        if best == len(accuracies) and accuracy["best_val"] != accuracy["val_final"]:
+            yield (
+                f"accuracy.best_val is {accuracy['best_val']!r} and accuracy.val_final "
+                f"{accuracy['val_final']!r}; both are of epoch {best}"
+            )
+    if record.get("dense_to_sparse") and not any(
+        is_finite(drawn) and drawn < record["sparsity"]["measured"] - _DIGITS
+        for drawn in sparsities
+    ):
+        yield "dense_to_sparse is true; its curves show no epoch with more live weights"
+    for name, recorded, drawn in pairs:
+        if not (is_finite(recorded) and is_finite(drawn) and _agree(recorded, drawn)):
+            yield f"{name} is {recorded!r}; its curves have {drawn!r}"
+
+
+def _agree(one: float, other: float) -> bool:
+    return abs(one - other) <= _DIGITS * max(1.0, abs(one))

@@ -1,0 +1,61 @@
+"""Reads measurements/*.json: the output of `dstbench measure RUN --json`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dstbench.boards.row_types import SpeedRow
+from dstbench.config.jobs import Job
+from dstbench.errors import UserError
+from dstbench.utils.json_text import parse_json
+
+NetworkName = tuple[str, str, float]  # method, model, sparsity; speed depends on no dataset
+Measured = Mapping[NetworkName, Sequence[SpeedRow]]
+
+
+def read_measurements(folder: Path) -> Measured:
+    """Return the measurements of each network, in the order of files and of their content.
+
+    Raises UserError for a file that is not the output of `dstbench measure --json`.
+    """
+    found: dict[NetworkName, list[SpeedRow]] = {}
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.name):
+        try:
+            content = parse_json(path.read_text(encoding="utf-8"))
+            sparsity = float(content["sparsity"]["asked"])
+            name = content["method"], content["model"], sparsity
+            rows = _rows(content, sparsity, f"{folder.name}/{path.name}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: is not the output of `dstbench measure --json` ({error!r}). "
+                "Delete it, or measure again."
+            ) from None
+        found.setdefault(name, []).extend(rows)
+    return found
+
+
+def _rows(content: Mapping[str, Any], sparsity: float, link: str) -> list[SpeedRow]:
+    device = content["cpu"] if content["device"] == "cpu" else content["device"]
+    threads = content["threads"]
+    machine = f"{device}, {threads} thread{'' if threads == 1 else 's'}"
+    return [
+        SpeedRow(
+            method=content["method"],
+            sparsity=sparsity,
+            model=content["model"],
+            dataset=content["dataset"],
+            form=timing["form"],
+            batch=timing["batch"],
+            latency_ms=float(timing["latency_ms"]),
+            images_per_s=float(timing["images_per_s"]),
+            machine=machine,
+            link=link,
+        )
+        for timing in content["timings"]
+    ]
+
+
+def measurements_of(jobs: Iterable[Job], measured: Measured) -> tuple[SpeedRow, ...]:
+    """Return the measurements of a table's networks, in the order of its jobs."""
+    names = dict.fromkeys((job.method, job.model, float(job.sparsity or 0.0)) for job in jobs)
+    return tuple(row for name in names for row in measured.get(name, ()))

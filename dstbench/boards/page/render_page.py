@@ -1,0 +1,107 @@
+"""Renders the leaderboard as one static page; the same board gives the same bytes.
+
+The page loads nothing but pictures beside it: style and script are inline, and a
+Content-Security-Policy allows only these, by hash. Templates escape every value (autoescape).
+Without JavaScript the page shows everything.
+"""
+
+import base64
+import hashlib
+import shlex
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dstbench.boards.board import Board
+from dstbench.boards.board_figures import plots_by_setting
+from dstbench.boards.formatting import (
+    GROUPS,
+    MISSING,
+    accuracy_text,
+    cost_text,
+    fraction_text,
+    learned_text,
+    origin_text,
+    paper_text,
+    seeds_text,
+    signed,
+)
+from dstbench.boards.page import page_values
+from dstbench.boards.table_columns import COST_COLUMNS, SPEED_COLUMNS
+from dstbench.figures.draw_plots import figure_size
+from dstbench.figures.styles import in_display_order, style_of
+from dstbench.sparsity import percent
+
+
+def render_page(board: Board) -> str:
+    """Return the content of index.html, to be written beside `records/` and `figures/`."""
+    keys = page_values.all_keys(board)
+    style, script = _read("page.css"), _read("page.js")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            board=board,
+            method_count=len({result.key.method for result in board.results}),
+            setting_count=len({result.key.column.setting for result in board.results}),
+            filters={
+                "method": in_display_order(key.method for key in keys),
+                "dataset": sorted({key.column.dataset for key in keys}),
+                "model": sorted({key.column.model for key in keys}),
+                "sparsity": page_values.sparsity_texts(keys),
+            },
+            figures=plots_by_setting(board),
+            cells=page_values.all_cells(board),
+            style=Markup(style),
+            style_hash=_hash(style),
+            script=Markup(script),
+            script_hash=_hash(script),
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("dstbench.boards.page"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "accuracy": accuracy_text,
+        "percent": percent,
+        "signed": signed,
+        "sort_value": page_values.sort_value,
+        "shell": shlex.join,
+    }
+    environment.globals |= {
+        "GROUPS": GROUPS,
+        "MISSING": MISSING,
+        "COST_COLUMNS": COST_COLUMNS,
+        "SPEED_COLUMNS": SPEED_COLUMNS,
+        "cell_id": page_values.cell_id,
+        "column_groups": page_values.column_groups,
+        "figure_size": figure_size,
+        "cost_text": cost_text,
+        "fraction_text": fraction_text,
+        "learned_text": learned_text,
+        "origin_text": origin_text,
+        "paper_text": paper_text,
+        "path": page_values.relative_path,
+        "plural": page_values.plural,
+        "seeds_text": seeds_text,
+        "style_of": style_of,
+    }
+    return environment
+
+
+def _hash(content: str) -> str:
+    digest = hashlib.sha256(content.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,110 @@
+"""The columns of the cost and speed tables, for both markdown and the page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from dstbench.boards.formatting import MISSING, millions, signed
+from dstbench.boards.row_types import CostRow, CountedCost, SpeedRow
+from dstbench.sparsity import percent
+
+Row = TypeVar("Row", CostRow, SpeedRow)
+
+
+@dataclass(frozen=True)
+class TableColumn(Generic[Row]):
+    """One column of a table.
+
+    key: names the column in links to the page.
+    heading: its title.
+    text: row → what is printed.
+    value: row → the number the column sorts by, None where it is missing; None for text.
+    note: row → why its text is in doubt; None where it is not.
+    """
+
+    key: str
+    heading: str
+    text: Callable[[Row], str]
+    value: Callable[[Row], float | None] | None = None
+    note: Callable[[Row], str | None] = lambda row: None
+
+
+def _number(
+    key: str,
+    heading: str,
+    value: Callable[[Row], float | None],
+    form: Callable[[float], str],
+    note: Callable[[Row], str | None] = lambda row: None,
+) -> TableColumn[Row]:
+    """Return a column of numbers. form: number → text."""
+
+    def text(row: Row) -> str:
+        number = value(row)
+        return MISSING if number is None else form(number)
+
+    return TableColumn(key, heading, text, value, note)
+
+
+def _counted(number: Callable[[CountedCost], float]) -> Callable[[CostRow], float | None]:
+    return lambda row: None if row.counted is None else number(row.counted)
+
+
+def _macs(row: CostRow) -> str:
+    """Return the MACs, and which products they leave out."""
+    if row.counted is None:
+        return MISSING
+    text = millions(row.counted.macs)
+    return f"{text} (not counted: {row.uncounted})" if row.uncounted else text
+
+
+def _macs_difference(row: CostRow) -> float | None:
+    if row.counted is None or row.paper_macs is None:
+        return None
+    return row.counted.macs - row.paper_macs
+
+
+def _contradiction(row: SpeedRow) -> str | None:
+    return None if row.consistent else "latency, batch and images/s contradict each other"
+
+
+def _whole(number: float) -> str:
+    return f"{number:,}"
+
+
+def _latency(ms: float) -> str:
+    return f"{ms:.3g}" if ms < 100 else f"{ms:,.0f}"
+
+
+COST_COLUMNS: tuple[TableColumn[CostRow], ...] = (
+    TableColumn("method", "method", lambda row: row.method),
+    _number("sparsity", "sparsity", lambda row: row.sparsity, percent),
+    TableColumn("macs", "MACs (M)", _macs, _counted(lambda cost: cost.macs)),
+    _number(
+        "share", "of dense", _counted(lambda cost: cost.macs / cost.dense_macs),
+        lambda fraction: f"{fraction:.5f} ×",
+    ),
+    _number("paper", "paper (M)", lambda row: row.paper_macs, millions, lambda row: row.note),
+    _number("difference", "difference (M)", _macs_difference, lambda macs: signed(macs / 1e6)),
+    _number("live", "live weights", _counted(lambda cost: cost.live_weights), _whole),
+    _number(
+        "stored", "stored weights (M)", _counted(lambda cost: cost.stored_weights),
+        lambda weights: millions(weights, 1),
+    ),
+    _number(
+        "paper-stored", "paper (M)", lambda row: row.paper_stored,
+        lambda weights: millions(weights, 1),
+    ),
+    _number("deployed", "deployed (bytes)", _counted(lambda cost: cost.deployed_bytes), _whole),
+)  # fmt: skip
+
+SPEED_COLUMNS: tuple[TableColumn[SpeedRow], ...] = (
+    TableColumn("method", "method", lambda row: row.method),
+    TableColumn("model", "model", lambda row: row.model or MISSING),
+    TableColumn("dataset", "trained on", lambda row: row.dataset or MISSING),
+    _number("sparsity", "sparsity", lambda row: row.sparsity, percent),
+    TableColumn("form", "form", lambda row: row.form, note=_contradiction),
+    _number("batch", "batch", lambda row: row.batch, str),
+    _number("latency", "latency (ms)", lambda row: row.latency_ms, _latency),
+    _number("throughput", "images/s", lambda row: row.images_per_s, "{:,.2f}".format),
+    TableColumn("machine", "machine", lambda row: row.machine),
+)

@@ -1,0 +1,61 @@
+"""Writes the board's files, or compares them with those on disk.
+
+The same board gives the same bytes. Figures are compared by the data they were drawn from, see
+board_figures.py.
+"""
+
+from pathlib import Path
+
+from dstbench.boards import board_figures
+from dstbench.boards.board import Board
+from dstbench.boards.markdown import overview, table_file
+from dstbench.boards.page.render_page import render_page
+from dstbench.errors import UserError
+from dstbench.utils.files import write_atomic
+
+README, FIGURES = "README.md", "figures"
+
+
+def text_files(board: Board) -> dict[str, bytes]:
+    """Return name → content of every text file of the board."""
+    found = {f"{table.name}.md": table_file.render(table) for table in board.tables}
+    found |= {README: overview.render(board), overview.PAGE: render_page(board)}
+    return {name: text.encode() for name, text in found.items()}
+
+
+def write_text_files(board: Board) -> list[Path]:
+    """Write the text files that are missing or out of date; return the paths of all.
+
+    Raises UserError for a file that cannot be written.
+    """
+    try:
+        board.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {board.folder}: cannot be made ({error.strerror}).") from None
+    paths = []
+    for name, content in text_files(board).items():
+        path = board.folder / name
+        if not _has_content(path, content):
+            write_atomic(path, content)
+        paths.append(path)
+    return paths
+
+
+def draw_figures(board: Board) -> list[Path]:
+    """Draw the figures whose data has changed; return the paths of all.
+
+    Raises UserError when matplotlib is missing and a figure has changed.
+    """
+    return board_figures.draw_stale(board, board.folder / FIGURES)
+
+
+def stale_files(board: Board) -> list[str]:
+    """Return the names of files that are missing or out of date; writes nothing."""
+    contents = text_files(board).items()
+    texts = [name for name, content in contents if not _has_content(board.folder / name, content)]
+    drawn = board_figures.stale_figures(board, board.folder / FIGURES)
+    return [*texts, *(f"{FIGURES}/{name}" for name in drawn)]
+
+
+def _has_content(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content

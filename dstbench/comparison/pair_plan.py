@@ -1,0 +1,96 @@
+"""Plans the paired runs of a comparison: for each seed, one run of A and one of B."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dstbench.config.jobs import Job, expand
+from dstbench.config.shipped_files import find_gin, find_recipe, methods
+from dstbench.errors import UserError, did_you_mean
+from dstbench.sweeps.plan import PlannedRun, RunOptions, plan_run
+from dstbench.training.configure import DEFAULT_RECIPE
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two methods.
+
+    name: a shipped method's name, or a gin file.
+    sets: gin bindings for this side only.
+    """
+
+    name: str
+    sets: tuple[str, ...] = ()
+
+    def path(self) -> Path:
+        """Return its gin file. Raises UserError, with the nearest name."""
+        known = methods()
+        if self.name in known:
+            return known[self.name]
+        try:
+            return find_gin(self.name)
+        except UserError:
+            raise UserError(
+                f"{self.name}: no such method.{did_you_mean(self.name, known)}"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What both sides share.
+
+    recipe: name or gin file, None for the default recipe.
+    sparsity, dataset, model, protocol: None for the recipe's.
+    sets: gin bindings for both sides.
+    plugins: Python files that register methods or models.
+    """
+
+    recipe: str | None = None
+    sparsity: float | None = None
+    dataset: str | None = None
+    model: str | None = None
+    protocol: str | None = None
+    sets: tuple[str, ...] = ()
+    plugins: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs with the same seed."""
+
+    seed: int
+    a: PlannedRun
+    b: PlannedRun
+
+
+def plan_pairs(
+    a: Side, b: Side, settings: Settings, seeds: Sequence[int], options: RunOptions, precision: str
+) -> Iterator[Pair]:
+    """Yield the pair of each seed.
+
+    precision: default precision of the device that runs them.
+
+    Raises UserError for a wrong configuration, and when A and B have the same one.
+    """
+    jobs = zip(seeds, _jobs(a, settings, seeds), _jobs(b, settings, seeds), strict=True)
+    for seed, *two in jobs:
+        run_a, run_b = (plan_run(job, settings.plugins, options, precision) for job in two)
+        if run_a.sha256 == run_b.sha256:
+            raise UserError(
+                f"{a.name} and {b.name} have the same configuration: there is nothing to compare. "
+                "Give two methods, or other settings by --set-a and --set-b."
+            )
+        yield Pair(seed, run_a, run_b)
+
+
+def _jobs(side: Side, settings: Settings, seeds: Sequence[int]) -> Iterator[Job]:
+    return expand(
+        methods=[side.path()],
+        recipes=[find_recipe(settings.recipe or DEFAULT_RECIPE)],
+        datasets=None if settings.dataset is None else [settings.dataset],
+        models=None if settings.model is None else [settings.model],
+        sparsities=None if settings.sparsity is None else [settings.sparsity],
+        seeds=seeds,
+        protocol=settings.protocol,
+        overrides=(*settings.sets, *side.sets),
+    )

@@ -1,0 +1,178 @@
+"""Deploys a finished run: compiles its network, verifies the result, writes all files."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dstbench.core.sparse_weights import write_weights
+from dstbench.deployment.compiler.compile import compile_network
+from dstbench.deployment.model_card import model_card
+from dstbench.deployment.onnx_export import onnx_bytes, onnx_logits
+from dstbench.deployment.runtime.network import Network, load
+from dstbench.deployment.runtime.program import About
+from dstbench.deployment.runtime.program_file import write_bytes
+from dstbench.deployment.verify import check_logits
+from dstbench.errors import UserError
+from dstbench.graph.trace import trace
+from dstbench.sparsity import live_total
+from dstbench.utils.files import write_atomic
+
+if TYPE_CHECKING:
+    from dstbench.training.trained_network import TrainedNetwork
+
+_CHECKED_IMAGES = 64  # on which logits are compared
+_CONTENTS = {
+    "network.dst": "the compiled network, for `dstbench.deployment.load`",
+    "weights.safetensors": "the live weights (COO; see its metadata) and every other trained "
+    "tensor",
+    "network.onnx": "a dense network of the channels that matter: `images`, normalised float32 "
+    "(n, C, H, W) → `logits`",
+}
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """How a network was compiled.
+
+    seconds: that compiling took.
+    operations: of the program.
+    error: largest relative error of the logits against the masked network.
+    """
+
+    seconds: float
+    operations: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What was written.
+
+    files: name → bytes.
+    notes: files that were left out, and why.
+    compilation: None where the network was written as dense ONNX only.
+    """
+
+    files: Mapping[str, int]
+    notes: tuple[str, ...]
+    compilation: Compilation | None = None
+
+
+def deploy(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
+    """Compile a finished network and write all files.
+
+    Nothing is written before everything is checked.
+
+    out: folder.
+    best: whether the network is the epoch that validated best.
+
+    Raises UserError: when the network cannot be compiled, is not at its budget, or a file's logits
+        are wrong.
+    """
+    _check_budget(network)
+    about = _about(network, best)
+    start = time.perf_counter()
+    program = compile_network(network.model, network.image_shape, about)
+    seconds = time.perf_counter() - start
+    images, logits = _reference(network)
+    error = check_logits("network.dst", Network(program)(images), logits)
+    onnx, notes = _onnx(network, images, logits)
+    contents = {
+        "network.dst": write_bytes(program),
+        "weights.safetensors": write_weights(network.model, network.masks),
+        **onnx,
+    }
+    files = _write(network, about, contents, out)
+    load(out / "network.dst")
+    return Deployed(files, notes, Compilation(seconds, len(program.kind), error))
+
+
+def deploy_dense(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
+    """Write a finished network as dense ONNX, for networks that are dense, such as DCTpS.
+
+    out: folder.
+    best: whether the network is the epoch that validated best.
+
+    Raises UserError: when the network cannot be traced, its logits are wrong, or the ONNX libraries
+        are not installed.
+    """
+    images, logits = _reference(network)
+    onnx, notes = _onnx(network, images, logits)
+    if not onnx:
+        raise UserError(notes[0])
+    return Deployed(_write(network, _about(network, best), onnx, out), notes)
+
+
+def _check_budget(network: "TrainedNetwork") -> None:
+    asked = network.record["sparsity"]["asked"]
+    budget, live = live_total(asked, network.dense_numel), network.masks.total()
+    if live != budget:
+        raise UserError(
+            f"This network has {live:,} live weights; a sparsity of {asked} leaves {budget:,}. "
+            "It is not at its budget and is not deployed: choose a run, or an epoch, that is."
+        )
+
+
+def _reference(network: "TrainedNetwork") -> tuple[np.ndarray, np.ndarray]:
+    """Return (images, logits) of the masked network in fp32, on normally distributed images."""
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randn(_CHECKED_IMAGES, *network.image_shape, generator=rng)
+    with torch.no_grad():
+        return images.numpy(), network.model(images).numpy()
+
+
+def _about(network: "TrainedNetwork", best: bool) -> About:
+    record = network.record
+    return {
+        "method": record["method"],
+        "model": record["model"],
+        "dataset": record["dataset"],
+        "seed": record["seed"],
+        "sparsity": record["sparsity"]["measured"],
+        "accuracy": record["accuracy"]["test_at_best_val" if best else "test_final"],
+        "epoch": "best validation" if best else "final epoch",
+        "config_sha256": record["config"]["sha256"],
+        "commit": record["provenance"]["commit"],
+        "image_shape": list(network.image_shape),
+        "classes": list(network.classes),
+        "mean": list(network.mean),
+        "std": list(network.std),
+    }
+
+
+def _onnx(
+    network: "TrainedNetwork", images: np.ndarray, logits: np.ndarray
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Return ({name: content}, notes); without the libraries, no content and a note."""
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        return {}, (f"network.onnx needs {error.name}: pip install 'dstbench[onnx]'.",)
+    assert onnx and onnxruntime
+    content = onnx_bytes(trace(network.model, network.image_shape), network.image_shape)
+    check_logits("network.onnx", onnx_logits(content, images), logits)
+    return {"network.onnx": content}, ()
+
+
+def _write(
+    network: "TrainedNetwork", about: About, contents: dict[str, bytes], out: Path
+) -> dict[str, int]:
+    """Write the contents and a model card to `out`; return name → bytes."""
+    descriptions = {name: _CONTENTS[name] for name in contents}
+    card = model_card(network.record, about, descriptions)
+    contents = {**contents, "README.md": card.encode()}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{out}: cannot be made ({error.strerror}). Choose another --out."
+        ) from None
+    for name, content in contents.items():
+        write_atomic(out / name, content)
+    return {name: len(content) for name, content in contents.items()}

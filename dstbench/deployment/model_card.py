@@ -1,0 +1,64 @@
+"""The model card of a deployed network: accuracy, cost, provenance, how to load it."""
+
+from collections.abc import Mapping
+
+from dstbench.deployment.runtime.program import About
+from dstbench.recording.types import Record
+from dstbench.recording.uncounted import uncounted_text, unpruned_text
+
+
+def model_card(record: Record, about: About, files: Mapping[str, str]) -> str:
+    """Return the card in markdown.
+
+    record: of the run.
+    about: description of the network.
+    files: name → what it holds.
+    """
+    accuracy, cost, provenance = record["accuracy"], record["cost"], record["provenance"]
+    title = f"{about['method']} · {about['model']} · {about['dataset']}"
+    dense, uncounted = unpruned_text(record["sparsity"]), uncounted_text(cost)
+    rows = {
+        "sparsity": f"{_percent(100 * about['sparsity'])} ({cost['live_weights']:,} of "
+        f"{cost['prunable_weights']:,} weights)",
+        "test accuracy": f"{_percent(about['accuracy'])} ({about['epoch']})",
+        "MACs of one image": f"{cost['macs']:,} of {cost['dense_macs']:,} dense",
+        **({"MACs not counted": uncounted} if uncounted else {}),
+        **({"never pruned": dense} if dense else {}),
+        "input": f"{'×'.join(map(str, about['image_shape']))} (channels × height × width)",
+        "classes": str(len(about["classes"])),
+        "recipe, protocol, seed": f"{record['recipe']}, {record['protocol']}, {record['seed']}",
+        "validated best": _percent(accuracy["best_val"]),
+        "commit": str(provenance["commit"]),
+        "configuration": f"sha256 {record['config']['sha256']}",
+        "command": f"`{' '.join(map(str, provenance['command']))}`",
+    }
+    lines = [f"# {title}", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    lines += ["", "## Files", ""]
+    lines += [f"- `{name}`: {content}" for name, content in files.items()]
+    if "network.dst" in files:
+        lines += ["", _LOADING]
+    mean = ", ".join(f"{m:.6g}" for m in about["mean"])
+    std = ", ".join(f"{s:.6g}" for s in about["std"])
+    lines += ["", f"Normalisation: (pixel / 255 − mean) / std, mean ({mean}), std ({std}).", ""]
+    return "\n".join(lines)
+
+
+_LOADING = """## Loading
+
+    pip install --no-deps dstbench && pip install numpy numba
+
+<!-- -->
+
+    from dstbench.deployment import load
+
+    network = load("network.dst")
+    logits = network(images)   # uint8 (n, height, width, channels) → float32 (n, classes)
+    names = [network.classes[i] for i in logits.argmax(1)]
+
+No torch is needed. Images that are already normalised are given as float32
+(n, channels, height, width)."""
+
+
+def _percent(number: float | None) -> str:
+    return "unknown" if number is None else f"{number:.6g} %"

@@ -1,0 +1,173 @@
+"""Plans where the planes of a program are stored while it runs; see `workspace`.
+
+A plane's memory is reused as soon as its last reader is done, the memory freed last first, while it
+is in the cache.
+"""
+
+from collections import defaultdict
+
+import numpy as np
+
+from dstbench.compiled.vectors import LANES
+from dstbench.deployment.runtime.program import NO_CLIP, Kind, Program
+from dstbench.deployment.runtime.workspace import (
+    COLUMNS,
+    HEIGHT,
+    IMAGE,
+    IN_HEIGHT,
+    IN_IMAGE,
+    IN_ROW,
+    IN_WIDTH,
+    KIND,
+    LENGTH,
+    MASK,
+    PADDED,
+    ROW,
+    SETTINGS,
+    WIDTH,
+    Mask,
+    MemoryPlan,
+)
+
+
+def plan_memory(program: Program, images: int) -> MemoryPlan:
+    """Return the memory plan of a program for blocks of up to `images` images."""
+    first_term = np.cumsum(program.terms) - program.terms
+    computed = slice(program.sources, None)
+    plane, sizes = program.plane.astype(np.int64), program.sizes()
+    pads, padded = _pads(program, plane, sizes)
+    rows = sizes[:, 1] + pads
+    strides = (sizes[:, 0] + pads) * rows
+    guard = _whole_vectors(pads * rows + pads)
+    room = guard + _whole_vectors(images * strides + pads * rows + pads) + LANES
+    geometry = np.stack([sizes[:, 0], sizes[:, 1], pads], 1)
+    starts, size = _allocate(program, room, geometry)
+    starts = starts + guard
+    mask_starts: dict[tuple[int, ...], int] = {}
+    for key in map(tuple, np.unique(geometry[padded], axis=0).tolist()):
+        mask_starts[key] = size
+        size += int(room[(geometry == key).all(1)][0])
+
+    table = np.zeros((len(program.kind), COLUMNS), np.int64)
+    read = np.arange(program.sources, len(sizes))  # an operation without terms reads itself
+    has_terms = program.terms > 0
+    read[has_terms] = plane[first_term[has_terms]]
+    table[:, KIND] = program.kind
+    table[:, [HEIGHT, WIDTH]] = sizes[computed]
+    table[:, ROW] = rows[computed]
+    table[:, IMAGE] = strides[computed]
+    table[:, LENGTH] = np.where(padded, strides, (sizes[:, 0] - 1) * rows + sizes[:, 1])[computed]
+    table[:, PADDED] = padded[computed]
+    table[:, MASK] = [mask_starts.get(tuple(key), 0) for key in geometry[computed].tolist()]
+    table[:, [IN_HEIGHT, IN_WIDTH]] = sizes[read]
+    table[:, IN_ROW] = rows[read]
+    table[:, IN_IMAGE] = strides[read]
+    table[:, SETTINGS:] = program.settings[program.setting][:, 2:]
+    shapes, shape = np.unique(table, axis=0, return_inverse=True)
+    shifts = _shifts(program)
+    return MemoryPlan(
+        images=images,
+        shapes=shapes,
+        operations=np.stack([shape.reshape(-1), starts[computed], program.terms], 1).astype(
+            np.int32
+        ),
+        numbers=np.stack([program.bias, np.where(program.relu, 0, NO_CLIP)], 1).astype(np.float32),
+        offsets=(starts[plane] + shifts[:, 0] * rows[plane] + shifts[:, 1]).astype(np.int32),
+        sources=np.stack([starts, rows, strides], 1)[: program.sources],
+        logits=np.stack([starts, strides], 1)[len(sizes) - program.classes :],
+        masks=[
+            Mask(start, height, width, width + pad, (height + pad) * (width + pad))
+            for (height, width, pad), start in mask_starts.items()
+        ],
+        size=size + LANES,
+    )
+
+
+def _whole_vectors(numbers: np.ndarray) -> np.ndarray:
+    return -(-numbers // LANES) * LANES
+
+
+def _shifts(program: Program) -> np.ndarray:
+    """Return rows and columns from a plane's first pixel to the first that a term reads.
+
+    The result is (terms, 2).
+    """
+    shifts = program.shifts[program.shift].astype(np.int64).reshape(-1, 2)
+    sample = np.repeat(program.kind == Kind.SAMPLE, program.terms)
+    origins = np.repeat(program.settings[program.setting][:, 2:4], program.terms, axis=0)
+    return shifts + sample[:, None] * origins
+
+
+def _pads(program: Program, plane: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns and rows between neighbours, and whether they must be zeros: (planes,) each.
+
+    plane: (terms,) int64, the plane that each term reads.
+    sizes: (planes, 2), height and width.
+    """
+    owner = np.repeat(np.arange(len(program.kind)), program.terms)
+    result = owner + program.sources
+    shifts = _shifts(program)
+    linear = program.kind[owner] == Kind.LINEAR
+    sample = program.kind[owner] == Kind.SAMPLE
+    stride = program.settings[program.setting][:, 4:6][owner]
+    # Distance outside the plane of the first and the last pixel that a term reads.
+    last = shifts + (sizes[result] - 1) * np.where(sample[:, None], stride, 1) - (sizes[plane] - 1)
+    outside = np.maximum(-shifts, last).max(1, initial=0).clip(0)
+    reach = np.where(linear | sample, outside, 0)
+    padded = np.zeros(len(sizes), bool)
+    padded[plane[reach > 0]] = True
+    leaders = _connected(len(sizes), plane[linear], result[linear])
+    widest = np.zeros(len(sizes), np.int64)
+    np.maximum.at(widest, leaders[plane], reach)
+    return widest[leaders], padded
+
+
+def _connected(count: int, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return one representative of each member's connected component, (count,), by union-find.
+
+    ones, others: (edges,), the two members of every edge.
+    """
+    leader = list(range(count))
+
+    def find(member: int) -> int:
+        while leader[member] != member:
+            leader[member] = leader[leader[member]]
+            member = leader[member]
+        return member
+
+    for one, other in zip(ones.tolist(), others.tolist(), strict=True):
+        leader[find(one)] = find(other)
+    return np.array([find(member) for member in range(count)])
+
+
+def _allocate(program: Program, room: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the first index of each plane's memory, (planes,), and the size of all of it.
+
+    Memory is reused only by planes of the same geometry, so that the zeros before a plane's first
+    row are never written.
+
+    room: (planes,), floats that each plane needs.
+    geometry: (planes, 3), height, width, and pixels between neighbours.
+    """
+    sources, n, count = program.sources, len(program.kind), len(room)
+    starts = np.cumsum(room) - room
+    top = int(room[:sources].sum())
+    last_reader = np.full(count, -1, np.int64)
+    reader = np.repeat(np.arange(n), program.terms)
+    np.maximum.at(last_reader, program.plane.astype(np.int64), reader)
+    last_reader[count - program.classes :] = n  # the logits are kept
+    freed_after: dict[int, list[int]] = defaultdict(list)
+    for plane in range(sources, count):
+        freed_after[int(last_reader[plane])].append(plane)
+    keys = [tuple(key) for key in geometry.tolist()]
+    free: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for number in range(n):
+        plane = sources + number
+        if free[keys[plane]]:
+            starts[plane] = free[keys[plane]].pop()
+        else:
+            starts[plane] = top
+            top += int(room[plane])
+        for unused in freed_after[number]:
+            free[keys[unused]].append(int(starts[unused]))
+    return starts, top

@@ -1,0 +1,56 @@
+"""The paired runs of a comparison: the same seed and settings on both sides."""
+
+from pathlib import Path
+
+import pytest
+
+from dstbench.comparison.pair_plan import Settings, Side, plan_pairs
+from dstbench.errors import UserError
+from dstbench.sweeps.plan import RunOptions
+
+OPTIONS = RunOptions(Path("runs"), device="cpu", tracking="off")
+
+
+def plan(a, b, seeds=(0, 1), **settings):
+    return list(plan_pairs(a, b, Settings(**settings), seeds, OPTIONS, "fp32"))
+
+
+def test_pair_has_one_seed_and_the_shared_settings():
+    pairs = plan(Side("rigl"), Side("methods/set.gin"), sparsity=0.8, sets=("Run.epochs=2",))
+    assert [pair.seed for pair in pairs] == [0, 1]
+    for pair in pairs:
+        for run in (pair.a, pair.b):
+            assert f"Run.seed = {pair.seed}\n" in run.text and run.epochs == 2
+            assert run.arguments[0] == "run" and "0.8" in run.arguments
+    assert (pairs[0].a.job.method, pairs[0].b.job.method) == ("RigL", "SET")
+
+
+def test_pair_uses_the_run_folders_of_single_runs():
+    (pair,) = plan(Side("rigl"), Side("set"), seeds=(3,))
+    assert pair.a.name.startswith("rigl-digits-resnet20-s0.9-seed3-")
+
+
+def test_sides_of_one_method_have_their_own_bindings():
+    a, b = Side("rigl", ("RigL.drop_fraction=0.3",)), Side("rigl", ("RigL.drop_fraction=0.5",))
+    (pair,) = plan(a, b, seeds=(0,))
+    assert pair.a.sha256 != pair.b.sha256
+
+
+def test_equal_configurations_are_refused():
+    with pytest.raises(UserError, match="same configuration"):
+        plan(Side("rigl"), Side("methods/rigl.gin"))
+
+
+@pytest.mark.parametrize(
+    ("side", "settings", "words"),
+    [
+        ("rigll", {}, "did you mean"),
+        ("set", {"recipe": "digit"}, "no recipe"),
+        ("set", {"sparsity": 1.5}, "sparsity"),
+        ("set", {"sets": ("Run.epoch=3",)}, "epoch"),
+    ],
+)
+def test_wrong_settings_are_refused(side, settings, words):
+    with pytest.raises(UserError) as error:
+        plan(Side(side), Side("rigl"), **settings)
+    assert words.lower() in error.value.message.lower()
