@@ -2,8 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from dstbench.config.choices import Choices
+from dstbench.config.choices import SHORT, Choices
 from dstbench.data.dataset_folder import split_dataset
 
 
@@ -29,8 +30,15 @@ def choices_from(args: argparse.Namespace) -> tuple[Choices, Path | None]:
         axes=tuple((name, value) for name, value in axes.items() if value is not None),
         sets=(*args.sets, *_engine(args)),
         plugins=tuple(args.plugins),
+        short=short_from(args),
     )
     return choices, data_root
+
+
+def short_from(args: argparse.Namespace) -> tuple[tuple[str, Any], ...]:
+    """Return the short options that are given, such as ("epochs", 5)."""
+    given = ((name, getattr(args, name)) for name in SHORT)
+    return tuple((name, value) for name, value in given if value is not None)
 
 
 def _engine(args: argparse.Namespace) -> tuple[str, ...]:

@@ -27,6 +27,9 @@ def add_settings(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         metavar="BINDING",
         help="a gin binding, such as 'RigL.drop_fraction=0.3'",
     )
+    add("--epochs", type=whole_number, metavar="N", help="passes over the training images")
+    add("--batch-size", type=whole_number, metavar="N", help="images a step")
+    add("--lr", type=number, metavar="LR", help="peak learning rate of the recipe's optimizer")
     add_plugin(command)
     axes = command.add_argument_group("axes of a comparison (gin macros)")
     add = axes.add_argument

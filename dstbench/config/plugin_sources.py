@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from dstbench.config.registry import INTERACTIVE
+
 _IMPORT = re.compile(r"^import (\S+)$", re.MULTILINE)
 
 # plugin file → (module, file) of the user's modules that its import loaded, whatever imported them
@@ -63,7 +65,8 @@ def imported_by(file: Path, name: str = "") -> list[tuple[str, Path]]:
 
 def user_file(module: str) -> Path | None:
     """Return the file of a loaded module that is the user's; None for any other."""
-    if module.partition(".")[0] == "dstbench":  # its methods are outside its package's folder
+    top = module.partition(".")[0]
+    if top in ("dstbench", INTERACTIVE):  # its methods are outside its package; hashed by class
         return None
     name = getattr(sys.modules.get(module), "__file__", None)
     path = Path(name).resolve() if name else None

@@ -18,6 +18,8 @@ SUPPLIED = ("num_classes", "in_channels", "image_size")
 
 GROUPS = ("run", "parts", "models", "optimizers", "schedules", "pipelines", "tables")
 
+INTERACTIVE = "__main__"  # the module of a notebook's cells, and of a script
+
 T = TypeVar("T", bound=type)
 _classes: dict[str, tuple[str, type]] = {}
 
@@ -27,6 +29,8 @@ def register(group: str) -> Callable[[T], T]:
 
     group: one of GROUPS.
 
+    Defining a class of a notebook again replaces it.
+
     Raises UserError when another class has the name, or the group does not exist.
     """
     if group not in GROUPS:
@@ -34,13 +38,18 @@ def register(group: str) -> Callable[[T], T]:
 
     def decorate(cls: T) -> T:
         name = cls.__name__
-        if name in _classes:
-            taken = _classes[name][1]
+        taken = _classes[name][1] if name in _classes else None
+        again = taken is not None and taken.__module__ == cls.__module__ == INTERACTIVE
+        if taken is not None and not again:
             raise UserError(
                 f"{name} is registered twice: in {taken.__module__} and in {cls.__module__}. "
                 "Give one of them another name."
             )
-        gin.register(cls, module="dstbench")
+        if again:  # a notebook's cell was run again: its class replaces the earlier one
+            with gin.config.interactive_mode():
+                gin.register(cls, module="dstbench")
+        else:
+            gin.register(cls, module="dstbench")
         _classes[name] = (group, cls)
         return cls
 
@@ -57,3 +66,8 @@ def lookup(name: str) -> type:
 def names(group: str) -> list[str]:
     """Return the registered names of one group, sorted."""
     return sorted(name for name, (g, _) in _classes.items() if g == group)
+
+
+def registered_in(module: str) -> dict[str, type]:
+    """Return name → class of what a module registered."""
+    return {name: cls for name, (_, cls) in _classes.items() if cls.__module__ == module}

@@ -53,11 +53,13 @@ class Compilation:
 class Deployed:
     """What was written.
 
+    folder: where it is.
     files: name → bytes.
     notes: files that were left out, and why.
     compilation: None where the network was written as dense ONNX only.
     """
 
+    folder: Path
     files: Mapping[str, int]
     notes: tuple[str, ...]
     compilation: Compilation | None = None
@@ -89,7 +91,7 @@ def deploy(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
     }
     files = _write(network, about, contents, out)
     load(out / "network.dst")
-    return Deployed(files, notes, Compilation(seconds, len(program.kind), error))
+    return Deployed(out, files, notes, Compilation(seconds, len(program.kind), error))
 
 
 def deploy_dense(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
@@ -105,7 +107,7 @@ def deploy_dense(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
     onnx, notes = _onnx(network, images, logits)
     if not onnx:
         raise UserError(notes[0])
-    return Deployed(_write(network, _about(network, best), onnx, out), notes)
+    return Deployed(out, _write(network, _about(network, best), onnx, out), notes)
 
 
 def _check_budget(network: "TrainedNetwork") -> None:

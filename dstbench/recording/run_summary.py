@@ -14,12 +14,12 @@ def run_summary(record: Record, path: str, tracked: str) -> str:
     path: of the record's file.
     tracked: where the run is in MLflow, or why it is not.
     """
-    rows = [*_rows(record), ("record", path), ("MLflow", tracked)]
+    rows = [*summary_rows(record), ("record", path), ("MLflow", tracked)]
     width = max(len(label) for label, _ in rows)
     return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
 
 
-def _rows(record: Record) -> list[tuple[str, str]]:
+def summary_rows(record: Record) -> list[tuple[str, str]]:
     """Return the (label, value) pairs of a record; status alone for a run that did not finish."""
     accuracy, sparsity, cost = record["accuracy"], record["sparsity"], record["cost"]
     rows = [

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from dstbench.config import interactive
 from dstbench.config.plugin_sources import sources
 from dstbench.errors import UserError
 from dstbench.recording.types import EngineName, Provenance, SessionEntry
@@ -60,12 +61,13 @@ def plugin_hashes(files: Sequence[Path], text: str = "") -> dict[str, str]:
     """Return label → sha256 (hex) of each plugin file and of the user's modules that it imports.
 
     files: given by --plugin.
-    text: resolved gin text, which may import plugins too.
+    text: resolved gin text, which may import plugins too, or name classes of a notebook.
     """
-    return {
+    of_files = {
         label: hashlib.sha256(path.read_bytes()).hexdigest()
         for label, path in sorted(sources(files, text).items())
     }
+    return of_files | interactive.hashes(text)
 
 
 def refuse_changed_plugins(before: Mapping[str, str], now: Mapping[str, str], folder: Path) -> None:

@@ -212,7 +212,7 @@ class Provenance(TypedDict):
 
 
 class Predictions(TypedDict):
-    """Predicted classes of the test images, encoded by records.predictions.
+    """Predicted classes of the test images, encoded by recording.predictions.
 
     In the order of the dataset's test images; for CIFAR the canonical order of `data`.
     """
@@ -224,7 +224,7 @@ class Predictions(TypedDict):
 
 
 class StoredNetwork(TypedDict):
-    """A finished network in a record; see records.stored_network."""
+    """A finished network in a record; see recording.stored_network."""
 
     sha256: str  # of the file, hex
     bytes: int  # size of the file

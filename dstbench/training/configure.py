@@ -1,7 +1,7 @@
 """A configured run, from command-line choices or from a resolved gin text.
 
 The order of choices is: the method's file, the recipe, further files, the axes (--sparsity, --seed,
-…), --set. For the same parameter, the later one wins.
+…), the short options (--epochs, --lr, …), --set. For the same parameter, the later one wins.
 """
 
 from collections.abc import Sequence
@@ -62,8 +62,11 @@ def configure(choices: Choices, precision: str) -> Config:
     """Return the choices' bindings, in order, before they are resolved."""
     plugins.load(choices.plugins)
     config = Config()
-    first, *further = choices.files
-    config.add_file(find_gin(first))
+    further = list(choices.files)
+    if choices.text:
+        config.add_text(choices.text, "the method")
+    else:
+        config.add_file(find_gin(further.pop(0)))
     if choices.recipe or not config.sets("Run", "recipe"):  # a run's own run.gin is complete
         recipe = find_recipe(choices.recipe or DEFAULT_RECIPE)
         config.add_recipe(recipe)
@@ -77,9 +80,23 @@ def configure(choices: Choices, precision: str) -> Config:
         if name == "model":
             value = _model_reference(value)
         config.set_macro(name, value, f"--{name}")
+    for name, value in choices.short:
+        config.add_text(f"{_target(config, name)} = {value!r}", f"--{name.replace('_', '-')}")
     for text in choices.sets:
         config.add_override(text)
     return config
+
+
+def _target(config: Config, name: str) -> str:
+    """Return the parameter that a short option sets: lr belongs to the run's optimizer."""
+    if name != "lr":
+        return f"Run.{name}"
+    binding = config.bindings.find("", "Run", "optimizer")
+    optimizer = binding and config.bindings.expand(binding.value, binding.where)
+    if not isinstance(optimizer, Reference):
+        raise UserError("--lr: no file so far chooses an optimizer (Run.optimizer).")
+    scope = f"{optimizer.scope}/" if optimizer.scope else ""
+    return f"{scope}{optimizer.name}.lr"
 
 
 def _model_reference(name: str) -> Reference:

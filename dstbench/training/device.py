@@ -5,6 +5,10 @@ import torch
 from dstbench.errors import UserError
 from dstbench.training.distributed.process_group import ALONE, ProcessGroup
 
+# Forward pass of a batch, MACs. A ResNet-20 on 8×8 digits has 2e8: with two threads a run takes as
+# long as with one on an idle machine, and several times as long on a busy one.
+SMALL_STEP_MACS = 1e9
+
 
 def choose_device(name: str, group: ProcessGroup = ALONE) -> torch.device:
     """Return the device of that name; 'auto' is a GPU where there is one, else the CPU.
@@ -49,6 +53,15 @@ def set_threads(count: int | None) -> None:
     if not 1 <= count <= 4096:
         raise UserError(f"--threads {count}: must be at least 1 and at most 4096.")
     torch.set_num_threads(count)
+
+
+def limit_threads(step_macs: int) -> None:
+    """Take one thread where a step is so small that threads would mostly wait for each other.
+
+    step_macs: of the forward pass of a batch.
+    """
+    if step_macs < SMALL_STEP_MACS:
+        torch.set_num_threads(1)
 
 
 def default_precision(device: torch.device) -> str:

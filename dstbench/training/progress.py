@@ -67,17 +67,21 @@ class Reporter:
         if self.quiet or thinned:
             return
         self._last_line = now
-        fraction = line["live_path_share"]
-        paths = "" if fraction is None else f"  live paths {100 * fraction:5.1f}%"
-        self.console.print(
-            f"epoch {line['epoch']:>{len(str(epochs))}}/{epochs}"
-            f"  loss {line['train_loss']:.4f}  train {line['train_accuracy']:6.2f}%"
-            f"  val {line['val_accuracy']:6.2f}%  sparsity {100 * line['sparsity']:.4g}%"
-            f"{paths}  {seconds:.1f} s",
-            markup=False,
-        )
+        self.console.print(epoch_text(line, epochs, seconds), markup=False)
 
     def stop(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def epoch_text(line: EpochLine, epochs: int, seconds: float) -> str:
+    """Return the line about a finished epoch, see `Reporter.epoch`."""
+    fraction = line["live_path_share"]
+    paths = "" if fraction is None else f"  live paths {100 * fraction:5.1f}%"
+    return (
+        f"epoch {line['epoch']:>{len(str(epochs))}}/{epochs}"
+        f"  loss {line['train_loss']:.4f}  train {line['train_accuracy']:6.2f}%"
+        f"  val {line['val_accuracy']:6.2f}%  sparsity {100 * line['sparsity']:.4g}%"
+        f"{paths}  {seconds:.1f} s"
+    )

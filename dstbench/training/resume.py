@@ -13,6 +13,7 @@ from dstbench.data.loaders import LabelledBatches
 from dstbench.recording.types import Record
 from dstbench.training import checkpoint, initial_weights
 from dstbench.training.build import new_state
+from dstbench.training.device import limit_threads
 from dstbench.training.distributed.data_parallel import broadcast_state_
 from dstbench.training.preflight import refuse_small_batches, refuse_unpruned
 from dstbench.training.progress import Reporter
@@ -48,6 +49,8 @@ def start_or_resume(
     group = options.group
     total_steps = run.epochs * plan.steps_per_epoch
     state = new_state(run, num_classes, image_shape, total_steps, options.device)
+    if options.threads is None and options.device.type == "cpu":
+        limit_threads((state.dense_macs or 0) * run.batch_size)
     dense = unpruned(state.model)
     if message := refuse_unpruned(dense, run.unpruned_fraction):
         reporter.note(message)

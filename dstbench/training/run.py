@@ -12,17 +12,16 @@ from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.errors import UserError
 from dstbench.recording import session_history
-from dstbench.recording.file_names import RECORD
 from dstbench.recording.record import OVER
 from dstbench.recording.run_folder import RunFolder
 from dstbench.recording.run_name import run_name as name_of
-from dstbench.recording.run_summary import run_summary
 from dstbench.recording.types import Record
 from dstbench.tracking.live_mirror import Mirror, mirrored_to
 from dstbench.training import checkpoint, initial_weights
 from dstbench.training.build import new_state
 from dstbench.training.distributed.nonzero_ranks import NullRunFolder
 from dstbench.training.engines.choose import choose_engine
+from dstbench.training.outcome import Outcome
 from dstbench.training.progress import Reporter
 from dstbench.training.resume import start_or_resume
 from dstbench.training.run_record import RunRecord
@@ -32,8 +31,8 @@ from dstbench.training.trainer import Trainer
 from dstbench.utils.signals import Interrupted
 
 
-def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: Reporter) -> int:
-    """Start, resume or show a run, print its summary, and return the exit code.
+def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: Reporter) -> Outcome:
+    """Start or resume a run, or find that it is over; return what came of it.
 
     Raises UserError for data, a network or a folder that cannot be used.
     """
@@ -60,11 +59,9 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
                     f"Stopped by {error}; everything is saved. Run the same command again to "
                     "resume."
                 )
-                return error.exit_code
+                return Outcome(path, trainer.record.content, "", error.exit_code)
             tracked = mirror.finish(timeout_s=30)
-        if group.first:
-            print(run_summary(record, str(path / RECORD), tracked))
-        return 0 if record["status"] == "finished" else 1
+        return Outcome(path, record, tracked, 0 if record["status"] == "finished" else 1)
 
 
 def load_dataset(run: Run, options: RuntimeOptions) -> Dataset[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from dstbench.config import interactive
 from dstbench.config.identity import Resolved
 from dstbench.config.resolved_text import read_resolved
 from dstbench.config.suite_methods import other_parts
@@ -183,6 +184,8 @@ def _unpublishable(provenance: Provenance, text: str) -> Iterator[str]:
         yield "dstbench has no commit. Install it from a git checkout"
     elif provenance["dirty"]:
         yield "the code differs from its commit. Commit it, and start over"
+    if interactive.IMPORT in text.splitlines():
+        yield "a class of it is in a notebook or script. Put it in a file, and load it as a plugin"
     if problem := other_parts(read_resolved(text).bindings):
         yield f"{problem}. Set another Method.name, such as --set \"Method.name='mine'\""
 

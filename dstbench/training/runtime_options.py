@@ -16,6 +16,7 @@ class RuntimeOptions:
     data_root: folder of datasets; None for the default of `data.datasets`.
     cache: folder of decoded datasets; None for the default.
     device: of this process.
+    threads: CPU threads of torch; None for one where a step is small, else torch's default.
     tracking: an MLflow URI, None for the default store, or 'off'.
     checkpoint_seconds: time between checkpoints, s.
     fresh: start over instead of resuming.
@@ -30,6 +31,7 @@ class RuntimeOptions:
     data_root: Path | None = None
     cache: Path | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    threads: int | None = None
     tracking: str | None = None
     checkpoint_seconds: float = 60.0
     fresh: bool = False

@@ -31,7 +31,7 @@ def retrain(path: Path, options: RuntimeOptions) -> Path:
     folder = options.runs / run_name(run, resolved)
     if (folder / RECORD).exists() and _attempt(read(folder / RECORD)) == _attempt(record):
         raise UserError(f"{folder} holds the record's own run. Choose another folder with --runs.")
-    if carry_out(run, resolved, options, Reporter(quiet=True)) != 0:
+    if carry_out(run, resolved, options, Reporter(quiet=True)).exit_code != 0:
         raise UserError(f"{folder}: the run did not finish; the same command resumes it.")
     return folder / RECORD
 

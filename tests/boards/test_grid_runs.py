@@ -9,10 +9,10 @@ import pytest
 from helpers.lab import GRID, list_runs, write_records
 from helpers.record_factory import make_record
 
+from dstbench.api.grid_hashes import grid_hashes
 from dstbench.boards import grid_runs
 from dstbench.boards.build_board import build_board
 from dstbench.boards.markdown import table_file
-from dstbench.cli.grid_hashes import grid_hashes
 from dstbench.config import grid
 from dstbench.config.shipped_files import shipped
 

@@ -8,22 +8,27 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from dstbench.api.costs import count
 from dstbench.cli.arguments import choices_from
 from dstbench.recording.types import CostReport
 from dstbench.recording.uncounted import uncounted_text, unpruned_text
 from dstbench.sparsity import live_total, percent
-from dstbench.training.untrained_cost import figures, shape_from, times
+from dstbench.training.untrained_cost import shape_from, times
 
 
 def main(args: argparse.Namespace) -> int:
     choices, _ = choices_from(args)
     image = None if args.image is None else shape_from(args.image)
-    counted = figures(choices, image, args.classes, lambda note: print(note, file=sys.stderr))
+    counted = count(choices, image, args.classes, _note).report
     if args.json:
         print(json.dumps(counted, indent=2))
     else:
         show(counted, args.layers)
     return 0
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def show(figures: CostReport, layers: bool) -> None:

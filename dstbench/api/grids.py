@@ -1,0 +1,73 @@
+"""`dstbench.sweep`: the missing runs of a grid."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dstbench.api.tables import table_of
+from dstbench.config.gin_state import isolated
+from dstbench.sweeps.plan import RunOptions
+from dstbench.sweeps.request import SweepRequest
+from dstbench.utils.signals import Interrupted
+
+
+def sweep(
+    grid: str | Path,
+    *,
+    only: str | Sequence[str] = (),
+    launcher: str = "local",
+    workers: int | None = None,
+    threads: int | None = None,
+    retries: int = 2,
+    launch: Mapping[str, Any] | None = None,
+    runs: str | Path = "runs",
+    data_root: str | Path | None = None,
+    cache: str | Path | None = None,
+    tracking: str | None = None,
+    device: str = "auto",
+    engine: str | None = None,
+    plugins: Sequence[str | Path] = (),
+) -> pd.DataFrame:
+    """Run what is missing of a grid, in processes of their own; return one row a run.
+
+    grid: name or gin file, such as 'cifar10_tiny'.
+    only: filters, such as 'method=EAST,sparsity=0.9995'.
+    launcher: 'local', 'ray' or 'slurm'; launch: its options, such as {"gpus": 0.5}.
+    workers: runs at a time; None for one a core, or one a GPU.
+    threads: CPU threads of a run.
+    retries: how many times a run that died is started again.
+    runs, data_root, cache, tracking, device: as those of `dstbench.run`.
+
+    The columns are those of `dstbench.records`. Ctrl-C saves all runs and returns what there is;
+    the same call goes on.
+
+    Raises UserError for a grid that is wrong, and for a missing dataset.
+    """
+    request = SweepRequest(
+        grid=str(grid),
+        shared=RunOptions(
+            Path(runs),
+            device,
+            None if data_root is None else Path(data_root),
+            None if cache is None else Path(cache),
+            tracking,
+            engine,
+        ),
+        only=(only,) if isinstance(only, str) else tuple(only),
+        launcher=launcher,
+        workers=workers,
+        threads=threads,
+        retries=retries,
+        launch=launch or {},
+        plugins=tuple(Path(path) for path in plugins),
+    )
+    with isolated():
+        plan = request.plan()
+    if plan.remaining:
+        try:
+            request.carry_out(plan)
+        except Interrupted:
+            print("Stopped; all runs are saved. The same call resumes them.")
+    return table_of(run.folder for run in plan.stages)

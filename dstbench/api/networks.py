@@ -1,0 +1,51 @@
+"""`dstbench.deploy`: a finished network as small files that need no torch."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dstbench.api.result import Result
+from dstbench.config.gin_state import isolated
+from dstbench.errors import UserError
+from dstbench.tracking import find_run
+from dstbench.training import trained_network
+
+if TYPE_CHECKING:
+    from dstbench.deployment.deploy_run import Deployed
+
+
+def deploy(
+    run: Result | str | Path,
+    out: str | Path | None = None,
+    *,
+    best: bool = False,
+    dense: bool = False,
+    runs: str | Path = "runs",
+    tracking: str | None = None,
+    plugins: Sequence[str | Path] = (),
+) -> "Deployed":
+    """Write a finished run's network: network.dst, weights.safetensors, ONNX, a model card.
+
+    run: its result, its folder, its name below `runs`, its record, or its MLflow run id.
+    out: folder for the files; None for `deployed` in the run's folder.
+    best: the network of the best validation epoch, instead of the last one.
+    dense: as a dense ONNX network only, for networks that cannot be compiled.
+
+    The result has the folder, the sizes of the files, and what was left out;
+    `dstbench.deployment.load(deployed.folder / "network.dst")` runs the network.
+
+    Raises UserError when numba is missing, or the network cannot be written.
+    """
+    if importlib.util.find_spec("numba") is None:
+        raise UserError("Deploying needs numba: pip install 'dstbench[deploy]'.")
+    from dstbench.deployment.deploy_run import deploy as compiled
+    from dstbench.deployment.deploy_run import deploy_dense
+
+    given = isinstance(run, Result)
+    folder = run.path if isinstance(run, Result) else find_run.find(str(run), Path(runs), tracking)
+    with isolated():
+        files = [] if given else [Path(path) for path in plugins]
+        network = trained_network.load(folder, plugins=files, best=best)
+    write = deploy_dense if dense else compiled
+    return write(network, folder / "deployed" if out is None else Path(out), best)

@@ -1,0 +1,69 @@
+"""`dstbench.records`: run folders, or the records of a leaderboard, as a DataFrame."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dstbench.errors import UserError
+from dstbench.recording.file_names import RECORD
+from dstbench.recording.record import read
+from dstbench.recording.types import Record
+
+_COST = ("macs", "dense_macs", "live_weights", "prunable_weights", "training_flops")
+_HEALTH = ("collapsed", "live_path_share", "live_channels", "live_zeros", "exploration")
+
+
+def records(folder: str | Path = "runs") -> pd.DataFrame:
+    """Return one row a run, in the order of their names.
+
+    folder: of run folders, at any depth, or of records such as leaderboard/records.
+
+    Columns: what defines the run, its status, sparsities in [0, 1], accuracies in percent (of test
+    images: test_final, test_at_best_val), cost, health of the finished network, seconds of
+    training, and where it comes from. What a run has not, yet or at all, is NaN or None.
+
+    Raises UserError when the folder does not exist, or a record cannot be read.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise UserError(f"{folder}: no such folder. Give the folder of runs, or of records.")
+    files = {file for file in path.rglob(RECORD)}
+    files |= {file for file in path.glob("*.json")}
+    return pd.DataFrame([_row(file, read(file)) for file in sorted(files)])
+
+
+def table_of(folders: Iterable[Path]) -> pd.DataFrame:
+    """Return the rows of these run folders; one without a record is left out."""
+    files = (folder / RECORD for folder in folders)
+    return pd.DataFrame([_row(file, read(file)) for file in files if file.is_file()])
+
+
+def _row(file: Path, record: Record) -> dict[str, Any]:
+    accuracy, cost, health = record["accuracy"], record["cost"], record["health"]
+    sparsity, provenance = record["sparsity"], record["provenance"]
+    return {
+        "name": file.parent.name if file.name == RECORD else file.stem,
+        **{
+            name: record.get(name)
+            for name in (
+                "method", "model", "dataset", "recipe", "protocol", "precision", "seed", "status",
+                "error",
+            )
+        },
+        "sparsity": sparsity["asked"],
+        "sparsity_measured": sparsity["measured"],
+        "sparsity_effective": sparsity["effective"],
+        **{
+            name: accuracy.get(name)
+            for name in ("test_final", "test_at_best_val", "val_final", "best_val", "best_epoch")
+        },
+        **{name: cost.get(name) for name in _COST},
+        **{name: health.get(name) for name in _HEALTH},
+        "train_seconds": provenance.get("train_seconds"),
+        "device": provenance["device"],
+        "commit": provenance["commit"],
+        "config_sha256": record["config"]["sha256"],
+        "path": str(file.parent if file.name == RECORD else file),
+    }  # fmt: skip

@@ -1,0 +1,95 @@
+"""A sweep as it is asked for: the grid, which of its runs, and where they run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dstbench.config import grid
+from dstbench.errors import UserError
+from dstbench.sweeps.job_filter import filter_jobs
+from dstbench.sweeps.launchers.base import LaunchOptions, open_launcher
+from dstbench.sweeps.plan import (
+    PlannedRun,
+    RunOptions,
+    SweepPlan,
+    pin_precision,
+    plan_run,
+    unique_runs,
+)
+from dstbench.sweeps.prerequisites import (
+    precision_elsewhere,
+    precision_of_runs,
+    require_datasets,
+)
+from dstbench.sweeps.run_sweep import run_sweep
+from dstbench.sweeps.scheduler import Sweep
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """What to run, where, and how many at a time.
+
+    grid: gin file or name of the grid.
+    shared: options of all runs.
+    only: filters, such as 'method=EAST,sparsity=0.9995'; a run passes all of them.
+    launcher: 'local', 'ray' or 'slurm'.
+    workers: runs at a time; None for one a core, or one a GPU.
+    threads: CPU threads of a run; None for the launcher's default.
+    retries: how many times a run that died is started again.
+    launch: options of the launcher.
+    plugins: Python files that every run loads.
+
+    Raises UserError for a number that is too small.
+    """
+
+    grid: str
+    shared: RunOptions
+    only: tuple[str, ...] = ()
+    launcher: str = "local"
+    workers: int | None = None
+    threads: int | None = None
+    retries: int = 2
+    launch: Mapping[str, Any] = field(default_factory=dict)
+    plugins: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
+            if (value := getattr(self, name)) is not None and value < least:
+                raise UserError(f"--{name} {value}: must be at least {least}.")
+
+    def plan(self) -> SweepPlan:
+        """Return every run of the grid, once, and how far it is.
+
+        Raises UserError for anything wrong with the grid or a run's configuration.
+        """
+        table = grid.read(self.grid)
+        jobs = filter_jobs(table.jobs, list(self.only))
+
+        def planned(precision: str) -> list[PlannedRun]:
+            return unique_runs(plan_run(job, self.plugins, self.shared, precision) for job in jobs)
+
+        if self.launcher == "local":
+            runs = planned(precision_of_runs(self.shared.device))
+        else:
+            precision = precision_elsewhere(self.shared.device, self.launch.get("precision"))
+            runs = [pin_precision(run) for run in planned(precision)]
+        return SweepPlan(table, {run: run.stage() for run in runs})
+
+    @property
+    def launch_options(self) -> LaunchOptions:
+        """Options of the launcher; the precision of other machines is none of its own."""
+        elsewhere = self.launcher != "local"
+        own = {k: v for k, v in self.launch.items() if not (elsewhere and k == "precision")}
+        return LaunchOptions(self.workers, self.threads, self.shared.device, self.shared.runs, own)
+
+    def carry_out(self, plan: SweepPlan) -> Sweep:
+        """Run what is left of a plan.
+
+        Raises UserError for a missing dataset or a launcher that cannot start, and Interrupted
+        after a signal, when all runs have saved.
+        """
+        if self.launcher == "local":
+            require_datasets(plan.remaining, self.shared.data_root)
+        launcher = open_launcher(self.launcher, self.launch_options)
+        return run_sweep(plan, launcher, self.retries, self.shared.runs, self.shared.tracking)
