@@ -47,7 +47,12 @@ def add_environment(command: argparse.ArgumentParser) -> None:
     add_tracking(command)
     add = command.add_argument
     add("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
-    add("--threads", type=whole_number, metavar="N", help="CPU threads (default: all)")
+    add(
+        "--threads",
+        type=whole_number,
+        metavar="N",
+        help="CPU threads (default: 1 where a step is small, else all)",
+    )
 
 
 def add_engine(command: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
 """A configured run, from command-line choices or from a resolved gin text.
 
 The order of choices is: the method's file, the recipe, further files, the axes (--sparsity, --seed,
-…), the short options (--epochs, --lr, …), --set. For the same parameter, the later one wins.
+…), --set, and the short options (--epochs, --lr, …). For the same parameter, the later one wins.
 """
 
 from collections.abc import Sequence
@@ -80,10 +80,10 @@ def configure(choices: Choices, precision: str) -> Config:
         if name == "model":
             value = _model_reference(value)
         config.set_macro(name, value, f"--{name}")
-    for name, value in choices.short:
-        config.add_text(f"{_target(config, name)} = {value!r}", f"--{name.replace('_', '-')}")
     for text in choices.sets:
         config.add_override(text)
+    for name, value in choices.short:
+        config.add_text(f"{_target(config, name)} = {value!r}", f"--{name.replace('_', '-')}")
     return config
 
 

@@ -39,6 +39,11 @@ class Reporter:
         """Print a message."""
         self.console.print(text, markup=False)
 
+    def describe(self, text: str) -> None:
+        """Print what is going to happen."""
+        if not self.quiet:
+            self.note(text)
+
     def start(self, step: int, total_steps: int) -> None:
         if not self.quiet and self.console.is_terminal:
             columns = (

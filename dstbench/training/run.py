@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dstbench.config.identity import Resolved
 from dstbench.data import datasets
 from dstbench.data.images import Dataset
@@ -16,9 +18,11 @@ from dstbench.recording.record import OVER
 from dstbench.recording.run_folder import RunFolder
 from dstbench.recording.run_name import run_name as name_of
 from dstbench.recording.types import Record
+from dstbench.sparsity import percent
 from dstbench.tracking.live_mirror import Mirror, mirrored_to
 from dstbench.training import checkpoint, initial_weights
 from dstbench.training.build import new_state
+from dstbench.training.device import device_name
 from dstbench.training.distributed.nonzero_ranks import NullRunFolder
 from dstbench.training.engines.choose import choose_engine
 from dstbench.training.outcome import Outcome
@@ -176,6 +180,7 @@ def prepare(
         record,
         reporter,
     )
+    reporter.describe(_description(run, loaders, options, folder.path))
     engine = choose_engine(run, state, options, reporter.note)
     for note in run.method.notes(state):
         reporter.note(note)
@@ -187,6 +192,23 @@ def prepare(
         run, resolved, dataset, options, session, start, folder, reporter, engine.name
     )
     return Trainer(run, state, loaders, description, folder, options, reporter, engine)
+
+
+def _description(run: Run, loaders: DataLoaders, options: RuntimeOptions, folder: Path) -> str:
+    """Return what a run will do, in one paragraph."""
+    split, threads = loaders.split, torch.get_num_threads()
+    where = device_name(options.device)
+    if where == "cpu":
+        where += f", {threads} thread{'s'[: threads > 1]}"
+    if not options.group.alone:
+        where += f", {options.group.size} processes"
+    return (
+        f"{run.method.name} · {run.model.__name__} · sparsity {percent(run.method.sparsity)} · "
+        f"seed {run.seed} · {run.epochs} epochs of {len(split.train):,} images\n"
+        f"{run.dataset}: {len(split.val):,} images for validation, "
+        f"{len(loaders.dataset.test):,} for the test (protocol {run.protocol})\n"
+        f"{where} · {run.precision} · {folder}"
+    )
 
 
 def run_name(run: Run, resolved: Resolved) -> str:

@@ -56,7 +56,7 @@ def choose_engine(
         if native.compile_() or _finished_compiles(run, state):
             if not asked:
                 note(
-                    f"Engine: native, because {percent(live / dense)} of the dense network's MACs "
+                    f"Engine: native, because {_short(live / dense)} of the dense network's MACs "
                     "are of live weights. --engine torch does not use it."
                 )
             return native
@@ -92,12 +92,17 @@ def _no_gain(run: Run, state: State, live: int, dense: int) -> str | None:
     """
     if live >= MAX_LIVE_MACS * dense:
         return (
-            f"{percent(live / dense)} of the dense network's MACs are of live weights, and the "
+            f"{_short(live / dense)} of the dense network's MACs are of live weights, and the "
             f"native engine is expected to be faster below {percent(MAX_LIVE_MACS)}"
         )
     if dense_training_macs(dense, run.batch_size * state.total_steps) < MIN_TRAINING_MACS:
         return "the run is short, and compiling the kernels of the native engine takes a minute"
     return None
+
+
+def _short(fraction: float) -> str:
+    """Return a fraction in percent with two digits that count."""
+    return f"{100 * fraction:.2g} %"
 
 
 def _macs(state: State) -> tuple[int, int]:
