@@ -1,5 +1,7 @@
 """One run's curves as a figure, for a notebook."""
 
+import io
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -10,12 +12,21 @@ _PANELS = (
 )
 
 
+class NotebookFigure(Figure):
+    """A figure that a notebook shows, whether or not pyplot is imported there."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=60)
+        return buffer.getvalue()
+
+
 def plot_curves(curves: pd.DataFrame, title: str) -> Figure:
     """Return a figure with a panel each for loss, accuracy and live paths.
 
     curves: as `Result.curves` returns them.
     """
-    figure = Figure(figsize=(10, 3), layout="constrained")
+    figure = NotebookFigure(figsize=(10, 3), layout="constrained")
     axes = figure.subplots(1, len(_PANELS))
     for one, (label, series) in zip(axes, _PANELS, strict=True):
         for column, name in series:

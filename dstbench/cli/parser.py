@@ -21,7 +21,10 @@ from dstbench.cli.options import (
 )
 from dstbench.sweeps.launchers.base import NAMES as LAUNCHERS
 
-LISTS = ("methods", "parts", "recipes", "datasets", "models")
+LISTS = (
+    "methods", "parts", "recipes", "datasets", "models", "optimizers", "schedules", "pipelines",
+    "grids",
+)  # fmt: skip
 
 _RUN = "run folder, record, or MLflow run id"
 _RUNS = "run folders (default: all below --runs)"
@@ -74,8 +77,11 @@ def _cost(command: argparse.ArgumentParser) -> None:
 
 def _list(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("what", nargs="?", choices=LISTS, help="one kind only (default: all)")
+    add("what", nargs="?", metavar="WHAT",
+        help=f"one of {', '.join(LISTS)}; or a class, such as RigL, for its settings "
+        "(default: all lists)")
     add("--json", action="store_true", help="print JSON")
+    add("--settings", action="store_true", help="print docs/settings.md: all settings")
     add_data(command)
     add_plugin(command)
 

@@ -50,7 +50,7 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
         loaders = data_loaders(run, dataset, options)
         if record is not None and record["status"] in OVER:
             check_done(run, record, loaders, options, path, reporter)
-            reporter.note("This run is done already; --fresh starts it over.")
+            reporter.describe("This run is done already; --fresh starts it over.")
             tracked = mirrored_to(path)
         else:
             trainer = prepare(run, resolved, loaders, record, folder, options, reporter)
@@ -181,7 +181,7 @@ def prepare(
         reporter,
     )
     reporter.describe(_description(run, loaders, options, folder.path))
-    engine = choose_engine(run, state, options, reporter.note)
+    engine = choose_engine(run, state, options, reporter.describe)
     for note in run.method.notes(state):
         reporter.note(note)
     if options.fresh:
