@@ -70,7 +70,8 @@ def sources(cls: type) -> str:
     if match := _SOURCE.search(own) or _SOURCE.search(file):
         return " ".join(match[1].split())
     cited = [part for part in file.split("\n\n")[1:] if _YEAR.search(part)]
-    return " ".join(cited[0].split()) if cited else ""
+    own_work = [part for part in cited if not part.startswith("Related: ")]
+    return " ".join(own_work[0].replace("-\n", "-").split()) if own_work else ""
 
 
 def _entries(doc: str) -> Iterator[tuple[str, str]]:
