@@ -1,7 +1,7 @@
 """Keyword arguments → the choices that define a run, as the command line's options are."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -24,7 +24,7 @@ class ChoiceArguments(TypedDict, total=False):
     sparsity: fraction of the weights that are removed, such as 0.99.
     seed: of weights, masks and batches.
     dataset: id of a dataset, or its folder.
-    model: name or class of a registered model.
+    model: name or class of a registered model, or the function that makes it.
     protocol: 'strict', 'paper', 'itop_compat' or 'all_images'.
     epochs: passes over the training images.
     batch_size: images a step.
@@ -39,7 +39,7 @@ class ChoiceArguments(TypedDict, total=False):
     sparsity: float | None
     seed: int | None
     dataset: str | Path | None
-    model: str | type[nn.Module] | None
+    model: str | Callable[..., nn.Module] | None
     protocol: str | None
     epochs: int | None
     batch_size: int | None
@@ -69,7 +69,7 @@ def choose(
         "sparsity": given.get("sparsity"),
         "seed": given.get("seed"),
         "dataset": dataset,
-        "model": model.__name__ if isinstance(model, type) else model,
+        "model": model if isinstance(model, str | None) else model.__name__,
         "protocol": given.get("protocol"),
     }
     recipe, engine = given.get("recipe"), given.get("engine")

@@ -36,6 +36,7 @@ def plot_curves(curves: pd.DataFrame, title: str) -> Figure:
         one.grid(alpha=0.3)
         if len(series) > 1 and one.lines:
             one.legend()
+    axes[0].set_yscale("log")  # a validation loss by running averages may jump by orders
     axes[-1].set_ylim(-0.03, 1.03)
     figure.suptitle(title)
     return figure

@@ -76,7 +76,7 @@ def _registered(path: Path, group: str) -> list[Entry]:
     except (ValueError, SyntaxError) as error:  # not UTF-8, or not Python
         raise UserError(f"{path}: cannot be read as Python ({error}).") from None
     for node in body:
-        if not isinstance(node, ast.ClassDef):
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef):
             continue
         for decorator in node.decorator_list:
             if _registers(decorator, group):

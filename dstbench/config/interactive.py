@@ -28,9 +28,9 @@ def hashes(text: str) -> dict[str, str]:
     return {f"{cls.__name__} (notebook)": _sha256(cls) for cls in used}
 
 
-def _sha256(cls: type) -> str:
-    """Return the hash of a class's functions and plain values, in their own order of names."""
-    digest = hashlib.sha256()
+def _sha256(cls: Any) -> str:
+    """Return the hash of a class's functions and plain values, or of a function."""
+    digest = hashlib.sha256(_text(cls).encode())
     for name, value in sorted(vars(cls).items()):
         digest.update(f"{name}={_text(value)}\n".encode())
     return digest.hexdigest()

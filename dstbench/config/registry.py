@@ -7,7 +7,7 @@ makes `@RigL()` and `RigL.drop_fraction = ...` valid gin. Names are unique.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gin
 
@@ -20,12 +20,12 @@ GROUPS = ("run", "parts", "models", "optimizers", "schedules", "pipelines", "tab
 
 INTERACTIVE = "__main__"  # the module of a notebook's cells, and of a script
 
-T = TypeVar("T", bound=type)
-_classes: dict[str, tuple[str, type]] = {}
+T = TypeVar("T", bound=Callable[..., object])
+_classes: dict[str, tuple[str, Any]] = {}  # a model may be a function that returns the network
 
 
 def register(group: str) -> Callable[[T], T]:
-    """Register the decorated class under its own name.
+    """Register the decorated class under its own name; a model may be a function.
 
     group: one of GROUPS.
 
@@ -37,7 +37,9 @@ def register(group: str) -> Callable[[T], T]:
         raise UserError(f"no group {group!r} to register in.{did_you_mean(group, GROUPS)}")
 
     def decorate(cls: T) -> T:
-        name = cls.__name__
+        if group != "models" and not isinstance(cls, type):
+            raise UserError(f"{cls!r} is no class. Only a model may be a function.")
+        name = cls.__name__  # type: ignore[attr-defined]
         taken = _classes[name][1] if name in _classes else None
         again = taken is not None and taken.__module__ == cls.__module__ == INTERACTIVE
         if taken is not None and not again:
@@ -56,8 +58,11 @@ def register(group: str) -> Callable[[T], T]:
     return decorate
 
 
-def lookup(name: str) -> type:
-    """Return the class registered under `name`. Raises UserError, with the nearest name."""
+def lookup(name: str) -> Any:
+    """Return the class, or the function of a model, registered under `name`.
+
+    Raises UserError, with the nearest name.
+    """
     if name not in _classes:
         raise UserError(f"nothing is registered as {name!r}.{did_you_mean(name, _classes)}")
     return _classes[name][1]
@@ -68,6 +73,6 @@ def names(group: str) -> list[str]:
     return sorted(name for name, (g, _) in _classes.items() if g == group)
 
 
-def registered_in(module: str) -> dict[str, type]:
-    """Return name → class of what a module registered."""
+def registered_in(module: str) -> dict[str, Any]:
+    """Return name → class or function of what a module registered."""
     return {name: cls for name, (_, cls) in _classes.items() if cls.__module__ == module}

@@ -35,7 +35,7 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
 def hints(cls: type) -> dict[str, Any]:
     """Return parameter → annotation of the class's constructor; empty if it cannot be read."""
     try:
-        return typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+        return typing.get_type_hints(getattr(cls, "__init__") if isinstance(cls, type) else cls)  # noqa: B009
     except (NameError, TypeError):
         return {}
 
@@ -78,9 +78,12 @@ def _reference_fits(reference: Reference, wanted: Any, inner: tuple[Any, ...]) -
     cls = registry.lookup(reference.name)
     if wanted is collections.abc.Callable:
         return reference.evaluate and callable(getattr(cls, "__call__", None))  # noqa: B004
+    if wanted is type and not isinstance(cls, type):
+        return not reference.evaluate and reference.name in registry.names("models")
     if wanted is type:
         return not reference.evaluate and issubclass(cls, inner[0])
-    return reference.evaluate and isinstance(wanted, type) and issubclass(cls, wanted)
+    is_class = isinstance(wanted, type) and isinstance(cls, type)
+    return reference.evaluate and is_class and issubclass(cls, wanted)
 
 
 def describe_type(hint: Any) -> str:

@@ -154,3 +154,22 @@ def test_interrupt_saves_and_returns(tmp_path):
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert out.strip() == "returned interrupted True 130"
+
+
+def test_function_that_returns_a_network_is_a_model(run, tmp_path):
+    plugin = tmp_path / "shallow.py"
+    plugin.write_text(
+        "from torch import nn\nfrom dstbench import register\n\n\n"
+        "@register('models')\n"
+        "def shallow(num_classes: int, in_channels: int, width: int = 6) -> nn.Module:\n"
+        "    'Two layers.'\n"
+        "    return nn.Sequential(nn.Conv2d(in_channels, width, 3), nn.ReLU(), nn.Flatten(),\n"
+        "                         nn.Linear(width * 36, num_classes))\n"
+    )
+    given = {"model": "shallow", "plugins": [plugin], "set": {"shallow.width": 5}}
+    result = dstbench.run("rigl", runs=tmp_path / "runs", epochs=1, sparsity=0.5, threads=1,
+                          tracking="off", quiet=True, **given)  # fmt: skip
+    assert result.record["model"] == "shallow"
+    assert result.record["cost"]["prunable_weights"] == 5 * 9 + 5 * 36 * 10
+    with pytest.raises(dstbench.UserError, match=r"shallow\.width = 'wide'"):
+        dstbench.run("rigl", **given | {"set": {"shallow.width": "wide"}})
