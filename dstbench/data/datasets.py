@@ -135,8 +135,14 @@ def names(data_root: Path | None, cache: Path | None = None) -> dict[str, str]:
     states = {DIGITS: "embedded: 1,797 handwritten digits of 8×8 pixels (scikit-learn)"}
     states |= {name: _published_state(root, name, cache_of(cache)) for name in PUBLISHED}
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        kind = _kind_of(folder)
-        if kind is not None and folder.name not in states:
+        if folder.name in states:
+            continue
+        try:
+            kind = _kind_of(folder)
+        except OSError as error:
+            states[folder.name] = f"not found: {error.filename}: {error.strerror}"
+            continue
+        if kind is not None:
             states[folder.name] = f"found: {kind} at {folder.absolute()}"
     return states
 
@@ -212,8 +218,8 @@ def _format_in(root: Path, name: str) -> Format:
         here = f" There is one here: give it as ./{name}." if name and Path(name).is_dir() else ""
         raise UserError(
             f"no dataset {name!r}: {root.absolute()} has no folder of that name.{here}"
-            f"{did_you_mean(name, names(root))} Your own dataset is a folder with {LAYOUTS}: give "
-            "its path, with a slash, as --dataset; or its parent folder with --data-root or "
+            f"{did_you_mean(name, names(root))} Your own dataset is {LAYOUTS}: give its path, "
+            "with a slash, as --dataset; or its parent folder with --data-root or "
             "DSTBENCH_DATA."
         )
     kind = _kind_of(folder)

@@ -6,7 +6,7 @@ macOS, for one, writes a hidden `._x.png` beside x.png.
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,25 +77,23 @@ def images_below(folder: Path, passed_over: PassedOver) -> list[Path]:
     Raises UserError: for a link to a folder above it, which would be entered without end.
     """
     images = []
-    for path in _files_below(folder):
-        if is_image(path.name):
-            images.append(path)
-        else:
-            passed_over.add(path)
-    return images
-
-
-def holds_images(folder: Path) -> bool:
-    """Return whether there is an image in `folder` or in its subfolders."""
-    return any(is_image(path.name) for path in _files_below(folder))
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in folders:
             _refuse_circle(root, os.path.join(root, name))
-        yield from (Path(root, name) for name in sorted(files) if not is_hidden(name))
+        for path in (Path(root, name) for name in sorted(files) if not is_hidden(name)):
+            if is_image(path.name):
+                images.append(path)
+            else:
+                passed_over.add(path)
+    return images
+
+
+def holds_images(folder: Path, depth: int = 3) -> bool:
+    """Return whether there is an image in `folder`, or in its subfolders down to a depth."""
+    if any(is_image(path.name) for path in files_in(folder)):
+        return True
+    return depth > 0 and any(holds_images(path, depth - 1) for path in subfolders(folder))
 
 
 def _refuse_circle(root: str, path: str) -> None:
