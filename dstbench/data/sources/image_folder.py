@@ -20,6 +20,7 @@ from dstbench.data.sources.decode import EncodedImage, decode_splits
 from dstbench.data.sources.encoded import EncodedImages, EncodedSource, ImageFiles
 from dstbench.data.sources.split_names import split_of_folder
 from dstbench.data.sources.walk import (
+    ENDINGS,
     PassedOver,
     files_in,
     holds_images,
@@ -164,8 +165,8 @@ def _class_folders(folder: Path, passed_over: PassedOver) -> dict[str, list[Path
         found[name] = images_below(path, passed_over)
         if not found[name]:
             raise UserError(
-                f"{path}: contains no image. Add the images of this class, or remove the folder "
-                "everywhere."
+                f"{path}: contains no image ({', '.join(ENDINGS)}). Add the images of this "
+                "class, or remove the folder everywhere."
             )
     outside = files_in(folder)
     if not found:
