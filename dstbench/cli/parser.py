@@ -88,12 +88,18 @@ def _list(command: argparse.ArgumentParser) -> None:
 
 def _data(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(metavar="ACTION", dest="action", required=True)
-    for action, help in (
-        ("fetch", "download cifar10 or cifar100 to the data folder"),
-        ("prepare", "decode a dataset once, so that runs start faster"),
-    ):
-        one = actions.add_parser(action, help=help)
-        one.add_argument("name", metavar="NAME", help="id of the dataset")
+    fetch = actions.add_parser("fetch", help="download cifar10 or cifar100 to the data folder")
+    fetch.add_argument("name", metavar="NAME", help="id of the dataset")
+    prepare = actions.add_parser(
+        "prepare", help="decode a dataset once, so that runs start faster",
+        description="Find a dataset, check its images, and decode them as a recipe wants them.")
+    add = prepare.add_argument
+    add("name", metavar="NAME|DIR", help="id of the dataset, or its folder")
+    add("--recipe", metavar="NAME",
+        help="decode the images for this recipe (default: images; the suite's datasets need none)")
+    add("--set", action="append", default=[], dest="sets", metavar="BINDING",
+        help="a gin binding, such as 'ResizedPipeline.size=96'")
+    for one in (fetch, prepare):
         add_data(one)
 
 

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
+from dstbench.config.gin_file import read_text, skip_import
 from dstbench.config.shared_settings import shared_settings
 from dstbench.data import datasets
+from dstbench.data.images import Dataset
+from dstbench.data.preprocessing import ImageNetPipeline
 from dstbench.errors import UserError
 from dstbench.recording import predictions
 from dstbench.recording import record as records
@@ -56,7 +59,7 @@ def compare_runs(a: str, b: str, data_root: Path | None, cache: Path | None) -> 
             f"{a} is on {first['dataset']} and {b} on {second['dataset']}, with other images: "
             "compare runs on the same images."
         )
-    dataset = datasets.load(first["dataset"], data_root, cache)
+    dataset = _dataset(first, data_root, cache)
     if dataset.sha256 != images[0]:
         raise UserError(
             f"{a} and {b} are of other images than {dataset.name} has here. Give the folder of "
@@ -69,6 +72,17 @@ def compare_runs(a: str, b: str, data_root: Path | None, cache: Path | None) -> 
     result = compare_predictions(predicted_a, predicted_b, labels)
     differences = tuple(_differences(first, second))
     return ComparedRuns(first, second, (network_a, network_b), result, differences)
+
+
+def _dataset(record: Record, data_root: Path | None, cache: Path | None) -> Dataset[Any]:
+    """Return the dataset of a run, decoded or not, and scaled, as its pipeline had it."""
+    read = read_text(record["config"]["text"], "config.text", skip_import)
+    bindings = {str(binding): binding.value for binding in read}
+    pipeline = bindings["Run.pipeline"].name
+    if pipeline == ImageNetPipeline.__name__:
+        return datasets.load_encoded(record["dataset"], data_root, cache)
+    size = bindings.get(f"{pipeline}.size")
+    return datasets.load(record["dataset"], data_root, cache, size)
 
 
 def _differences(a: Record, b: Record) -> Iterator[tuple[str, str, str]]:

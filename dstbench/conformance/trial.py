@@ -17,6 +17,7 @@ from dstbench.data.images import Images
 from dstbench.data.in_memory import InMemoryBatches
 from dstbench.data.preprocessing import Fitted
 from dstbench.errors import UserError
+from dstbench.models.memory_layout import to_layout
 from dstbench.models.precision import autocast_for
 from dstbench.training.build import new_state
 from dstbench.training.configure import assemble
@@ -94,7 +95,7 @@ def initial_state(
     """
     batches, state = _state_without_masks(run, size)
     if layout is not None:
-        state.model.to(memory_format=layout)  # type: ignore[call-overload]
+        to_layout(state.model, layout)
     state.batches = init_batches(lambda seed: _batches(run, seed, size), run.seed)
     run.method.init_masks(state)
     state.batches = None

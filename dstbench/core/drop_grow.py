@@ -93,7 +93,8 @@ class DropGrow(Part, ABC):
             raise UserError(
                 f"{name} would never update its masks: the run has {steps}, and updates are due "
                 f"{self.update_schedule}{end}; there is none after the last step. "
-                f"Lower {name}.update_interval, or set it to None for {name}.updates_per_run.",
+                f"Train longer (Run.epochs), lower {name}.update_interval, or set it to None for "
+                f"{name}.updates_per_run.",
                 f"{name}.update_interval",
             )
 

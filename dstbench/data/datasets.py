@@ -17,6 +17,7 @@ from dstbench.data.sources import cifar, digits, image_folder, parquet
 from dstbench.data.sources.digits import DIGITS
 from dstbench.data.sources.encoded import EncodedImages, EncodedSource
 from dstbench.data.sources.published import PUBLISHED, verified
+from dstbench.data.sources.walk import some
 from dstbench.errors import UserError, did_you_mean
 
 
@@ -36,7 +37,7 @@ class Format(Protocol):
 
     def recognises(self, folder: Path) -> bool: ...
 
-    def find(self, folder: Path) -> Source: ...
+    def find(self, folder: Path, size: int | None = None) -> Source: ...
 
     def find_encoded(self, folder: Path) -> EncodedSource: ...
 
@@ -50,8 +51,9 @@ KNOWN = {
 }
 FORMATS: dict[str, Format] = {"parquet files": parquet, "an image folder": image_folder}
 LAYOUTS = (
-    "an image folder (train/<class>/*.png|jpg|jpeg, and test/<class>/… or val/<class>/…) or "
-    "parquet files (train*.parquet, and test*.parquet or validation*.parquet)"
+    "an image folder (train/<class>/*.png|jpg|…, and test/<class>/… or val/<class>/…; or one "
+    "folder for each class) or parquet files (train*.parquet, and test*.parquet or "
+    "validation*.parquet)"
 )
 
 
@@ -68,16 +70,28 @@ def cache_of(cache: Path | None) -> Path:
     return Path(home) / "dstbench"
 
 
-def load(name: str, data_root: Path | None = None, cache: Path | None = None) -> Dataset:
+def load(
+    name: str,
+    data_root: Path | None = None,
+    cache: Path | None = None,
+    size: int | None = None,
+) -> Dataset:
     """Return the dataset, decoded now or read from the cache.
 
     name: the dataset's id.
     data_root, cache: see `root_of`, `cache_of`.
+    size: scale images to size × size pixels, see `decode`; None for images of one size as they are.
 
     Raises UserError: when the id is unknown, or the data are missing, corrupt, empty, half
         downloaded or of several sizes, the message naming the file; and when the id is one of
-        PUBLISHED and an image or a label is not the published one.
+        PUBLISHED and an image or a label is not the published one, or is to be scaled.
     """
+    if name in (DIGITS, *PUBLISHED) and size not in (None, KNOWN[name].image[1]):
+        raise UserError(
+            f"{name} is used as published, in {KNOWN[name].image[1]} × {KNOWN[name].image[2]} "
+            f"pixels, not scaled to {size}. Take a recipe for it (`dstbench list recipes`), or "
+            f"--set ResizedPipeline.size={KNOWN[name].image[1]}."
+        )
     if name == DIGITS:
         return digits.load()
     root = root_of(data_root)
@@ -85,7 +99,7 @@ def load(name: str, data_root: Path | None = None, cache: Path | None = None) ->
         if name in PUBLISHED:
             source, _ = _published_in(root, name)
         else:
-            source = _format_in(root, name).find(root.absolute() / name)
+            source = _format_in(root, name).find(root.absolute() / name, size)
         return disk_cache.load_or_build(source, name, cache_of(cache))
 
 
@@ -109,7 +123,7 @@ def load_encoded(
     with _readable(name, root):
         found = _format_in(root, name).find_encoded(root.absolute() / name)
         train, test = found.images(cache_of(cache))
-    return Dataset(name, train, test, found.classes, found.sha256)
+    return Dataset(name, train, test, found.classes, found.sha256, found.notes)
 
 
 def names(data_root: Path | None, cache: Path | None = None) -> dict[str, str]:
@@ -121,8 +135,14 @@ def names(data_root: Path | None, cache: Path | None = None) -> dict[str, str]:
     states = {DIGITS: "embedded: 1,797 handwritten digits of 8×8 pixels (scikit-learn)"}
     states |= {name: _published_state(root, name, cache_of(cache)) for name in PUBLISHED}
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        kind = _kind_of(folder)
-        if kind is not None and folder.name not in states:
+        if folder.name in states:
+            continue
+        try:
+            kind = _kind_of(folder)
+        except OSError as error:
+            states[folder.name] = f"not found: {error.filename}: {error.strerror}"
+            continue
+        if kind is not None:
             states[folder.name] = f"found: {kind} at {folder.absolute()}"
     return states
 
@@ -150,7 +170,11 @@ def _readable(name: str, root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{name}: {error.filename or root}: {error.strerror}.") from None
+        path = Path(error.filename or root)
+        remedy = " It is a link to what is not there. Copy it, or remove the link."
+        raise UserError(
+            f"{name}: {path}: {error.strerror}.{remedy if path.is_symlink() else ''}"
+        ) from None
 
 
 def _published_in(root: Path, name: str) -> tuple[Source, str]:
@@ -191,13 +215,15 @@ def _format_in(root: Path, name: str) -> Format:
     """
     folder = root.absolute() / name
     if name in ("", "..") or Path(name).name != name or not folder.is_dir():
+        here = f" There is one here: give it as ./{name}." if name and Path(name).is_dir() else ""
         raise UserError(
-            f"no dataset {name!r}: {root.absolute()} has no folder of that name."
-            f"{did_you_mean(name, names(root))} A custom dataset is a folder with {LAYOUTS}; give "
-            "its parent folder with --data-root or DSTBENCH_DATA."
+            f"no dataset {name!r}: {root.absolute()} has no folder of that name.{here}"
+            f"{did_you_mean(name, names(root))} Your own dataset is {LAYOUTS}: give its path, "
+            "with a slash, as --dataset; or its parent folder with --data-root or "
+            "DSTBENCH_DATA."
         )
     kind = _kind_of(folder)
     if kind is None:
-        content = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
+        content = some(sorted(p.name for p in folder.iterdir())) or "nothing"
         raise UserError(f"{folder}: contains {content}; expected {LAYOUTS}.")
     return FORMATS[kind]

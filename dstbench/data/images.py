@@ -52,6 +52,7 @@ class Dataset(Generic[Kind]):
     classes: class names; a label is an index into them.
     sha256: of the content; of decoded images, see `fingerprint`; of encoded ones, see the
         `find_encoded` of the format.
+    notes: what was chosen, or not used, of what is in the dataset's folder.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Dataset(Generic[Kind]):
     test: Kind
     classes: tuple[str, ...]
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,13 @@ class Source:
     key: changes whenever the content does.
     decode: () → (train, test, classes); raises UserError.
     sha256: the `fingerprint` of what is decoded; None if it is not known beforehand.
+    notes: see `Dataset`.
     """
 
     key: str
     decode: Callable[[], tuple[Images, Images, tuple[str, ...]]]
     sha256: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def fingerprint(train: Images, test: Images, classes: tuple[str, ...]) -> str:

@@ -62,6 +62,7 @@ class Pipeline:
     """
 
     decoded: ClassVar[bool] = True  # whether it reads decoded images, all of one size
+    scaled_to: int | None = None  # the size that images are scaled to when they are decoded
 
     def __init__(
         self,
@@ -99,6 +100,28 @@ class Pipeline:
             allowed = f"{channels} numbers, one a channel of the images"
             require(len(value) == channels, self, name, value, allowed)
         return Fitted(self.pad, self.pad_mode, self.flip, tuple(mean), tuple(std))
+
+
+@register("pipelines")
+class ResizedPipeline(Pipeline):
+    """Scale images of any size to one, once; then pad, crop, flip and normalise as Pipeline does.
+
+    size: height and width, pixels, to which the largest centred square of every image is scaled.
+    pad, pad_mode, flip, mean, std: as of Pipeline.
+    """
+
+    def __init__(
+        self,
+        size: int = 64,
+        pad: int = 4,
+        pad_mode: Literal["reflect", "zero"] = "reflect",
+        flip: bool = True,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ):
+        require(size >= 1, self, "size", size, "at least 1 pixel")
+        super().__init__(pad, pad_mode, flip, mean, std)
+        self.scaled_to = size
 
 
 @register("pipelines")

@@ -202,6 +202,7 @@ class Provenance(TypedDict):
     sessions: int  # how many times the run was started
     attempt: str  # random id, kept when the run resumes and new with --fresh
     dataset_sha256: str  # of the decoded images, hex
+    dataset_notes: NotRequired[list[str]]  # what was chosen of the dataset's folder, if anything
     initial_weights_sha256: NotRequired[str]  # before the first masks, hex; absent in older records
     processes: NotRequired[int]  # of the process group
     sync_batch_norm: NotRequired[bool]  # whether batch statistics span all processes

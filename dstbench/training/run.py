@@ -46,6 +46,8 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
         with group.raise_together():
             lock.enter_context(folder.locked())
         dataset = load_dataset(run, options)
+        for note in dataset.notes:
+            reporter.note(f"{dataset.name}: {note}")
         record = earlier_record(folder, resolved, dataset, options)
         loaders = data_loaders(run, dataset, options)
         if record is not None and record["status"] in OVER:
@@ -86,8 +88,9 @@ def load_images(run: Run, root: Path | None, cache: Path | None) -> Dataset[Any]
 
     Raises UserError when the dataset is missing or cannot be read.
     """
-    load = datasets.load if run.pipeline.decoded else datasets.load_encoded
-    return load(run.dataset, root, cache)
+    if not run.pipeline.decoded:
+        return datasets.load_encoded(run.dataset, root, cache)
+    return datasets.load(run.dataset, root, cache, run.pipeline.scaled_to)
 
 
 def earlier_record(

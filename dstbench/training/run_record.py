@@ -211,6 +211,8 @@ def _provenance(
         "sync_batch_norm": options.sync_batch_norm,
         "plugins": session_history.plugin_hashes(options.plugins, resolved.text),
     }
+    if dataset.notes:
+        provenance["dataset_notes"] = list(dataset.notes)
     return provenance
 
 

@@ -80,11 +80,11 @@ class Images:
 
     def __init__(self, data_root: Path | None, cache: Path | None):
         self.data_root, self.cache = data_root, cache
-        self._known: dict[tuple[str, bool], Dataset[Any] | None] = {}
+        self._known: dict[tuple[str, bool, int | None], Dataset[Any] | None] = {}
 
     def loaders(self, run: Run) -> DataLoaders | None:
         """Return the loaders of a run; None where its dataset is not on this machine."""
-        key = run.dataset, run.pipeline.decoded
+        key = run.dataset, run.pipeline.decoded, run.pipeline.scaled_to
         if key not in self._known:
             try:
                 self._known[key] = load_images(run, self.data_root, self.cache)

@@ -74,3 +74,15 @@ def test_data_root_and_cache_arguments_override_the_environment(root, tmp_path, 
 def test_digits_have_no_encoded_images():
     with pytest.raises(UserError, match="@Pipeline"):
         datasets.load_encoded("digits")
+
+
+def test_datasets_of_the_suite_are_not_scaled():
+    with pytest.raises(UserError, match=r"8 × 8 pixels, not scaled to 64"):
+        datasets.load("digits", size=64)
+    assert datasets.load("digits", size=8).sha256 == datasets.load("digits").sha256
+
+
+def test_folder_of_the_name_here_is_pointed_out(root, monkeypatch):
+    write_folder(root.parent / "pets")
+    monkeypatch.chdir(root.parent)
+    refused("pets", "give it as ./pets")

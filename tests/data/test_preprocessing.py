@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dstbench.data import preprocessing
 from dstbench.data.images import Images
-from dstbench.data.preprocessing import ImageNetPipeline, Pipeline, moments
+from dstbench.data.preprocessing import ImageNetPipeline, Pipeline, ResizedPipeline, moments
 from dstbench.errors import UserError
 
 
@@ -90,3 +90,12 @@ def test_invalid_imagenet_pipeline_settings_are_refused(settings, word):
     with pytest.raises(UserError) as error:
         ImageNetPipeline(**settings)
     assert error.value.binding == f"ImageNetPipeline.{word}"
+
+
+def test_resized_pipeline_names_its_size_and_is_a_pipeline_otherwise():
+    assert ResizedPipeline(size=4, pad=1).scaled_to == 4 and Pipeline().scaled_to is None
+    given_ = images(5, 4, 4, 1)
+    assert ResizedPipeline(size=4, pad=1).fitted(given_) == Pipeline(pad=1).fitted(given_)
+    with pytest.raises(UserError) as error:
+        ResizedPipeline(size=0)
+    assert error.value.binding == "ResizedPipeline.size"

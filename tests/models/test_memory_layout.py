@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from dstbench.core.masks import flat
-from dstbench.models.memory_layout import to_channels_last
+from dstbench.models.memory_layout import to_channels_last, to_layout
 
 
 class Mixed(nn.Module):
@@ -29,3 +29,11 @@ def test_to_channels_last_lays_out_4d_tensors_and_keeps_values_and_sharing():
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name])
         assert flat(tensor).numel() == tensor.numel()
+
+
+def test_to_layout_takes_networks_with_5d_tensors_there_and_back():
+    model = Mixed()
+    for layout in (torch.channels_last, torch.contiguous_format):
+        assert to_layout(model, layout) is model
+        assert model.flat.weight.is_contiguous(memory_format=layout)
+        assert model.cube.weight.is_contiguous()

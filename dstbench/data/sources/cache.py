@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,14 +47,15 @@ def load_or_build(source: Source, name: str, folder: Path) -> Dataset:
     path = _path(source, name, folder)
     if path.exists():
         try:
-            return read(path, name, source.sha256)
+            return replace(read(path, name, source.sha256), notes=source.notes)
         except (ValueError, OSError) as error:
             log.warning("%s is damaged (%s): decoding again.", path, error)
     train, test, classes = source.decode()
-    dataset = Dataset(name, train, test, classes, fingerprint(train, test, classes))
+    sha256 = fingerprint(train, test, classes)
+    dataset = Dataset(name, train, test, classes, sha256, source.notes)
     try:
         write(path, dataset)
-        return read(path, name, source.sha256)
+        return replace(read(path, name, source.sha256), notes=source.notes)
     except (ValueError, OSError, UserError) as error:
         log.warning(
             "%s could not be cached, so each run decodes it again (%s). Choose another folder with "

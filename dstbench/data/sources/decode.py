@@ -43,40 +43,56 @@ class _NeedsColour(Exception):
     """An image is RGB although the first one is grey."""
 
 
-def decode_splits(train: EncodedSplit, test: EncodedSplit) -> tuple[Images, Images]:
-    """Return training and test images, decoded together: one size, one number of channels."""
-    pixels, cut = decode(train[0] + test[0]), len(train[0])
+def decode_splits(
+    train: EncodedSplit, test: EncodedSplit, size: int | None = None
+) -> tuple[Images, Images]:
+    """Return training and test images, decoded together: one size, one number of channels.
+
+    size: see `decode`.
+    """
+    pixels, cut = decode(train[0] + test[0], size), len(train[0])
     return Images(pixels[:cut], train[1]), Images(pixels[cut:], test[1])
 
 
-def decode(images: Sequence[EncodedImage]) -> np.ndarray:
+def decode(images: Sequence[EncodedImage], size: int | None = None) -> np.ndarray:
     """Return uint8 (n, H, W, C): C = 1 if all images are grey, else 3 (grey ones repeated).
 
-    Transparency is dropped, palettes are resolved.
+    Transparency is dropped, palettes are resolved; of several frames, the first is used.
+
+    size: scale the largest centred square of every image to size × size pixels; None keeps images
+        as they are.
 
     Raises UserError: when an image cannot be decoded, has more than 8 bits a channel, or differs
-        from the first in size; the message names it.
+        from the first in size; the message names it. When the images do not fit in memory.
     """
-    first = _pixels(images[0])
+    first = _pixels(images[0], size)
     try:
-        return _decode_into(first.shape, images)
+        return _decode_into(first.shape, images, size)
     except _NeedsColour:
-        return _decode_into((*first.shape[:2], 3), images)
+        return _decode_into((*first.shape[:2], 3), images, size)
+    except MemoryError:
+        gigabytes = len(images) * first.size / 1e9
+        raise UserError(
+            f"{len(images):,} images of {first.shape[1]}×{first.shape[0]} pixels do not fit in "
+            f"memory, decoded ({gigabytes:.1f} GB or more). Scale them to a smaller size, or "
+            "decode them when they are needed: --set 'Run.pipeline=@ImageNetPipeline()'."
+        ) from None
 
 
-def _decode_into(shape: tuple[int, ...], images: Sequence[EncodedImage]) -> np.ndarray:
+def _decode_into(
+    shape: tuple[int, ...], images: Sequence[EncodedImage], size: int | None
+) -> np.ndarray:
     pixels = np.empty((len(images), *shape), dtype=np.uint8)
 
     def fill(chunk: range) -> int:
         for i in chunk:
-            image = _pixels(images[i])
+            image = _pixels(images[i], size)
             if image.shape[:2] != shape[:2]:
                 (h, w), (h0, w0) = image.shape[:2], shape[:2]
                 raise UserError(
                     f"{images[i].where} is {w}×{h} pixels (width × height), but "
-                    f"{images[0].where} is {w0}×{h0}. All images of a dataset must have one size: "
-                    "resize them first, or train with a pipeline that crops images of any size, "
-                    "such as --set 'Run.pipeline=@ImageNetPipeline()'."
+                    f"{images[0].where} is {w0}×{h0}. The recipe "
+                    "takes images of one size. --recipe images scales images of any size."
                 )
             if image.shape[2] > shape[2]:
                 raise _NeedsColour
@@ -84,16 +100,15 @@ def _decode_into(shape: tuple[int, ...], images: Sequence[EncodedImage]) -> np.n
         return len(chunk)
 
     chunks = [range(i, min(i + CHUNK, len(images))) for i in range(0, len(images), CHUNK)]
-    for _ in _with_progress_bar(_map_chunks(fill, chunks, shape), len(images)):
+    large = size is not None or shape[0] * shape[1] > SMALL
+    for _ in _with_progress_bar(_map_chunks(fill, chunks, large), len(images)):
         pass
     return pixels
 
 
-def _map_chunks(
-    fill: Callable[[range], int], chunks: list[range], shape: tuple[int, ...]
-) -> Iterator[int]:
+def _map_chunks(fill: Callable[[range], int], chunks: list[range], large: bool) -> Iterator[int]:
     """Call `fill` on every chunk, in threads if the images are large; yield its results."""
-    if shape[0] * shape[1] <= SMALL:
+    if not large:
         yield from map(fill, chunks)
         return
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -125,9 +140,14 @@ def _with_progress_bar(done: Iterable[int], total: int) -> Iterator[int]:
             bar.stop()
 
 
-def _pixels(image: EncodedImage) -> np.ndarray:
-    """Return one image as uint8 (H, W, 1 or 3)."""
-    pixels = np.asarray(_picture(image, lambda mode: "L" if mode in GREY_MODES else "RGB"))
+def _pixels(image: EncodedImage, size: int | None) -> np.ndarray:
+    """Return one image as uint8 (H, W, 1 or 3), scaled as in `decode`."""
+    from PIL import Image, ImageOps
+
+    picture = _picture(image, lambda mode: "L" if mode in GREY_MODES else "RGB")
+    if size is not None and picture.size != (size, size):
+        picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
+    pixels = np.asarray(picture)
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
@@ -160,7 +180,14 @@ def _picture(image: EncodedImage, mode_for: Callable[[str], str]) -> "Picture":
         raise
     except Exception as error:  # each of Pillow's formats raises its own exceptions
         reason = "not an image" if "cannot identify" in str(error) else error
+        remedy = lfs_remedy(content) or "It is corrupt or half downloaded; replace it."
         raise UserError(
-            f"{image.where} cannot be decoded: {reason} ({len(content):,} bytes). It is corrupt or "
-            "half downloaded; replace it."
+            f"{image.where} cannot be decoded: {reason} ({len(content):,} bytes). {remedy}"
         ) from None
+
+
+def lfs_remedy(content: bytes) -> str | None:
+    """Return the remedy for a file that is a pointer of Git LFS; None if it is not one."""
+    if content.startswith(b"version https://git-lfs"):
+        return "It is a pointer of Git LFS, not the file: run `git lfs pull`."
+    return None

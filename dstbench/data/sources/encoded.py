@@ -40,7 +40,7 @@ class ImageFiles:
         return ImageFiles(self.root, self.names[which])
 
     def at(self, i: int) -> EncodedImage:
-        path = self.root / self.names[i].decode()
+        path = self.root / os.fsdecode(self.names[i])
         return EncodedImage(path, str(path))
 
 
@@ -92,11 +92,13 @@ class EncodedSource:
     classes: class names.
     sha256: of the content; see the `find_encoded` of the format.
     images: folder of the cache → (train, test).
+    notes: what was chosen, or not used, of what is there.
     """
 
     classes: tuple[str, ...]
     sha256: str
     images: Callable[[Path], tuple[EncodedImages, EncodedImages]]
+    notes: tuple[str, ...] = ()
 
 
 def packed_file(path: Path, contents: Iterable[bytes]) -> PackedFile:

@@ -1,66 +1,82 @@
-"""Datasets in parquet files, as on dataset hubs.
-
-X/train*.parquet and X/test*.parquet or X/validation*.parquet, or the same in the only subfolder of
-X that has them (as plain_text/ in a cloned dataset), with an image column `img` or `image` (a
-struct of bytes and path) and a label column `label` or `fine_label` (whole numbers).
-"""
+"""Datasets in parquet files, as on dataset hubs. Files, columns and labels have a module each."""
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from dstbench.data.images import Images, Source
+from dstbench.data.sources.choose_test import absent_classes, choose_test, hold_out
 from dstbench.data.sources.decode import EncodedImage, EncodedSplit, decode_splits
 from dstbench.data.sources.encoded import EncodedImages, EncodedSource, packed_file
 from dstbench.data.sources.parquet_columns import (
-    class_names,
     encoded_images,
     image_column,
-    int_labels,
-    label_column,
     read_footer,
     read_row_groups,
     read_table,
 )
-from dstbench.errors import UserError
+from dstbench.data.sources.parquet_files import recognises as recognises
+from dstbench.data.sources.parquet_files import split_files, split_name
+from dstbench.data.sources.parquet_labels import (
+    classes_of,
+    is_labelled,
+    numbered,
+    numbering_note,
+    read_labels,
+)
 
-TRAIN_FILES = "train*.parquet"
-TEST_FILES = ("test*.parquet", "validation*.parquet")
+
+class Rows(NamedTuple):
+    """A split: rows of files.
+
+    rows: int64 (n,), indices of its rows among those of all files, in order.
+    labels: int64 (n,), of these rows.
+    """
+
+    files: list[Path]
+    rows: np.ndarray
+    labels: np.ndarray
 
 
-def recognises(folder: Path) -> bool:
-    """Return whether the folder looks like a dataset in parquet files."""
-    return _location(folder) is not None
+class Found(NamedTuple):
+    """A dataset: its splits, class names, and what the user should know about the choice."""
+
+    train: Rows
+    test: Rows
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def files(self) -> list[Path]:
+        return list(dict.fromkeys([*self.train.files, *self.test.files]))
 
 
-def find(folder: Path) -> Source:
+def find(folder: Path, size: int | None = None) -> Source:
     """Return the dataset in `folder`; its key hashes the files' content.
 
-    Class names come from the files' metadata if it has them, else they are the labels' numbers.
+    Class names come from the files' metadata if it has them, else they are the labels themselves.
 
-    Raises UserError: when shards are missing. Decoding raises it for damaged files, missing
-        columns or images, and labels out of range.
+    size: see `decode`.
+
+    Raises UserError: when shards are missing, a file is damaged or lacks a column, or a label is
+        wrong. Decoding raises it for missing and for damaged images.
     """
-    train_files, test_files = _files(folder)
-    digest = hashlib.sha256()
-    for path in train_files + test_files:
+    found = _found(folder)
+    digest = hashlib.sha256(repr((found.classes, size)).encode())
+    for path in found.files:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         digest.update(f"{path.name}\0{content}\n".encode())
+    for split in (found.train, found.test):
+        digest.update(split.labels.tobytes())
 
     def decode_all() -> tuple[Images, Images, tuple[str, ...]]:
-        train, names = _rows(train_files)
-        test, _ = _rows(test_files)
-        classes = names or _numbered_classes(train[1], partial(_where, train[0]))
-        for images, labels in (train, test):
-            _check_labels(labels, classes, partial(_where, images))
-        return (*decode_splits(train, test), classes)
+        return (*decode_splits(_images(found.train), _images(found.test), size), found.classes)
 
-    return Source(digest.hexdigest(), decode_all)
+    return Source(digest.hexdigest(), decode_all, notes=found.notes)
 
 
 def find_encoded(folder: Path) -> EncodedSource:
@@ -70,128 +86,69 @@ def find_encoded(folder: Path) -> EncodedSource:
     be read cheaply. The sha256 is of the files' names, sizes and footers, which describe every
     column.
 
-    Raises UserError: as `find`, except for missing images.
+    Raises UserError: as `find`.
     """
+    found = _found(folder)
     digest = hashlib.sha256()
-    names: tuple[str, ...] = ()
-    splits: list[tuple[list[Path], np.ndarray]] = []
-    for files in _files(folder):
-        labels = []
-        for path in files:
-            digest.update(f"{path.name}\0{path.stat().st_size}\n".encode() + read_footer(path))
-            column = label_column(path)
-            table = read_table(path, [column])
-            labels.append(int_labels(path, table[column]))
-            names = names or class_names(table.schema.metadata, column)
-        splits.append((files, np.concatenate(labels)))
-    where = partial("{}, training row {}".format, folder)
-    classes = names or _numbered_classes(splits[0][1], where)
-    for which, (_, found) in zip(("training", "test"), splits, strict=True):
-        _check_labels(found, classes, partial("{}, {} row {}".format, folder, which))
+    for path in found.files:
+        digest.update(f"{path.name}\0{path.stat().st_size}\n".encode() + read_footer(path))
     key = digest.hexdigest()
 
+    def packed(split: Rows, name: str, cache: Path) -> EncodedImages:
+        path = cache / f"{folder.name}-{key[:16]}.{name}.encoded"
+        return EncodedImages(packed_file(path, _contents(split.files))[split.rows], split.labels)
+
     def images(cache: Path) -> tuple[EncodedImages, EncodedImages]:
-        train, test = (
-            EncodedImages(
-                packed_file(cache / f"{folder.name}-{key[:16]}.{split}.encoded", _contents(files)),
-                labels,
-            )
-            for split, (files, labels) in zip(("train", "test"), splits, strict=True)
-        )
-        return train, test
+        held_out = found.test.files == found.train.files
+        test = packed(found.test, "train" if held_out else "test", cache)
+        return packed(found.train, "train", cache), test
 
-    return EncodedSource(classes, key, images)
+    return EncodedSource(found.classes, key, images, found.notes)
 
 
-def _where(images: list[EncodedImage], row: int) -> str:
-    return images[row].where
+def _found(folder: Path) -> Found:
+    """Return the splits and classes of the parquet files in a folder."""
+    files = split_files(folder)
+    train = read_labels(files.train)
+    classes = classes_of(train)
+    labels = numbered(train, train, classes)
+    tests = {split: read_labels(paths) for split, paths in files.tests.items()}
+    names = {split: split_name(folder, paths) for split, paths in files.tests.items()}
+    labelled = {split: is_labelled(read, train) for split, read in tests.items()}
+    chosen, notes = choose_test(folder, labelled, names)
+    if chosen is None:
+        training, testing = (Rows(files.train, k, labels[k]) for k in hold_out(folder, labels))
+    else:
+        training = Rows(files.train, np.arange(len(labels)), labels)
+        found = numbered(tests[chosen], train, classes)
+        testing = Rows(files.tests[chosen], np.arange(len(found)), found)
+        notes += absent_classes(names[chosen], found, classes)
+    return Found(
+        training,
+        testing,
+        classes,
+        (
+            *train.notes,
+            *numbering_note(train, classes),
+            *notes,
+            *files.notes,
+        ),
+    )
 
 
-def _location(folder: Path) -> Path | None:
-    """Return the folder of the training files, None if no folder or several have them."""
-    if any(folder.glob(TRAIN_FILES)):
-        return folder
-    inside = {path.parent for path in folder.glob(f"*/{TRAIN_FILES}")}
-    visible = [subfolder for subfolder in inside if not subfolder.name.startswith(".")]
-    return visible[0] if len(visible) == 1 else None
+def _images(split: Rows) -> EncodedSplit:
+    """Return the encoded images of a split, and their labels."""
+    images: list[EncodedImage] = []
+    for path in split.files:
+        column = image_column(path)
+        images += encoded_images(path, read_table(path, [column])[column])
+    return [images[row] for row in split.rows], split.labels
 
 
-def _files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the training and test files. Raises UserError: when some are missing."""
-    folder = _location(folder) or folder
-    train_files = _shards(folder, TRAIN_FILES)
-    test_files = next((f for pattern in TEST_FILES if (f := _shards(folder, pattern))), [])
-    if not test_files:
-        raise UserError(f"{folder}: has train files but no {' or '.join(TEST_FILES)}. Add them.")
-    return train_files, test_files
-
-
-def _contents(files: list[Path]) -> Iterator[bytes]:
+def _contents(files: Iterable[Path]) -> Iterator[bytes]:
     """Yield the encoded images of a split's files, one row group at a time in memory."""
     for path in files:
         for group in read_row_groups(path, image_column(path)):
             for image in encoded_images(path, group):
                 assert isinstance(image.content, bytes)
                 yield image.content
-
-
-def _shards(folder: Path, pattern: str) -> list[Path]:
-    """Return the files of a split, in order. Raises UserError: when 'i-of-n' names have gaps."""
-    paths = sorted(folder.glob(pattern))
-    for path in paths:
-        if match := re.fullmatch(r"(.*-)(\d+)-of-(\d+)(.*)", path.name):
-            before, number, count, after = match.groups()
-            for i in range(int(count)):
-                # what follows the count may be a fingerprint of the shard's own
-                name = f"{before}{i:0{len(number)}}-of-{count}"
-                if not any(other.name.startswith(name) for other in paths):
-                    missing = folder / f"{name}{after}"
-                    raise UserError(f"{missing} is missing: {path.name} is one of {count}.")
-    return paths
-
-
-def _rows(paths: list[Path]) -> tuple[EncodedSplit, tuple[str, ...]]:
-    """Return images and labels of one split's files, and class names if the files have them."""
-    images: list[EncodedImage] = []
-    labels: list[np.ndarray] = []
-    names: tuple[str, ...] = ()
-    for path in paths:
-        table, column = read_table(path), label_column(path)
-        images += encoded_images(path, table[image_column(path)])
-        labels.append(int_labels(path, table[column]))
-        names = names or class_names(table.schema.metadata, column)
-    if not images:
-        raise UserError(f"{paths[0]} has no rows. Download it again.")
-    return (images, np.concatenate(labels)), names
-
-
-def _numbered_classes(labels: np.ndarray, where: Callable[[int], str]) -> tuple[str, ...]:
-    """Return the numbers of the labels as class names.
-
-    labels: int64 (n,), of the training images.
-    where: row → its name in messages.
-
-    Raises UserError: when a number from 0 to the highest is no image's label.
-    """
-    used = np.unique(labels)
-    gaps = np.flatnonzero(used != np.arange(len(used)))
-    if len(gaps):
-        row = int(np.flatnonzero(labels == used[gaps[0]])[0])
-        raise UserError(
-            f"{where(row)} has label {labels[row]}, but no training image has label "
-            f"{gaps[0]}. Labels must be 0 … number of classes − 1."
-        )
-    return tuple(map(str, used))
-
-
-def _check_labels(
-    labels: np.ndarray, classes: tuple[str, ...], where: Callable[[int], str]
-) -> None:
-    """Raise UserError unless every label is an index into `classes`."""
-    outside = np.flatnonzero((labels < 0) | (labels >= len(classes)))
-    if len(outside):
-        row = int(outside[0])
-        raise UserError(
-            f"{where(row)} has label {labels[row]}, but the {len(classes)} classes of the "
-            f"training set are labelled 0 … {len(classes) - 1}."
-        )

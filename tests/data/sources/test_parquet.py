@@ -45,8 +45,18 @@ def test_parquet_validation_file_is_used_without_a_test_file(root):
     pixels = write_hub(root / "hub")
     (root / "hub/test.parquet").rename(root / "hub/validation.parquet")
     assert (datasets.load("hub").test.pixels == pixels[6:]).all()
-    (root / "hub/validation.parquet").unlink()
-    refused("hub", root / "hub", "test*.parquet or validation*.parquet")
+
+
+def test_parquet_without_test_files_gives_up_a_fifth_of_its_rows(root):
+    pixels = write_hub(root / "hub")
+    (root / "hub/test.parquet").unlink()
+    loaded, encoded = datasets.load("hub"), datasets.load_encoded("hub")
+    assert loaded.train.labels.tolist() != [] and sorted(loaded.test.labels) == [0, 1, 2]
+    both = np.concatenate([loaded.train.pixels, loaded.test.pixels])
+    assert sorted(p.tobytes() for p in both) == sorted(p.tobytes() for p in pixels[:6])
+    assert "one in 5" in loaded.notes[0] and loaded.notes == encoded.notes
+    contents = [encoded.test.locations.at(i).content for i in range(3)]
+    assert contents == [png(p) for p in loaded.test.pixels]
 
 
 def test_missing_parquet_shard_is_named(root):
@@ -90,29 +100,48 @@ def test_wrong_parquet_test_labels_are_named(root, labels, words):
     refused("hub", path, *words)
 
 
-@pytest.mark.parametrize(
-    ("labels", "words"),
-    [
-        ([1, 2, 3], ("row 0", "label 1", "no training image has label 0")),
-        ([0, 1, 10**12], ("row 2", f"label {10**12}", "no training image has label 2")),
-    ],
-)
-def test_parquet_training_labels_with_gaps_are_refused(root, labels, words):
-    pixels = write_hub(root / "hub")
-    (root / "hub/train-00001-of-00002.parquet").unlink()
-    path = (root / "hub/train-00000-of-00002.parquet").rename(root / "hub/train.parquet")
-    write_parquet(path, [png(p) for p in pixels[:3]], labels)
-    refused("hub", path, *words)
-
-
 def test_missing_parquet_columns_are_named(root):
-    write_hub(root / "hub", image="picture")
-    refused("hub", "train-00000-of-00002.parquet", "'img' or 'image'", "picture, label")
-    write_hub(root / "hub", label="kind")
-    refused("hub", "train-00000-of-00002.parquet", "'label' or 'fine_label'", "img, kind")
-    table = pa.table({"img": [[1, 2]], "label": [0]})
-    pq.write_table(table, root / "hub/train-00000-of-00002.parquet")
-    refused("hub", "train-00000-of-00002.parquet", "list", "struct")
+    path = root / "hub/train-00000-of-00002.parquet"
+    write_hub(root / "hub")
+    pq.write_table(pa.table({"size": [1], "label": [0]}), path)
+    refused("hub", path.name, "'img' or 'image'", "size, label")
+    images = [{"bytes": b"1"}]
+    pq.write_table(pa.table({"photo": images, "mask": images, "label": [0]}), path)
+    refused("hub", path.name, "several columns of images: photo, mask")
+    pq.write_table(pa.table({"img": images, "kind": [1], "size": [2]}), path)
+    refused("hub", path.name, "'label' or 'fine_label'", "img, kind, size")
+    pq.write_table(pa.table({"img": [[1, 2]], "label": [0]}), path)
+    refused("hub", path.name, "list", "struct")
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+def test_columns_of_other_names_are_found_by_their_types(root, kind):
+    pixels = write_hub(root / "hub")
+    table = pa.table({"Picture": pa.array([png(p) for p in pixels], kind), "Kind": [0, 1] * 4})
+    for path in (root / "hub").iterdir():
+        path.unlink()
+    pq.write_table(table, root / "hub/train.parquet")
+    pq.write_table(table, root / "hub/test.parquet")
+    loaded = datasets.load("hub")
+    assert (loaded.train.pixels == pixels).all() and loaded.train.labels.tolist() == [0, 1] * 4
+    assert loaded.notes == ("the labels are those of column 'Kind'.",)
+
+
+def test_column_of_labels_that_is_not_used_is_named(root):
+    pixels = write_hub(root / "hub", label="fine_label")
+    for path in (root / "hub").iterdir():
+        table = pq.read_table(path)
+        pq.write_table(table.append_column("coarse_label", [[0] * len(table)]), path)
+    loaded = datasets.load("hub")
+    assert (loaded.train.pixels == pixels[:6]).all() and loaded.classes == ("0", "1", "2")
+    note = "the labels are those of column 'fine_label', not of 'coarse_label'."
+    assert loaded.notes[0] == note
+
+
+def test_git_lfs_pointer_of_a_parquet_file_is_recognised(root):
+    write_hub(root / "hub")
+    (root / "hub/test.parquet").write_text("version https://git-lfs.github.com/spec/v1\n")
+    refused("hub", root / "hub/test.parquet", "git lfs pull")
 
 
 def test_encoded_parquet_is_packed_once_and_read_by_row(root, tmp_path):
@@ -130,7 +159,7 @@ def test_encoded_parquet_is_packed_once_and_read_by_row(root, tmp_path):
 
 @pytest.mark.parametrize(
     ("labels", "words"),
-    [([0, 1, 3], ["row 2", "label 3"]), ([0, 1, None], ["whole numbers"])],
+    [([0, 1, 0.5], ["whole numbers", "double"]), ([0, 1, None], ["whole numbers"])],
 )
 def test_encoded_parquet_with_wrong_labels_is_refused(root, labels, words):
     write_parquet(root / "hub/train.parquet", [jpeg(colour_image(0))] * 3, labels)
