@@ -52,7 +52,7 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
         loaders = data_loaders(run, dataset, options)
         if record is not None and record["status"] in OVER:
             check_done(run, record, loaders, options, path, reporter)
-            reporter.describe("This run is done already; --fresh starts it over.")
+            reporter.note("This run is done already; --fresh starts it over.")
             tracked = mirrored_to(path)
         else:
             trainer = prepare(run, resolved, loaders, record, folder, options, reporter)

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from helpers.disk_datasets import write_folder, write_hub, write_jpegs
 
-from dstbench.records import record
+from dstbench.recording import record
 
 RUN = ("run", "methods/rigl.gin", "--recipe", "images", "--tracking", "off", "--quiet")
 SMALL = ("--set", "Run.epochs=2", "--set", "ResNet20.width=4", "--set", "ResizedPipeline.size=8")
