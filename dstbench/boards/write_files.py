@@ -9,6 +9,7 @@ from pathlib import Path
 from dstbench.boards import board_figures
 from dstbench.boards.board import Board
 from dstbench.boards.markdown import overview, table_file
+from dstbench.boards.markdown.text import RENDERED
 from dstbench.boards.page.render_page import render_page
 from dstbench.errors import UserError
 from dstbench.utils.files import write_atomic
@@ -55,6 +56,13 @@ def stale_files(board: Board) -> list[str]:
     texts = [name for name, content in contents if not _has_content(board.folder / name, content)]
     drawn = board_figures.stale_figures(board, board.folder / FIGURES)
     return [*texts, *(f"{FIGURES}/{name}" for name in drawn)]
+
+
+def tables_of_other_calls(board: Board) -> list[str]:
+    """Return the names of tables in the folder that are of other grids than the board's."""
+    own = {f"{table.name}.md" for table in board.tables} | {README}
+    found = (path for path in sorted(board.folder.glob("*.md")) if path.name not in own)
+    return [path.name for path in found if RENDERED in path.read_text(errors="replace")]
 
 
 def _has_content(path: Path, content: bytes) -> bool:

@@ -212,8 +212,10 @@ def _measure(command: argparse.ArgumentParser) -> None:
     add("--classes", type=whole_number, metavar="N",
         help="classes of the worst case (default: 10)")
     add("--batch", default="1,2,64", metavar="N,N,…", help="batch sizes (default: 1,2,64)")
-    add("--repeats", type=whole_number, default=100, metavar="N",
-        help="timed calls after the warm-up (default: 100)")
+    add("--repeats", type=whole_number, metavar="N",
+        help="timed calls of each form (default: as many as the time allows, 3 to 100)")
+    add("--seconds", type=positive, default=60.0, metavar="S",
+        help="time for timed calls, all batch sizes together (default: 60)")
     add("--json", action="store_true", help="print JSON")
     add_environment(command)
     add_plugin(command)

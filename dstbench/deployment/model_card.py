@@ -46,7 +46,7 @@ def model_card(record: Record, about: About, files: Mapping[str, str]) -> str:
 
 _LOADING = """## Loading
 
-    pip install --no-deps dstbench && pip install numpy numba
+    pip install --no-deps PATH/TO/dstbench && pip install numpy numba
 
 <!-- -->
 

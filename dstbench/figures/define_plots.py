@@ -40,7 +40,7 @@ def _accuracy_over_sparsity(runs: Sequence[RunData]) -> Plot:
         name="accuracy_over_sparsity",
         title="Accuracy over sparsity",
         caption="Test accuracy of finished runs: the median over seeds, every seed as a point, "
-        "and, shaded, their range. As Figure 2 of the EAST paper.",
+        "and, shaded, their range.",
         xlabel="sparsity, % (log scale of the live fraction)",
         ylabel="test accuracy, %",
         axes=Axes(sparsities=sparsities),
@@ -92,7 +92,7 @@ def _positive_by_layer(runs: Sequence[RunData]) -> Plot:
         name="positive_preactivations",
         title="Positive pre-activations by layer",
         caption="Fraction of positive inputs of every activation of the finished network; where it "
-        "is zero, no gradient passes. As Figure 3 of the EAST paper, left.",
+        "is zero, no gradient passes.",
         xlabel="activation, from input to output",
         ylabel="positive pre-activations, %",
         axes=Axes(bottom=0),
@@ -169,8 +169,7 @@ _FIGURES: list[Callable[[Sequence[RunData]], Plot]] = [
         name="positive_over_training",
         title="Positive pre-activations over training",
         ylabel="positive pre-activations, %",
-        caption="Fraction of positive inputs of all activations. As Figure 3 of the EAST paper, "
-        "right.",
+        caption="Fraction of positive inputs of all activations.",
         unit=100.0,
         axes=Axes(bottom=0),
     ),
@@ -186,7 +185,7 @@ _FIGURES: list[Callable[[Sequence[RunData]], Plot]] = [
         name="gradient_norm_by_trick",
         title="Gradient norm with and without each trick",
         ylabel="gradient norm, live weights",
-        caption="In each panel a method and its variants. As Figure 5 of the EAST paper.",
+        caption="In each panel a method and its variants.",
         panels=aggregate.by_family,
     ),
     _over_training(
@@ -194,7 +193,7 @@ _FIGURES: list[Callable[[Sequence[RunData]], Plot]] = [
         name="sparsity",
         title="Sparsity over training",
         ylabel="sparsity, %",
-        caption="Measured after every epoch. As Figure 6 of the EAST paper, left.",
+        caption="Measured after every epoch.",
         unit=100.0,
         panels=aggregate.constant_merged,
         axes=Axes(own_y=True),

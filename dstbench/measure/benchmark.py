@@ -4,10 +4,14 @@ import copy
 import logging
 import sys
 import time
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 import torch
+from rich.console import Console
+from rich.progress import Progress
 from torch import nn
 
 from dstbench.errors import UserError
@@ -18,7 +22,13 @@ from dstbench.measure.execution_forms import (
     differences,
     trained_forms,
 )
-from dstbench.measure.latency import WARM_UP, Latency, interleaved_latencies
+from dstbench.measure.latency import (
+    BURST,
+    WARM_UP,
+    Latency,
+    calls_within,
+    interleaved_latencies,
+)
 from dstbench.measure.measured_network import MeasuredNetwork, NetworkDescription
 from dstbench.recording.provenance import collect_provenance
 from dstbench.training.device import device_name
@@ -61,6 +71,7 @@ class LatencyResult(TypedDict):
     latency_ms: float
     quartiles_ms: list[float]
     images_per_s: float
+    calls: NotRequired[int]  # timed ones; absent in older files, which have `repeats` for all
 
 
 class Results(TypedDict):
@@ -86,22 +97,41 @@ class Measurement(_Schema, NetworkDescription, Conditions, Results):
     """The output of `dstbench measure --json`; see docs/measuring.md."""
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    seconds: of timed calls, over all batch sizes together.
+    repeats: timed calls of each form at each batch size; None for as many as the time allows.
+    """
+
+    seconds: float = 60.0
+    repeats: int | None = None
+
+
 def measure(
-    network: MeasuredNetwork, batches: Sequence[int], repeats: int, device: torch.device
+    network: MeasuredNetwork,
+    batches: Sequence[int],
+    effort: Effort,
+    device: torch.device,
+    show: Callable[[str], None] = lambda text: None,
 ) -> Measurement:
     """Measure every form of a network.
 
     batches: batch sizes.
-    repeats: timed calls of each form at each batch size.
+    effort: how many calls are timed.
     device: on which the forms run.
+    show: called with a line for each batch size when it is done.
 
     Raises UserError: when a form computes another network than the trained one.
     """
+    results = _results(network, batches, effort, device, show)
+    fewest = min(timing["calls"] for timing in results["timings"])
     return {
         "schema": SCHEMA,
         **network.description,
-        **_conditions(device, repeats),
-        **_results(network, batches, repeats, device),
+        **_conditions(device, fewest),
+        **results,
     }
 
 
@@ -132,7 +162,11 @@ def _conditions(device: torch.device, repeats: int) -> Conditions:
 
 
 def _results(
-    network: MeasuredNetwork, batches: Sequence[int], repeats: int, device: torch.device
+    network: MeasuredNetwork,
+    batches: Sequence[int],
+    effort: Effort,
+    device: torch.device,
+    show: Callable[[str], None],
 ) -> Results:
     rng = torch.Generator().manual_seed(0)
     examples = [
@@ -155,8 +189,12 @@ def _results(
     forms = [*dense, *trained]
     latencies: list[Latency] = []
     for x in examples:
-        _progress(f"batch {len(x)}: {len(forms)} forms, {repeats} calls each")
-        latencies += interleaved_latencies(forms, x, repeats)
+        repeats = effort.repeats or calls_within(forms, x, effort.seconds / len(examples))
+        title = f"batch {len(x)}: {len(forms)} forms, {repeats} calls each"
+        with progress(title, len(forms) * -(-repeats // BURST)) as tick:
+            found = interleaved_latencies(forms, x, repeats, tick)
+        latencies += found
+        show(_line(found, _best(found, dense, len(x)), len(x)))
     return {
         "forms": [_form_result(form, difference.get(form.name)) for form in forms],
         "timings": [_latency_result(latency) for latency in latencies],
@@ -187,7 +225,14 @@ def _latency_result(latency: Latency) -> LatencyResult:
         "latency_ms": latency.latency_ms,
         "quartiles_ms": list(latency.quartiles_ms),
         "images_per_s": latency.images_per_s,
+        "calls": latency.calls,
     }
+
+
+def _line(latencies: list[Latency], best: str, batch: int) -> str:
+    """Return the result of one batch size in one line."""
+    shown = ", ".join(f"{t.form} {t.latency_ms:.4g}" for t in latencies)
+    return f"batch {batch}, ms: {shown}; best dense: {best}"
 
 
 def _best(latencies: list[Latency], dense: list[Form], batch: int) -> str:
@@ -199,3 +244,16 @@ def _best(latencies: list[Latency], dense: list[Form], batch: int) -> str:
 
 def _progress(text: str) -> None:
     print(f"measure: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar of `total` steps in a terminal, else the title alone; yields what ends a step."""
+    console = Console(file=sys.stderr, highlight=False)
+    if not console.is_terminal:
+        _progress(title)
+        yield lambda: None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda: bar.advance(task)

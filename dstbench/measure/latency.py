@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from dstbench.measure.execution_forms import Form, Network
 
 WARM_UP = 3  # untimed calls of each form before any is timed
+FEWEST, MOST = 3, 100  # timed calls of a form, where they follow the time
 BURST = 10  # timed calls of a form in one turn, after one untimed call
 
 
@@ -23,19 +24,39 @@ class Latency:
     batch: images of one call.
     latency_ms: median of the calls, milliseconds.
     quartiles_ms: lower and upper quartile, milliseconds.
+    calls: how many were timed.
     """
 
     form: str
     batch: int
     latency_ms: float
     quartiles_ms: tuple[float, float]
+    calls: int
 
     @property
     def images_per_s(self) -> float:
         return 1000 * self.batch / self.latency_ms
 
 
-def interleaved_latencies(forms: Sequence[Form], x: Tensor, repeats: int) -> list[Latency]:
+def calls_within(forms: Sequence[Form], x: Tensor, seconds: float) -> int:
+    """Return how many timed calls of every form fit into a time, FEWEST to MOST.
+
+    x: images (B, C, H, W). seconds: for all forms together, warm-up included.
+    """
+    with torch.no_grad():
+        once = 0.0
+        for form in forms:
+            call = (form.network, form.prepare(x), x.device)
+            _seconds(*call)  # the first call may compile or allocate
+            once += _seconds(*call)
+    left = seconds - (WARM_UP + 2) * once
+    calls = int(left / max(once * (1 + 1 / BURST), 1e-9))
+    return min(MOST, max(FEWEST, calls))
+
+
+def interleaved_latencies(
+    forms: Sequence[Form], x: Tensor, repeats: int, tick: Callable[[], None] = lambda: None
+) -> list[Latency]:
     """Return the latency of every form on one batch.
 
     The forms take turns of at most BURST calls, so that a machine that slows down slows all of
@@ -44,6 +65,7 @@ def interleaved_latencies(forms: Sequence[Form], x: Tensor, repeats: int) -> lis
 
     x: images (B, C, H, W).
     repeats: timed calls of each form.
+    tick: called after each turn of a form.
     """
     seconds: dict[str, list[float]] = {form.name: [] for form in forms}
     calls = {form.name: (form.network, form.prepare(x), x.device) for form in forms}
@@ -56,6 +78,7 @@ def interleaved_latencies(forms: Sequence[Form], x: Tensor, repeats: int) -> lis
                 _seconds(*call)
                 turn = (_seconds(*call) for _ in range(min(BURST, repeats - done)))
                 seconds[name].extend(turn)
+                tick()
     return [_latency(name, len(x), times) for name, times in seconds.items()]
 
 
@@ -79,4 +102,4 @@ def _latency(name: str, batch: int, seconds: list[float]) -> Latency:
     lower, median, upper = (
         statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else times * 3
     )
-    return Latency(name, batch, median, (lower, upper))
+    return Latency(name, batch, median, (lower, upper), len(seconds))

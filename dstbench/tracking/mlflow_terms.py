@@ -4,9 +4,10 @@ Pure functions; MLflow is not imported.
 """
 
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dstbench.recording.types import EpochLine, Record
 
@@ -14,12 +15,27 @@ HASH, ATTEMPT = "dstbench.config_sha256", "dstbench.attempt"
 EPOCH: Final = "epoch"  # this metric is sent last: where it exists, its epoch is complete
 
 _TAGS = ("method", "dataset", "model", "recipe", "protocol", "precision", "seed", "status")
-_RESULTS: tuple[Literal["sparsity", "accuracy", "cost", "health"], ...] = (
-    "sparsity",
-    "accuracy",
-    "cost",
-    "health",
-)
+# Figures of an epoch that MLflow shows as charts, in its groups; curves.jsonl has all others.
+_SHOWN = {
+    "train_loss": "train/loss",
+    "train_accuracy": "train/accuracy",
+    "learning_rate": "train/learning_rate",
+    "val_loss": "val/loss",
+    "val_accuracy": "val/accuracy",
+    "val_top5": "val/top5",
+}
+_HEALTH = (
+    "sparsity", "effective_sparsity", "live_path_share", "live_channels", "exploration",
+    "grad_norm", "grad_norm_live", "batch_grad_norm_live",
+)  # fmt: skip
+# Results of a run that are in tables: section → names; record.json has all others.
+_IN_TABLES = {
+    "accuracy": ("test_final", "test_at_best_val", "best_val", "best_epoch", "test_final_top5"),
+    "cost": ("macs", "dense_macs", "live_weights", "prunable_weights", "training_flops"),
+    "health": ("live_path_share", "live_channels", "collapsed"),
+    "sparsity": ("asked", "measured", "effective"),
+}
+LAYERS = "DSTBENCH_MLFLOW_LAYERS"  # environment variable: set, it sends the figures of layers, too
 _NAME_LENGTH = 250  # MLflow's limit
 
 
@@ -56,21 +72,31 @@ def params(config: str) -> dict[str, str]:
 
 
 def epoch_rows(line: EpochLine) -> list[Row]:
-    """Return the metrics of a line of the curves; those of layers as name/layer, `epoch` last."""
+    """Return the metrics of a line of the curves, `epoch` last.
+
+    Loss and accuracy are in the groups train/ and val/, the state of the network in health/. Those
+    of single layers, layers/name/layer, are sent where the environment asks for them.
+    """
     when, step = milliseconds(line["time"]), int(line[EPOCH])
-    figures = _numbers({name: v for name, v in line.items() if name not in ("time", EPOCH)})
-    rows = [Row(name, value, when, step) for name, value in figures]
+    values: Mapping[str, Any] = line
+    shown: dict[str, Any] = {name: values.get(key) for key, name in _SHOWN.items()}
+    shown |= {f"health/{name}": values.get(name) for name in _HEALTH}
+    if os.environ.get(LAYERS):
+        shown |= {f"layers/{k}": v for k, v in values.items() if isinstance(v, Mapping)}
+    rows = [Row(name, value, when, step) for name, value in _numbers(shown)]
     return [*rows, Row(EPOCH, float(step), when, step)]
 
 
 def result_rows(record: Record) -> list[Row]:
-    """Return the numbers of a finished record as section/name, without those of layers."""
+    """Return the numbers of a finished record that tables show, as result/name."""
     when = milliseconds(record["provenance"]["ended"] or record["provenance"]["started"])
-    flat: dict[str, Any] = {
-        section: {name: v for name, v in record[section].items() if not isinstance(v, Mapping)}
-        for section in _RESULTS
+    sections: Mapping[str, Any] = record
+    chosen = {
+        f"result/{section}_{name}": sections[section].get(name)
+        for section, names in _IN_TABLES.items()
+        for name in names
     }
-    return [Row(name, value, when, 0) for name, value in _numbers(flat)]
+    return [Row(name, value, when, 0) for name, value in _numbers(chosen)]
 
 
 def batches(epochs: Iterable[list[Row]], limit: int) -> Iterator[list[Row]]:

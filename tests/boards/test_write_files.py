@@ -49,6 +49,15 @@ def test_rendering_twice_changes_nothing(lab, call):
     assert contents(lab) == before
 
 
+def test_table_of_another_call_is_named(lab, call):
+    call("leaderboard", "mine.gin")
+    Path("other.gin").write_text(GRID)
+    code, out, _ = call("leaderboard", "other.gin")
+    assert code == 0 and "leaderboard/mine.md is of another call" in out
+    _, out, _ = call("leaderboard", "other.gin", "mine.gin")
+    assert "another call" not in out
+
+
 def test_check_names_stale_files(lab, call):
     call("leaderboard", "mine.gin")
     write_records(Path("leaderboard"), make_record("EAST", 0, 99.0))

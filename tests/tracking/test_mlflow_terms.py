@@ -5,24 +5,34 @@ from hypothesis import strategies as st
 
 from dstbench.tracking import mlflow_terms
 
+LINE = {
+    "epoch": 2,
+    "time": 12.3456,
+    "train_loss": 0.7,
+    "val_loss": 0.5,
+    "val_accuracy": float("inf"),
+    "grad_norm": None,
+    "grad_norm_reason": "text",
+    "live_path_share": 1,
+    "layers_live": {"conv1.weight": 7, "a/b c": 1.5},
+}
 
-def test_epoch_rows_are_numbers_by_name_with_epoch_last():
-    line = {
-        "epoch": 2,
-        "time": 12.3456,
-        "val_loss": 0.5,
-        "ok": True,
-        "why": "text",
-        "none": None,
-        "infinite": float("inf"),
-        "layers_live": {"conv1.weight": 7, "a/b c": 1.5},
-    }
-    assert mlflow_terms.epoch_rows(line) == [
-        mlflow_terms.Row("val_loss", 0.5, 12345, 2),
-        mlflow_terms.Row("ok", 1.0, 12345, 2),
-        mlflow_terms.Row("layers_live/conv1.weight", 7.0, 12345, 2),
-        mlflow_terms.Row("layers_live/a/b c", 1.5, 12345, 2),
+
+def test_epoch_rows_are_few_and_in_groups_with_epoch_last():
+    assert mlflow_terms.epoch_rows(LINE) == [
+        mlflow_terms.Row("train/loss", 0.7, 12345, 2),
+        mlflow_terms.Row("val/loss", 0.5, 12345, 2),
+        mlflow_terms.Row("health/live_path_share", 1.0, 12345, 2),
         mlflow_terms.Row("epoch", 2.0, 12345, 2),
+    ]
+
+
+def test_figures_of_layers_are_sent_on_request(monkeypatch):
+    monkeypatch.setenv(mlflow_terms.LAYERS, "1")
+    rows = mlflow_terms.epoch_rows(LINE)
+    assert [row for row in rows if row.name.startswith("layers/")] == [
+        mlflow_terms.Row("layers/layers_live/conv1.weight", 7.0, 12345, 2),
+        mlflow_terms.Row("layers/layers_live/a/b c", 1.5, 12345, 2),
     ]
 
 

@@ -71,8 +71,8 @@ def test_upload_sends_all_of_a_finished_run(run, store, database):
         zip((1, 2, 3), (1.0, 2.0, 3.0), when, strict=True)
     )
     assert found.data.metrics["odd name ___"] == 0.1 * 3
-    assert found.data.metrics["accuracy/test_final"] == 97.5
-    assert found.data.metrics["cost/macs"] == 123456
+    assert found.data.metrics["result/accuracy_test_final"] == 97.5
+    assert found.data.metrics["result/cost_macs"] == 123456
     assert rows_in(database, done.run_id) == 3 * EPOCH_ROWS + RESULT_ROWS
     artifacts = {a.path for a in store.client.list_artifacts(done.run_id)}
     assert artifacts == {"record.json", "run.gin", "curves.jsonl", "network.pt"}

@@ -3,6 +3,7 @@
 import argparse
 from itertools import chain
 
+import torch
 from rich.console import Console
 
 from dstbench.conformance import suite
@@ -10,6 +11,7 @@ from dstbench.errors import UserError
 
 
 def main(args: argparse.Namespace) -> int:
+    torch.set_num_threads(1)  # for networks this small, more threads only wait for each other
     console = Console(highlight=False, soft_wrap=True)
     failures, plugins = 0, tuple(args.plugins)
     if args.file is None and args.model is None:

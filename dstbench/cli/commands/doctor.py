@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dstbench import __version__
+from dstbench.recording.provenance import package_version
 
 PACKAGES = (
     "torch",
@@ -22,13 +23,23 @@ PACKAGES = (
     "scikit-learn",
 )
 
+EXTRAS = {  # package → what needs it, and the extra that installs it
+    "numba": ("native engine, deployment", "native"),
+    "matplotlib": ("figures", "plots"),
+    "onnx": ("ONNX files", "onnx"),
+    "onnxruntime": ("ONNX files", "onnx"),
+    "ray": ("sweeps on Ray", "ray"),
+    "submitit": ("sweeps on Slurm", "slurm"),
+}
+
 Row = tuple[str, bool, str]  # name, whether it works, text
 
 
 def main(args: argparse.Namespace) -> int:
     rows = [("dstbench", True, f"{__version__}, in {Path(__file__).parents[2]}")]
     rows += [("python", True, f"{platform.python_version()}, {platform.platform()}")]
-    rows += _packages() + _devices(args) + _folders(args) + _data(args) + [_store(args)]
+    rows += [_commit(), *_packages(), *_extras(), *_devices(args)]
+    rows += [*_folders(args), *_data(args), _store(args)]
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, fine, text in rows:
         table.add_row("ok" if fine else "[bold]--[/bold]", name, text)
@@ -44,6 +55,28 @@ def _packages() -> list[Row]:
         except importlib.metadata.PackageNotFoundError:
             rows.append((name, False, f"not installed: pip install {name}"))
     return rows
+
+
+def _extras() -> list[Row]:
+    """Return the optional packages; one that is missing is no fault."""
+    rows: list[Row] = []
+    for name, (needed_for, extra) in EXTRAS.items():
+        try:
+            text = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            text = f"not installed; for {needed_for}: pip install 'dstbench[{extra}]'"
+        rows.append((name, True, text))
+    return rows
+
+
+def _commit() -> Row:
+    """Return whether records made here could be published: they name their commit."""
+    commit, dirty = package_version()
+    if commit is None:
+        text = "none known, so records cannot be published: install from a git checkout"
+    else:
+        text = commit[:12] + (", with changes, so records cannot be published" if dirty else "")
+    return ("commit", True, text)
 
 
 def _devices(args: argparse.Namespace) -> list[Row]:

@@ -29,6 +29,11 @@ def main(args: argparse.Namespace) -> int:
     _print_rejected(done.board)
     for path in [*done.lists, *done.written]:
         print(path)
+    for name in write_files.tables_of_other_calls(done.board):
+        print(
+            f"{args.out / name} is of another call and not in the overview: delete it, or name its "
+            "grid, too"
+        )
     if done.not_drawn:
         print(f"dstbench: figures not drawn: {done.not_drawn}", file=sys.stderr)
         return 1

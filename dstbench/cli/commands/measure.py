@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dstbench.errors import UserError
-from dstbench.measure.benchmark import Measurement, measure
+from dstbench.measure.benchmark import Effort, Measurement, measure
 from dstbench.measure.measured_network import MeasuredNetwork, from_run, from_worst_case
 from dstbench.recording import record
 from dstbench.tracking import find_run
@@ -17,11 +17,14 @@ from dstbench.training.untrained_cost import image_and_classes, shape_from
 
 def main(args: argparse.Namespace) -> int:
     batches = batch_sizes(args.batch)
-    if args.repeats < 1:
+    if args.repeats is not None and args.repeats < 1:
         raise UserError(f"--repeats {args.repeats}: must be at least 1.")
     set_threads(args.threads)
     device = choose_device(args.device)
-    measurement = measure(chosen_network(args), batches, args.repeats, device)
+    network, effort = chosen_network(args), Effort(args.seconds, args.repeats)
+    quiet = args.json or len(batches) == 1
+    show_line = print if not quiet else (lambda text: None)
+    measurement = measure(network, batches, effort, device, show_line)
     if args.json:
         print(json.dumps(record.plain(measurement), indent=1, ensure_ascii=False))
     else:
@@ -73,13 +76,19 @@ def show(measurement: Measurement) -> None:
     device = measurement["cpu"] if on_cpu else measurement["device"]
     console.print(
         f"{device} · threads: {measurement['threads']} · torch {measurement['versions']['torch']} "
-        f"· fp32 · medians of {measurement['repeats']} calls",
+        f"· fp32 · medians of {_calls(measurement)} calls",
         markup=False,
     )
     console.print()
     console.print(table(measurement))
     for name, reason in measurement["failed"].items():
         console.print(f"\nNot measured: {name} ({reason})", markup=False)
+
+
+def _calls(measurement: Measurement) -> str:
+    """Return how many calls were timed: one number, or the range over batch sizes."""
+    counts = {t.get("calls", measurement["repeats"]) for t in measurement["timings"]}
+    return "–".join(map(str, sorted({min(counts), max(counts)})))
 
 
 def table(measurement: Measurement) -> Table:
