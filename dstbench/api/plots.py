@@ -4,6 +4,7 @@ import io
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 _PANELS = (
     ("loss", (("train_loss", "training"), ("val_loss", "validation"))),
@@ -34,6 +35,7 @@ def plot_curves(curves: pd.DataFrame, title: str) -> Figure:
                 one.plot(curves.index, curves[column].astype(float), label=name)
         one.set(xlabel="epoch", title=label)
         one.grid(alpha=0.3)
+        one.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(series) > 1 and one.lines:
             one.legend()
     axes[0].set_yscale("log")  # a validation loss by running averages may jump by orders
