@@ -115,6 +115,10 @@ class SweepDisplay:
         self._pop(run)
         self._print(f"died      {title(run.job)}  with {describe_exit(code)}; will be retried")
 
+    def stopped(self, run: PlannedRun) -> None:
+        self._pop(run)
+        self._print(f"stopped   {title(run.job)}  by a signal, saved; will be resumed")
+
     def failed(self, run: PlannedRun, why: str) -> None:
         self._pop(run)
         self.settled += 1

@@ -16,7 +16,7 @@ from dstbench.errors import UserError
 from dstbench.recording.record import OVER
 from dstbench.sweeps.launchers.base import Launcher, Task
 from dstbench.sweeps.plan import PlannedRun
-from dstbench.utils.signals import GracefulStop
+from dstbench.utils.signals import SAVED_EXITS, GracefulStop
 
 _POLL_S = 0.1
 _POLL_BUSY_S = 2.0  # between two checks of runs that other processes work on
@@ -31,6 +31,7 @@ class SweepObserver(Protocol):
     def started(self, run: PlannedRun, attempt: int) -> None: ...
     def done(self, run: PlannedRun, elsewhere: bool) -> None: ...
     def died(self, run: PlannedRun, code: int | None) -> None: ...
+    def stopped(self, run: PlannedRun) -> None: ...
     def failed(self, run: PlannedRun, why: str) -> None: ...
     def busy_elsewhere(self, run: PlannedRun) -> None: ...
     def polled(self, running: Sequence[PlannedRun]) -> None: ...
@@ -118,6 +119,10 @@ class Sweep:
             self._postpone(run)
         elif code == _INPUT_ERROR:
             self._fail(run, last_line(run))
+        elif code in SAVED_EXITS:  # stopped by a signal, with everything saved: no death
+            self.attempts[run.name] -= 1
+            self.observer.stopped(run)
+            self.waiting.append(run)
         elif self.attempts[run.name] > self.retries:
             times = self.attempts[run.name]
             exit = describe_exit(code)

@@ -1,7 +1,15 @@
-"""Graceful stop: SIGTERM and Ctrl-C end a run between two steps, so that its state is saved."""
+"""Graceful stop: signals that ask a process to end do so between two steps, and its state is saved.
+
+SIGTERM and Ctrl-C are the usual ones; Slurm announces a time limit by SIGUSR1 or SIGUSR2, and a lost
+terminal sends SIGHUP.
+"""
 
 import signal
+import threading
 from types import FrameType, TracebackType
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+SAVED_EXITS = frozenset(128 + number for number in _SIGNALS)  # exit codes of an Interrupted run
 
 
 class Interrupted(Exception):
@@ -16,20 +24,24 @@ class Interrupted(Exception):
 
 
 class GracefulStop:
-    """Records SIGTERM and Ctrl-C instead of acting on them, as a context manager.
+    """Records these signals instead of acting on them, as a context manager.
 
-    A second Ctrl-C raises KeyboardInterrupt at once. Repeated SIGTERMs are ignored.
+    A second Ctrl-C raises KeyboardInterrupt at once; other repeated signals are ignored. What the
+    process ignores already, as SIGHUP under nohup, stays ignored. Outside the main thread, which
+    alone may handle signals, nothing is recorded.
 
     received: number of the last signal, or None.
     """
-
-    _signals = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(self) -> None:
         self.received: int | None = None
 
     def __enter__(self) -> "GracefulStop":
-        self._before = {number: signal.signal(number, self._record) for number in self._signals}
+        self._before = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(

@@ -1,6 +1,7 @@
 """The scheduler: which runs are started, retried, postponed or given up. No processes."""
 
 import fcntl
+import signal
 from collections import Counter
 
 import pytest
@@ -119,3 +120,10 @@ def test_sweep_postpones_a_run_whose_lock_another_process_took_first(swept):
     done, launcher, events = swept(retries=0, one=[busy, busy, "finished"])
     assert launcher.starts == {"one": 3} and not done.failed
     assert ("busy_elsewhere", "one") in events
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP])
+def test_run_that_a_signal_stopped_is_resumed_and_uses_up_no_retry(swept, number):
+    done, launcher, events = swept(retries=0, one=[128 + number] * 5 + ["finished"])
+    assert launcher.starts == {"one": 6} and not done.failed
+    assert events.count(("stopped", "one")) == 5

@@ -1,6 +1,7 @@
 """GracefulStop: signals are recorded; only a second Ctrl-C acts at once."""
 
 import signal
+import threading
 
 import pytest
 
@@ -9,7 +10,15 @@ from dstbench.utils.signals import GracefulStop, Interrupted
 
 @pytest.mark.parametrize(
     "numbers",
-    [[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM] * 3, [signal.SIGINT, signal.SIGTERM]],
+    [
+        [signal.SIGTERM],
+        [signal.SIGINT],
+        [signal.SIGHUP],
+        [signal.SIGUSR1],
+        [signal.SIGUSR2],
+        [signal.SIGTERM] * 3,
+        [signal.SIGINT, signal.SIGTERM],
+    ],
 )
 def test_graceful_stop_raises_interrupted_between_steps(numbers):
     before = signal.getsignal(signal.SIGTERM)
@@ -27,3 +36,26 @@ def test_graceful_stop_raises_keyboard_interrupt_at_second_ctrl_c():
     with GracefulStop(), pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
+
+
+def test_signals_that_are_ignored_stay_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with GracefulStop() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_thread_handles_no_signals():
+    received = []
+
+    def work():
+        with GracefulStop() as stop:
+            received.append(stop.received)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert received == [None]
