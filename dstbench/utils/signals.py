@@ -1,4 +1,4 @@
-"""Graceful stop: signals that ask a process to end do so between two steps, and its state is saved.
+"""Graceful stop: signals that end a process do so between two steps, with its state saved.
 
 SIGTERM and Ctrl-C are the usual ones; Slurm announces a time limit by SIGUSR1 or SIGUSR2, and a lost
 terminal sends SIGHUP.
