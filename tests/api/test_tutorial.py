@@ -36,3 +36,20 @@ def test_tutorial_runs(tmp_path, monkeypatch):
     texts = [o.get("text", "") for c in notebook.cells for o in c.get("outputs", [])]
     assert any("deployed" in text for text in texts)
     assert len(list((tmp_path / "runs").iterdir())) == 7
+
+
+@pytest.mark.slow
+def test_progress_is_shown_below_a_notebooks_cell(tmp_path, monkeypatch):
+    root = str(FILE.parents[1])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
+    source = (
+        "import dstbench\ndstbench.run('rigl', epochs=1, tracking='off', set={'ResNet20.width': 4})"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    where = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
+    outputs = notebook.cells[0].outputs
+    (bar,) = [o for o in outputs if o["output_type"] == "display_data"]
+    assert "<progress value='21'" in bar["data"]["text/html"] and "epoch 1/1" in str(bar)
+    (shown,) = [o for o in outputs if o["output_type"] == "execute_result"]
+    assert "test accuracy" in shown["data"]["text/html"]
