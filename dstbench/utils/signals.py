@@ -1,7 +1,7 @@
 """Graceful stop: signals that end a process do so between two steps, with its state saved.
 
-SIGTERM and Ctrl-C are the usual ones; Slurm announces a time limit by SIGUSR1 or SIGUSR2, and a lost
-terminal sends SIGHUP.
+SIGTERM and Ctrl-C are the usual ones; Slurm announces a time limit by SIGUSR1 or SIGUSR2, and a
+lost terminal sends SIGHUP.
 """
 
 import signal
