@@ -246,7 +246,7 @@ class DyReLUInSharing(DyReLUPhasing):
 
 def _input_shapes(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, torch.Size]:
     """Return full name → shape (1, C, H, W) of the input of every ReLU that a pass calls."""
-    twin = copy_with(model, lambda t: torch.empty_like(t, device="meta"))
+    twin = copy_with(model, Tensor.clone)  # on the meta device, if the model is
     shapes: dict[str, torch.Size] = {}
 
     def note(place: str, x: Tensor) -> None:
@@ -261,5 +261,5 @@ def _input_shapes(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[s
         if isinstance(module, nn.ReLU):
             module.register_forward_pre_hook(lambda _, args, place=place: note(place, args[0]))
     with torch.no_grad():
-        twin(torch.empty(1, *image_shape, device="meta"))
+        twin(next(model.parameters()).new_zeros(1, *image_shape))
     return shapes
