@@ -105,7 +105,7 @@ class DyReLU(nn.Module):
         self.register_buffer("beta", torch.ones(()), persistent=False)
 
     def set_beta(self, beta: float) -> None:
-        self.phase = "plain" if beta <= 0 else "dynamic" if beta >= 1 else "blended"
+        self.phase = _phase(beta)
         self.beta.fill_(beta)
 
     def extra_macs(self) -> int:
@@ -154,6 +154,11 @@ class DyReLU(nn.Module):
             self.beta.to(x.dtype) if self.phase == "blended" and self.blend == "outputs" else None
         )
         return _Dynamic.apply(x, a1, a2, b1, b2, beta)
+
+
+def _phase(beta: float) -> str:
+    """Return whether an activation of this β is a plain ReLU, dynamic or blended of both."""
+    return "plain" if beta <= 0 else "dynamic" if beta >= 1 else "blended"
 
 
 @register("parts")
@@ -208,9 +213,13 @@ class DyReLUPhasing(Part):
         beta = self.beta(state.step, state.total_steps)
         for module in state.model.modules():
             if isinstance(module, DyReLU):
+                if module.phase == _phase(beta) != "blended":
+                    return  # all have this β
                 module.set_beta(beta)
 
     def extra_training_macs(self, state: State) -> int:
+        if self.beta(state.step, state.total_steps) <= 0:
+            return 0
         return sum(m.extra_macs() for m in state.model.modules() if isinstance(m, DyReLU))
 
     def finish(self, state: State) -> None:
