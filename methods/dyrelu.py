@@ -105,7 +105,7 @@ class DyReLU(nn.Module):
         self.register_buffer("beta", torch.ones(()), persistent=False)
 
     def set_beta(self, beta: float) -> None:
-        self.phase = "plain" if beta <= 0 else "dynamic" if beta >= 1 else "blended"
+        self.phase = _phase(beta)
         self.beta.fill_(beta)
 
     def extra_macs(self) -> int:
@@ -154,6 +154,11 @@ class DyReLU(nn.Module):
             self.beta.to(x.dtype) if self.phase == "blended" and self.blend == "outputs" else None
         )
         return _Dynamic.apply(x, a1, a2, b1, b2, beta)
+
+
+def _phase(beta: float) -> str:
+    """Return whether an activation of this β is a plain ReLU, dynamic or blended of both."""
+    return "plain" if beta <= 0 else "dynamic" if beta >= 1 else "blended"
 
 
 @register("parts")
@@ -208,9 +213,13 @@ class DyReLUPhasing(Part):
         beta = self.beta(state.step, state.total_steps)
         for module in state.model.modules():
             if isinstance(module, DyReLU):
+                if module.phase == _phase(beta) != "blended":
+                    return  # all have this β
                 module.set_beta(beta)
 
     def extra_training_macs(self, state: State) -> int:
+        if self.beta(state.step, state.total_steps) <= 0:
+            return 0
         return sum(m.extra_macs() for m in state.model.modules() if isinstance(m, DyReLU))
 
     def finish(self, state: State) -> None:
@@ -246,7 +255,7 @@ class DyReLUInSharing(DyReLUPhasing):
 
 def _input_shapes(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, torch.Size]:
     """Return full name → shape (1, C, H, W) of the input of every ReLU that a pass calls."""
-    twin = copy_with(model, lambda t: torch.empty_like(t, device="meta"))
+    twin = copy_with(model, Tensor.clone)  # on the meta device, if the model is
     shapes: dict[str, torch.Size] = {}
 
     def note(place: str, x: Tensor) -> None:
@@ -261,5 +270,5 @@ def _input_shapes(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[s
         if isinstance(module, nn.ReLU):
             module.register_forward_pre_hook(lambda _, args, place=place: note(place, args[0]))
     with torch.no_grad():
-        twin(torch.empty(1, *image_shape, device="meta"))
+        twin(next(model.parameters()).new_zeros(1, *image_shape))
     return shapes

@@ -2,18 +2,14 @@
 
 import io
 from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from dstbench.conformance.memory_layout import layout_mismatches
 from dstbench.conformance.observed_run import ObservedRun, observe
+from dstbench.conformance.repeated_run import repeat
 from dstbench.conformance.snapshot import differences, snapshot
-from dstbench.conformance.trial import Trial, advance, no_op, parts_of
-from dstbench.core.drop_grow import DropGrow
-from dstbench.core.state import State
+from dstbench.conformance.trial import Trial, advance, no_op
 
 
 class ConformanceError(Exception):
@@ -52,31 +48,8 @@ def check_dead_weights(trial: Trial, optimizer: str) -> None:
 
 def check_scores(trial: Trial, optimizer: str) -> None:
     """A growth score is a number, zero or more, for every weight of its tensor."""
-    run, batches, state = trial.start(optimizer)
-    scoring = [part for part in parts_of(run.method) if isinstance(part, DropGrow)]
-    if not scoring:
-        return
-    for part in scoring:
-        part.grow_score = _checked(part.grow_score)  # type: ignore[method-assign]
-    advance(run, batches, state, state.total_steps, no_op)
-
-
-def _checked(grow_score: Callable[[State, str], Tensor | None]) -> Any:
-    """Wrap a growth score so that its shape and values are checked."""
-
-    @wraps(grow_score)
-    def checked(state: State, name: str) -> Tensor | None:
-        score = grow_score(state, name)
-        if score is not None:
-            size = state.masks.parameters[name].numel()
-            shape = tuple(score.shape)
-            if shape != (size,):
-                raise ConformanceError(f"the score of {name} has shape {shape}, not ({size},)")
-            if wrong := int((~(score >= 0)).sum()):
-                raise ConformanceError(f"the score of {name} is negative or NaN at {wrong} weights")
-        return score
-
-    return checked
+    if wrong := repeat(trial, optimizer).wrong_score:
+        raise ConformanceError(wrong)
 
 
 def check_layout(trial: Trial, optimizer: str) -> None:
@@ -101,9 +74,7 @@ def check_resume(trial: Trial, optimizer: str) -> None:
 
 def check_deterministic(trial: Trial, optimizer: str) -> None:
     """Two runs with the same seed end with identical checkpoints."""
-    run, batches, state = trial.start(optimizer)
-    advance(run, batches, state, state.total_steps, no_op)
-    _require_same(observe(trial, optimizer).end, snapshot(state.state_dict()))
+    _require_same(observe(trial, optimizer).end, repeat(trial, optimizer).end)
 
 
 def check_two_steps(trial: Trial, optimizer: str) -> None:

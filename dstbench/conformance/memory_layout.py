@@ -6,7 +6,10 @@ same masks and the same gradients, is trained in both layouts up to the first ma
 masks are compared.
 """
 
+import copy
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,10 +18,12 @@ from dstbench.conformance.trial import Trial, advance, initial_state, no_op
 from dstbench.core.masks import flat
 from dstbench.core.method import Method
 from dstbench.core.part import Part
+from dstbench.core.random_generators import get_states, set_states
 from dstbench.core.state import State
+from dstbench.data.in_memory import InMemoryBatches
+from dstbench.training.settings import Run
 
 DRAWS = 12  # repetitions with other random numbers, for methods that use some
-LAYOUTS = (torch.channels_last, torch.contiguous_format)
 
 Live = dict[str, Tensor]
 
@@ -41,8 +46,10 @@ def layout_mismatches(trial: Trial, optimizer: str) -> Iterator[str]:
     alone this has probability at most 1 in 16 million per weight.
     """
     left: Live = {}
+    begins = [_begin(trial, optimizer)]
+    begins.append(_begin(trial, optimizer, begins[0].state))
     for seed in range(DRAWS):
-        one, other = (first_move(trial, optimizer, layout, seed) for layout in LAYOUTS)
+        one, other = (first_move(begin, seed) for begin in begins)
         for name, mask in one.items():
             only = torch.stack([mask & ~other[name], other[name] & ~mask])  # in one layout only
             left[name] = left[name] & only if seed else only
@@ -51,25 +58,46 @@ def layout_mismatches(trial: Trial, optimizer: str) -> Iterator[str]:
     yield from (name for name, weights in left.items() if weights.any())
 
 
-def first_move(trial: Trial, optimizer: str, layout: torch.memory_format, seed: int) -> Live:
+@dataclass(frozen=True)
+class Begin:
+    """Where every draw of a layout begins: masks may be slow to choose.
+
+    generators: states of the global random generators.
+    """
+
+    run: Run
+    batches: InMemoryBatches
+    state: State
+    generators: dict[str, Any]
+
+
+def _begin(trial: Trial, optimizer: str, like: State | None = None) -> Begin:
+    """Return the beginning of a run with weights in channels_last.
+
+    like: its masks and weights, in contiguous memory; None for those of the method.
+    """
+    run = trial.run(optimizer)
+    batches, state = initial_state(run, None if like is None else torch.contiguous_format)
+    if like is not None:
+        for name, mask in like.masks.items():
+            state.set_live_(name, _flat_indices(mask, state.masks.parameters[name]))
+        state.model.load_state_dict(like.model.state_dict())
+        state.optimizer = run.optimizer.build(state.model, state.masks)
+    run.method = Method(run.method.name, (FixedGradients(), run.method))
+    return Begin(run, batches, state, get_states())
+
+
+def first_move(begin: Begin, seed: int) -> Live:
     """Return name → mask after the first step that moves any mask (or after the last step).
 
     seed: of the random numbers that parts draw.
     """
-    run, batches, start = trial.start(optimizer)
-    if layout != torch.channels_last:
-        state = initial_state(run, layout)[1]
-        for name, mask in start.masks.items():
-            state.set_live_(name, _flat_indices(mask, state.masks.parameters[name]))
-        state.model.load_state_dict(start.model.state_dict())
-        state.optimizer = run.optimizer.build(state.model, state.masks)
-    else:
-        state = start
+    run, state = copy.deepcopy((begin.run, begin.state))
+    set_states(begin.generators)
     before = {name: mask.clone() for name, mask in state.masks.items()}
     state.rng.manual_seed(seed)
-    run.method = Method(run.method.name, (FixedGradients(), run.method))
     for step in range(1, state.total_steps + 1):
-        advance(run, batches, state, step, no_op)
+        advance(run, begin.batches, state, step, no_op)
         if any(not torch.equal(mask, before[name]) for name, mask in state.masks.items()):
             break
     return {name: mask.contiguous() for name, mask in state.masks.items()}

@@ -1,7 +1,9 @@
 """Trial: a method on a small network and generated images, in fp32 on the CPU."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +27,8 @@ from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.loop import train
 from dstbench.training.settings import Run
 
-EPOCHS, BATCH, IMAGES, CLASSES, SIZE = 10, 16, 64, 4, 8
-INTERVAL = 3  # optimizer steps; replaces the ΔT of methods that set one
+EPOCHS, BATCH, IMAGES, CLASSES, SIZE = 6, 16, 64, 4, 8
+INTERVAL = 3  # optimizer steps between mask updates: some in each half of the run, and in a cycle
 OPTIMIZERS = {
     "SGD": "Run.optimizer = @SGD()",
     "Adam": "Run.optimizer = @Adam()",
@@ -55,12 +57,15 @@ class Trial:
         self.axes = () if model is None else (("model", model),)
 
     def run(self, optimizer: str = "SGD") -> Run:
-        """Return the run, with update intervals short enough for masks to move in its few steps.
+        """Return the run, with update intervals that let masks move in its few steps, at some.
 
         optimizer: a key of OPTIMIZERS.
         """
-        method = self._run(optimizer, ()).method
-        return self._run(optimizer, interval_bindings(method, INTERVAL))
+        return self._run(optimizer, self._intervals)
+
+    @cached_property
+    def _intervals(self) -> tuple[str, ...]:
+        return interval_bindings(self._run("SGD", ()).method, INTERVAL)
 
     def _run(self, optimizer: str, intervals: tuple[str, ...]) -> Run:
         sets = (
@@ -141,15 +146,17 @@ def parts_of(part: Part) -> Iterator[Part]:
 
 
 def interval_bindings(method: Part, interval: int) -> tuple[str, ...]:
-    """Return gin bindings that replace the update interval ΔT of every part that sets one.
+    """Return gin bindings of the update interval ΔT of every part that takes one.
+
+    They replace numbers of updates per run, too, which may ask for an update at every step.
 
     interval: the new ΔT, in optimizer steps.
     """
-    schedules = [(part, getattr(part, "update_schedule", None)) for part in parts_of(method)]
     return tuple(
         f"{type(part).__name__}.update_interval = {interval}"
-        for part, schedule in schedules
-        if isinstance(schedule, UpdateSchedule) and schedule.interval is not None
+        for part in parts_of(method)
+        if isinstance(getattr(part, "update_schedule", None), UpdateSchedule)
+        and "update_interval" in inspect.signature(type(part)).parameters
     )
 
 

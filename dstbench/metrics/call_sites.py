@@ -1,12 +1,12 @@
 """Where a forward pass multiplies by prunable tensors, and at how many output positions.
 
 A *call site* is one call of one function with one prunable tensor. A tensor that several layers
-share has several. Positions come from one forward pass of a copy on the meta device; the model
-itself is not run.
+share has several. Positions come from one forward pass of a copy; the model itself is not run.
 """
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,20 +49,17 @@ class Calls:
 
 
 def recorded_calls(model: nn.Module, input_shape: tuple[int, ...]) -> Calls:
-    """Return the products of one forward pass of one input.
+    """Return the products of one forward pass of one input of zeros.
 
-    The model, its buffers and the random generators are unchanged. A model whose forward pass
-    depends on values is run on zeros instead of the meta device.
+    The model, its buffers and the random generators are unchanged. A model on the meta device is
+    run there. One with values is not: torch's shape functions are slower than a forward pass, and
+    the first one imports its compiler, for seconds.
 
     input_shape: of one input without the batch, such as (3, 32, 32).
     """
-    with preserve_rng(next(model.parameters())):
-        try:
-            meta_copy = copy_with(model, lambda t: torch.empty_like(t, device="meta"))
-            with torch.device("meta"):
-                return _record(meta_copy, input_shape)
-        except (RuntimeError, TypeError):  # raised when a meta tensor's values are read
-            return _record(copy_with(model, Tensor.clone), input_shape)
+    like = next(model.parameters())
+    with preserve_rng(like), like.device if like.is_meta else nullcontext():
+        return _record(copy_with(model, Tensor.clone), input_shape)
 
 
 def call_sites(model: nn.Module, input_shape: tuple[int, ...]) -> list[CallSite]:
@@ -73,9 +70,21 @@ def call_sites(model: nn.Module, input_shape: tuple[int, ...]) -> list[CallSite]
 def _record(model: nn.Module, input_shape: tuple[int, ...]) -> Calls:
     like = next(model.parameters())
     calls = _PrunableCalls(model)
-    with torch.no_grad(), FunctionRecorder(calls.record):
+    with torch.no_grad(), FunctionRecorder(calls.record, _BY_SHAPE if like.is_meta else None):
         model(like.new_zeros((1, *input_shape)))
     return Calls(calls.sites, calls.uncounted, frozenset(calls.touched))
+
+
+def _batch_norm_by_shape(
+    input: Tensor, running_mean: Tensor | None, *args: Any, **kwargs: Any
+) -> Tensor:
+    """Return an empty result: torch normalises a meta tensor in Python, and slowly."""
+    if running_mean is None or input.dim() < 2 or input.shape[1] != len(running_mean):
+        return F.batch_norm(input, running_mean, *args, **kwargs)  # which may refuse it
+    return torch.empty_like(input)
+
+
+_BY_SHAPE = {F.batch_norm: _batch_norm_by_shape}
 
 
 class _PrunableCalls:

@@ -7,7 +7,7 @@ compare by identity there, and the dictionary keeps them alive, so that no later
 of a freed one. Test `isinstance(x, Tensor)` before looking an argument up: lists have no hash.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch.overrides import TorchFunctionMode
@@ -22,16 +22,17 @@ class FunctionRecorder(TorchFunctionMode):
     values is not seen.
 
     record: called after each call, with (function, its result, its arguments, its keywords).
+    instead: function → one that is called in its place.
     """
 
-    def __init__(self, record: Record):
+    def __init__(self, record: Record, instead: Mapping[Callable[..., Any], Any] | None = None):
         super().__init__()
-        self._record = record
+        self._record, self._instead = record, instead or {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
+        result = self._instead.get(func, func)(*args, **kwargs)
         self._record(func, result, args, kwargs)
         return result

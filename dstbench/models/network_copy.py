@@ -21,6 +21,9 @@ def copy_with(model: nn.Module, replace: Callable[[Tensor], Tensor]) -> nn.Modul
         memo: dict[int, Any] = {id(b): replace(b) for b in model.buffers()}
         memo |= {id(p): nn.Parameter(replace(p)) for p in model.parameters()}
     for module in model.modules():
-        for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"):
-            memo[id(getattr(module, hooks))] = OrderedDict()
+        for name, value in vars(module).items():
+            hooks = name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+            # Empty ones are most of what a module has, and slow for deepcopy.
+            if hooks or (type(value) is OrderedDict and not value):
+                memo[id(value)] = OrderedDict()
     return copy.deepcopy(model, memo).eval()

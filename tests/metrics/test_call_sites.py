@@ -86,3 +86,17 @@ def test_recorded_calls_lists_products_that_are_not_counted():
 
 def test_recorded_calls_of_a_residual_network_leave_nothing_out():
     assert recorded_calls(ResNet20(10, width=4), (3, 8, 8)).uncounted == {}
+
+
+def test_recorded_calls_of_shapes_alone_are_those_of_values():
+    with torch.device("meta"):
+        by_shape = ResNet20(10, width=4)
+    calls = recorded_calls(by_shape, (3, 8, 8))
+    assert calls == recorded_calls(ResNet20(10, width=4), (3, 8, 8)) and len(calls.sites) == 22
+
+
+def test_recorded_calls_of_shapes_alone_refuse_a_batch_norm_of_other_channels():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(5))
+    with pytest.raises(RuntimeError):
+        recorded_calls(model, (3, 8, 8))

@@ -17,6 +17,7 @@ from dstbench.data.sources import digits
 from dstbench.recording import predictions
 from dstbench.recording import record as records
 from dstbench.recording.stored_network import stored_network
+from dstbench.training.engines.choose import evaluation_engine
 from dstbench.verify.recompute import recompute
 
 # verify reads no images here: it must find a forgery by labels and network alone, and with images
@@ -72,6 +73,21 @@ def test_what_is_recomputed_is_noted_at_once(verify, honest, call, monkeypatch):
     with suppress(KeyboardInterrupt):
         call("verify", *files, "--threads", "1", "--write")
     assert len(json.loads(Path("leaderboard/verified.json").read_text())) == 1
+
+
+def test_engine_is_chosen_for_all_records_of_a_call(verify, honest, call, monkeypatch):
+    asked = []
+
+    def noted(state, precision, images):
+        asked.append(images)
+        return evaluation_engine(state, precision, images)
+
+    monkeypatch.setattr("dstbench.verify.recompute.evaluation_engine", noted)
+    verify(honest)
+    folder = Path("leaderboard/records")
+    records.write(folder / "second.json", honest)
+    call("verify", str(folder / f"{name_of(honest)}.json"), str(folder / "second.json"))
+    assert asked == [359, 2 * 359, 2 * 359]
 
 
 def test_large_network_is_read_from_the_networks_of_the_leaderboard(verify, honest):

@@ -29,10 +29,10 @@ def main(args: argparse.Namespace) -> int:
         read(path)  # bad input is reported before any work
     if args.retrain:
         return _retrain(args)
-    images = Images(args.data_root, args.cache)
     entries: dict[Path, dict[str, Entry]] = {}
     differing = 0
     paths = _with_replications(args.files)
+    images = Images(args.data_root, args.cache, len(paths))
     for path in paths:
         leaderboard = _leaderboard_of(path, args.out)
         outcome = recompute(path, leaderboard, images)

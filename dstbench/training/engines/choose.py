@@ -27,7 +27,9 @@ MAX_LIVE_MACS = 0.05
 # Fewest MACs, forward and backward, of training the dense network at which it does: some minutes of
 # torch on one core. A shorter run could be over before the kernels are compiled.
 MIN_TRAINING_MACS = 1e12
-# The same of evaluating the dense network, forward alone: about as long.
+# The same two of evaluating a network, forward alone. At 7 % it is 1.5 times as fast as torch
+# (ResNet-34) to 3 times (narrower ones).
+MAX_EVALUATED_LIVE_MACS = 0.07
 MIN_EVALUATION_MACS = 1e12
 
 
@@ -74,13 +76,13 @@ def evaluation_engine(state: State, precision: str, images: int) -> Engine:
 
     state: with the network and its masks.
     precision: of its run.
-    images: to be evaluated, how many.
+    images: to be evaluated, how many; of all networks that one call evaluates.
     """
     fallback = TorchEngine(state.model, autocast_for(precision, torch.device("cpu")))
     if precision != "fp32" or not state.masks or _compiler_is_missing():
         return fallback
     live, dense = _macs(state)
-    if live >= MAX_LIVE_MACS * dense or dense * images < MIN_EVALUATION_MACS:
+    if live >= MAX_EVALUATED_LIVE_MACS * dense or dense * images < MIN_EVALUATION_MACS:
         return fallback
     return NativeEngine(state, fallback, torch.get_num_threads())
 

@@ -195,6 +195,7 @@ def test_without_the_native_engine_auto_runs_torch(tmp_path, call, monkeypatch):
     "parts, precision, least, name",
     [
         ([ERK(0.995)], "fp32", 0, "native"),
+        ([ERK(0.95)], "fp32", 0, "native"),  # 6 % of the MACs
         ([ERK(0.995)], "fp32", 1e12, "torch"),  # over in a moment
         ([ERK(0.995)], "bf16", 0, "torch"),
         ([ERK(0.5)], "fp32", 0, "torch"),
