@@ -17,6 +17,7 @@ from dstbench.errors import UserError
 from dstbench.recording.provenance import without_password
 from dstbench.tracking.store_uri import OFF, address_for_mlflow, database_of, resolve
 from dstbench.utils.files import held
+from dstbench.utils.printable import printable
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -43,7 +44,7 @@ class Store:
     @property
     def shown(self) -> str:
         """The store's address without a password."""
-        return without_password(self.uri)
+        return printable(without_password(self.uri))
 
     def place_of(self, run_id: str) -> str:
         """Return where a person finds a run: its page on a server, else its id and the store."""
@@ -83,7 +84,7 @@ def probe(uri: str | None) -> str:
     exists and cannot be read.
     """
     uri = resolve(uri)
-    shown = without_password(uri)
+    shown = printable(without_password(uri))
     database = database_of(uri)
     if uri == OFF:
         return "tracking is off"
@@ -127,7 +128,7 @@ def reason(error: Exception) -> str:
     """Return an error as one line, without passwords of addresses."""
     name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
     lines = str(error).splitlines() or [""]
-    return without_password(f"{name}{lines[0]}"[:300])
+    return printable(without_password(f"{name}{lines[0]}"[:300]))
 
 
 def _open(uri: str, name: str, artifacts: str | None) -> Store:
