@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     args = parser().parse_args(argv)
     # Waiting OpenMP threads spin by default, which slows small networks tenfold on a busy machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    module: Any = importlib.import_module(f"dstbench.cli.commands.{args.command}")
     try:
+        module: Any = importlib.import_module(f"dstbench.cli.commands.{args.command}")
         code = module.main(args)
         sys.stdout.flush()
     except UserError as error:
