@@ -29,3 +29,13 @@ def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'dstbench' has no attribute 'Masked'"):
         _ = dstbench.Masked
     assert not hasattr(dstbench, "masked")
+
+
+def test_without_posix_a_command_says_what_is_needed():
+    code = (
+        "import sys; sys.modules['fcntl'] = None; "  # as on Windows
+        "from dstbench.cli.main import main; main(['run', 'methods/rigl.gin'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("dstbench: dstbench needs a POSIX system")

@@ -19,6 +19,7 @@ from dstbench.tracking.find_run import find
 from dstbench.training import trained_network
 from dstbench.training.outcome import Outcome
 from dstbench.training.trained_network import TrainedNetwork
+from dstbench.utils.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +78,7 @@ class Result:
         `dstbench.recording.types.EpochLine` documents the columns; values per layer are left out.
         """
         file = self.path / CURVES
-        lines = file.read_text().splitlines() if file.is_file() else []
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
         rows = [_scalars(json.loads(line)) for line in lines]
         return pd.DataFrame(rows).set_index("epoch") if rows else pd.DataFrame()
 
@@ -126,13 +127,15 @@ class Result:
 
     def summary(self) -> str:
         """Return what `dstbench run` prints at the end."""
-        return run_summary(self.record, str(self.path / RECORD), self.tracked or "not looked up")
+        return printable(
+            run_summary(self.record, str(self.path / RECORD), self.tracked or "not looked up")
+        )
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td style='text-align:left'>{html.escape(label)}</td>"
             f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-            for label, value in [*summary_rows(self.record), ("folder", str(self.path))]
+            for label, value in [*summary_rows(self.record), ("folder", printable(str(self.path)))]
         )
         return f"<table>{rows}</table>"
 

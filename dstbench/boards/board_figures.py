@@ -19,6 +19,7 @@ from dstbench.figures.load_runs import RunData, Setting, by_setting, cost_fracti
 from dstbench.figures.plot_data import Plot
 from dstbench.utils.files import write_atomic
 from dstbench.utils.json_text import parse_json
+from dstbench.utils.printable import utf8
 
 HASHES = "figures.json"
 
@@ -54,7 +55,7 @@ def draw_stale(board: Board, into: Path) -> list[Path]:
             (into / file).parent.rmdir()
     if wanted:
         text = json.dumps(wanted, indent=1, sort_keys=True)
-        write_atomic(into / HASHES, f"{text}\n".encode())
+        write_atomic(into / HASHES, utf8(f"{text}\n"))
     else:
         (into / HASHES).unlink(missing_ok=True)
     return [into / file for file in wanted]

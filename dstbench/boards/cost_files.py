@@ -18,6 +18,7 @@ from dstbench.recording.run_name import slug
 from dstbench.recording.uncounted import uncounted_text
 from dstbench.utils.files import write_atomic
 from dstbench.utils.json_text import parse_json
+from dstbench.utils.printable import utf8
 
 NOT_KEPT = ("layers", "left_out", "unused")  # of the command's figures: long, and in no table
 
@@ -50,7 +51,7 @@ def write_cost(folder: Path, job: Job, command: Sequence[str], figures: Mapping[
     }
     path = folder / f"{name}.json"
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode())
+    write_atomic(path, utf8(f"{json.dumps(content, indent=1, ensure_ascii=False)}\n"))
     return path
 
 

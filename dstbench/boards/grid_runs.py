@@ -16,6 +16,7 @@ from dstbench.config.shipped_files import find_gin, find_recipe
 from dstbench.errors import UserError
 from dstbench.utils.files import write_atomic
 from dstbench.utils.json_text import parse_json
+from dstbench.utils.printable import utf8
 
 FOLDER = "grids"
 
@@ -45,7 +46,7 @@ def write(folder: Path, grid: Grid, runs: Iterable[str]) -> Path:
     path = path_of(folder, grid)
     content = {"source_sha256": fingerprint(grid), "runs": sorted(set(runs))}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, f"{json.dumps(content, indent=1)}\n".encode())
+    write_atomic(path, utf8(f"{json.dumps(content, indent=1)}\n"))
     return path
 
 

@@ -13,6 +13,7 @@ from dstbench.boards.replications import REPLICATIONS
 from dstbench.errors import UserError
 from dstbench.utils.files import write_atomic
 from dstbench.utils.json_text import parse_json
+from dstbench.utils.printable import utf8
 
 VERIFIED = "verified.json"
 Recomputed = Literal["network", "predictions", "images"]
@@ -57,4 +58,4 @@ def write_verified(folder: Path, entries: Mapping[str, Entry]) -> None:
     present = {file_sha256(path) for one in folders for path in one.glob("*.json")}
     kept = {sha256: entries[sha256] for sha256 in entries if sha256 in present}
     ordered = dict(sorted(kept.items(), key=lambda item: (item[1]["record"], item[0])))
-    write_atomic(folder / VERIFIED, f"{json.dumps(ordered, indent=1)}\n".encode())
+    write_atomic(folder / VERIFIED, utf8(f"{json.dumps(ordered, indent=1)}\n"))

@@ -13,6 +13,7 @@ from dstbench.boards.markdown.text import RENDERED
 from dstbench.boards.page.render_page import render_page
 from dstbench.errors import UserError
 from dstbench.utils.files import write_atomic
+from dstbench.utils.printable import utf8
 
 README, FIGURES = "README.md", "figures"
 
@@ -21,7 +22,7 @@ def text_files(board: Board) -> dict[str, bytes]:
     """Return name → content of every text file of the board."""
     found = {f"{table.name}.md": table_file.render(table) for table in board.tables}
     found |= {README: overview.render(board), overview.PAGE: render_page(board)}
-    return {name: text.encode() for name, text in found.items()}
+    return {name: utf8(text) for name, text in found.items()}
 
 
 def write_text_files(board: Board) -> list[Path]:

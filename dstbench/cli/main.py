@@ -20,14 +20,14 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
     Exit codes: 0 success, 1 the run or check failed, 2 a mistake in the input.
     """
-    args = parser().parse_args(argv)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr):  # before anything is printed, the help included
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal shows ? for characters it lacks
+    args = parser().parse_args(argv)
     # Waiting OpenMP threads spin by default, which slows small networks tenfold on a busy machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    module: Any = importlib.import_module(f"dstbench.cli.commands.{args.command}")
     try:
+        module: Any = importlib.import_module(f"dstbench.cli.commands.{args.command}")
         code = module.main(args)
         sys.stdout.flush()
     except UserError as error:

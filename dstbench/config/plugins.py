@@ -6,6 +6,7 @@ module in its entry points, group `dstbench.methods`.
 
 import hashlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -74,7 +75,7 @@ def load_file(path: Path) -> None:
         kind = "is a folder; name a file in it" if path.is_dir() else "no such file"
         raise UserError(f"--plugin {path}: {kind}.")
     # Files of the same name in two folders are two plugins.
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
     name = f"dstbench_plugin_{path.stem}_{digest}"
     if name in sys.modules:
         return

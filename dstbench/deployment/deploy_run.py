@@ -21,6 +21,7 @@ from dstbench.errors import UserError
 from dstbench.graph.trace import trace
 from dstbench.sparsity import live_total
 from dstbench.utils.files import write_atomic
+from dstbench.utils.printable import utf8
 
 if TYPE_CHECKING:
     from dstbench.training.trained_network import TrainedNetwork
@@ -168,7 +169,7 @@ def _write(
     """Write the contents and a model card to `out`; return name → bytes."""
     descriptions = {name: _CONTENTS[name] for name in contents}
     card = model_card(network.record, about, descriptions)
-    contents = {**contents, "README.md": card.encode()}
+    contents = {**contents, "README.md": utf8(card)}
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

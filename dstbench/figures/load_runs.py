@@ -16,6 +16,7 @@ from dstbench.recording.run_name import slug
 from dstbench.recording.types import EpochLine, Record
 from dstbench.sparsity import percent
 from dstbench.utils.json_text import parse_json
+from dstbench.utils.printable import utf8
 
 
 class Setting(NamedTuple):
@@ -34,7 +35,7 @@ class Setting(NamedTuple):
         names = self[:-1]
         if not self.variant:
             return slug(*names)
-        return slug(*names, hashlib.sha256(self.variant.encode()).hexdigest()[:8])
+        return slug(*names, hashlib.sha256(utf8(self.variant)).hexdigest()[:8])
 
     @property
     def title(self) -> str:

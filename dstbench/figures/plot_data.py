@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field
 
 from dstbench.figures.styles import Style
+from dstbench.utils.printable import utf8
 
 Mark = tuple[str, float, float | None]  # "collapsed" or "diverged", x, y; None: bottom of the axes
 
@@ -81,4 +82,4 @@ class Plot:
     def sha256(self) -> str:
         """Hash of everything that is drawn."""
         text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(utf8(text)).hexdigest()

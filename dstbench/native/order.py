@@ -158,4 +158,5 @@ def _backward_keys(wiring: Wiring, live: Liveness, trunk: Array) -> Array:
 
 def _check(after: Array) -> None:
     """A task that waits for a later one would wait for ever."""
-    assert (after < np.arange(len(after))).all(), "a task waits for a later one"
+    if not (after < np.arange(len(after))).all():
+        raise RuntimeError("a task waits for a later one")

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import os
 import re
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
@@ -38,7 +39,7 @@ def _sha256(module: str) -> str:
     """Return the hash of a top-level module's Python and gin files, by relative path."""
     digest = hashlib.sha256()
     for root, path in _files(module):
-        digest.update(f"{path.relative_to(root).as_posix()}\n".encode())
+        digest.update(os.fsencode(path.relative_to(root)) + b"\n")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

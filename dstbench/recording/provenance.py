@@ -16,6 +16,7 @@ from pathlib import Path
 
 import dstbench
 from dstbench.recording.types import Provenance
+from dstbench.utils.printable import printable
 
 _PACKAGES = (
     "torch",
@@ -60,7 +61,7 @@ def collect_provenance(
         "threads": threads,
         "commit": commit,
         "dirty": dirty,
-        "command": [without_folder(without_password(word)) for word in command],
+        "command": [printable(without_folder(without_password(word))) for word in command],
         "started": (before and before.get("started")) or time.time(),
         "ended": None,
         "train_seconds": None,
@@ -84,7 +85,9 @@ def versions() -> dict[str, str]:
 def cpu() -> str | None:
     """Return the vendor's name of the processor."""
     try:
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+        for line in (
+            Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        ):
             key, _, value = line.partition(":")
             if key.strip() == "model name" and value.strip():
                 return value.strip()
@@ -107,7 +110,7 @@ def code_version(package: Path) -> tuple[str | None, bool | None]:
     if commit is not None:
         return commit, dirty
     try:
-        built = json.loads((package / COMMIT_FILE).read_text())
+        built = json.loads((package / COMMIT_FILE).read_text(encoding="utf-8"))
         return built["commit"], built["dirty"]
     except (OSError, ValueError, KeyError, TypeError):
         return None, None

@@ -22,6 +22,7 @@ from dstbench.recording.types import (
 )
 from dstbench.utils.files import write_atomic
 from dstbench.utils.json_text import parse_json
+from dstbench.utils.printable import printable, utf8
 
 SCHEMA = 1
 OVER: tuple[OverStatus, ...] = get_args(OverStatus)  # the run will not change any more
@@ -103,7 +104,7 @@ def write(path: Path, record: Record) -> None:
     Raises TypeError when: a value has no JSON type.
     """
     text = json.dumps(plain(record), indent=1, allow_nan=False, ensure_ascii=False)
-    write_atomic(path, f"{text}\n".encode())
+    write_atomic(path, utf8(f"{text}\n"))
 
 
 def read(path: Path) -> Record:
@@ -160,13 +161,18 @@ def _problem(record: dict[str, Any]) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """Return a value with JSON types only: None for NaN and infinity, Python for NumPy scalars."""
+    """Return a value with JSON types only, that every file and store takes.
+
+    NaN and infinity become None, NumPy scalars Python's, and text printable.
+    """
     if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
+        return {plain(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if not isinstance(value, int | str | None) and hasattr(value, "item"):
+    if isinstance(value, str):
+        return printable(value)
+    if not isinstance(value, int | None) and hasattr(value, "item"):
         return plain(value.item())
     return value

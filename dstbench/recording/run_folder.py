@@ -25,6 +25,7 @@ from dstbench.recording.record import read as read_record
 from dstbench.recording.record import write as write_record
 from dstbench.recording.types import EpochLine, Record
 from dstbench.utils.files import remove_leftovers, write_atomic
+from dstbench.utils.printable import utf8
 
 
 class RunFolder:
@@ -60,11 +61,11 @@ class RunFolder:
         write_record(self.path / RECORD, record)
 
     def write_config(self, text: str) -> None:
-        write_atomic(self.path / CONFIG, text.encode())
+        write_atomic(self.path / CONFIG, utf8(text))
 
     def write_curves(self, curves: Sequence[EpochLine]) -> None:
         lines = "".join(json.dumps(plain(line), allow_nan=False) + "\n" for line in curves)
-        write_atomic(self.path / CURVES, lines.encode())
+        write_atomic(self.path / CURVES, utf8(lines))
 
     def write_network(self, name: str, data: bytes) -> None:
         """Write a network's file, named as in file_names.py."""

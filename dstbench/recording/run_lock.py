@@ -1,8 +1,8 @@
 """The lock of a run's folder: one process at a time works on a run."""
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dstbench.errors import UserError
@@ -14,8 +14,12 @@ from dstbench.utils.files import held
 def locked(folder: Path) -> Iterator[None]:
     """Hold a run's folder, created if missing, for this process; the lock ends with the process.
 
+    A block that fails before it writes anything, such as that of a refused configuration, leaves
+    no folder that was not there before.
+
     Raises UserError when another process holds it, or the folder cannot be written.
     """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +37,24 @@ def locked(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield
+        except BaseException:
+            if missing and os.listdir(folder) == [LOCK]:
+                _remove(folder, missing)
+            raise
+
+
+def _remove(folder: Path, made: Sequence[Path]) -> None:
+    """Remove a folder with nothing but its lock, and those made for it, as far as they are empty.
+
+    made: inner folders first. A process that opens the lock at this moment is refused like this
+        one: its configuration is the same.
+    """
+    with suppress(OSError):  # the error that led here says more
+        (folder / LOCK).unlink()
+        for path in made:
+            path.rmdir()
 
 
 def is_locked(folder: Path) -> bool:

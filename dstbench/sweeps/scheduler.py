@@ -16,6 +16,7 @@ from dstbench.errors import UserError
 from dstbench.recording.record import OVER
 from dstbench.sweeps.launchers.base import Launcher, Task
 from dstbench.sweeps.plan import PlannedRun
+from dstbench.utils.printable import printable
 from dstbench.utils.signals import SAVED_EXITS, GracefulStop
 
 _POLL_S = 0.1
@@ -159,7 +160,7 @@ def _open_log(run: PlannedRun, command: str) -> None:
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
         with run.log.open("a", encoding="utf-8") as log:
-            log.write(f"{LOG_HEADER}{time.strftime('%Y-%m-%d %H:%M:%S')} {command}\n")
+            log.write(f"{LOG_HEADER}{time.strftime('%Y-%m-%d %H:%M:%S')} {printable(command)}\n")
     except OSError as error:
         raise UserError(
             f"{run.folder}: cannot be written ({error.strerror}). Choose another folder with "

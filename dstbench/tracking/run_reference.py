@@ -7,6 +7,7 @@ from typing import TypedDict
 from dstbench.recording.file_names import MLFLOW_RUN
 from dstbench.utils.files import write_atomic
 from dstbench.utils.json_text import parse_json
+from dstbench.utils.printable import utf8
 
 
 class RunReference(TypedDict):
@@ -39,4 +40,4 @@ def read(folder: Path) -> RunReference | None:
 
 def write(folder: Path, reference: RunReference) -> None:
     """Write the reference of a run folder."""
-    write_atomic(folder / MLFLOW_RUN, json.dumps(reference, indent=1).encode())
+    write_atomic(folder / MLFLOW_RUN, utf8(json.dumps(reference, indent=1)))

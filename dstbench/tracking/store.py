@@ -4,6 +4,7 @@ Importing this file does not import MLflow, which takes seconds; `open_store` do
 """
 
 import http.client
+import logging
 import os
 import re
 import sqlite3
@@ -17,14 +18,16 @@ from dstbench.errors import UserError
 from dstbench.recording.provenance import without_password
 from dstbench.tracking.store_uri import OFF, address_for_mlflow, database_of, resolve
 from dstbench.utils.files import held
+from dstbench.utils.printable import printable
 
 if TYPE_CHECKING:
+    from mlflow.entities import Experiment
     from mlflow.tracking import MlflowClient
 
 EXPERIMENT = "dstbench"
 
 _CREATION_S = 120  # how long to wait while another process creates the database
-_CHECK_S = 10  # how long a check waits for an answer
+_CHECK_S = 5  # how long a check waits for an answer
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Store:
     @property
     def shown(self) -> str:
         """The store's address without a password."""
-        return without_password(self.uri)
+        return printable(without_password(self.uri))
 
     def place_of(self, run_id: str) -> str:
         """Return where a person finds a run: its page on a server, else its id and the store."""
@@ -65,15 +68,28 @@ def open_store(uri: str, experiment: str = EXPERIMENT) -> Store:
     finish creating it, and MLflow's errors.
     """
     probe(uri)
-    _configure_mlflow()
-    import mlflow.tracking  # noqa: F401  (takes seconds, so not while the lock is held)
-
+    address = address_for_mlflow(uri)
+    _import_mlflow()  # takes seconds, so not while the lock is held
     database = database_of(uri)
     if database is None:
-        return _open(uri, experiment, None)
+        return _open(uri, address, experiment, None)
     database.parent.mkdir(parents=True, exist_ok=True)
     with held(database.with_name(f"{database.name}.lock"), _CREATION_S):
-        return _open(uri, experiment, (database.parent / "mlartifacts").as_uri())
+        return _open(uri, address, experiment, (database.parent / "mlartifacts").as_uri())
+
+
+def examine(uri: str) -> None:
+    """Open the store as a run would, but create no experiment.
+
+    uri: address of the store, as `resolve` returns it.
+
+    Raises what `open_store` raises.
+    """
+    address = address_for_mlflow(uri)
+    _import_mlflow()
+    from mlflow.tracking import MlflowClient
+
+    _refuse_deleted(MlflowClient(address, address).get_experiment_by_name(EXPERIMENT))
 
 
 def probe(uri: str | None) -> str:
@@ -83,7 +99,7 @@ def probe(uri: str | None) -> str:
     exists and cannot be read.
     """
     uri = resolve(uri)
-    shown = without_password(uri)
+    shown = printable(without_password(uri))
     database = database_of(uri)
     if uri == OFF:
         return "tracking is off"
@@ -101,18 +117,6 @@ def probe(uri: str | None) -> str:
         raise UserError(f"{shown} cannot be used: {reason(error)}") from None
 
 
-def check(uri: str | None) -> tuple[bool, str]:
-    """Return whether the store can be used, and a line about it; takes seconds at most."""
-    try:
-        uri = resolve(uri)
-    except UserError as error:  # not an address of a store
-        return False, error.message
-    try:
-        return True, probe(uri)
-    except UserError as error:
-        return False, f"{error.message} Runs work without it; `dstbench sync` sends them later."
-
-
 def _answer(uri: str) -> str:
     """Return in words that a server answers. Raises OSError when it does not."""
     address = re.sub("://[^/@]*@", "://", uri).rstrip("/")
@@ -127,18 +131,18 @@ def reason(error: Exception) -> str:
     """Return an error as one line, without passwords of addresses."""
     name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
     lines = str(error).splitlines() or [""]
-    return without_password(f"{name}{lines[0]}"[:300])
+    return printable(without_password(f"{name}{lines[0]}"[:300]))
 
 
-def _open(uri: str, name: str, artifacts: str | None) -> Store:
+def _open(uri: str, address: str, name: str, artifacts: str | None) -> Store:
     """Return the store with its experiment, which is created if needed.
 
+    address: of the store, for MLflow.
     artifacts: where a new experiment keeps its artifacts, None for the store's default.
     """
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    address = address_for_mlflow(uri)
     client = MlflowClient(address, address)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
@@ -148,16 +152,20 @@ def _open(uri: str, name: str, artifacts: str | None) -> Store:
             experiment = client.get_experiment_by_name(name)
             if experiment is None:  # so no other process created it meanwhile
                 raise
-    if experiment.lifecycle_stage != "active":
-        raise UserError(
-            f"the experiment {name!r} was deleted in this store. Restore it with `mlflow "
-            f"experiments restore --experiment-id {experiment.experiment_id}`."
-        )
+    _refuse_deleted(experiment)
     return Store(client, uri, experiment.experiment_id)
 
 
-def _configure_mlflow() -> None:
-    """Limit MLflow's waiting times and output; call it before MLflow is imported."""
+def _refuse_deleted(experiment: "Experiment | None") -> None:
+    if experiment is not None and experiment.lifecycle_stage != "active":
+        raise UserError(
+            f"the experiment {experiment.name!r} was deleted in this store. Restore it with "
+            f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`."
+        )
+
+
+def _import_mlflow() -> None:
+    """Import MLflow with limited waiting times and output."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
@@ -168,3 +176,6 @@ def _configure_mlflow() -> None:
     os.environ.setdefault("MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT", "60")
     # Its log repeats as a traceback what `reason` gives in one line.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+    import mlflow.tracking  # noqa: F401  (which sets the levels of loggers)
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # else a line a step of a new database

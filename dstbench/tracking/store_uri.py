@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from dstbench.errors import UserError
 from dstbench.recording.provenance import without_password
+from dstbench.utils.printable import printable
 
 OFF = "off"
 
@@ -66,9 +67,25 @@ def _refuse_unknown(uri: str) -> None:
     )
 
 
+def _is_utf8(path: Path) -> bool:
+    """Return whether the name is UTF-8 on disk, and known as such in this locale."""
+    try:
+        return os.fsencode(path) == str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+
+
 def address_for_mlflow(uri: str) -> str:
-    """Return the address for MLflow; an SQLite path is quoted as its SQLAlchemy unquotes it."""
+    """Return the address for MLflow; an SQLite path is quoted as its SQLAlchemy unquotes it.
+
+    Raises UserError for an SQLite path that MLflow cannot use.
+    """
     database = database_of(uri)
+    if database is not None and not _is_utf8(database):
+        raise UserError(
+            f"{printable(str(database))}: the folder's name is not UTF-8, so MLflow cannot use a "
+            "database there. Choose another store with --tracking."
+        )
     if database is None or _quoted(database) == str(database):
         return uri
     from sqlalchemy import URL, make_url

@@ -27,7 +27,9 @@ def choose_device(name: str, group: ProcessGroup = ALONE) -> torch.device:
         name = f"cuda:{group.local_rank}"
     try:
         device = torch.device(name)
-        if device.type not in ("cpu", "cuda", "mps"):
+        if device.type == "mps":
+            raise RuntimeError("it has no float64, in which losses and live paths are summed.")
+        if device.type not in ("cpu", "cuda"):
             raise RuntimeError("networks are not trained there.")
         torch.empty(0, device=device)
         if device.index is not None and device.type == "cuda":

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from dstbench.recording.types import EpochLine
+from dstbench.utils.printable import printable
 
 
 class _Console(Console):
@@ -37,7 +38,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Print a message."""
-        self.console.print(text, markup=False)
+        self.console.print(printable(text), markup=False)
 
     def describe(self, text: str) -> None:
         """Print what is going to happen."""

@@ -4,7 +4,6 @@ Standard library only. What the operating system refuses (a full disk, a read-on
 one clear message.
 """
 
-import fcntl
 import os
 import time
 import uuid
@@ -14,6 +13,14 @@ from pathlib import Path
 from typing import TextIO
 
 from dstbench.errors import UserError
+
+try:
+    import fcntl
+except ImportError:
+    raise UserError(
+        "dstbench needs a POSIX system, such as Linux or macOS, for its locks and signals. On "
+        "Windows, use it in WSL."
+    ) from None
 
 _POLL_S = 0.05
 

@@ -1,19 +1,28 @@
 """Parses JSON that others wrote: any failure is a ValueError, however the text is made."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")  # a lone one is no character
 _DEEPEST = 100  # levels of lists and objects; no file of the suite has more than ten
 
 
 def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
-    Raises ValueError: for no JSON, for NaN and infinity, and for a text nested too deeply.
+    text: bytes are UTF-8.
+
+    Raises ValueError: for no JSON, for NaN and infinity, for half a character (a lone surrogate,
+        which no file takes), and for a text nested too deeply.
     """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise ValueError(f"it is nested deeper than {_DEEPEST} levels") from None
     level = [value]

@@ -26,10 +26,11 @@ def environment(**more: str) -> dict[str, str]:
     """Return this process's environment with `more`, in which children find this package.
 
     A package that is not in site-packages is found through PYTHONPATH: a checkout need not be
-    installed.
+    installed. Children write UTF-8 in every locale: their output goes to logs, which are read.
     """
     root = Path(dstbench.__file__).resolve().parents[1]
     installed = (*site.getsitepackages(), site.getusersitepackages())
     paths = [] if root in {Path(folder).resolve() for folder in installed} else [str(root)]
     paths += filter(None, [os.environ.get("PYTHONPATH")])
-    return {**os.environ, **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {}), **more}
+    found = {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}
+    return {**os.environ, **found, "PYTHONIOENCODING": "utf-8:replace", **more}

@@ -83,8 +83,10 @@ def test_list_prints_a_table_or_json(call, what):
     assert code == 0 and expected in out
 
 
-def test_doctor_checks_packages_device_datasets_and_store(call):
+@pytest.mark.slow
+def test_doctor_checks_packages_device_datasets_and_store(call, empty_folder):
     _, out, _ = call("doctor")
+    assert not list(empty_folder.glob("mlflow*"))
     for words in ("torch", "device", "dataset digits", "dataset cifar10", "fetch", "MLflow store"):
         assert words in out
 

@@ -299,6 +299,28 @@ def test_budget_divides_the_original_total_among_shared_tensors():
     assert "59 live weights" in error.value.message
 
 
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 9))
+def test_budget_of_shared_tensors_accepts_the_lowest_sparsity_its_message_names(i, o, private):
+    with torch.device("meta"):
+        layers = [nn.Linear(i, o, bias=False) for _ in range(3)]
+        model = nn.Sequential(*layers, nn.Linear(private, 1, bias=False))
+    state = state_of(model)
+    for layer in layers[1:]:
+        layer.weight = layers[0].weight
+    state.masks = type(state.masks)(model)
+    with pytest.raises(UserError, match="Ask for at least") as error:
+        ERK(0.0).live_counts(state, 0.0)
+    advised = Decimal(error.value.message.split()[-1].rstrip("."))
+    counts = ERK(float(advised)).live_counts(state, float(advised))
+    assert sum(counts.values()) == i * o + private  # all that it stores
+
+
+def test_apportion_gives_one_tensor_several_of_the_last_seats():
+    # Tensors of the first kind are full: all that is left goes to the last one, seat by seat.
+    assert apportion(3 + 7, [1000, 1000, 1], [1, 2, 9]) == [1, 2, 7]
+    assert apportion(103, [1] * 50 + [10**15], [1] * 50 + [60]) == [1] * 50 + [53]
+
+
 # --- a floor that overspends ----------------------------------------------------------------------
 
 

@@ -315,6 +315,27 @@ def test_check_refuses_a_run_without_updates():
     assert "the run has 100 optimizer steps, and updates are due every 100" in error.value.message
 
 
+@pytest.mark.parametrize(
+    ("schedule", "percent"),
+    [
+        (lambda progress: 1.01 - progress, 0),
+        (lambda progress: 0.985 - progress, 99),  # only its end is below 0
+        (lambda progress: 1.2 if 0.495 < progress < 0.505 else 0.3, 50),
+        (lambda progress: float("nan"), 0),
+    ],
+)
+def test_check_refuses_a_schedule_that_leaves_zero_to_one(schedule, percent):
+    part = Scored(drop_fraction=schedule, update_interval=1)
+    with pytest.raises(UserError, match=rf"its schedule leaves it at {percent} %") as error:
+        part.check(100)
+    assert error.value.binding == "Scored.drop_fraction"
+
+
+def test_check_accepts_schedules_between_zero_and_one():
+    for schedule in (lambda progress: progress, lambda progress: 1 - progress):
+        Scored(drop_fraction=schedule, update_interval=1).check(100)
+
+
 def test_masks_do_not_move_on_the_last_step(eight):
     state = eight(live=range(4), total_steps=10)
     part = Scored(torch.arange(8.0), drop_fraction=0.5, update_interval=5)

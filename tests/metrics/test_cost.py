@@ -158,6 +158,26 @@ def test_cost_of_cross_attention_counts_tokens_per_projection():
     assert layers["attention.out_proj.weight"]["macs"] == 16 * 5
 
 
+class AttendsToItself(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attention(x, x, x, need_weights=False)[0]
+
+
+def test_cost_of_self_attention_counts_each_packed_weight_once_a_token():
+    model = AttendsToItself()
+    masks = Masks(model)
+    masks.write_("attention.in_proj_weight", torch.tensor([0, 1, 16, 32, 33, 47]))
+    counted = cost(model, masks, (5, 4))
+    layers = by_name(counted)
+    assert layers["attention.in_proj_weight"]["macs"] == 6 * 5
+    assert layers["attention.in_proj_weight"]["dense_macs"] == 48 * 5
+    assert layers["attention.out_proj.weight"]["dense_macs"] == 16 * 5
+
+
 def test_cost_of_attention_with_other_key_width():
     layers = by_name(cost(model := Attends(kdim=6, vdim=6), Masks(model), (5, 4)))
     assert layers["attention.q_proj_weight"]["macs"] == 16 * 5

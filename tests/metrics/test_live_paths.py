@@ -269,6 +269,15 @@ def test_live_paths_reason_names_the_module(module, reason):
     assert reason in find_live_paths(model, Masks(model), (3,)).reason
 
 
+def test_live_paths_reason_names_the_module_that_computes_after_its_layers():
+    class Negates(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return -super().forward(x)
+
+    model = Negates(nn.Linear(3, 3), nn.Linear(3, 2))
+    assert "Negates (neg)" in find_live_paths(model, Masks(model), (3,)).reason
+
+
 def test_live_paths_are_none_if_output_is_not_logits():
     class Pair(nn.Linear):
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,21 @@ def test_locked_creates_the_folder_and_stores_the_process_id(tmp_path):
     assert not run_lock.is_locked(folder)
 
 
+def test_locked_leaves_no_folder_of_a_block_that_fails_before_it_writes(tmp_path):
+    folder = tmp_path / "runs" / "one"
+    with pytest.raises(KeyError), run_lock.locked(folder):
+        raise KeyError
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(KeyError), run_lock.locked(folder):
+        (folder / "record.json").touch()
+        raise KeyError
+    assert {path.name for path in folder.iterdir()} == {LOCK, "record.json"}
+    (folder / "record.json").unlink()
+    with pytest.raises(KeyError), run_lock.locked(folder):  # it was there before
+        raise KeyError
+    assert folder.is_dir()
+
+
 def test_locked_names_the_holder_each_time_and_ends_with_its_process(tmp_path):
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:

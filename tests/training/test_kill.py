@@ -63,6 +63,7 @@ def test_signal_saves_and_the_run_resumes_bit_for_bit(tmp_path, whole, number):
 def test_second_process_on_a_run_is_refused(tmp_path):
     first = killing.start(tmp_path)
     first.wait_for("epoch")
+    first.send_signal(signal.SIGSTOP)  # so it cannot end before the second has started
     second = killing.start(tmp_path)
     assert second.wait() == 2 and f"pid {first.pid}" in second.errors
     first.send_signal(signal.SIGKILL)

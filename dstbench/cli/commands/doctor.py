@@ -125,7 +125,7 @@ def _data(args: argparse.Namespace) -> list[Row]:
 
 
 def _store(args: argparse.Namespace) -> Row:
-    from dstbench.tracking.store import check
+    from dstbench.tracking.store_check import check
 
     fine, text = check(args.tracking)
     return ("MLflow store", fine, text)

@@ -9,6 +9,7 @@ from dstbench.config import catalog
 from dstbench.config.registry import GROUPS
 from dstbench.errors import UserError
 from dstbench.utils.files import write_atomic
+from dstbench.utils.printable import utf8
 
 LONGEST = 80  # characters of a class name; limits the file names
 
@@ -101,7 +102,7 @@ def _write_all(texts: dict[Path, str]) -> None:
     """Write all files, or none if one of them cannot be written."""
     try:
         for path, text in texts.items():
-            write_atomic(path, text.encode())
+            write_atomic(path, utf8(text))
     except UserError:
         for path in texts:
             path.unlink(missing_ok=True)

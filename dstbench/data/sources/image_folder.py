@@ -30,6 +30,7 @@ from dstbench.data.sources.walk import (
     subfolders,
 )
 from dstbench.errors import UserError
+from dstbench.utils.printable import printable
 
 
 class Files(NamedTuple):
@@ -137,7 +138,8 @@ def _found(folder: Path) -> Found:
         notes += absent_classes(f"{splits[chosen].name}/", test.labels, classes)
     if splits:
         notes += _unused(folder, set(splits.values()))
-    return Found(train, test, classes, (*notes, *passed_over.notes()))
+    shown = tuple(map(printable, classes))
+    return Found(train, test, shown, (*notes, *passed_over.notes()))
 
 
 def _split_folders(folder: Path) -> dict[str, Path]:

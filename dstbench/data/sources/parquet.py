@@ -1,6 +1,7 @@
 """Datasets in parquet files, as on dataset hubs. Files, columns and labels have a module each."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -69,7 +70,7 @@ def find(folder: Path, size: int | None = None) -> Source:
     for path in found.files:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.name}\0{content}\n".encode())
+        digest.update(os.fsencode(path.name) + f"\0{content}\n".encode())
     for split in (found.train, found.test):
         digest.update(split.labels.tobytes())
 
@@ -91,7 +92,8 @@ def find_encoded(folder: Path) -> EncodedSource:
     found = _found(folder)
     digest = hashlib.sha256()
     for path in found.files:
-        digest.update(f"{path.name}\0{path.stat().st_size}\n".encode() + read_footer(path))
+        size = f"\0{path.stat().st_size}\n".encode()
+        digest.update(os.fsencode(path.name) + size + read_footer(path))
     key = digest.hexdigest()
 
     def packed(split: Rows, name: str, cache: Path) -> EncodedImages:

@@ -30,6 +30,7 @@ def parent_of(pid):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, with the processes")
 def test_slurm_job_that_is_preempted_is_queued_again_and_resumes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     launcher = opened(tmp_path)

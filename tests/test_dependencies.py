@@ -1,0 +1,45 @@
+"""pyproject.toml declares what the package imports, and nothing else."""
+
+import ast
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DISTRIBUTIONS = {  # module → distribution, where their names differ
+    "IPython": "ipython",
+    "PIL": "pillow",
+    "gin": "gin-config",
+    "sklearn": "scikit-learn",
+}
+IN_A_NOTEBOOK = {"ipython"}  # imported where a notebook has it
+
+
+def declared(requirements):
+    names = (requirement.partition(">=")[0] for requirement in requirements)
+    return {name for name in names if not name.startswith("dstbench[")}
+
+
+def imported():
+    """Distributions of the modules that the package imports, at any place."""
+    found = set()
+    for path in [*ROOT.glob("dstbench/**/*.py"), *ROOT.glob("methods/*.py")]:
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                found.add(node.module)
+    modules = {name.partition(".")[0] for name in found} - sys.stdlib_module_names
+    return {DISTRIBUTIONS.get(name, name) for name in modules - {"dstbench"}}
+
+
+def test_dependencies_are_those_that_are_imported():
+    extras = PROJECT["optional-dependencies"].values()
+    known = declared(PROJECT["dependencies"]).union(*map(declared, extras))
+    assert imported() - IN_A_NOTEBOOK == known
+
+
+def test_version_is_in_one_place():
+    assert PROJECT["dynamic"] == ["version"]
+    assert "\nversion:" not in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
