@@ -85,7 +85,7 @@ class Trial:
     def resume(self, saved: dict, optimizer: str = "SGD") -> tuple[Run, InMemoryBatches, State]:
         """Return a run, its batches and its State loaded from a checkpoint, all built anew."""
         run = self.run(optimizer)
-        batches, state = _state_without_masks(run, self.size)
+        batches, state = state_without_masks(run, self.size)
         state.load_state_dict(saved, run.optimizer.build)
         return run, batches, state
 
@@ -98,7 +98,7 @@ def initial_state(
     layout: memory layout of the weights; None for that of training.
     size: height and width of the images, pixels.
     """
-    batches, state = _state_without_masks(run, size)
+    batches, state = state_without_masks(run, size)
     if layout is not None:
         to_layout(state.model, layout)
     state.batches = init_batches(lambda seed: _batches(run, seed, size), run.seed)
@@ -108,8 +108,11 @@ def initial_state(
     return batches, state
 
 
-def _state_without_masks(run: Run, size: int) -> tuple[InMemoryBatches, State]:
-    """Return the run's batches and its State before masks are initialised."""
+def state_without_masks(run: Run, size: int = SIZE) -> tuple[InMemoryBatches, State]:
+    """Return the run's batches and its State before masks are initialised or loaded.
+
+    size: height and width of the images, pixels.
+    """
     batches = _batches(run, run.seed, size)
     total_steps = EPOCHS * batches.plan.steps_per_epoch
     run.method.check(total_steps)

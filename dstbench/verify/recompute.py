@@ -183,7 +183,7 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
         predicted = predictions.decode(record["predictions"][key], classes).tolist()
         if loaders is not None:
             device = record["provenance"]["device"]
-            evaluated = len(labels.test) * images.records  # by kernels that are compiled once
+            evaluated = _evaluated(loaders) * images.records  # by kernels that are compiled once
             engine = evaluation_engine(state, run.precision, evaluated)
             now = evaluate(engine, loaders.test())
             _compare_forward(run, device, now, loaders, predicted, outcome)
@@ -266,6 +266,12 @@ def _compare_top5(record: Record, key: str, now: Scores, run: Run, outcome: Outc
             outcome.problems.append(
                 f"accuracy.{key}_top5 is {claimed}; a new forward pass has {now.top5}"
             )
+
+
+def _evaluated(loaders: DataLoaders) -> int:
+    """Return how many images a new forward pass evaluates."""
+    split = loaders.split
+    return len(loaders.dataset.test) + (0 if split.val_augmented else len(split.val))
 
 
 def _compare_validation(

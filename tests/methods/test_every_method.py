@@ -21,6 +21,7 @@ from dstbench.conformance.trial import (
     interval_bindings,
     no_op,
     parts_of,
+    state_without_masks,
 )
 from dstbench.methods.cyclic import Cyclic
 from dstbench.sparsity import live_total
@@ -43,8 +44,8 @@ def intervals(file, recipe, interval):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_method_trains_on_digits_at_ninety_percent(method, call, tmp_path):
-    short = ("ResNet20.width = 4", "Run.epochs = 3", "Run.train_images = 600")
-    bindings = (*short, *intervals(METHODS[method], "digits", 4))
+    short = ("ResNet20.width = 4", "Run.epochs = 2", "Run.train_images = 300")
+    bindings = (*short, *intervals(METHODS[method], "digits", 3))
     code, _, err = call(
         "run", METHODS[method], *(word for binding in bindings for word in ("--set", binding)),
         *([] if method == "dense" else ["--sparsity", "0.9"]),
@@ -61,9 +62,9 @@ def test_method_trains_on_digits_at_ninety_percent(method, call, tmp_path):
         method == "small_dense" and 0.5 * budget < live < budget
     )  # whole widths
     curves = [json.loads(line) for line in (folder / "curves.jsonl").read_text().splitlines()]
-    assert len(curves) == 3
+    assert len(curves) == 2
     losses = [line[key] for line in curves for key in line if key.endswith("loss")]
-    assert len(losses) >= 6 and all(math.isfinite(loss) for loss in losses)
+    assert len(losses) >= 4 and all(math.isfinite(loss) for loss in losses)
 
 
 # --- 99.99 % --------------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ def test_method_keeps_its_budget_and_resumes_at_extreme_sparsity(method, recipe)
     assert (budget.most > budget.asked) == bool(budget.cycle)
 
     again = extreme(method, recipe)
-    batches, other = initial_state(again)
+    batches, other = state_without_masks(again)
     other.load_state_dict(saved[0], again.optimizer.build)
     assert other.step == middle
     advance(again, batches, other, other.total_steps, no_op)

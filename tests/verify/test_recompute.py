@@ -87,7 +87,8 @@ def test_engine_is_chosen_for_all_records_of_a_call(verify, honest, call, monkey
     folder = Path("leaderboard/records")
     records.write(folder / "second.json", honest)
     call("verify", str(folder / f"{name_of(honest)}.json"), str(folder / "second.json"))
-    assert asked == [359, 2 * 359, 2 * 359]
+    images = 359 + 143  # of the test and of validation
+    assert asked == [images, 2 * images, 2 * images]
 
 
 def test_large_network_is_read_from_the_networks_of_the_leaderboard(verify, honest):

@@ -22,7 +22,8 @@ from dstbench.deployment.runtime.workspace import (
     WIDTH,
 )
 
-compiled: Any = njit(nogil=True)
+# Without wrappers for Python and C, which take time to compile: only compiled functions call these.
+compiled: Any = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @compiled
