@@ -1,7 +1,7 @@
 """Prints requirements from pyproject.toml, without torch, which is large.
 
-    python .ci/requirements.py lowest      # of the fast tests: every lower bound, exactly
-    python .ci/requirements.py types       # of mypy, as new as there is
+python .ci/requirements.py lowest      # of the fast tests: every lower bound, exactly
+python .ci/requirements.py types       # of mypy, as new as there is
 """
 
 import sys
