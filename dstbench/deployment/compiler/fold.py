@@ -148,7 +148,7 @@ class _Folding:
             bias = [float(b) for b in action.bias]
         reads: dict[tuple[int, int, int], Expression] = {}
         live = np.nonzero(weight)
-        flat_indices = np.ravel_multi_index(live, weight.shape)
+        flat_indices = np.flatnonzero(weight)
         for o, i, row, column, index, value in zip(
             *(axis.tolist() for axis in live),
             flat_indices.tolist(),
