@@ -23,7 +23,8 @@ from dstbench.deployment.runtime.workspace import (
 )
 
 # Without wrappers for Python and C, which take time to compile: only compiled functions call these.
-compiled: Any = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_OPTIONS: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+compiled = njit(**_OPTIONS)
 
 
 @compiled
