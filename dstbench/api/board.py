@@ -1,5 +1,6 @@
 """`dstbench.leaderboard`: collects runs, renders the tables, and returns their cells."""
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,14 +33,19 @@ def leaderboard(
     Columns: table, block, method, dataset, model, recipe, protocol, precision, sparsity; mean, std
     (of test accuracy, percent) and n (seeds); collapsed and diverged (runs); significant (ahead of
     the second of its column); paper (the EAST paper's number); macs (fraction of the dense ones).
-    Cells without a run have n = 0.
+    Cells without a run have n = 0. What is left out, and why, is a warning each.
 
     Raises UserError for a grid, a source or a file that cannot be used.
     """
     sources = [] if runs is None else [runs] if isinstance(runs, str | Path) else list(runs)
-    board = render([str(one) for one in grids], [str(one) for one in sources], Path(out),
-                   selected_on_test).board  # fmt: skip
-    return cells(board)
+    grid_names, folders = [str(one) for one in grids], [str(one) for one in sources]
+    done = render(grid_names, folders, Path(out), selected_on_test)
+    complaints = [] if done.collected is None else done.collected.complaints
+    complaints += [f"{', '.join(one.names)}: {one.reason}" for one in done.board.rejected]
+    complaints += [f"figures not drawn: {done.not_drawn}"] if done.not_drawn else []
+    for complaint in complaints:
+        warnings.warn(complaint, stacklevel=2)
+    return cells(done.board)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Keyword arguments → the choices that define a run, as the command line's options are."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -9,10 +10,10 @@ from torch import nn
 
 from dstbench.config.choices import Choices
 from dstbench.config.identity import literal
-from dstbench.config.registry import names
+from dstbench.config.registry import refuse_stranger
 from dstbench.core.part import Part
 from dstbench.data.dataset_folder import split_dataset
-from dstbench.errors import UserError
+from dstbench.errors import UserError, did_you_mean
 
 MethodLike = str | Path | type[Part]
 
@@ -59,21 +60,25 @@ def choose(
 
     Raises UserError for a class that is not registered, and a dataset folder that does not exist.
     """
+    _refuse_unknown(given)
     text = "" if isinstance(method, str | Path) else method_text(method)
     root = None if data_root is None else Path(data_root)
     dataset = given.get("dataset")
     if dataset is not None:
         dataset, root = split_dataset(str(dataset), root)
     model = given.get("model")
+    if not isinstance(model, str | None):
+        refuse_stranger(model, "models")
+        model = model.__name__
     axes = {
         "sparsity": given.get("sparsity"),
         "seed": given.get("seed"),
         "dataset": dataset,
-        "model": model if isinstance(model, str | None) else model.__name__,
+        "model": model,
         "protocol": given.get("protocol"),
     }
     recipe, engine = given.get("recipe"), given.get("engine")
-    sets = [f"{name} = {_value(value)}" for name, value in (given.get("set") or {}).items()]
+    sets = [f"{name} = {_value(value)}" for name, value in _bindings(given.get("set"))]
     sets += [] if engine is None else [f"Run.engine = {engine!r}"]
     short = {name: given.get(name) for name in ("epochs", "batch_size", "lr")}
     choices = Choices(
@@ -81,7 +86,7 @@ def choose(
         recipe=None if recipe is None else str(recipe),
         axes=tuple((name, value) for name, value in axes.items() if value is not None),
         sets=tuple(sets),
-        plugins=tuple(Path(path) for path in given.get("plugins", ())),
+        plugins=paths(given.get("plugins")),
         short=tuple((name, value) for name, value in short.items() if value is not None),
         text=text,
     )
@@ -100,15 +105,46 @@ def method_text(part: type[Part]) -> str:
             f"{part!r} is no method. Give the name of a method, a gin file, or a class that "
             "derives from dstbench.Part."
         )
+    refuse_stranger(part, "parts")
+    if missing := sorted(getattr(part, "__abstractmethods__", ())):
+        raise UserError(f"{part.__name__} lacks {', '.join(missing)}. Define it in the class.")
     name = part.__name__
-    if name not in names("parts"):
-        raise UserError(
-            f"{name} is not registered. Write @dstbench.register('parts') above the class."
-        )
     return (
         f"Run.method = @Method()\nMethod.name = {name!r}\nMethod.parts = [@ERK(), @{name}()]\n"
         "ERK.sparsity = %sparsity\n"
     )
+
+
+def paths(given: str | Path | Sequence[str | Path] | None) -> tuple[Path, ...]:
+    """Return files that are given as one path, as several, or as none.
+
+    Raises UserError for anything else.
+    """
+    if given is None or isinstance(given, str | Path):
+        return () if given is None else (Path(given),)
+    if not isinstance(given, Sequence):
+        raise UserError(f"plugins = {given!r}: expected a path, or a list of paths.")
+    return tuple(Path(path) for path in given)
+
+
+def _refuse_unknown(given: Mapping[str, Any]) -> None:
+    """Raise UserError for a keyword that no run has, and for a number that is none."""
+    known = sorted(ChoiceArguments.__annotations__)
+    for name, value in given.items():
+        if name not in known:
+            raise UserError(f"{name}: no such argument.{did_you_mean(name, known)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{name} = {value}: expected a finite number.")
+
+
+def _bindings(given: Any) -> list[tuple[str, Any]]:
+    if given is None:
+        return []
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise UserError(
+            f'set = {given!r}: expected names and values, such as {{"RigL.drop_fraction": 0.3}}.'
+        )
+    return list(given.items())
 
 
 def _value(value: Any) -> str:

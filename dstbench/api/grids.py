@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from dstbench.api.choices import paths
 from dstbench.api.tables import table_of
 from dstbench.config.gin_state import isolated
 from dstbench.sweeps.plan import RunOptions
@@ -61,7 +62,7 @@ def sweep(
         threads=threads,
         retries=retries,
         launch=launch or {},
-        plugins=tuple(Path(path) for path in plugins),
+        plugins=paths(plugins),
     )
     with isolated():
         plan = request.plan()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dstbench.api.choices import paths
 from dstbench.api.result import Result
 from dstbench.config.gin_state import isolated
 from dstbench.errors import UserError
@@ -45,7 +46,7 @@ def deploy(
     given = isinstance(run, Result)
     folder = run.path if isinstance(run, Result) else find_run.find(str(run), Path(runs), tracking)
     with isolated():
-        files = [] if given else [Path(path) for path in plugins]
+        files = () if given else paths(plugins)
         network = trained_network.load(folder, plugins=files, best=best)
     write = deploy_dense if dense else compiled
     return write(network, folder / "deployed" if out is None else Path(out), best)

@@ -143,11 +143,16 @@ class Result:
 def load(run: str | Path, *, runs: str | Path = "runs", tracking: str | None = None) -> Result:
     """Return the result of an earlier run.
 
-    run: its folder, its name below `runs`, its record, or its MLflow run id.
+    run: its folder, its name below `runs`, its record's file, or its MLflow run id.
     tracking: MLflow store, for an id; None for the default.
 
     Raises UserError when there is no such run.
     """
+    if not isinstance(run, str | Path):
+        raise UserError(
+            f"load: expected a run's folder, name, record file or MLflow id, not a "
+            f"{type(run).__name__}."
+        )
     path = find(str(run), Path(runs), tracking)
     return Result(path, read(path / RECORD))
 

@@ -1,5 +1,6 @@
 """`dstbench.records`: run folders, or the records of a leaderboard, as a DataFrame."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,20 +25,32 @@ def records(folder: str | Path = "runs") -> pd.DataFrame:
     images: test_final, test_at_best_val), cost, health of the finished network, seconds of
     training, and where it comes from. What a run has not, yet or at all, is NaN or None.
 
-    Raises UserError when the folder does not exist, or a record cannot be read.
+    A record that cannot be read is left out, with a warning that names it.
+
+    Raises UserError when the folder does not exist.
     """
-    path = Path(folder)
-    if not path.is_dir():
+    path = Path(folder) if isinstance(folder, str | Path) else None
+    if path is None or not path.is_dir():
         raise UserError(f"{folder}: no such folder. Give the folder of runs, or of records.")
     files = {file for file in path.rglob(RECORD)}
     files |= {file for file in path.glob("*.json")}
-    return pd.DataFrame([_row(file, read(file)) for file in sorted(files)])
+    return _table(sorted(files))
 
 
 def table_of(folders: Iterable[Path]) -> pd.DataFrame:
     """Return the rows of these run folders; one without a record is left out."""
     files = (folder / RECORD for folder in folders)
-    return pd.DataFrame([_row(file, read(file)) for file in files if file.is_file()])
+    return _table(file for file in files if file.is_file())
+
+
+def _table(files: Iterable[Path]) -> pd.DataFrame:
+    rows = []
+    for file in files:
+        try:
+            rows.append(_row(file, read(file)))
+        except UserError as error:
+            warnings.warn(f"left out: {error.message}", stacklevel=3)
+    return pd.DataFrame(rows)
 
 
 def _row(file: Path, record: Record) -> dict[str, Any]:

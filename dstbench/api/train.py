@@ -63,6 +63,15 @@ def run(
 
     Raises UserError for a mistake in the arguments, the files or the data.
     """
+    for name, value in (("fresh", fresh), ("quiet", quiet)):
+        if not isinstance(value, bool):
+            raise UserError(f"{name} = {value!r}: expected True or False.")
+    if not isinstance(threads, int | None):
+        raise UserError(f"threads = {threads!r}: expected a whole number, or None.")
+    if not isinstance(checkpoint_seconds, int | float) or checkpoint_seconds <= 0:
+        raise UserError(f"checkpoint_seconds = {checkpoint_seconds!r}: expected a positive number.")
+    if not isinstance(runs, str | Path):
+        raise UserError(f"runs = {runs!r}: expected the path of a folder.")
     chosen, root = choose(method, data_root, **choices)
     options = RuntimeOptions(
         runs=Path(runs),

@@ -33,7 +33,8 @@ def register(group: str) -> Callable[[T], T]:
 
     Raises UserError when another class has the name, or the group does not exist.
     """
-    if group not in GROUPS:
+    if not isinstance(group, str) or group not in GROUPS:
+        group = str(group)
         raise UserError(f"no group {group!r} to register in.{did_you_mean(group, GROUPS)}")
 
     def decorate(cls: T) -> T:
@@ -66,6 +67,23 @@ def lookup(name: str) -> Any:
     if name not in _classes:
         raise UserError(f"nothing is registered as {name!r}.{did_you_mean(name, _classes)}")
     return _classes[name][1]
+
+
+def refuse_stranger(given: Any, group: str) -> None:
+    """Check that a class or function is the one that is registered in a group under its name.
+
+    Raises UserError, with what to do, for one that is not registered, or that a later one replaced.
+    """
+    name = getattr(given, "__name__", None)
+    if not callable(given) or name is None:
+        raise UserError(f"{given!r} is no class. Give a name, or a class registered in {group!r}.")
+    if name not in names(group):
+        raise UserError(f"{name} is not registered. Write @dstbench.register({group!r}) above it.")
+    if lookup(name) is not given:
+        raise UserError(
+            f"another {name} is registered than the one that is given: it was defined again, or "
+            "has the name of one of the suite. Give that one, or register yours by another name."
+        )
 
 
 def names(group: str) -> list[str]:

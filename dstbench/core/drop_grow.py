@@ -174,6 +174,8 @@ class DropGrow(Part, ABC):
     ) -> Tensor:
         """Return the indices of `grow` weights that are not taken."""
         score = self.grow_score(state, name)
+        if score is not None:
+            self._check_score(score, name, taken)
         if preferred is None:
             return largest_free(score, taken, grow, state.rng)
         blocked = taken | ~preferred
@@ -181,3 +183,15 @@ class DropGrow(Part, ABC):
         first = largest_free(score, blocked, count, state.rng)
         others = largest_free(score, taken.index_fill(0, first, True), grow - count, state.rng)
         return torch.cat([first, others])
+
+    def _check_score(self, score: Tensor, name: str, taken: Tensor) -> None:
+        """Check that a subclass scores every weight of a tensor by a number.
+
+        Raises UserError, with the class and the tensor, where it does not.
+        """
+        given = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
+        if given != tuple(taken.shape):
+            raise UserError(
+                f"{type(self).__name__}.grow_score returned {given} for {name}: expected a tensor "
+                f"of shape {tuple(taken.shape)}, in the order of dstbench.flat(parameter)."
+            )

@@ -55,7 +55,8 @@ class SweepRequest:
 
     def __post_init__(self) -> None:
         for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
-            if (value := getattr(self, name)) is not None and value < least:
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < least):
                 raise UserError(f"--{name} {value}: must be at least {least}.")
 
     def plan(self) -> SweepPlan:

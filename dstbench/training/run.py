@@ -14,6 +14,7 @@ from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.errors import UserError
 from dstbench.recording import session_history
+from dstbench.recording.file_names import CHECKPOINTS
 from dstbench.recording.record import OVER
 from dstbench.recording.run_folder import RunFolder
 from dstbench.recording.run_name import run_name as name_of
@@ -102,7 +103,7 @@ def earlier_record(
     """
     record = None
     with options.group.raise_together():
-        if not options.fresh and (record := folder.record()) is not None:
+        if not options.fresh and (record := _resumable(folder)) is not None:
             provenance = record["provenance"]
             if provenance["dataset_sha256"] != dataset.sha256:
                 raise UserError(
@@ -115,6 +116,13 @@ def earlier_record(
                 folder.path,
             )
     return options.group.from_first(record)
+
+
+def _resumable(folder: RunFolder) -> Record | None:
+    """Return the run's record; None where it ended before it saved anything to go on from."""
+    record = folder.record()
+    saved = any((folder.path / name).exists() for name in CHECKPOINTS)
+    return record if record is None or saved or record["status"] in OVER else None
 
 
 def data_loaders(run: Run, dataset: Dataset[Any], options: RuntimeOptions) -> DataLoaders:

@@ -1,5 +1,7 @@
 """`records`, `cost`, `load`, `compare`, `deploy`, `sweep` and `leaderboard` from Python."""
 
+import shutil
+
 import pytest
 
 import dstbench
@@ -45,6 +47,14 @@ def test_folder_without_runs_is_an_empty_table_and_a_missing_one_an_error(tmp_pa
     assert len(dstbench.records(tmp_path)) == 0
     with pytest.raises(dstbench.UserError, match="no such folder"):
         dstbench.records(tmp_path / "nowhere")
+
+
+def test_damaged_record_is_left_out_with_a_warning(runs, tmp_path):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "record.json").write_text('{"a": 1')
+    shutil.copytree(next(runs.glob("rigl-*")), tmp_path / "good")
+    with pytest.warns(UserWarning, match=r"bad.record\.json"):
+        assert len(dstbench.records(tmp_path)) == 1
 
 
 def test_cost_counts_what_the_command_counts():

@@ -21,7 +21,8 @@ def run(tmp_path):
 
     def start(method="rigl", **given):
         settings = {"epochs": 2, "sparsity": 0.9, "threads": 1, "tracking": "off", "quiet": True}
-        given["set"] = SMALL | given.get("set", {})
+        if isinstance(given.setdefault("set", {}), dict):
+            given["set"] = SMALL | given["set"]
         return dstbench.run(method, runs=tmp_path / "runs", **settings | given)
 
     return start
@@ -33,7 +34,7 @@ def mine():
     source = (
         "@dstbench.register('parts')\nclass MinePart(dstbench.DropGrow):\n    '''{}'''\n"
         "    def grow_score(self, state, name):\n"
-        "        return dstbench.gradient_of(state.masks.parameters[name]).abs() * {}\n"
+        "        return dstbench.gradient_of(state.masks.parameters[name]).abs().mul({})\n"
     )
 
     def define(factor):
@@ -110,6 +111,23 @@ def test_class_of_a_notebook_is_trained_and_replaced(run, mine):
     assert run(again, set={"MinePart.updates_per_run": 4}).record == result.record
 
 
+def test_class_that_was_replaced_or_bears_anothers_name_is_refused(run, mine):
+    old = mine(1)
+    mine(2)
+    with pytest.raises(dstbench.UserError, match="defined again"):
+        run(old, set={"MinePart.updates_per_run": 4})
+    stranger = type("ResNet20", (torch.nn.Module,), {})
+    with pytest.raises(dstbench.UserError, match="another ResNet20"):
+        run(model=stranger)
+
+
+def test_wrong_growth_score_is_refused_by_name_and_may_be_mended(run, mine):
+    settings = {"MinePart.updates_per_run": 4}
+    with pytest.raises(dstbench.UserError, match="MinePart.grow_score.*expected a tensor"):
+        run(mine("1)[:1].mul(1"), set=settings)
+    assert run(mine(3), set=settings).status == "finished"  # nothing was saved before the mistake
+
+
 def test_changed_class_of_a_notebook_is_another_method(run, mine):
     run(mine(1), set={"MinePart.updates_per_run": 4})
     with pytest.raises(dstbench.UserError, match="earlier version of MinePart"):
@@ -124,6 +142,15 @@ def test_changed_class_of_a_notebook_is_another_method(run, mine):
         ("rigl", {"set": {"RigL.drop_fractoin": 0.3}}, "drop_fraction"),
         ("rigl", {"model": "ResNet21"}, "ResNet2"),
         (int, {}, "no method"),
+        ("rigl", {"sparcity": 0.5}, "Did you mean 'sparsity'"),
+        ("rigl", {"set": ["ResNet20.width = 4"]}, "expected names and values"),
+        ("rigl", {"threads": "1"}, "whole number"),
+        ("rigl", {"plugins": 3}, "list of paths"),
+        ("rigl", {"plugins": "nope.py"}, "nope.py"),
+        ("rigl", {"model": torch.nn.Linear}, "not registered"),
+        ("rigl", {"model": torch.nn.Linear(2, 2)}, "no class"),
+        ("rigl", {"lr": float("inf")}, "finite"),
+        ("rigl", {"fresh": "yes"}, "True or False"),
         ("rigl", {"dataset": "/nowhere/at/all"}, "no such folder"),
         ("rigl", {"device": "tpu"}, "tpu"),
         ("rigl", {"threads": 0}, "at least 1"),
