@@ -123,7 +123,7 @@ def test_class_that_was_replaced_or_bears_anothers_name_is_refused(run, mine):
 
 def test_wrong_growth_score_is_refused_by_name_and_may_be_mended(run, mine):
     settings = {"MinePart.updates_per_run": 4}
-    with pytest.raises(dstbench.UserError, match="MinePart.grow_score.*expected a tensor"):
+    with pytest.raises(dstbench.UserError, match=r"MinePart\.grow_score.*expected a tensor"):
         run(mine("1)[:1].mul(1"), set=settings)
     assert run(mine(3), set=settings).status == "finished"  # nothing was saved before the mistake
 
