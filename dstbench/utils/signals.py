@@ -26,8 +26,8 @@ class Interrupted(Exception):
 class GracefulStop:
     """Records these signals instead of acting on them, as a context manager.
 
-    A second Ctrl-C raises KeyboardInterrupt at once; other repeated signals are ignored. What the
-    process ignores already, as SIGHUP under nohup, stays ignored. Outside the main thread, which
+    A second Ctrl-C raises KeyboardInterrupt at once; other repeated signals are ignored. Under
+    nohup, SIGHUP stays ignored. Outside the main thread, which
     alone may handle signals, nothing is recorded.
 
     received: number of the last signal, or None.
@@ -40,7 +40,8 @@ class GracefulStop:
         self._before = {}
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:
+                hidden = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+                if not hidden:
                     self._before[number] = signal.signal(number, self._record)
         return self
 

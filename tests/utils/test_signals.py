@@ -38,8 +38,8 @@ def test_graceful_stop_raises_keyboard_interrupt_at_second_ctrl_c():
         signal.raise_signal(signal.SIGINT)
 
 
-def test_signals_that_are_ignored_stay_ignored():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+def test_hangup_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with GracefulStop() as stop:
             signal.raise_signal(signal.SIGHUP)
