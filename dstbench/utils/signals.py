@@ -27,8 +27,8 @@ class GracefulStop:
     """Records these signals instead of acting on them, as a context manager.
 
     A second Ctrl-C raises KeyboardInterrupt at once; other repeated signals are ignored. Under
-    nohup, SIGHUP stays ignored. Outside the main thread, which
-    alone may handle signals, nothing is recorded.
+    nohup, SIGHUP stays ignored. Outside the main thread, which alone may handle signals, nothing is
+    recorded.
 
     received: number of the last signal, or None.
     """
