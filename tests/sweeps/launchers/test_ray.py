@@ -34,7 +34,7 @@ def ray_here(tmp_path, monkeypatch):
 
 def training(log):
     """Wait until the run in the log has finished an epoch."""
-    wait_for(lambda: log.exists() and "epoch" in log.read_text())
+    wait_for(lambda: log.exists() and "  loss " in log.read_text())
 
 
 @pytest.mark.parametrize(

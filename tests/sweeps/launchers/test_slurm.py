@@ -36,7 +36,7 @@ def test_slurm_job_that_is_preempted_is_queued_again_and_resumes(tmp_path, monke
     launcher = opened(tmp_path)
     task = Task("one", (*RUN, "--runs", "runs", *launcher.arguments), tmp_path / "log.txt")
     launcher.start(task)
-    wait_for(lambda: task.log.exists() and "epoch" in task.log.read_text())
+    wait_for(lambda: task.log.exists() and "  loss " in task.log.read_text())
     (lock,) = tmp_path.glob("runs/*/lock")
     os.kill(parent_of(lock.read_text()), signal.SIGUSR2)  # as Slurm before it takes the machine
     assert wait_for(launcher.ended) == [(task, 0)]

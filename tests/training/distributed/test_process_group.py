@@ -168,7 +168,7 @@ def test_number_of_processes_does_not_change_the_run_folder(whole, tmp_path, cal
 def test_a_signal_to_any_process_stops_all_and_the_run_resumes_bit_for_bit(whole, tmp_path):
     process = start_torchrun(tmp_path)
     for line in process.stderr:
-        if "epoch" in line:
+        if "  loss " in line:
             break
     os.kill(process_of(process, 1), signal.SIGTERM)
     _, errors = process.communicate(timeout=300)
