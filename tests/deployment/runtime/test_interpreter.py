@@ -36,8 +36,8 @@ def installed(tmp_path):
 
 CHANGES = (
     ("compiled/vectors.py", "builder.fmul(x, y", "builder.fadd(x, y"),
-    ("deploy/runtime/simd.py", "(coefficient, clipped", "(coefficient, coefficient"),
-    ("deploy/runtime/kernels.py", "out[b, c] = work[", "out[b, c] = 2 * work["),
+    ("deployment/runtime/simd.py", "(coefficient, clipped", "(coefficient, coefficient"),
+    ("deployment/runtime/kernels.py", "out[b, c] = work[", "out[b, c] = 2 * work["),
 )
 
 
