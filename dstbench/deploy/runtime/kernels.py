@@ -23,7 +23,8 @@ from dstbench.deploy.runtime.workspace import (
 )
 
 # Without wrappers for Python and C, which take time to compile: only compiled functions call these.
-compiled: Any = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_OPTIONS: Any = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+compiled: Any = njit(**_OPTIONS)
 
 
 @compiled
