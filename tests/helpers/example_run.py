@@ -40,7 +40,8 @@ class ExampleRun:
         lines = [
             {
                 "epoch": epoch, "step": 10 * epoch, "time": STARTED + epoch, "val_loss": 1 / epoch,
-                "odd name (%)": 0.1 * epoch, "effective_sparsity": None, "why": "a text",
+                "train_loss": 2 / epoch, "sparsity": 0.9, "live_path_share": 1.0,
+                "effective_sparsity": None, "why": "a text",
                 "layers_live": {"conv1.weight": 7, "fc.weight": epoch},
             }
             for epoch in range(1, count + 1)
@@ -64,8 +65,8 @@ class ExampleRun:
         records.write(self.folder / "record.json", self.record)
 
 
-EPOCH_ROWS = 6  # metrics of an epoch above: step, val_loss, one odd, two layers, epoch
-RESULT_ROWS = 10  # numbers of a finished record: sparsity 2, accuracy 5 and a flag, macs, collapsed
+EPOCH_ROWS = 5  # metrics of an epoch above: two losses, two of health, epoch
+RESULT_ROWS = 8  # numbers of a finished record: sparsity 2, accuracy 4, macs, collapsed
 
 
 def rows_in(database: Path, run_id: str) -> int:

@@ -49,7 +49,7 @@ def test_run_killed_at_random_moments_resumes_bit_for_bit(tmp_path, whole):
 def test_signal_saves_and_the_run_resumes_bit_for_bit(tmp_path, whole, number):
     expected, _ = whole
     process = killing.start(tmp_path)
-    process.wait_for("epoch")
+    process.wait_for("  loss ")
     process.send_signal(number)
     assert process.wait() == 128 + number
     assert "everything is saved" in process.errors and "Traceback" not in process.errors
@@ -62,7 +62,7 @@ def test_signal_saves_and_the_run_resumes_bit_for_bit(tmp_path, whole, number):
 
 def test_second_process_on_a_run_is_refused(tmp_path):
     first = killing.start(tmp_path)
-    first.wait_for("epoch")
+    first.wait_for("  loss ")
     first.send_signal(signal.SIGSTOP)  # so it cannot end before the second has started
     second = killing.start(tmp_path)
     assert second.wait() == 2 and f"pid {first.pid}" in second.errors

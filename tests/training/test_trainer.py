@@ -41,7 +41,7 @@ def test_dataset_of_one_class_is_refused(tmp_path, call):
 def test_changes_between_sessions_are_reported_and_recorded(tmp_path):
     short = ("--set", "Run.epochs=4")
     process = killing.start(tmp_path, *short)
-    process.wait_for("epoch")
+    process.wait_for("  loss ")
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)  # a repeated signal changes nothing
     assert process.wait() == 143 and "everything is saved" in process.errors
