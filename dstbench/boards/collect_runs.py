@@ -22,10 +22,10 @@ from dstbench.boards.validation import inconsistencies, record_name
 from dstbench.errors import UserError
 from dstbench.recording import record as records
 from dstbench.recording.file_names import BEST_WEIGHTS, CURVES, FINAL_WEIGHTS, RECORD
-from dstbench.recording.provenance import without_password
 from dstbench.recording.stored_network import read_network
 from dstbench.recording.types import Record, StoredNetwork
 from dstbench.utils.files import write_atomic
+from dstbench.utils.passwords import without_password
 
 if TYPE_CHECKING:
     from dstbench.tracking.store import Store

@@ -6,7 +6,6 @@ Collecting provenance never fails a run: a value that cannot be determined is No
 import json
 import os
 import platform
-import re
 import subprocess
 import time
 import uuid
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import dstbench
 from dstbench.recording.types import Provenance
+from dstbench.utils.passwords import without_password
 from dstbench.utils.printable import printable
 
 _PACKAGES = (
@@ -136,11 +136,6 @@ def checkout(root: Path) -> tuple[str | None, bool | None]:
     if commit == "(initial)":
         return None, None
     return commit, any(not line.startswith("#") for line in lines)
-
-
-def without_password(text: str) -> str:
-    """Replace `user:password@` in a URL by `***@`."""
-    return re.sub(r"://[^/@\s]*@", "://***@", text)
 
 
 def without_folder(word: str) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dstbench.sweeps.plan import PlannedRun, Stage, title
-from dstbench.sweeps.scheduler import LOG_HEADER, describe_exit, last_line
+from dstbench.sweeps.scheduler import LOG_HEADER, last_line
 
 _STAGES: dict[Stage, str] = {
     "finished": "done",
@@ -21,6 +21,7 @@ _STAGES: dict[Stage, str] = {
     "missing": "missing",
 }
 _REFRESH_S = 1.0
+_SHOWN = 20  # runs in the view of what runs
 
 Seconds = Mapping[PlannedRun, float | None]  # time left, None if unknown
 
@@ -83,6 +84,7 @@ class SweepDisplay:
         self.failures = 0
         self.since: dict[PlannedRun, float] = {}  # time of the last start
         self.reported_busy: set[PlannedRun] = set()
+        self.last_refusal = ""
         self.live = Live(console=console, auto_refresh=False, transient=True)
         self.next_refresh = 0.0
 
@@ -111,13 +113,21 @@ class SweepDisplay:
         took = "by another process" if elsewhere else duration(self._pop(run))
         self._print(f"done      {title(run.job)}  {result}  {took}")
 
-    def died(self, run: PlannedRun, code: int | None) -> None:
+    def died(self, run: PlannedRun, how: str) -> None:
         self._pop(run)
-        self._print(f"died      {title(run.job)}  with {describe_exit(code)}; will be retried")
+        self._print(f"died      {title(run.job)}  {how}; will be retried")
 
-    def stopped(self, run: PlannedRun) -> None:
+    def stopped(self, run: PlannedRun, how: str) -> None:
         self._pop(run)
-        self._print(f"stopped   {title(run.job)}  by a signal, saved; will be resumed")
+        self._print(f"stopped   {title(run.job)}  {how}; will be resumed")
+
+    def refused(self, why: str) -> None:
+        if why != self.last_refusal:
+            self.last_refusal = why
+            self._print(f"waiting   no further run could be started: {why}; tried again later")
+
+    def stopping(self, running: int) -> None:
+        self._print(f"stopping  {running} run{'s'[: running != 1]}; each saves first")
 
     def failed(self, run: PlannedRun, why: str) -> None:
         self._pop(run)
@@ -139,10 +149,12 @@ class SweepDisplay:
         table = Table(box=None, pad_edge=False, show_header=False)
         for overflow in ("fold", "fold", "ellipsis"):
             table.add_column(no_wrap=True, overflow=overflow)
-        for run in running:
+        for run in running[:_SHOWN]:
             took, line = duration(time.monotonic() - self.since[run]), last_line(run)
             line = "starting" if line.startswith(LOG_HEADER) else line
             table.add_row(Text(title(run.job)), took, Text(line))
+        if len(running) > _SHOWN:
+            table.add_row(Text(f"and {len(running) - _SHOWN:,} more"))
         bar = ProgressBar(total=self.total, completed=self.settled, width=40)
         failed = f", {self.failures} failed" if self.failures else ""
         text = f" {self.settled} of {self.total} runs{failed}, {len(running)} running"

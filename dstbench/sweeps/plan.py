@@ -35,7 +35,8 @@ class RunOptions:
     device: as for `dstbench run --device`.
     data_root: folder of datasets, None for the default one.
     cache: folder of decoded data, None for the default one.
-    tracking: MLflow store, None for the default one, 'off' for none.
+    tracking: MLflow store, None for the default one, 'off' for none. Runs get its address, which
+        may hold a password, by their environment.
     engine: as for `dstbench run --engine`, None for that of the configuration.
     """
 
@@ -48,10 +49,19 @@ class RunOptions:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The arguments of `dstbench run` that set these options."""
-        values = dataclasses.asdict(self).items()
-        options = [(name.replace("_", "-"), str(v)) for name, v in values if v is not None]
+        """The arguments of `dstbench run` that set these options, except an address."""
+        values = dataclasses.asdict(self) | {
+            "tracking": None if self.environment else self.tracking
+        }
+        options = [(n.replace("_", "-"), str(v)) for n, v in values.items() if v is not None]
         return tuple(word for name, text in options for word in (f"--{name}", text))
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment variables that set the other ones."""
+        if self.tracking is None or self.tracking.lower() == "off":
+            return {}
+        return {"MLFLOW_TRACKING_URI": self.tracking}
 
 
 @dataclass(frozen=True)

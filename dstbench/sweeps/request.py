@@ -93,4 +93,4 @@ class SweepRequest:
         if self.launcher == "local":
             require_datasets(plan.remaining, self.shared.data_root)
         launcher = open_launcher(self.launcher, self.launch_options)
-        return run_sweep(plan, launcher, self.retries, self.shared.runs, self.shared.tracking)
+        return run_sweep(plan, launcher, self.retries, self.shared)

@@ -1,12 +1,10 @@
 """Runs a planned sweep: scheduler, display and MLflow together."""
 
-from pathlib import Path
-
 from rich.console import Console
 
 from dstbench.sweeps.display import SweepDisplay
 from dstbench.sweeps.launchers.base import Launcher
-from dstbench.sweeps.plan import SweepPlan
+from dstbench.sweeps.plan import RunOptions, SweepPlan
 from dstbench.sweeps.scheduler import Sweep
 from dstbench.tracking.parent_run import ParentRun
 from dstbench.utils.signals import Interrupted
@@ -14,26 +12,24 @@ from dstbench.utils.signals import Interrupted
 _MLFLOW_S, _MLFLOW_INTERRUPTED_S = 30, 5  # how long to wait for MLflow at the end
 
 
-def run_sweep(
-    plan: SweepPlan, launcher: Launcher, retries: int, runs: Path, tracking: str | None
-) -> Sweep:
+def run_sweep(plan: SweepPlan, launcher: Launcher, retries: int, shared: RunOptions) -> Sweep:
     """Run what is left of the plan, and close the launcher.
 
     retries: how many times a run that died is started again.
-    runs: folder of run folders.
-    tracking: MLflow store, None for the default one, 'off' for none.
+    shared: options of all runs.
 
     Raises Interrupted after a signal, when all runs have saved.
     """
     console = Console(stderr=True, highlight=False)
     grid, remaining = plan.grid, plan.remaining
-    log = runs / ".sweeps" / f"{grid.path.stem}-{grid.sha256[:8]}.log"
-    parent = ParentRun(grid.title, grid.sha256, [run.folder for run in plan.stages], tracking, log)
+    log = shared.runs / ".sweeps" / f"{grid.path.stem}-{grid.sha256[:8]}.log"
+    folders = [run.folder for run in plan.stages]
+    parent = ParentRun(grid.title, grid.sha256, folders, shared.tracking, log)
     outcome, wait_s = "KILLED", _MLFLOW_INTERRUPTED_S
     try:
         total = len(plan.stages)
         with SweepDisplay(total, total - len(remaining), console) as display:
-            sweep = Sweep(remaining, launcher, retries, display)
+            sweep = Sweep(remaining, launcher, retries, display, shared.environment)
             sweep.run_all()
         outcome, wait_s = "FAILED" if sweep.failed else "FINISHED", _MLFLOW_S
     except Interrupted as error:

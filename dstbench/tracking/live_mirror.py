@@ -12,9 +12,9 @@ from pathlib import Path
 
 from dstbench.errors import UserError
 from dstbench.recording.file_names import MIRROR_LOG
-from dstbench.recording.provenance import without_password
 from dstbench.tracking import child_process, run_reference
 from dstbench.tracking.store_uri import OFF, resolve
+from dstbench.utils.passwords import without_password
 
 
 class Mirror:

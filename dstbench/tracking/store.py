@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dstbench.errors import UserError
-from dstbench.recording.provenance import without_password
 from dstbench.tracking.store_uri import OFF, address_for_mlflow, database_of, resolve
 from dstbench.utils.files import held
+from dstbench.utils.passwords import without_password
 from dstbench.utils.printable import printable
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 from dstbench.errors import UserError
-from dstbench.recording.provenance import without_password
 from dstbench.tracking.store import examine, probe, reason
 from dstbench.tracking.store_uri import OFF, database_of, resolve
+from dstbench.utils.passwords import without_password
 from dstbench.utils.printable import printable
 from dstbench.utils.processes import environment, python
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from dstbench.errors import UserError
-from dstbench.recording.provenance import without_password
+from dstbench.utils.passwords import without_password
 from dstbench.utils.printable import printable
 
 OFF = "off"

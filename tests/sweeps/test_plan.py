@@ -68,3 +68,12 @@ def test_unique_runs_keeps_the_first_of_each_configuration(tmp_path):
 def test_engine_of_a_sweep_is_an_argument_of_each_run():
     assert RunOptions(Path("runs")).arguments == ("--runs", "runs", "--device", "auto")
     assert RunOptions(Path("runs"), engine="native").arguments[-2:] == ("--engine", "native")
+
+
+def test_address_of_a_store_is_in_no_argument():
+    address = "http://me:secret@host"
+    options = RunOptions(Path("runs"), tracking=address)
+    assert options.environment == {"MLFLOW_TRACKING_URI": address}
+    assert "secret" not in " ".join(options.arguments)
+    off = RunOptions(Path("runs"), tracking="off")
+    assert off.arguments[-2:] == ("--tracking", "off") and not off.environment

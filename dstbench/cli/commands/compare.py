@@ -1,7 +1,7 @@
 """`dstbench compare`: which of two methods is ahead, or which of two finished networks."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
@@ -53,6 +53,9 @@ def _methods(args: argparse.Namespace) -> int:
             f"decide at {100 * LEVEL:g} %."
         )
     shared = ("recipe", "sparsity", "dataset", "model", "protocol")
+    options = RunOptions(
+        args.runs, args.device, args.data_root, args.cache, args.tracking, args.engine
+    )
     pairs = plan_pairs(
         Side(args.a, tuple(args.sets_a)),
         Side(args.b, tuple(args.sets_b)),
@@ -62,11 +65,11 @@ def _methods(args: argparse.Namespace) -> int:
             plugins=tuple(args.plugins),
         ),
         range(args.max_seeds),
-        RunOptions(args.runs, args.device, args.data_root, args.cache, args.tracking, args.engine),
+        options,
         precision_of_runs(args.device),
     )
     names = _short_names(args)
-    trainer = _Trainer(args)
+    trainer = _Trainer(args, options.environment)
     found = Comparison()
     try:
         for found in compare(pairs, trainer.train):
@@ -87,8 +90,8 @@ class _Trainer:
     trained: number of runs that were trained so far.
     """
 
-    def __init__(self, args: argparse.Namespace):
-        self.args, self.trained = args, 0
+    def __init__(self, args: argparse.Namespace, environment: Mapping[str, str]):
+        self.args, self.environment, self.trained = args, environment, 0
         self.options = LaunchOptions(args.workers, args.threads, args.device, args.runs, {})
 
     def train(self, runs: Sequence[PlannedRun]) -> None:
@@ -97,7 +100,7 @@ class _Trainer:
         launcher = open_launcher("local", self.options)
         try:
             with SweepDisplay(len(runs), 0, Console(stderr=True, highlight=False)) as display:
-                sweep = Sweep(runs, launcher, self.args.retries, display)
+                sweep = Sweep(runs, launcher, self.args.retries, display, self.environment)
                 sweep.run_all()
         finally:
             launcher.close()

@@ -8,7 +8,7 @@ import ast
 import importlib
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,11 +24,35 @@ class Task:
     name: name of its run folder.
     arguments: its command line, after `dstbench`.
     log: file for its output.
+    environment: variables that its process gets beside those of this one. They may hold a
+        password, so they are written nowhere.
     """
 
     name: str
     arguments: tuple[str, ...]
     log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run's process ended.
+
+    task: the run.
+    code: its exit code; negative for a signal, None if its process is lost.
+    why: what is known about a lost process, else ''.
+    taken_away: whether its machine was taken from it, which is no fault of the run: preempted,
+        cancelled, or the machine failed.
+    """
+
+    task: Task
+    code: int | None
+    why: str = ""
+    taken_away: bool = False
+
+
+class NotStarted(Exception):
+    """A launcher could not start a run. The text is the reason, in one line."""
 
 
 class Launcher(Protocol):
@@ -42,13 +66,16 @@ class Launcher(Protocol):
     arguments: tuple[str, ...]
 
     def start(self, task: Task) -> None:
-        """Start a run, its output appended to the log."""
+        """Start a run, its output appended to the log. Raises NotStarted."""
 
-    def ended(self) -> list[tuple[Task, int | None]]:
-        """Return the runs that ended since the last call, each with its exit code.
+    def started_before(self) -> frozenset[str]:
+        """Return the names of runs that an earlier sweep started and that have not ended.
 
-        The code is None, or negative, for a worker that died.
+        A name is that of a task. Only a place with a queue of its own knows them.
         """
+
+    def ended(self) -> list[End]:
+        """Return the runs that ended since the last call."""
 
     def stop(self) -> None:
         """Ask all runs to save and stop, and wait until they have."""

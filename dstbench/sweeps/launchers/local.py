@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dstbench.sweeps.launchers.base import Launcher, LaunchOptions, Task
+from dstbench.sweeps.launchers.base import End, Launcher, LaunchOptions, NotStarted, Task
 from dstbench.utils.processes import cores, environment, python
 
 _POLL_S = 0.05
@@ -40,24 +40,30 @@ class Local:
     def start(self, task: Task) -> None:
         gpu = min(self.gpus, key=self._runs_on, default=None)
         visible = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
-        with task.log.open("ab") as log:
-            process = subprocess.Popen(
-                python("dstbench", *task.arguments),
-                env=environment(**visible),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        try:
+            with task.log.open("ab") as log:
+                process = subprocess.Popen(
+                    python("dstbench", *task.arguments),
+                    env=environment(**task.environment, **visible),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+        except OSError as error:  # such as too many processes
+            raise NotStarted(f"no process can be started: {error.strerror or error}") from None
         self.workers.append(_Worker(task, process, gpu))
 
     def _runs_on(self, gpu: str) -> int:
         return sum(worker.gpu == gpu for worker in self.workers)
 
-    def ended(self) -> list[tuple[Task, int | None]]:
+    def started_before(self) -> frozenset[str]:
+        return frozenset()  # such a run holds the lock of its folder
+
+    def ended(self) -> list[End]:
         gone = [worker for worker in self.workers if worker.process.poll() is not None]
         self.workers = [worker for worker in self.workers if worker not in gone]
-        return [(worker.task, worker.process.returncode) for worker in gone]
+        return [End(worker.task, worker.process.returncode) for worker in gone]
 
     def stop(self) -> None:
         self._signal(signal.SIGTERM)

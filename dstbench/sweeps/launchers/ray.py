@@ -11,14 +11,35 @@ import logging
 import os
 import runpy
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dstbench.errors import UserError
-from dstbench.sweeps.launchers.base import Launcher, LaunchOptions, Task, require_package
+from dstbench.sweeps.launchers.base import (
+    End,
+    Launcher,
+    LaunchOptions,
+    NotStarted,
+    Task,
+    require_package,
+)
 
 _ALL = 10_000  # runs submitted to a cluster at once; it queues them
 _GRACE_S = 60.0  # for runs to save before they are killed
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """What a worker returns that cannot begin, such as one without the shared folder.
+
+    node: Ray's id of its machine.
+    why: the machine's name and the reason.
+    """
+
+    node: str
+    why: str
 
 
 class Ray:
@@ -26,6 +47,7 @@ class Ray:
 
     slots: runs at a time.
     cpus, gpus: resources per run, as Ray counts them.
+    unusable: ids of machines that could not begin a run; they get no more.
     """
 
     def __init__(self, slots: int, cpus: float, gpus: float):
@@ -40,18 +62,50 @@ class Ray:
             max_retries=0,  # the scheduler retries
         )(_run_in_worker)
         self.tasks: dict[ray.ObjectRef, Task] = {}
+        self.unusable: dict[str, str] = {}
 
     def start(self, task: Task) -> None:
-        reference = self.task.remote(task.arguments, str(task.log.absolute()), str(Path.cwd()))
+        import ray
+
+        remote = self.task
+        if self.unusable:
+            alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+            if alive <= self.unusable.keys():
+                why = "; ".join(self.unusable.values())
+                raise NotStarted(f"no machine of the cluster can take it: {why}")
+            nodes = ",".join(self.unusable)
+            remote = self.task.options(label_selector={"ray.io/node-id": f"!in({nodes})"})
+        reference = remote.remote(
+            task.arguments, str(task.log.absolute()), str(Path.cwd()), dict(task.environment)
+        )
         self.tasks[reference] = task
 
-    def ended(self) -> list[tuple[Task, int | None]]:
+    def started_before(self) -> frozenset[str]:
+        return frozenset()  # Ray ends the runs of a driver that is gone
+
+    def ended(self) -> list[End]:
         import ray
 
         if not self.tasks:
             return []
         ready, _ = ray.wait(list(self.tasks), num_returns=len(self.tasks), timeout=0)
-        return [(self.tasks.pop(reference), _code(reference)) for reference in ready]
+        return [self._end(reference) for reference in ready]
+
+    def _end(self, reference: Any) -> End:
+        """Return how the run of a task ended."""
+        import ray
+
+        task = self.tasks.pop(reference)
+        gone = (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError)
+        try:
+            result = ray.get(reference)
+        except (ray.exceptions.RayError, KeyboardInterrupt) as error:
+            why = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+            return End(task, None, f"{type(error).__name__}: {why}", isinstance(error, gone))
+        if isinstance(result, Unusable):
+            self.unusable[result.node] = result.why
+            return End(task, None, f"{result.why}; it gets no more runs", taken_away=True)
+        return End(task, result)
 
     def stop(self) -> None:
         import ray
@@ -67,32 +121,32 @@ class Ray:
         ray.shutdown()
 
 
-def _run_in_worker(arguments: tuple[str, ...], log: str, folder: str) -> int:
+def _run_in_worker(
+    arguments: tuple[str, ...], log: str, folder: str, environment: Mapping[str, str]
+) -> int | Unusable:
     """Run `dstbench` inside a worker of Ray, and return its exit code.
 
     log: file for the output.
     folder: working folder.
+    environment: variables that are set before.
     """
-    os.chdir(folder)
-    with open(log, "ab") as file:
-        for descriptor in (1, 2):
-            os.dup2(file.fileno(), descriptor)
+    import ray
+
+    try:
+        os.chdir(folder)
+        with open(log, "ab") as file:
+            for descriptor in (1, 2):
+                os.dup2(file.fileno(), descriptor)
+    except OSError as error:
+        node = ray.get_runtime_context().get_node_id()
+        return Unusable(node, f"machine {os.uname().nodename}: {error}")
+    os.environ.update(environment)
     sys.argv = ["dstbench", *arguments]
     try:
         runpy.run_module("dstbench", run_name="__main__")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     return 0
-
-
-def _code(reference: Any) -> int | None:
-    """Return the run's exit code, None if Ray lost its worker."""
-    import ray
-
-    try:
-        return ray.get(reference)
-    except (ray.exceptions.RayError, KeyboardInterrupt):
-        return None
 
 
 def open_launcher(wanted: LaunchOptions) -> Launcher:
@@ -113,8 +167,12 @@ def open_launcher(wanted: LaunchOptions) -> Launcher:
         ray.init(
             address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here
         )
-    except (ConnectionError, ValueError) as error:
-        raise UserError(f"--launcher ray: {str(error).splitlines()[0]}") from None
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"--launcher ray: {str(error).splitlines()[0]} Does {address or 'Ray'} answer, and ask "
+            "for a token? New versions do by default: set RAY_AUTH_TOKEN here, or "
+            "RAY_AUTH_MODE=disabled on both sides."
+        ) from None
     if address:  # a cluster may grow until a run fits
         return Ray(wanted.workers or _ALL, cpus, gpus)
     available = ray.cluster_resources()

@@ -5,65 +5,29 @@ Slurm; all others are submitit's, such as timeout_min, slurm_partition, gpus_per
 cpus_per_task, mem_gb.
 """
 
-import signal
-import subprocess
+import io
+import os
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
 from dstbench.errors import UserError
-from dstbench.sweeps.launchers.base import Launcher, LaunchOptions, Task, require_package
-from dstbench.utils.processes import environment, python
+from dstbench.sweeps.launchers.base import (
+    End,
+    Launcher,
+    LaunchOptions,
+    NotStarted,
+    Task,
+    require_package,
+)
+from dstbench.sweeps.launchers.slurm_job import GRACE_S, SlurmJob
+from dstbench.sweeps.launchers.slurm_queue import SlurmQueue
 
-_GRACE_S = 60.0  # for a run to save before it is killed
 _POLL_S = 0.2
+_RESULT_S = 20.0  # until a result is seen that another machine wrote to the shared disk
 _ALL = 10_000  # jobs submitted at once; Slurm queues them
-
-
-class SlurmJob:
-    """A job: the run in a child process, which saves and stops when the job must end.
-
-    arguments: the run's command line, after `dstbench`.
-    log: file for its output.
-    folder: working folder.
-    """
-
-    def __init__(self, arguments: tuple[str, ...], log: Path, folder: Path):
-        self.arguments, self.log, self.folder = arguments, log, folder
-        self.process: subprocess.Popen | None = None
-
-    def __call__(self) -> int:
-        """Run, and return the exit code."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                python("dstbench", *self.arguments),
-                cwd=self.folder,
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            while self.process.poll() is None:
-                time.sleep(_POLL_S)
-            return self.process.returncode
-        finally:
-            self._end()
-
-    def checkpoint(self) -> Any:
-        """Let the run save, and return the job to queue again; submitit calls this."""
-        from submitit.helpers import DelayedSubmission
-
-        self._end()
-        return DelayedSubmission(SlurmJob(self.arguments, self.log, self.folder))
-
-    def _end(self) -> None:
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + _GRACE_S
-        while self.process.poll() is None and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
 
 
 class Slurm:
@@ -71,41 +35,121 @@ class Slurm:
 
     slots: jobs submitted at a time.
     threads: CPU threads per run.
+    queue: Slurm's queue, None where submitit's executor has another one.
     """
 
-    def __init__(self, executor: Any, slots: int, threads: int):
-        self.executor, self.slots = executor, slots
+    def __init__(self, executor: Any, slots: int, threads: int, queue: SlurmQueue | None):
+        self.executor, self.slots, self.queue = executor, slots, queue
         self.arguments: tuple[str, ...] = ("--threads", str(threads))
         self.jobs: list[tuple[Any, Task]] = []
+        self.missed: dict[str, float] = {}  # job id → when it was first seen to be gone
+        self.next_look = 0.0
 
     def start(self, task: Task) -> None:
         job = SlurmJob(task.arguments, task.log.absolute(), Path.cwd())
-        self.jobs.append((self.executor.submit(job), task))
+        self.executor.update_parameters(name=task.name)
+        printed = io.StringIO()  # submitit prints what sbatch said
+        try:
+            with _variables(task.environment), redirect_stderr(printed):
+                self.jobs.append((self.executor.submit(job), task))
+        except Exception as error:  # submitit documents none; all mean that there is no job
+            raise NotStarted(_last_line(printed.getvalue()) or _last_line(str(error))) from None
 
-    def ended(self) -> list[tuple[Task, int | None]]:
-        gone = [(job, task) for job, task in self.jobs if job.done()]
-        self.jobs = [pair for pair in self.jobs if pair not in gone]
-        return [(task, _code(job)) for job, task in gone]
+    def started_before(self) -> frozenset[str]:
+        if self.queue is None or (jobs := self.queue.jobs()) is None:
+            return frozenset()
+        own = {job.job_id for job, _ in self.jobs}
+        folder = Path(self.executor.folder).absolute()
+        return frozenset(
+            job.name
+            for number, job in jobs.items()
+            if job.live and job.script.parent == folder and number not in own
+        )
+
+    def ended(self) -> list[End]:
+        gone = {id(job): end for job, task in self.jobs if (end := self._end(job, task))}
+        self.jobs = [(job, task) for job, task in self.jobs if id(job) not in gone]
+        return list(gone.values())
+
+    def _end(self, job: Any, task: Task) -> End | None:
+        """Return how a job ended, None while it has not."""
+        if self.queue is None:
+            return _result(job, task) if job.done() else None
+        jobs = self.queue.jobs()
+        known = (jobs or {}).get(job.job_id)
+        if known is not None and known.live:
+            self.missed.pop(job.job_id, None)
+            return None
+        if job.paths.result_pickle.exists():
+            return _result(job, task)
+        if jobs is None:  # Slurm does not answer
+            return None
+        if time.monotonic() < self.missed.setdefault(job.job_id, time.monotonic()) + _RESULT_S:
+            return None
+        state = "gone from the queue" if known is None else known.state
+        why = f"Slurm job {job.job_id}: {state}{_reason(job)}"
+        return End(task, None, why, taken_away=known is not None and known.taken_away)
 
     def stop(self) -> None:
-        for job, _ in self.jobs:
-            job.cancel()  # Slurm first sends SIGTERM, also to the run
-        deadline = time.monotonic() + _GRACE_S
-        while any(not job.done() for job, _ in self.jobs) and time.monotonic() < deadline:
+        if self.queue is None:
+            for job, _ in self.jobs:
+                job.cancel(check=False)
+        else:
+            self.queue.cancel([job.job_id for job, _ in self.jobs])
+        deadline = time.monotonic() + GRACE_S
+        while any(self._holds(job) for job, _ in self.jobs) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
+
+    def _holds(self, job: Any) -> bool:
+        """Return whether a job that was cancelled still saves, as far as is known."""
+        if self.queue is None:
+            return not job.done()
+        known = (self.queue.jobs() or {}).get(job.job_id)
+        return known is not None and known.live
 
     def close(self) -> None:
         pass
 
 
-def _code(job: Any) -> int | None:
-    """Return the run's exit code, None if the job ended before the run."""
+def _result(job: Any, task: Task) -> End:
+    """Return how a job ended that has a result."""
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     try:
-        return job.result()
+        return End(task, job.result())
     except (FailedJobError, UncompletedJobError, OSError):
-        return None
+        return End(task, None, f"job {job.job_id} failed{_reason(job)}")
+
+
+def _reason(job: Any) -> str:
+    """Return the last line of a job's own output, and its file."""
+    for path in (job.paths.stderr, job.paths.stdout):
+        try:
+            line = _last_line(path.read_text(errors="replace"))
+        except OSError:
+            continue
+        if line:
+            return f": {line} (see {path})"
+    return f", without any output ({job.paths.stderr})"
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+@contextmanager
+def _variables(more: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, which sbatch hands on to the job, for a moment."""
+    before = {name: os.environ.get(name) for name in more}
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def open_launcher(wanted: LaunchOptions) -> Launcher:
@@ -113,12 +157,17 @@ def open_launcher(wanted: LaunchOptions) -> Launcher:
     require_package("submitit", "slurm")
     import submitit
 
-    defaults = {"timeout_min": 24 * 60, "cpus_per_task": wanted.threads or 1, "name": "dstbench"}
+    defaults = {"timeout_min": 24 * 60, "cpus_per_task": wanted.threads or 1}
     options: dict[str, Any] = {**defaults, **wanted.options}
+    for name in ("name", "slurm_job_name"):
+        if name in options:
+            raise UserError(f"--launch {name}: cannot be set. A job has the name of its run.")
     cluster = options.pop("cluster", "slurm")
     try:
         executor = submitit.AutoExecutor(wanted.runs / ".slurm", cluster, slurm_max_num_timeout=100)
         executor.update_parameters(**options)
     except (RuntimeError, ValueError, NameError, TypeError, AssertionError) as error:
         raise UserError(f"--launcher slurm: {str(error).splitlines()[0]}") from None
-    return Slurm(executor, wanted.workers or _ALL, wanted.threads or options["cpus_per_task"])
+    threads = wanted.threads or options["cpus_per_task"]
+    queue = SlurmQueue() if executor.cluster == "slurm" else None
+    return Slurm(executor, wanted.workers or _ALL, threads, queue)

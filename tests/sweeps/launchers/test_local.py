@@ -9,7 +9,7 @@ from helpers.waiting import wait_for
 
 from dstbench.errors import UserError
 from dstbench.sweeps.launchers import base, local
-from dstbench.sweeps.launchers.base import LaunchOptions, Task
+from dstbench.sweeps.launchers.base import End, LaunchOptions, Task
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_local_reports_exit_codes_and_signals_and_keeps_output(script):
     tasks["c"] = script("import os; os.kill(os.getpid(), 9)", "c")
     for task in tasks.values():
         launcher.start(task)
-    done = {task.name: code for task, code in ended(launcher, 3)}
+    done = {end.task.name: end.code for end in ended(launcher, 3)}
     assert done == {"a": 0, "b": 2, "c": -9} and launcher.ended() == []
     assert tasks["a"].log.read_text() == "a\n"
 
@@ -48,7 +48,7 @@ def test_local_runs_are_in_their_own_session_and_stop_on_request(script):
     launcher.start(task)
     wait_for(lambda: "\n" in task.log.read_text())
     launcher.stop()
-    assert task.log.read_text() == "True\nsaved\n" and ended(launcher) == [(task, 143)]
+    assert task.log.read_text() == "True\nsaved\n" and ended(launcher) == [End(task, 143)]
 
 
 def test_local_spreads_runs_evenly_over_gpus(script):

@@ -10,7 +10,7 @@ from helpers.waiting import wait_for
 from dstbench.errors import UserError
 from dstbench.recording import record
 from dstbench.sweeps.launchers import base
-from dstbench.sweeps.launchers.base import LaunchOptions, Task
+from dstbench.sweeps.launchers.base import End, LaunchOptions, Task
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'dstbench[ray]'")
 
@@ -62,9 +62,10 @@ def test_ray_reports_a_killed_worker_and_its_run_resumes(ray_here, tmp_path):
     training(task.log)
     (lock,) = tmp_path.glob("runs/*/lock")
     os.kill(int(lock.read_text()), signal.SIGKILL)
-    assert wait_for(ray_here.ended) == [(task, None)]
+    (end,) = wait_for(ray_here.ended)
+    assert (end.code, end.taken_away) == (None, False) and "WorkerCrashedError" in end.why
     ray_here.start(task)
-    assert wait_for(ray_here.ended) == [(task, 0)]
+    assert wait_for(ray_here.ended) == [End(task, 0)]
     (path,) = tmp_path.glob("runs/*/record.json")
     finished = record.read(path)
     assert finished["status"] == "finished" and finished["provenance"]["sessions"] == 2

@@ -10,7 +10,7 @@ from helpers.waiting import wait_for
 from dstbench.errors import UserError
 from dstbench.recording import record
 from dstbench.sweeps.launchers import base
-from dstbench.sweeps.launchers.base import LaunchOptions, Task
+from dstbench.sweeps.launchers.base import End, LaunchOptions, Task
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'dstbench[slurm]'")
 
@@ -39,7 +39,7 @@ def test_slurm_job_that_is_preempted_is_queued_again_and_resumes(tmp_path, monke
     wait_for(lambda: task.log.exists() and "  loss " in task.log.read_text())
     (lock,) = tmp_path.glob("runs/*/lock")
     os.kill(parent_of(lock.read_text()), signal.SIGUSR2)  # as Slurm before it takes the machine
-    assert wait_for(launcher.ended) == [(task, 0)]
+    assert wait_for(launcher.ended) == [End(task, 0)]
     log = task.log.read_text()
     assert "Stopped by SIGTERM; everything is saved" in log and "Resuming at step" in log
     (path,) = tmp_path.glob("runs/*/record.json")
@@ -52,7 +52,7 @@ def test_slurm_job_of_a_refused_run_ends_with_its_exit_code(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     launcher = opened(tmp_path)
     launcher.start(task := Task("one", ("run", "no_such.gin"), tmp_path / "log.txt"))
-    assert wait_for(launcher.ended) == [(task, 2)] and "no such file" in task.log.read_text()
+    assert wait_for(launcher.ended) == [End(task, 2)] and "no such file" in task.log.read_text()
 
 
 @pytest.mark.parametrize("options", [{"cluster": "slurm"}, {"partitoin": "gpu"}])
