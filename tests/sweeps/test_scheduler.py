@@ -155,7 +155,7 @@ def test_run_that_a_signal_stopped_is_resumed_and_uses_up_no_retry(swept, number
 
 def test_run_whose_machine_is_taken_away_uses_up_no_retry_but_not_for_ever(swept):
     gone = {"taken_away": "Slurm job 7: PREEMPTED"}
-    done, launcher, events = swept(retries=0, one=[gone] * 9 + ["finished"])
+    done, launcher, _events = swept(retries=0, one=[gone] * 9 + ["finished"])
     assert launcher.starts == {"one": 10} and not done.failed
     done, launcher, _events = swept(retries=1, two=[gone] * 200)
     assert launcher.starts == {"two": 101 + 1}
