@@ -122,13 +122,14 @@ def _result(job: Any, task: Task) -> End:
 
 
 def _reason(job: Any) -> str:
-    """Return the last line of a job's own output, and its file."""
+    """Return the last line of a job's own output, and its file; srun's own lines say less."""
     for path in (job.paths.stderr, job.paths.stdout):
         try:
-            line = _last_line(path.read_text(errors="replace"))
+            text = path.read_text(errors="replace")
         except OSError:
             continue
-        if line:
+        own = "\n".join(line for line in text.splitlines() if not line.startswith("srun: "))
+        if line := _last_line(own) or _last_line(text):
             return f": {line} (see {path})"
     return f", without any output ({job.paths.stderr})"
 
