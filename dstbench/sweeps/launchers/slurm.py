@@ -7,6 +7,8 @@ cpus_per_task, mem_gb.
 
 import io
 import os
+import re
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
@@ -27,6 +29,8 @@ from dstbench.sweeps.launchers.slurm_queue import SlurmQueue
 
 _POLL_S = 0.2
 _RESULT_S = 20.0  # until a result is seen that another machine wrote to the shared disk
+_SLURMS_OWN = re.compile(r"srun: |slurmstepd|\S*slurm_script: ")
+_LONGEST = 300  # characters of a reason
 _ALL = 10_000  # jobs submitted at once; Slurm queues them
 
 
@@ -94,8 +98,13 @@ class Slurm:
         if self.queue is None:
             for job, _ in self.jobs:
                 job.cancel(check=False)
-        else:
-            self.queue.cancel([job.job_id for job, _ in self.jobs])
+        elif not self.queue.cancel([job.job_id for job, _ in self.jobs]):
+            print(
+                f"Slurm does not answer, so {len(self.jobs)} jobs stay in its queue. The same "
+                "command finds them there; scancel ends them.",
+                file=sys.stderr,
+            )
+            return
         deadline = time.monotonic() + GRACE_S
         while any(self._holds(job) for job, _ in self.jobs) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
@@ -122,20 +131,21 @@ def _result(job: Any, task: Task) -> End:
 
 
 def _reason(job: Any) -> str:
-    """Return the last line of a job's own output, and its file; srun's own lines say less."""
+    """Return the last line of a job's own output, and its file; Slurm's own lines say less."""
     for path in (job.paths.stderr, job.paths.stdout):
         try:
             text = path.read_text(errors="replace")
         except OSError:
             continue
-        own = "\n".join(line for line in text.splitlines() if not line.startswith("srun: "))
+        own = "\n".join(line for line in text.splitlines() if not _SLURMS_OWN.match(line))
         if line := _last_line(own) or _last_line(text):
             return f": {line} (see {path})"
     return f", without any output ({job.paths.stderr})"
 
 
 def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+    lines = (line.strip() for line in reversed(text.splitlines()))
+    return next(filter(None, lines), "")[:_LONGEST]
 
 
 @contextmanager

@@ -6,13 +6,16 @@ jobs of the user, and is asked every few seconds, whatever their number.
 
 import getpass
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 _ASK_S = 4.0  # between two questions
-_TIMEOUT_S = 60.0  # of one
+_TIMEOUT_S = 30.0  # of one
 _AT_ONCE = 500  # jobs that one scancel names: a command line has a limit
 _LIVE = {
     "PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD",
@@ -46,52 +49,76 @@ class QueuedJob:
 
 
 class SlurmQueue:
-    """The jobs of this user, asked for every few seconds."""
+    """The jobs of this user, asked for every few seconds by a process that nobody waits for.
+
+    A controller that does not answer therefore delays nothing.
+    """
 
     def __init__(self) -> None:
-        self._asked, self._jobs = float("-inf"), None
-
-    _jobs: dict[str, QueuedJob] | None
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the last answer is younger than the time between two questions."""
-        return time.monotonic() < self._asked + _ASK_S
+        self._known: dict[str, QueuedJob] | None = None
+        self._next = 0.0  # when to ask again
+        self._question: subprocess.Popen[bytes] | None = None
+        self._first = True
 
     def jobs(self) -> dict[str, QueuedJob] | None:
         """Return the jobs by their id, those that ended a few minutes ago included.
 
-        Returns None if Slurm does not answer.
+        The answer is some seconds old. Returns None if Slurm did not answer.
         """
-        if not self.fresh:
-            self._jobs = self._ask()
-            self._asked = time.monotonic()
-        return self._jobs
+        now = time.monotonic()
+        if self._question is None and now >= self._next:
+            self._asked, self._answer = now, tempfile.TemporaryFile()  # noqa: SIM115
+            self._question = _start_question(self._answer)
+            self._next = now + _ASK_S
+        if self._question is not None:
+            self._look(now)
+        return self._known
 
-    def _ask(self) -> dict[str, QueuedJob] | None:
-        fields = ("--noheader", "--states=all", "--format=%A|%T|%o|%j")
-        output = _run(["squeue", f"--user={getpass.getuser()}", *fields])
-        if output is None:
-            return None
+    def _look(self, now: float) -> None:
+        """Take the answer if there is one; the first is waited for."""
+        assert self._question is not None
+        with suppress(subprocess.TimeoutExpired):
+            self._question.wait(_TIMEOUT_S if self._first else 0)
+        self._first = False
+        if self._question.returncode is None:
+            if now < self._asked + _TIMEOUT_S:
+                return
+            self._question.kill()
+            self._question.wait()
+        self._known = self._read() if self._question.returncode == 0 else None
+        self._answer.close()
+        self._question, self._next = None, time.monotonic() + _ASK_S
+
+    def _read(self) -> dict[str, QueuedJob]:
+        self._answer.seek(0)
         found = {}
-        for line in output.splitlines():
+        for line in self._answer.read().decode(errors="replace").splitlines():
             number, state, script, name = line.split("|", 3)
             found[number] = QueuedJob(name, state, Path(script))
         return found
 
-    def cancel(self, ids: Sequence[str]) -> None:
-        """Ask Slurm to end jobs: waiting ones vanish, running ones get SIGTERM first."""
+    def cancel(self, ids: Sequence[str]) -> bool:
+        """Ask Slurm to end jobs: waiting ones vanish, running ones get SIGTERM first.
+
+        Returns whether Slurm took the request.
+        """
         for first in range(0, len(ids), _AT_ONCE):
-            _run(["scancel", *ids[first : first + _AT_ONCE]])
-        self._asked = float("-inf")
+            command = ["scancel", *ids[first : first + _AT_ONCE]]
+            try:
+                subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=True)
+            except (OSError, subprocess.SubprocessError):
+                return False
+        self._next = 0.0
+        return True
 
 
-def _run(command: Sequence[str]) -> str | None:
-    """Return the output of a command, None if it fails or takes too long."""
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=True
+def _start_question(answer: IO[bytes]) -> "subprocess.Popen[bytes] | None":
+    fields = ("--noheader", "--states=all", "--format=%A|%T|%o|%j")
+    with suppress(OSError):
+        return subprocess.Popen(
+            ["squeue", f"--user={getpass.getuser()}", *fields],
+            stdin=subprocess.DEVNULL,
+            stdout=answer,
+            stderr=subprocess.DEVNULL,
         )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="replace")
+    return None
