@@ -1,11 +1,13 @@
 """The lock of a run's folder: one process at a time works on a run."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dstbench.errors import UserError
+from dstbench.recording import heartbeat
 from dstbench.recording.file_names import LOCK
 from dstbench.utils.files import held
 
@@ -17,32 +19,47 @@ def locked(folder: Path) -> Iterator[None]:
     A block that fails before it writes anything, such as that of a refused configuration, leaves
     no folder that was not there before.
 
+    A lock that a process of another machine left, killed a moment ago, is waited for: on some
+    shared disks nothing else tells whether it still works.
+
     Raises UserError when another process holds it, or the folder cannot be written.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(held(folder / LOCK, 0))
+            stack.enter_context(held(folder / LOCK, 0))
+            if heartbeat.alive_elsewhere(folder / LOCK):
+                _wait_for_another_machine(folder / LOCK)
+            stack.enter_context(heartbeat.beating(folder / LOCK))
         except TimeoutError:
-            holder = (folder / LOCK).read_text().strip() or "unknown"
             raise UserError(
-                f"{folder}: another process (pid {holder}) is working on this run."
+                f"{folder}: another process (pid {heartbeat.holder(folder / LOCK)}) is working on "
+                "this run."
             ) from None
         except OSError as error:
             raise UserError(
                 f"{folder}: cannot be written ({error.strerror}). Choose another place with "
                 "--runs DIR."
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
         try:
             yield
         except BaseException:
             if missing and os.listdir(folder) == [LOCK]:
                 _remove(folder, missing)
             raise
+
+
+def _wait_for_another_machine(path: Path) -> None:
+    """Wait until a holder on another machine is known to be dead. Raises TimeoutError if not."""
+    print(
+        f"{path.parent}: waiting, about a minute at most, to see whether pid "
+        f"{heartbeat.holder(path)} still works on this run",
+        file=sys.stderr,
+        flush=True,
+    )
+    if not heartbeat.await_silence(path):
+        raise TimeoutError
 
 
 def _remove(folder: Path, made: Sequence[Path]) -> None:
@@ -63,9 +80,9 @@ def is_locked(folder: Path) -> bool:
     try:
         if path.exists():
             with held(path, 0):
-                pass
+                return heartbeat.alive_elsewhere(path)
     except TimeoutError:
         return True
-    except OSError:  # a run there reports what is wrong
+    except (OSError, UserError):  # a run there reports what is wrong
         pass
     return False

@@ -4,6 +4,7 @@ Standard library only. What the operating system refuses (a full disk, a read-on
 one clear message.
 """
 
+import errno
 import os
 import time
 import uuid
@@ -23,6 +24,7 @@ except ImportError:
     ) from None
 
 _POLL_S = 0.05
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
@@ -71,8 +73,8 @@ def held(path: Path, wait_s: float) -> Iterator[TextIO]:
 
     wait_s: how long to wait for another process, s.
 
-    Raises TimeoutError when another process still holds it then, and OSError when the file cannot
-    be opened.
+    Raises TimeoutError when another process still holds it then, OSError when the file cannot be
+    opened, and UserError on a file system without locks.
     """
     with path.open("a+") as file:
         deadline = time.monotonic() + wait_s
@@ -84,6 +86,14 @@ def held(path: Path, wait_s: float) -> Iterator[TextIO]:
                 if time.monotonic() >= deadline:
                     raise TimeoutError(f"{path}: another process holds it") from None
                 time.sleep(_POLL_S)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                raise UserError(
+                    f"{path}: this disk has no locks ({error.strerror}), without which two "
+                    "processes could work on one folder. Choose another folder, or mount the disk "
+                    "with locks, such as Lustre with -o flock."
+                ) from None
         yield file
 
 

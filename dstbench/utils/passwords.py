@@ -16,4 +16,4 @@ def without_password(text: str) -> str:
     `password=` and ODBC's `PWD=`, percent-encoded or not. Where an address does not tell where a
     password ends, more is replaced than the password.
     """
-    return _PARAMETER.sub(r"\1***", _USER_INFO.sub("://***@", text))
+    return _USER_INFO.sub("://***@", _PARAMETER.sub(r"\1***", text))

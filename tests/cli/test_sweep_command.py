@@ -57,7 +57,7 @@ def test_sweep_resumes_after_a_signal_and_after_a_kill(small):
     logs(small, "  loss ", 2)  # so the first run is done, and the second in the middle
     second.send_signal(signal.SIGKILL)
     (worker,) = [
-        int((folder / "lock").read_text())
+        int((folder / "lock").read_text().split()[0])
         for folder in small.glob("runs/*")
         if "test accuracy" not in (folder / "log.txt").read_text()
     ]

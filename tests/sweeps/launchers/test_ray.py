@@ -9,8 +9,9 @@ from helpers.waiting import wait_for
 
 from dstbench.errors import UserError
 from dstbench.recording import record
+from dstbench.recording.file_names import CHECKPOINTS
 from dstbench.sweeps.launchers import base
-from dstbench.sweeps.launchers.base import End, LaunchOptions, Task
+from dstbench.sweeps.launchers.base import End, LaunchOptions, NotStarted, Task
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'dstbench[ray]'")
 
@@ -56,12 +57,23 @@ def test_ray_refuses_resources_that_it_cannot_provide(tmp_path, monkeypatch, opt
 
 
 @pytest.mark.slow
+def test_machine_without_the_folder_is_named_and_gets_no_more_runs(ray_here, tmp_path):
+    task = Task("one", RUN, tmp_path / "no such folder" / "log.txt")
+    ray_here.start(task)
+    (end,) = wait_for(ray_here.ended)
+    assert end.taken_away and end.code is None
+    assert f"machine {os.uname().nodename}: " in end.why and "no such folder" in end.why
+    with pytest.raises(NotStarted, match=r"no machine of the cluster can take it: machine "):
+        ray_here.start(task)
+
+
+@pytest.mark.slow
 def test_ray_reports_a_killed_worker_and_its_run_resumes(ray_here, tmp_path):
     task = Task("one", (*RUN, "--runs", "runs", *ray_here.arguments), tmp_path / "log.txt")
     ray_here.start(task)
-    training(task.log)
+    wait_for(lambda: any((tmp_path / "runs").glob(f"*/{CHECKPOINTS[0]}")))
     (lock,) = tmp_path.glob("runs/*/lock")
-    os.kill(int(lock.read_text()), signal.SIGKILL)
+    os.kill(int(lock.read_text().split()[0]), signal.SIGKILL)
     (end,) = wait_for(ray_here.ended)
     assert (end.code, end.taken_away) == (None, False) and "WorkerCrashedError" in end.why
     ray_here.start(task)

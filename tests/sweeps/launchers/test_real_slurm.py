@@ -69,7 +69,7 @@ def test_job_has_its_runs_name_and_environment_and_is_known_to_another_sweep(ope
     assert opened().started_before() == {name} and not launcher.started_before()
     (job, _), *_ = launcher.jobs
     (lock,) = tmp_path.glob("runs/*/lock")
-    pid = lock.read_text().split()[-1]
+    pid = lock.read_text().split()[0]
     assert b"GREETING=hello" in Path(f"/proc/{pid}/environ").read_bytes()
     pickle = (tmp_path / "runs" / ".slurm" / f"{job.job_id}_submitted.pkl").read_bytes()
     assert b"hello" not in pickle
@@ -87,7 +87,7 @@ def test_cancelled_job_has_saved_and_lost_job_is_noticed_without_accounting(open
 
     two = started(launcher, tmp_path, "two")
     (lock,) = tmp_path.glob("runs/*/lock")
-    pid = lock.read_text().split()[-1]
+    pid = lock.read_text().split()[0]
     parent = Path(f"/proc/{pid}/stat").read_text().split()[3]
     for number in (parent, pid):  # submitit's process first, or it reports the run's signal
         os.kill(int(number), signal.SIGKILL)

@@ -38,7 +38,9 @@ def test_slurm_job_that_is_preempted_is_queued_again_and_resumes(tmp_path, monke
     launcher.start(task)
     wait_for(lambda: task.log.exists() and "  loss " in task.log.read_text())
     (lock,) = tmp_path.glob("runs/*/lock")
-    os.kill(parent_of(lock.read_text()), signal.SIGUSR2)  # as Slurm before it takes the machine
+    os.kill(
+        parent_of(lock.read_text().split()[0]), signal.SIGUSR2
+    )  # as Slurm before it takes the machine
     assert wait_for(launcher.ended) == [End(task, 0)]
     log = task.log.read_text()
     assert "Stopped by SIGTERM; everything is saved" in log and "Resuming at step" in log
