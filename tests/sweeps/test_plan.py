@@ -8,7 +8,6 @@ from helpers.planned_runs import job_of, run_of
 
 from dstbench.cli.arguments import choices_from
 from dstbench.cli.parser import parser
-from dstbench.config import grid
 from dstbench.config.choices import Choices
 from dstbench.errors import UserError
 from dstbench.sweeps.plan import RunOptions, pin_precision, plan_run, unique_runs
@@ -33,7 +32,9 @@ def test_plan_run_arguments_define_the_planned_configuration(tmp_path):
 
 
 def test_pin_precision_keeps_the_identity_on_machines_of_another_default(tmp_path):
-    job = grid.read("cifar10_tiny").jobs[0]  # its recipe does not set the precision
+    axes = (("dataset", "digits"), ("sparsity", 0.9), ("seed", 3))
+    choices = Choices(("methods/rigl.gin",), "images", axes)  # a recipe without a precision
+    job = job_of(choices=choices, recipe="images")
     run = plan_run(job, (), RunOptions(tmp_path), "bf16")
     assert assembled(run.arguments, "fp32").sha256 != run.sha256
     assert assembled(pin_precision(run).arguments, "fp32").sha256 == run.sha256
