@@ -10,6 +10,7 @@ does one run only, because gin's state is global.
 import logging
 import os
 import runpy
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from dstbench.sweeps.launchers.base import (
 )
 
 _ALL = 10_000  # runs submitted to a cluster at once; it queues them
+_ANSWER_S = 10.0  # how long a cluster may take to accept a connection
 _GRACE_S = 60.0  # for runs to save before they are killed
 
 
@@ -139,7 +141,8 @@ def _run_in_worker(
                 os.dup2(file.fileno(), descriptor)
     except OSError as error:
         node = ray.get_runtime_context().get_node_id()
-        return Unusable(node, f"machine {os.uname().nodename}: {error}")
+        machine = f"{os.uname().nodename} ({ray.util.get_node_ip_address()})"
+        return Unusable(node, f"machine {machine}: {error}")
     os.environ.update(environment)
     sys.argv = ["dstbench", *arguments]
     try:
@@ -154,9 +157,12 @@ def open_launcher(wanted: LaunchOptions) -> Launcher:
     require_package("ray", "ray")
     wanted.refuse_unknown(("address", "cpus", "gpus"))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     import ray
 
     address = wanted.options.get("address") or os.environ.get("RAY_ADDRESS")
+    if address:
+        _require_answer(address)
     cpus = _amount("cpus", wanted.options.get("cpus", wanted.threads or 1))
     gpus = _amount("gpus", wanted.options.get("gpus", 0))
     here: dict[str, Any] = {}
@@ -169,9 +175,8 @@ def open_launcher(wanted: LaunchOptions) -> Launcher:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"--launcher ray: {str(error).splitlines()[0]} Does {address or 'Ray'} answer, and ask "
-            "for a token? New versions do by default: set RAY_AUTH_TOKEN here, or "
-            "RAY_AUTH_MODE=disabled on both sides."
+            f"--launcher ray: {str(error).splitlines()[0]}. Newer versions of Ray ask for a token: "
+            "set RAY_AUTH_TOKEN here to the cluster's, or RAY_AUTH_MODE=disabled on all machines."
         ) from None
     if address:  # a cluster may grow until a run fits
         return Ray(wanted.workers or _ALL, cpus, gpus)
@@ -184,6 +189,17 @@ def open_launcher(wanted: LaunchOptions) -> Launcher:
                 "start. Use fewer, or a cluster: --launch address=auto."
             )
     return Ray(wanted.workers or int(available["CPU"] // cpus), cpus, gpus)
+
+
+def _require_answer(address: str) -> None:
+    """Raise UserError if nothing listens at HOST:PORT, for which Ray would wait without end."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():  # such as auto
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"--launcher ray: nothing answers at {address} ({error}).") from None
 
 
 def _amount(name: str, value: Any) -> float:

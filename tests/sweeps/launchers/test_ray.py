@@ -43,6 +43,7 @@ def training(log):
     [
         ({"cpus": "many"}, "--launch cpus=many: must be a number above zero"),
         ({"cpus": 0}, "--launch cpus=0: must be"),
+        ({"address": "127.0.0.1:9"}, "nothing answers at 127.0.0.1:9"),
         ({"gpus": -1}, "--launch gpus=-1: must be zero or more"),
         pytest.param(
             {"cpus": 10_000}, "--launch cpus=10000: this machine has", marks=pytest.mark.slow
@@ -62,7 +63,7 @@ def test_machine_without_the_folder_is_named_and_gets_no_more_runs(ray_here, tmp
     ray_here.start(task)
     (end,) = wait_for(ray_here.ended)
     assert end.taken_away and end.code is None
-    assert f"machine {os.uname().nodename}: " in end.why and "no such folder" in end.why
+    assert f"machine {os.uname().nodename} (" in end.why and "no such folder" in end.why
     with pytest.raises(NotStarted, match=r"no machine of the cluster can take it: machine "):
         ray_here.start(task)
 
