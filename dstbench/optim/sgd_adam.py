@@ -189,6 +189,11 @@ class LiveSGD(LiveOptimizer):
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
         settings = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
         super().__init__(model, masks, torch.optim.SGD, settings)
+        if momentum and self.rest is not None:
+            # torch's fused step cannot mix parameters with and without one, which a parameter has
+            # whose first gradient comes late.
+            for parameter in self.rest.param_groups[0]["params"]:
+                self.rest.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
     def advance(self, lr: float) -> None:
         value, grad, momentum = (self.vectors[k] for k in ("value", "grad", "momentum"))

@@ -21,7 +21,7 @@ from dstbench.models.onednn import disable_onednn_if_unsafe
 from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import ResNet20
 from dstbench.optim.settings import SGD
-from dstbench.training.distributed.data_parallel import DataParallelMethod
+from dstbench.training.distributed.data_parallel import DataParallelMethod, average_gradients_
 from dstbench.training.distributed.process_group import ALONE, ProcessGroup, init_process_group
 from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.loop import train
@@ -66,6 +66,52 @@ class MovesAlone(DropGrow):
             state.set_live_("2.weight", torch.cat([index[1:], (~mask).nonzero()[:1, 0]]).sort()[0])
 
 
+class ChangesWeights(RigL):
+    """Changes a weight in one process only."""
+
+    def after_step(self, state):
+        super().after_step(state)
+        if state.step == 5 and torch.initial_seed() == 1:
+            with torch.no_grad():
+                state.model[0].bias[0] += 1e-6
+
+
+class Branches(nn.Module):
+    """Each process has gradients of other tensors: `both`, and `first`, `second` or `neither`."""
+
+    def __init__(self):
+        super().__init__()
+        for name in ("both", "first", "second", "neither"):
+            self.register_parameter(name, nn.Parameter(torch.ones(2)))
+
+    def forward(self, rank):
+        return (self.both * (1 + rank) + 3 * (self.second if rank else self.first)).sum()
+
+
+def branch_gradients(group: ProcessGroup) -> dict:
+    """Return the averaged gradients of Branches; the processes have 1/4 and 3/4 of the batch."""
+    model = Branches()
+    model(group.rank).backward()
+    average_gradients_(model, (0.25, 0.75)[group.rank])
+    return {name: p.grad for name, p in model.named_parameters()}
+
+
+class SkipsAtRandom(nn.Module):
+    """A network with a layer that each process skips in steps of its own."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = (nn.Conv2d(i, 8, 3, padding=1) for i in (3, 8))
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = self.a(x).relu()
+        if not self.training or torch.rand(()) < 0.5:
+            x = x + self.b(x).relu()
+        return self.fc(x.mean((2, 3)))
+
+
 def trained(model, mover, group: ProcessGroup = ALONE) -> State:
     """Return the State after all steps."""
     disable_onednn_if_unsafe(model)
@@ -102,7 +148,9 @@ def main(folder: Path) -> None:
             "without norm": outcome(trained(without_norm(), mover(), group)),
             "with norm": outcome(trained(with_norm(), mover(), group)),
         }
-        for kind in (DrawsOwnNumbers, MovesAlone):
+        found["branches"] = branch_gradients(group)
+        found["random depth"] = outcome(trained(SkipsAtRandom(), mover(), group))
+        for kind in (DrawsOwnNumbers, MovesAlone, ChangesWeights):
             try:
                 trained(without_norm(), mover(kind), group)
             except UserError as error:

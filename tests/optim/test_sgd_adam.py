@@ -257,6 +257,29 @@ def test_tensor_without_gradient_is_not_stepped(small_net, name):
         torch.testing.assert_close(own, other, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", SETTINGS)
+def test_parameter_whose_first_gradient_comes_late_is_stepped_from_then_on(small_net, name):
+    """Such as that of a layer which random depth skipped: a bias, which torch's own step takes."""
+    state = masked_state(small_net(dtype=torch.float64), SETTINGS[name])
+    twin = copy.deepcopy(state.model)
+    references = [torch_twin(SETTINGS[name], [p]) for p in twin.parameters()]
+    late = [n for n, _ in twin.named_parameters()].index("1.bias")
+    parameters = dict(twin.named_parameters())
+    for step in range(4):
+        backward(state.model, step)
+        backward(twin, step)
+        for tensor, mask in state.masks.items():
+            parameters[tensor].grad.mul_(mask)
+        if step < 2:
+            state.model[1].bias.grad = twin[1].bias.grad = None
+        state.optimizer.step(SETTINGS[name].lr)
+        for i, reference in enumerate(references):
+            if i != late or step >= 2:
+                reference.step()
+    for own, other in zip(state.model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("optimizer", [*SETTINGS.values(), TorchOptimizer("AdamW", 0.1)])
 def test_step_without_gradients_changes_nothing(eight, optimizer):
     state = eight(live=[1, 2])

@@ -1,19 +1,21 @@
-"""Data-parallel training of a method: gradients averaged, masks compared."""
+"""Data-parallel training of a method: gradients averaged, networks compared."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from dstbench.core.masks import Masks, flat
+from dstbench.core.masks import flat
 from dstbench.core.part import Part
 from dstbench.core.random_generators import seed_all
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError
 from dstbench.training.distributed.process_group import ProcessGroup
 from dstbench.training.epoch_meters import Meters
+
+_COMPARE_EVERY = 512  # steps between two comparisons of networks whose masks do not move
 
 
 def broadcast_state_(state: State, group: ProcessGroup, seed: int) -> None:
@@ -24,14 +26,14 @@ def broadcast_state_(state: State, group: ProcessGroup, seed: int) -> None:
     if group.alone:
         return
     group.broadcast_([*state.model.parameters(), *state.model.buffers()])
-    refuse_differing_masks(state, group)
+    refuse_differing_networks(state, group)
     if not group.first:  # dropout differs; what parts draw from, state.rng, does not
         seed_all(hash((seed, state.step, group.rank)) % 2**63)
         Meters(state.memory).reset_()
 
 
 class DataParallelMethod(Part):
-    """A method in data-parallel training: it gets averaged gradients, and its masks are compared.
+    """A method in data-parallel training: it gets averaged gradients, and networks are compared.
 
     method: the method.
     group: the processes.
@@ -75,8 +77,9 @@ class DataParallelMethod(Part):
     def after_step(self, state: State) -> None:
         self.method.after_step(state)
         # At fixed steps: a process whose masks alone moved would wait for the others for ever.
-        if self.group.is_sync_step(state.step) or state.step == state.total_steps:
-            self._compare_moved_masks(state)
+        last = state.step == state.total_steps
+        if last or self.group.is_sync_step(state.step):
+            self._compare_networks(state, last or state.step % _COMPARE_EVERY == 0)
 
     def finish(self, state: State) -> None:
         self.method.finish(state)
@@ -96,14 +99,17 @@ class DataParallelMethod(Part):
     def final_structure_step(self, total_steps: int) -> int:
         return self.method.final_structure_step(total_steps)
 
-    def _compare_moved_masks(self, state: State) -> None:
-        """Raise UserError if masks that moved since the last comparison differ."""
+    def _compare_networks(self, state: State, due: bool) -> None:
+        """Raise UserError if masks that moved since the last comparison, or weights, differ.
+
+        due: whether to compare if no mask moved, too.
+        """
         # A mask that moves gets a new tensor of live indices.
         now = {name: state.masks.index(name) for name in state.masks}
-        moved_here = any(now[name] is not self._compared.get(name) for name in now)
+        moved_here = due or any(now[name] is not self._compared.get(name) for name in now)
         (moved,) = self.group.all_reduce_max([moved_here])
         if moved:
-            refuse_differing_masks(state, self.group)
+            refuse_differing_networks(state, self.group)
             self._compared = now
 
 
@@ -113,29 +119,56 @@ def average_gradients_(model: nn.Module, weight: float) -> None:
 
     weight: this process's images ÷ all images of the batch, so that the result is the gradient of
         the mean loss over the whole batch, however it is divided.
+
+    A parameter that some processes have no gradient of, as with random depth, counts as zero there;
+    one that no process has a gradient of keeps none.
     """
-    gradients = [flat(p.grad) for p in model.parameters() if p.grad is not None]
-    joint = torch.cat(gradients).mul_(weight)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    missing = [p.grad is None for p in parameters]
+    for parameter, none in zip(parameters, missing, strict=True):
+        if none:
+            parameter.grad = torch.zeros_like(parameter)
+    gradients = [flat(p.grad) for p in parameters if p.grad is not None]
+    known = gradients[0].new_tensor([not none for none in missing])
+    torch._foreach_mul_(gradients, weight)
+    joint = torch.cat([*gradients, known])
     dist.all_reduce(joint)
-    torch._foreach_copy_(gradients, joint.split([len(g) for g in gradients]))
+    *sums, known = joint.split([*(len(g) for g in gradients), len(parameters)])
+    torch._foreach_copy_(gradients, sums)
+    if any(missing):  # only then is it read, which waits for the device
+        for parameter, count in zip(parameters, known.tolist(), strict=True):
+            if not count:
+                parameter.grad = None
 
 
-def refuse_differing_masks(state: State, group: ProcessGroup) -> None:
-    """Raise UserError, naming the layers, unless every process has the same masks."""
-    for rank, other in enumerate(every := group.all_gather(digests(state.masks))):
-        layers = [name for name in {**every[0], **other} if every[0].get(name) != other.get(name)]
-        if layers:
+def refuse_differing_networks(state: State, group: ProcessGroup) -> None:
+    """Raise UserError, naming the tensors, unless every process has the same masks and weights.
+
+    Buffers may differ: batch norm averages the process's own images.
+    """
+    masks = {name: state.masks.index(name) for name in state.masks}
+    _refuse_differing(masks, "masks", state.step, group)
+    _refuse_differing(dict(state.model.named_parameters()), "weights", state.step, group)
+
+
+def _refuse_differing(
+    tensors: Mapping[str, Tensor], what: str, step: int, group: ProcessGroup
+) -> None:
+    for rank, other in enumerate(every := group.all_gather(digests(tensors))):
+        names = [name for name in {**every[0], **other} if every[0].get(name) != other.get(name)]
+        if names:
             raise UserError(
-                f"after step {state.step}, process {rank} has other masks than process 0 in "
-                f"{', '.join(layers)}. A part must draw from state.rng alone and decide by "
+                f"after step {step}, process {rank} has other {what} than process 0 in "
+                f"{', '.join(names)}. A part must draw from state.rng alone and decide by "
                 "gradients, which are averaged; or a device is faulty. The run stops here; run the "
                 "same command again to resume from its last checkpoint."
             )
 
 
-def digests(masks: Masks) -> dict[str, str]:
-    """Return a hash of the flat indices of live weights for each masked tensor, by name."""
-    return {
-        name: hashlib.blake2b(masks.index(name).cpu().numpy().tobytes(), digest_size=8).hexdigest()
-        for name in masks
-    }
+def digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return a hash of the values of each tensor, by name."""
+    found = {}
+    for name, tensor in tensors.items():
+        values = flat(tensor.detach()).contiguous().view(torch.uint8).cpu().numpy()
+        found[name] = hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()
+    return found

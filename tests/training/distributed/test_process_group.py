@@ -88,7 +88,7 @@ def test_two_processes_train_like_one_with_the_whole_batch(two):
             torch.testing.assert_close(found["weights"][name], weights, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("which", ["without norm", "with norm"])
+@pytest.mark.parametrize("which", ["without norm", "with norm", "random depth"])
 def test_two_processes_agree_bit_for_bit(two, which):
     one, other = (rank[which] for rank in two)
     assert killing.same(one["masks"], other["masks"])
@@ -101,6 +101,20 @@ def test_differing_masks_are_refused_and_the_layer_named(two, which):
     for rank in two:
         assert "process 1 has other masks than process 0 in 2.weight." in rank[which]
         assert "step 8," in rank[which]
+
+
+def test_weights_that_differ_are_refused_and_the_tensor_named(two):
+    for rank in two:
+        assert "process 1 has other weights than process 0 in 0.bias" in rank["ChangesWeights"]
+
+
+def test_gradients_are_summed_by_parameter_whatever_each_process_has(two):
+    expected = {"both": 0.25 * 1 + 0.75 * 2, "first": 0.25 * 3, "second": 0.75 * 3}
+    for rank in two:
+        assert rank["branches"].pop("neither") is None
+        assert {n: g.tolist() for n, g in rank["branches"].items()} == {
+            name: [value, value] for name, value in expected.items()
+        }
 
 
 # --- the command ----------------------------------------------------------------------------------
