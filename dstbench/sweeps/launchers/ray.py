@@ -176,8 +176,8 @@ def open_launcher(wanted: LaunchOptions) -> Launcher:
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(
             f"--launcher ray: {str(error).splitlines()[0]}. New versions of Ray ask for a token: "
-            "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to that of the cluster if ~/.ray/auth_token "
-            "is another; or start all machines with RAY_AUTH_MODE=disabled."
+            "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to that of the cluster if "
+            "~/.ray/auth_token is another; or start all machines with RAY_AUTH_MODE=disabled."
         ) from None
     if address:  # a cluster may grow until a run fits
         return Ray(wanted.workers or _ALL, cpus, gpus)
