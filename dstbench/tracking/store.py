@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sqlite3
+import ssl
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
     from mlflow.tracking import MlflowClient
 
-EXPERIMENT = "dstbench"
+_EXPERIMENT = "dstbench"  # unless MLFLOW_EXPERIMENT_NAME names another
+_DRIVERS = {  # module that SQLAlchemy misses → package that has it
+    "psycopg2": "psycopg2-binary",
+    "psycopg": "'psycopg[binary]'",
+    "MySQLdb": "mysqlclient",
+    "pymysql": "pymysql",
+    "pyodbc": "pyodbc",
+    "pymssql": "pymssql",
+}
 
 _CREATION_S = 120  # how long to wait while another process creates the database
 _CHECK_S = 5  # how long a check waits for an answer
@@ -55,11 +64,15 @@ class Store:
         return f"run {run_id} in {self.shown}"
 
 
-def open_store(uri: str, experiment: str = EXPERIMENT) -> Store:
+def experiment_name() -> str:
+    """Return the name of the experiment that gets the runs; it may be a path, as on Databricks."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or _EXPERIMENT
+
+
+def open_store(uri: str) -> Store:
     """Return the store, opened; the database and the experiment are created if needed.
 
     uri: address of the store, as `resolve` returns it.
-    experiment: name of the experiment.
 
     Processes that create the same store take turns. Artifacts of a new experiment in an SQLite
     store go to the folder mlartifacts beside the database.
@@ -72,10 +85,10 @@ def open_store(uri: str, experiment: str = EXPERIMENT) -> Store:
     _import_mlflow()  # takes seconds, so not while the lock is held
     database = database_of(uri)
     if database is None:
-        return _open(uri, address, experiment, None)
+        return _open(uri, address, experiment_name(), None)
     database.parent.mkdir(parents=True, exist_ok=True)
     with held(database.with_name(f"{database.name}.lock"), _CREATION_S):
-        return _open(uri, address, experiment, (database.parent / "mlartifacts").as_uri())
+        return _open(uri, address, experiment_name(), (database.parent / "mlartifacts").as_uri())
 
 
 def examine(uri: str) -> None:
@@ -89,7 +102,7 @@ def examine(uri: str) -> None:
     _import_mlflow()
     from mlflow.tracking import MlflowClient
 
-    _refuse_deleted(MlflowClient(address, address).get_experiment_by_name(EXPERIMENT))
+    _refuse_deleted(MlflowClient(address, address).get_experiment_by_name(experiment_name()))
 
 
 def probe(uri: str | None) -> str:
@@ -119,16 +132,24 @@ def probe(uri: str | None) -> str:
 
 def _answer(uri: str) -> str:
     """Return in words that a server answers. Raises OSError when it does not."""
-    address = re.sub("://[^/@]*@", "://", uri).rstrip("/")
+    address = re.sub("://[^/]*@", "://", uri).rstrip("/")
     try:
         with urllib.request.urlopen(f"{address}/health", timeout=_CHECK_S):
             return "answers"
     except urllib.error.HTTPError as error:  # such as 401: only MLflow knows the password
         return f"answers with {error.code}"
+    except urllib.error.URLError as error:
+        if isinstance(
+            error.reason, ssl.SSLError
+        ):  # MLflow has settings of its own for certificates
+            return "answers, with a certificate that MLflow checks"
+        raise
 
 
 def reason(error: Exception) -> str:
     """Return an error as one line, without passwords of addresses."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _DRIVERS:
+        return f"the driver {error.name} is missing: pip install {_DRIVERS[error.name]}"
     name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
     lines = str(error).splitlines() or [""]
     return printable(without_password(f"{name}{lines[0]}"[:300]))

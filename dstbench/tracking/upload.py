@@ -25,7 +25,7 @@ from dstbench.recording.file_names import (
     RECORD,
 )
 from dstbench.recording.record import read
-from dstbench.recording.types import Record, Status
+from dstbench.recording.types import EpochLine, Record, Status
 from dstbench.tracking import mlflow_terms, run_reference
 from dstbench.tracking.run_reference import RunReference
 from dstbench.tracking.store import Store
@@ -86,13 +86,13 @@ def upload(folder: Path, store: Store) -> Upload:
         run = _known_run(folder, record, store) or _find_or_create(folder, record, store)
         _send_tags(store, run, mlflow_terms.tags(record))
         _send_params(store, run, mlflow_terms.params(record["config"]["text"]))
-        epochs = _send_curves(store, run, folder / CURVES)
-        if record["status"] == "finished":
-            results = mlflow_terms.result_rows(record)
-            _send_metrics(store, run, [[r for r in results if r.name not in run.data.metrics]])
+        epochs = _lacking_epochs(store, run, folder / CURVES)
+        results = mlflow_terms.result_rows(record) if record["status"] == "finished" else []
+        results = [row for row in results if row.name not in run.data.metrics]
+        _send_metrics(store, run, [*map(mlflow_terms.epoch_rows, epochs), results])
         artifacts = _send_artifacts(store, run, folder) if record["status"] != "running" else 0
         _send_status(store, run, record)
-    return Upload(run.info.run_id, store.place_of(run.info.run_id), epochs, artifacts)
+    return Upload(run.info.run_id, store.place_of(run.info.run_id), len(epochs), artifacts)
 
 
 # --- finding the run in the store -----------------------------------------------------------------
@@ -160,16 +160,16 @@ def _send_params(store: Store, run: "MlflowRun", params: Mapping[str, str]) -> N
         store.client.log_batch(run.info.run_id, params=some)
 
 
-def _send_curves(store: Store, run: "MlflowRun", path: Path) -> int:
-    """Send the epochs that the store lacks; return how many."""
+def _lacking_epochs(store: Store, run: "MlflowRun", path: Path) -> list[EpochLine]:
+    """Return the lines of the curves whose epochs the store lacks."""
     if not path.exists():
-        return 0
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return []
+    lines: list[EpochLine] = list(map(json.loads, path.read_text(encoding="utf-8").splitlines()))
+    if mlflow_terms.EPOCH not in run.data.metrics:  # spares a question for each new run
+        return lines
     history = store.client.get_metric_history(run.info.run_id, mlflow_terms.EPOCH)
     sent = {row.step for row in history}
-    lacking = [line for line in lines if line[mlflow_terms.EPOCH] not in sent]
-    _send_metrics(store, run, (mlflow_terms.epoch_rows(line) for line in lacking))
-    return len(lacking)
+    return [line for line in lines if line[mlflow_terms.EPOCH] not in sent]
 
 
 def _send_metrics(store: Store, run: "MlflowRun", epochs: Iterable[list[mlflow_terms.Row]]) -> None:

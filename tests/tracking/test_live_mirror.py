@@ -207,7 +207,7 @@ def test_sync_continues_after_a_failure(tmp_path, database):
     (broken.folder / "record.json").write_text("{")
     first.epochs(2)
     folders = [first.folder, broken.folder, tmp_path / "gone", last.folder]
-    outcomes = sync(folders, f"sqlite:///{database}")
+    outcomes = list(sync(folders, f"sqlite:///{database}"))
     assert [outcome.folder for outcome in outcomes] == folders
     assert [outcome.complete for outcome in outcomes] == [True, False, False, True]
     assert outcomes[0].line.startswith("sent 2 epochs and 0 files; run ")

@@ -1,8 +1,12 @@
 """Store addresses, checks of a store, and its messages."""
 
+import datetime
+import re
+import socket
 import sqlite3
+import ssl
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -43,6 +47,43 @@ def test_probe_accepts_any_answer_of_a_server(code):
         threading.Thread(target=server.handle_request, daemon=True).start()
         line = probe(f"http://me:secret@127.0.0.1:{server.server_port}")
     assert "answers" in line and "secret" not in line
+
+
+@pytest.fixture
+def private_certificate(tmp_path):
+    """A file with the key and the certificate of a server that no authority has signed."""
+    x509 = pytest.importorskip("cryptography.x509", reason="needs cryptography")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    text = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ) + certificate.public_bytes(pem)
+    (tmp_path / "server.pem").write_bytes(text)
+    return tmp_path / "server.pem"
+
+
+def test_probe_leaves_a_private_certificate_to_mlflow(private_certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(private_certificate)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            with suppress(OSError), server.accept()[0] as connection:  # the client gives up
+                context.wrap_socket(connection, server_side=True)
+
+        threading.Thread(target=answer, daemon=True).start()
+        line = probe(f"https://127.0.0.1:{server.getsockname()[1]}")
+    assert "answers, with a certificate that MLflow checks" in line
 
 
 def test_probe_refuses_a_server_that_does_not_answer():
@@ -122,3 +163,18 @@ def test_reason_is_one_line_without_passwords():
     assert reason(ValueError("at http://a:b@c/\nand more")) == "ValueError: at http://***@c/"
     assert reason(UserError("plain")) == "plain"
     assert reason(ValueError()) == "ValueError: "
+
+
+@pytest.mark.parametrize("module", ["psycopg2", "psycopg", "pymysql"])
+def test_reason_says_how_to_install_a_missing_driver(module):
+    error = ModuleNotFoundError(f"No module named '{module}'", name=module)
+    assert re.fullmatch(rf"the driver {module} is missing: pip install '?{module}.*", reason(error))
+
+
+@pytest.mark.slow  # MLflow creates a store
+@pytest.mark.parametrize("name", ["my own", "/Users/me@lab.org/sparse"])
+def test_experiment_has_the_name_that_the_environment_gives(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+    store = open_store(f"sqlite:///{tmp_path}/mlflow.db")
+    assert store.client.get_experiment(store.experiment_id).name == name
+    assert open_store(store.uri).experiment_id == store.experiment_id

@@ -11,7 +11,8 @@ def main(args: argparse.Namespace) -> int:
     folders = args.directories or sorted(p.parent for p in args.runs.glob(f"*/{RECORD}"))
     if not folders:
         raise UserError(f"no run below {args.runs}. Give run folders, or their parent with --runs.")
-    outcomes = sync(folders, args.tracking)
-    for outcome in outcomes:
-        print(f"{outcome.folder}: {outcome.line}")
-    return 0 if all(outcome.complete for outcome in outcomes) else 1
+    incomplete = 0
+    for i, outcome in enumerate(sync(folders, args.tracking), 1):
+        print(f"[{i}/{len(folders)}] {outcome.folder}: {outcome.line}", flush=True)
+        incomplete += not outcome.complete
+    return 1 if incomplete else 0
