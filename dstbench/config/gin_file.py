@@ -9,6 +9,7 @@ import io
 import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,12 @@ def _read_file(path: Path, including: tuple[Path, ...], on_import: OnImport) -> 
     yield from _statements(text, str(path), (*including, path), on_import)
 
 
+@lru_cache(1000)
+def _parsed(text: str) -> tuple[Any, ...]:
+    """Return the statements of a text; a sweep's runs read the same few files."""
+    return tuple(config_parser.ConfigParser(text, _Delegate()))
+
+
 def _statements(
     text: str, source: str, files: tuple[Path, ...], on_import: OnImport
 ) -> Iterator[Binding]:
@@ -139,7 +146,7 @@ def _statements(
 
     try:
         # All statements are parsed before the first import: a syntax error has no side effects.
-        statements = list(config_parser.ConfigParser(text, _Delegate()))
+        statements = _parsed(text)
     except SyntaxError as error:
         line, content = error.lineno or 1, (error.text or "").strip()
         message = _unclosed(text, at) or f"{at(line)}: {error.msg} In: {content}"

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from dstbench.errors import UserError
 GROUP = "dstbench.methods"
 
 
-def installed() -> list[EntryPoint]:
-    """Return the entry points of installed packages that provide methods."""
-    return list(entry_points(group=GROUP))
+@cache
+def installed() -> tuple[EntryPoint, ...]:
+    """Return the entry points of installed packages that provide methods, as at the first call."""
+    return tuple(entry_points(group=GROUP))
 
 
 def package_gin_files() -> list[Path]:

@@ -21,6 +21,7 @@ _WORDS = {
 _NUMBERS = {float: (int, float), int: (int,)}
 
 
+@cache
 def parameters(cls: type) -> dict[str, inspect.Parameter]:
     """Return the named parameters of the class's constructor, which gin may set."""
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

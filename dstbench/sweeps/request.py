@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.progress import track
+
 from dstbench.config import grid
 from dstbench.errors import UserError
 from dstbench.sweeps.job_filter import filter_jobs
@@ -24,6 +27,8 @@ from dstbench.sweeps.prerequisites import (
 )
 from dstbench.sweeps.run_sweep import run_sweep
 from dstbench.sweeps.scheduler import Sweep
+
+_MANY = 300  # runs whose planning shows progress
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,14 @@ class SweepRequest:
         """
         table = grid.read(self.grid)
         jobs = filter_jobs(table.jobs, list(self.only))
+        console = Console(stderr=True)
+        few = len(jobs) < _MANY or not console.is_terminal
 
         def planned(precision: str) -> list[PlannedRun]:
-            return unique_runs(plan_run(job, self.plugins, self.shared, precision) for job in jobs)
+            return unique_runs(
+                plan_run(job, self.plugins, self.shared, precision)
+                for job in track(jobs, "planning", console=console, transient=True, disable=few)
+            )
 
         if self.launcher == "local":
             runs = planned(precision_of_runs(self.shared.device))
