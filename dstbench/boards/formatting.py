@@ -5,6 +5,7 @@ import statistics
 from dstbench.boards.cells import Cell, Result
 
 MISSING = "–"
+LINKED = 25  # records of a cell that are linked; a cell of more says how many there are
 DOUBT = "?"  # beside a number of the paper that is in doubt
 
 

@@ -7,6 +7,7 @@ from dstbench.boards.cells import Cell, Column, Result
 from dstbench.boards.formatting import (
     DOUBT,
     GROUPS,
+    LINKED,
     MISSING,
     accuracy_text,
     cost_text,
@@ -129,12 +130,18 @@ def marks(cell: Cell) -> str:
 
 
 def record_links(cell: Cell) -> str:
-    """Return a link to every record of a cell, labelled by its seed, with its accuracy."""
+    """Return a link to each record of a cell, labelled by its seed, with its accuracy.
+
+    Of very many, the first are linked, so that the file can be read.
+    """
     if not cell.results:
         return ""
     if len(cell.results) == 1:
         return f"seed {link(str(cell.results[0].seed), cell.results[0].link)}"
-    return f"n = {cell.n}, seeds {' · '.join(_seed(result) for result in cell.results)}"
+    seeds = [_seed(result) for result in cell.results[:LINKED]]
+    if (more := len(cell.results) - LINKED) > 0:
+        seeds.append(f"{more:,} more in {link('records/', 'records/')}")
+    return f"n = {cell.n}, seeds {' · '.join(seeds)}"
 
 
 def _seed(result: Result) -> str:

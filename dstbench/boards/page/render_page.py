@@ -17,6 +17,7 @@ from dstbench.boards.board import Board
 from dstbench.boards.board_figures import plots_by_setting
 from dstbench.boards.formatting import (
     GROUPS,
+    LINKED,
     MISSING,
     accuracy_text,
     cost_text,
@@ -79,6 +80,7 @@ def _environment() -> Environment:
     }
     environment.globals |= {
         "GROUPS": GROUPS,
+        "LINKED": LINKED,
         "MISSING": MISSING,
         "COST_COLUMNS": COST_COLUMNS,
         "SPEED_COLUMNS": SPEED_COLUMNS,

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from dstbench.boards import board_figures
 from dstbench.boards.board import Block, Board
 from dstbench.boards.cells import Cell, Key
+from dstbench.boards.markdown import accuracy_blocks
 from dstbench.boards.page.page_values import relative_path
 from dstbench.boards.page.render_page import render_page
 from dstbench.boards.significance import with_comparisons
@@ -53,6 +54,22 @@ def rendered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("board")
     (folder / "index.html").write_text(render_page(board(folder)))
     return folder / "index.html"
+
+
+def test_page_and_tables_of_thousands_of_runs_stay_small(tmp_path):
+    where = column()
+    one = result("SET", where, 0, 90.0)
+    found = [
+        dataclasses.replace(one, seed=seed, name=f"set-{seed}", accuracy=90 + seed % 7 / 10)
+        for seed in range(3000)
+    ]
+    cell = Cell(Key("SET", where), tuple(found))
+    links = accuracy_blocks.record_links(cell)
+    assert "n = 3000" in links and "2,975 more in" in links and len(links) < 4000
+    block_ = Block("many", ("SET",), (where,), {cell.key: cell}, {}, {})
+    page = render_page(Board(tmp_path, (), (block_,), tuple(found)))
+    assert len(page) < 500_000
+    assert "2,975 more in" in " ".join(Parsed(page).text.split())
 
 
 # --- what it shows ------------------------------------------------------------------------------
