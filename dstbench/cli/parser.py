@@ -143,6 +143,8 @@ def _sweep(command: argparse.ArgumentParser) -> None:
     add("--retries", type=whole_number, default=2, metavar="N",
         help="how many times a run that died is started again (default: 2)")
     add("--dry-run", action="store_true", help="print the plan and its estimated time only")
+    add("--print-script", action="store_true",
+        help="with --launcher slurm: print a batch script of the missing runs, to submit by hand")
     add("--launch", action="append", default=[], metavar="NAME=VALUE",
         help="option of the launcher, such as slurm_partition=gpu or gpus=0.5")
     add_environment(command)

@@ -4,9 +4,11 @@ import argparse
 
 from rich.console import Console
 
+from dstbench.errors import UserError
 from dstbench.sweeps.display import plan_summary, plan_table
 from dstbench.sweeps.estimate import Estimate
 from dstbench.sweeps.launchers.base import open_launcher, parse_options
+from dstbench.sweeps.launchers.slurm_script import batch_script
 from dstbench.sweeps.plan import RunOptions, SweepPlan, title
 from dstbench.sweeps.request import SweepRequest
 from dstbench.training.device import choose_device, device_name
@@ -27,7 +29,18 @@ def main(args: argparse.Namespace) -> int:
         launch=parse_options(args.launch),
         plugins=tuple(args.plugins),
     )
+    if args.print_script and args.launcher != "slurm":
+        raise UserError("--print-script: is for --launcher slurm.")
+    if args.print_script and request.shared.environment:
+        raise UserError(
+            "--tracking: the script would show the address. Set MLFLOW_TRACKING_URI in the shell "
+            "that submits it; sbatch hands it on."
+        )
     plan = request.plan()
+    if args.print_script:
+        options = request.launch_options.options
+        print(batch_script(plan.remaining, options, args.threads, args.workers), end="")
+        return 0
     if args.dry_run:
         show(request, plan)
         return 0
