@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from dstbench.cli.parser import parser
 from dstbench.errors import UserError
+from dstbench.utils.signals import ignore_announcements
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # before anything is printed, the help included
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal shows ? for characters it lacks
+    ignore_announcements()
     args = parser().parse_args(argv)
     # Waiting OpenMP threads spin by default, which slows small networks tenfold on a busy machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -12,6 +12,13 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal
 SAVED_EXITS = frozenset(128 + number for number in _SIGNALS)  # exit codes of an Interrupted run
 
 
+def ignore_announcements() -> None:
+    """Ignore USR1 and USR2 until a run can save, so that an early one does not kill it."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
+
+
 class Interrupted(Exception):
     """A signal stopped the run between two steps; its State is complete.
 

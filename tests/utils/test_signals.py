@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from dstbench.utils.signals import GracefulStop, Interrupted
+from dstbench.utils.signals import GracefulStop, Interrupted, ignore_announcements
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,16 @@ def test_another_thread_handles_no_signals():
     thread.start()
     thread.join()
     assert received == [None]
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_announcement_before_a_run_can_save_does_not_kill_it(number):
+    before = signal.getsignal(number)
+    try:
+        ignore_announcements()
+        signal.raise_signal(number)
+        with GracefulStop() as stop:
+            signal.raise_signal(number)
+            assert stop.received == number
+    finally:
+        signal.signal(number, before)

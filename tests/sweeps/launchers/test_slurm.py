@@ -1,6 +1,7 @@
 """The Slurm launcher, on submitit's executor for this machine; Slurm is not needed."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -31,19 +32,21 @@ def parent_of(pid):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, with the processes")
-def test_slurm_job_that_is_preempted_is_queued_again_and_resumes(tmp_path, monkeypatch):
+@pytest.mark.parametrize("whom", ["submitit's process", "all processes, as Slurm does"])
+def test_slurm_job_that_is_preempted_is_queued_again_and_resumes(tmp_path, monkeypatch, whom):
     monkeypatch.chdir(tmp_path)
     launcher = opened(tmp_path)
     task = Task("one", (*RUN, "--runs", "runs", *launcher.arguments), tmp_path / "log.txt")
     launcher.start(task)
     wait_for(lambda: task.log.exists() and "  loss " in task.log.read_text())
     (lock,) = tmp_path.glob("runs/*/lock")
-    os.kill(
-        parent_of(lock.read_text().split()[0]), signal.SIGUSR2
-    )  # as Slurm before it takes the machine
+    run = int(lock.read_text().split()[0])
+    for process in [parent_of(run), *([run] if whom.startswith("all") else [])]:
+        os.kill(process, signal.SIGUSR2)
     assert wait_for(launcher.ended) == [End(task, 0)]
     log = task.log.read_text()
-    assert "Stopped by SIGTERM; everything is saved" in log and "Resuming at step" in log
+    assert re.search("Stopped by SIG(TERM|USR2); everything is saved", log)
+    assert "Resuming at step" in log
     (path,) = tmp_path.glob("runs/*/record.json")
     finished = record.read(path)
     assert finished["status"] == "finished" and finished["provenance"]["sessions"] == 2
