@@ -21,9 +21,9 @@ class GradientClip(Part):
         the public EAST code. 'live': those of live weights and of parameters without a mask. All
         gradients are scaled in both cases, so that growth scores keep their order.
 
-    In a step in which an engine computes the gradients of live weights only, both norms are that of
-    'live': the dead weights' gradients are not known. The norm is then smaller than the dense one,
-    so that fewer steps are scaled, and by less.
+    The two are different methods: batch norm magnifies gradients of channels without live weights,
+    so the dense norm is mostly that of dead weights, and the steps of live ones become small. Only
+    'live' lets the native engine train, because 'dense' needs all gradients in every step.
     """
 
     def __init__(self, norm: float = 1.0, over: Literal["dense", "live"] = "dense"):
@@ -32,9 +32,6 @@ class GradientClip(Part):
 
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
         return self.over == "dense"
-
-    def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
-        return self._is_undeclared
 
     def after_backward(self, state: State) -> None:
         gradients = [p.grad for p in state.model.parameters() if p.grad is not None]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dstbench.core.masks import Masks
+from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.metrics.cost import cost
@@ -128,8 +129,20 @@ def _obstacle(run: Run, state: State, options: RuntimeOptions) -> str | None:
         return f"{type(run.optimizer).__name__} steps by dense gradients"
     steps = range(1, state.total_steps + 1)
     if all(run.method.requires_dense_gradients(step, state.total_steps) for step in steps):
-        return "a part of the method may read dense gradients in every step"
+        return f"{_readers(run.method, steps)} the gradients of dead weights in every step"
     return None
+
+
+def _readers(method: Part, steps: range) -> str:
+    """Return which parts read dense gradients in all steps, as the begin of a sentence."""
+    parts = getattr(method, "parts", (method,))
+    names = [
+        type(part).__name__
+        for part in parts
+        if all(part.requires_dense_gradients(step, steps.stop - 1) for step in steps)
+    ]
+    hint = " (with GradientClip.over = 'live' it does not)" if "GradientClip" in names else ""
+    return f"{' and '.join(names) or 'the method'} may read{hint}"
 
 
 def _compiler_is_missing() -> bool:

@@ -123,6 +123,7 @@ def test_run_stopped_after_its_last_step_is_finished_by_the_same_engine(
         (("rigl",), (), "is not supported"),
         (("static",), ("--set", "Run.optimizer=@TorchOptimizer()", "--set",
           "TorchOptimizer.name='AdamW'", "--set", "TorchOptimizer.lr=0.01"), "dense gradients"),
+        (("rigl_clip",), (), "GradientClip may read (with GradientClip.over = 'live' it does not)"),
     ],
 )  # fmt: skip
 def test_native_refuses_what_can_never_be_compiled(
@@ -165,7 +166,7 @@ def test_network_that_can_be_compiled_after_a_phase_is_taken(tmp_path, call, dou
     monkeypatch.setattr(DyReLU, "refused", Refused(), raising=False)
     code, _, errors = call(
         "run", "rigl_dyrelu", "--sparsity", "0.9", *RUN, "--engine", "native", "--runs",
-        str(tmp_path),
+        str(tmp_path), "--set", "GradientClip.over='live'",
     )  # fmt: skip
     assert code == 0 and "Steps run through torch for now: DyReLU is not supported." in errors
     assert set(record_in(tmp_path)["provenance"]["engine_steps"]) == {"torch", "native"}

@@ -75,7 +75,8 @@ def test_native_run_equals_torch_run(name, optimizer):
         ([], []),
         ([SET(update_interval=10)], []),
         ([RigL(update_interval=10)], [10, 20, 30]),
-        ([RigL(update_interval=10), GradientClip()], [10, 20, 30]),
+        ([RigL(update_interval=10), GradientClip(over="live")], [10, 20, 30]),
+        ([GradientClip(over="dense")], [*range(1, STEPS + 1)]),
         ([Cyclic(RigL(update_interval=10), 0.8, until=0.5, update_interval=8)], [8, 16, 20, 30]),
     ],
 )
