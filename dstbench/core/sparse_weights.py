@@ -6,13 +6,12 @@ Of a sparse tensor NAME only the live weights are stored (COO, in row order):
     NAME.values   (live,)
 
 Every other parameter and buffer is stored unchanged, and a tensor that several layers share is
-stored once. Metadata: `format` ("dstbench.weights"), `version`, and `shapes`, JSON, the shape of
-every sparse tensor. The same network gives the same bytes.
+stored once. Metadata: `format` ("dstbench.weights"), `version`, `shapes`, JSON, the shape of every
+sparse tensor, and a checksum. The same network gives the same bytes.
 """
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -23,9 +22,9 @@ from dstbench.core.masks import Masks
 from dstbench.core.packing import kept_tensors, load_network_, pack_network
 from dstbench.errors import UserError
 from dstbench.utils.json_text import parse_json
+from dstbench.utils.safetensors_bytes import CHECKSUM, checksum, signed, split
 
 FORMAT, VERSION = "dstbench.weights", 1
-_LENGTH_BYTES = 8  # a safetensors file begins with the length of its JSON header, little-endian
 
 
 def write_weights(model: nn.Module, masks: Masks) -> bytes:
@@ -36,7 +35,7 @@ def write_weights(model: nn.Module, masks: Masks) -> bytes:
         tensors[f"{name}.indices"], tensors[f"{name}.values"] = indices, values
     shapes = {name: list(masks.parameters[name].shape) for name in packed["live"]}
     metadata = {"format": FORMAT, "version": str(VERSION), "shapes": json.dumps(shapes)}
-    return _with_sorted_metadata(save(tensors, metadata))
+    return signed(save(tensors, metadata))
 
 
 def read_weights_(path: Path, model: nn.Module, masks: Masks) -> None:
@@ -59,8 +58,11 @@ def load_weights_(content: bytes, source: str, model: nn.Module, masks: Masks) -
     Raises UserError: when they are not sparse weights, or do not fit the model.
     """
     try:
+        header, body = split(content)
+        metadata = header.get("__metadata__", {})
+        if metadata.get(CHECKSUM, checksum(header, body)) != checksum(header, body):
+            raise ValueError("it is damaged: its content does not match its checksum")
         tensors = load(content)
-        metadata = _header(content).get("__metadata__", {})
         ours = metadata.get("format") == FORMAT and int(metadata["version"]) <= VERSION
         shapes = parse_json(metadata["shapes"]) if ours else None
     except (SafetensorError, ValueError, KeyError) as error:
@@ -116,19 +118,3 @@ def _check_fit(
                 )
         if stored.dtype != tensor.dtype:
             raise UserError(f"{source}: {name} is {stored.dtype}, the model's is {tensor.dtype}.")
-
-
-def _header(content: bytes) -> dict[str, Any]:
-    """Return the JSON header of a safetensors file."""
-    end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
-    return parse_json(content[_LENGTH_BYTES:end])
-
-
-def _with_sorted_metadata(content: bytes) -> bytes:
-    """Return the file with its metadata sorted: safetensors writes them in random order."""
-    end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
-    header = _header(content)
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text = text.ljust(-len(text) % 8 + len(text))  # the tensors begin at a multiple of 8 bytes
-    return len(text).to_bytes(_LENGTH_BYTES, "little") + text + content[end:]

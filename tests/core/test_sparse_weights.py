@@ -10,6 +10,7 @@ from safetensors.torch import load, save
 from dstbench.core.budgets import ERK
 from dstbench.core.sparse_weights import read_weights_, write_weights
 from dstbench.errors import UserError
+from dstbench.utils.safetensors_bytes import split
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,17 @@ def test_file_that_is_not_safetensors_is_refused(state, tmp_path):
     path.write_bytes(b"something else")
     with pytest.raises(UserError, match="cannot be read as safetensors"):
         read_weights_(path, state.model, state.masks)
+
+
+def test_damaged_weights_are_refused_and_a_file_without_a_checksum_is_read(state, path):
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(UserError, match="does not match its checksum"):
+        read_weights_(path, state.model, state.masks)
+    header, _ = split(content)
+    metadata = {k: v for k, v in header["__metadata__"].items() if k != "sha256"}
+    path.write_bytes(save(load(content), metadata))  # as earlier versions wrote it
+    read_weights_(path, state.model, state.masks)
 
 
 def test_same_network_gives_the_same_bytes(state):

@@ -9,7 +9,9 @@ from collections import defaultdict
 import numpy as np
 
 from dstbench.compiled.vectors import LANES
+from dstbench.deployment.runtime.memory_check import check_memory
 from dstbench.deployment.runtime.program import NO_CLIP, Kind, Program
+from dstbench.deployment.runtime.program_check import InvalidProgram
 from dstbench.deployment.runtime.workspace import (
     COLUMNS,
     HEIGHT,
@@ -29,9 +31,14 @@ from dstbench.deployment.runtime.workspace import (
     MemoryPlan,
 )
 
+MAX_FLOATS = 2**28  # of a workspace, 1 GiB; places are int32
+
 
 def plan_memory(program: Program, images: int) -> MemoryPlan:
-    """Return the memory plan of a program for blocks of up to `images` images."""
+    """Return the memory plan of a program for blocks of up to `images` images.
+
+    Raises InvalidProgram for one that needs too much memory, or would leave its own.
+    """
     first_term = np.cumsum(program.terms) - program.terms
     computed = slice(program.sources, None)
     plane, sizes = program.plane.astype(np.int64), program.sizes()
@@ -41,12 +48,16 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
     guard = _whole_vectors(pads * rows + pads)
     room = guard + _whole_vectors(images * strides + pads * rows + pads) + LANES
     geometry = np.stack([sizes[:, 0], sizes[:, 1], pads], 1)
+    if int(room.max()) > MAX_FLOATS:
+        raise InvalidProgram("a plane needs too much memory.")
     starts, size = _allocate(program, room, geometry)
     starts = starts + guard
     mask_starts: dict[tuple[int, ...], int] = {}
     for key in map(tuple, np.unique(geometry[padded], axis=0).tolist()):
         mask_starts[key] = size
         size += int(room[(geometry == key).all(1)][0])
+    if size > MAX_FLOATS:
+        raise InvalidProgram(f"it needs {4 * size / 2**30:.3g} GiB of memory for {images} images.")
 
     table = np.zeros((len(program.kind), COLUMNS), np.int64)
     read = np.arange(program.sources, len(sizes))  # an operation without terms reads itself
@@ -65,7 +76,7 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
     table[:, SETTINGS:] = program.settings[program.setting][:, 2:]
     shapes, shape = np.unique(table, axis=0, return_inverse=True)
     shifts = _shifts(program)
-    return MemoryPlan(
+    plan = MemoryPlan(
         images=images,
         shapes=shapes,
         operations=np.stack([shape.reshape(-1), starts[computed], program.terms], 1).astype(
@@ -81,6 +92,8 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
         ],
         size=size + LANES,
     )
+    check_memory(plan, *program.image_shape[1:])
+    return plan
 
 
 def _whole_vectors(numbers: np.ndarray) -> np.ndarray:

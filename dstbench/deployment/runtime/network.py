@@ -13,6 +13,7 @@ import numpy as np
 from dstbench.deployment.runtime import interpreter
 from dstbench.deployment.runtime.memory_plan import plan_memory
 from dstbench.deployment.runtime.program import About, Program
+from dstbench.deployment.runtime.program_check import InvalidProgram
 from dstbench.deployment.runtime.program_file import read
 from dstbench.deployment.runtime.workspace import MemoryPlan
 from dstbench.errors import UserError
@@ -31,9 +32,14 @@ def load(path: str | Path, threads: int | None = None) -> "Network":
     threads: most threads that a call uses; None for one for each processor of this process. A call
         with few images uses fewer.
 
-    Raises UserError: when the file is damaged, of another format, or of a newer version.
+    Raises UserError: when the file is damaged, of another format, or of a newer version, or when it
+        is no network that can be run.
     """
-    return Network(read(Path(path)), threads)
+    program = read(Path(path))
+    try:
+        return Network(program, threads)
+    except InvalidProgram as error:
+        raise UserError(f"{path}: is not a valid network: {error} Deploy the run again.") from None
 
 
 class Network:

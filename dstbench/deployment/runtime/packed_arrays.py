@@ -41,12 +41,16 @@ def unpack_planes(tensors: dict[str, np.ndarray], shapes: list[list[int]]) -> li
     """Return the planes that `pack_planes` packed.
 
     shapes: (height, width) of each.
+
+    Raises ValueError and IndexError for arrays that do not belong together.
     """
     planes = []
     at_row = at_column = at = 0
     for height, width in shapes:
         row = tensors["planes.rows"][at_row : at_row + height].astype(np.int64)
         column = tensors["planes.columns"][at_column : at_column + width].astype(np.int64)
+        if (len(row), len(column)) != (height, width):
+            raise ValueError("a plane lacks rows or columns")
         size = (int(row.max()) + 1, int(column.max()) + 1)
         numbers = tensors["planes.numbers"][at : at + size[0] * size[1]].reshape(size)
         planes.append(numbers[row][:, column])

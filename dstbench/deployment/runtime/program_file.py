@@ -1,21 +1,18 @@
 """`network.dst`: a program in one file. Reading needs numpy only; nothing in a file is executed.
 
-The file is a safetensors file, so that other tools can open it: eight bytes, little endian, the
-length of a JSON header; the header (name → dtype, shape and byte range of each tensor, and strings
-under `__metadata__`); the bytes. The metadata are
+The file is a safetensors file, so that other tools can open it. Its metadata are
 
     format   "dstbench.network"
     version  of the format
     program  JSON: image_shape, classes, shapes of constant planes
     about    JSON: description of the network
-    sha256   of the header without it, as JSON with sorted keys, and the bytes
+    sha256   checksum of all the rest
 
 The tensors are the arrays of `Program`, in the smallest dtype that holds them. Constant planes are
 stored as their distinct rows and columns: a plane that is constant except near its border has few.
 Clips are stored for terms that have one.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -23,8 +20,15 @@ from typing import Any
 import numpy as np
 
 from dstbench.deployment.runtime.packed_arrays import narrow, pack_planes, unpack_planes
-from dstbench.deployment.runtime.program import NO_CLIP, Kind, Program
+from dstbench.deployment.runtime.program import NO_CLIP, Program
+from dstbench.deployment.runtime.program_check import (
+    InvalidProgram,
+    check_header,
+    check_program,
+    check_shapes,
+)
 from dstbench.errors import UserError
+from dstbench.utils.safetensors_bytes import CHECKSUM, checksum, signed, split
 
 FORMAT, VERSION = "dstbench.network", 1
 
@@ -60,9 +64,7 @@ def write_bytes(program: Program) -> bytes:
         "program": json.dumps(shape),
         "about": json.dumps(program.about),
     }
-    content = save(tensors, metadata)
-    header, start = _header(content)
-    return save(tensors, metadata | {"sha256": _checksum(header, content[start:])})
+    return signed(save(tensors, metadata))
 
 
 def read(path: Path) -> Program:
@@ -79,10 +81,8 @@ def read(path: Path) -> Program:
         return _program(content)
     except _InvalidFile as error:
         raise UserError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise UserError(
-            f"{path}: is not a complete network file ({error}). Deploy the run again."
-        ) from None
+    except InvalidProgram as error:
+        raise UserError(f"{path}: is not a valid network: {error} Deploy the run again.") from None
 
 
 class _InvalidFile(Exception):
@@ -90,104 +90,69 @@ class _InvalidFile(Exception):
 
 
 def _program(content: bytes) -> Program:
-    header, start = _header(content)
-    metadata = header.get("__metadata__")
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+    try:
+        header, body = split(content)
+    except (ValueError, RecursionError):
+        raise _InvalidFile("is not a network that dstbench compiled, or is cut off.") from None
+    metadata = header.get("__metadata__", {})
+    if metadata.get("format") != FORMAT:
         raise _InvalidFile("is not a network that dstbench compiled.")
-    if int(metadata["version"]) > VERSION:
-        raise _InvalidFile(
-            f"has version {metadata['version']}; this dstbench reads up to {VERSION}. "
-            "Install a newer dstbench."
-        )
-    if metadata.pop("sha256") != _checksum(header, content[start:]):
+    _refuse_other_version(metadata.get("version"))
+    if metadata.get(CHECKSUM) != checksum(header, body):
         raise _InvalidFile(
             "is damaged: its content does not match its checksum. Deploy the run again."
         )
     del header["__metadata__"]
-    tensors = {name: _tensor(content, start, entry) for name, entry in header.items()}
-    shape = json.loads(metadata["program"])
+    check_header(header, len(body))
+    shape, about = (_json(metadata.get(name)) for name in ("program", "about"))
+    check_shapes(shape)
+    tensors = {name: _tensor(body, entry) for name, entry in header.items()}
     operations, terms = len(tensors["kind"]), len(tensors["plane"])
+    clipped = tensors["clipped"]
+    if not (len(clipped) == len(tensors["clip"]) and (clipped < terms).all()):
+        raise InvalidProgram("clips are of no term.")
+    if len(tensors["relu"]) != -(-operations // 8):
+        raise InvalidProgram("relu is not one an operation.")
     clip = np.full(terms, NO_CLIP, np.float32)
-    clip[tensors["clipped"]] = tensors["clip"]
+    clip[clipped] = tensors["clip"]
     program = Program(
         image_shape=tuple(shape["image_shape"]),
         classes=shape["classes"],
-        constants=unpack_planes(tensors, shape["planes"]),
+        constants=_constants(tensors, shape["planes"]),
         relu=np.unpackbits(tensors["relu"], count=operations).astype(bool),
         clip=clip,
-        about=json.loads(metadata["about"]),
+        about=about,
         **{name: tensors[name] for name in (*_INTEGERS, *_FLOATS)},
     )
-    _check(program)
+    check_program(program)
     return program
 
 
-def _header(content: bytes) -> tuple[dict[str, Any], int]:
-    """Return the header and the index of the first byte after it."""
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or not 2 <= length <= len(content) - 8:
-        raise _InvalidFile("is not a network file, or is cut off.")
-    try:
-        header = json.loads(content[8 : 8 + length])
-    except (ValueError, RecursionError):
-        raise _InvalidFile("is not a network that dstbench compiled.") from None
-    if not isinstance(header, dict):
-        raise _InvalidFile("is not a network that dstbench compiled.")
-    return header, 8 + length
-
-
-def _checksum(header: dict[str, Any], body: bytes) -> str:
-    return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + body).hexdigest()
-
-
-def _tensor(content: bytes, start: int, entry: dict[str, Any]) -> np.ndarray:
-    first, last = entry["data_offsets"]
-    values = np.frombuffer(content[start + first : start + last], _DTYPES[entry["dtype"]])
-    return values.reshape(entry["shape"]).copy()
-
-
-def _check(program: Program) -> None:
-    """Raise _InvalidFile unless every number refers to something that the program has."""
-    operations, sources = len(program.kind), program.sources
-    owner = np.repeat(np.arange(operations), program.terms)
-    channels, height, width = program.image_shape
-    valid = (
-        min(channels, height, width) > 0
-        and len(owner) == len(program.plane) == len(program.shift) == len(program.weight)
-        and all(len(a) == operations for a in (program.gain, program.bias, program.setting))
-        and 0 < program.classes <= operations
-        and (program.plane < sources + owner).all()
-        and (program.shift < len(program.shifts)).all()
-        and (program.weight <= len(program.weights)).all()
-        and (program.setting < len(program.settings)).all()
-        and (program.kind <= 3).all()
-        and (program.terms[program.kind > 0] == 1).all()
-        and (program.settings[:, :2] > 0).all()
-        and _sizes_fit(program, owner)
-        and _about_fits(program)
-    )
-    if not valid:
+def _refuse_other_version(version: object) -> None:
+    if not (isinstance(version, str) and version.isascii() and version.isdecimal()):
+        raise _InvalidFile("has no version, so it is not a network that dstbench compiled.")
+    if len(version) > 9 or int(version) > VERSION:
         raise _InvalidFile(
-            "is not a valid network: its parts do not fit together. Deploy the run again."
+            f"has version {version[:20]}; this dstbench reads up to {VERSION}. Install a newer "
+            "dstbench."
         )
 
 
-def _about_fits(program: Program) -> bool:
-    """Return whether classes, mean and std, where known, have as many entries as they must."""
-    about, channels = program.about, program.image_shape[0]
-    classes, mean, std = about.get("classes"), about.get("mean"), about.get("std")
-    return (
-        (classes is None or len(classes) == program.classes)
-        and (mean is None or len(mean) == channels)
-        and (std is None or len(std) == channels)
-    )
+def _json(text: object) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
 
 
-def _sizes_fit(program: Program, owner: np.ndarray) -> bool:
-    """Return whether sums are of planes of the result's size, and means and logits are 1 × 1."""
-    sizes = program.sizes()
-    results = sizes[program.sources :]
-    linear = program.kind[owner] == Kind.LINEAR
-    numbers = np.concatenate([results[program.kind == Kind.MEAN], results[-program.classes :]])
-    same_size = sizes[program.plane[linear]] == results[owner[linear]]
-    return bool(same_size.all() and (numbers == 1).all())
+def _constants(tensors: dict[str, np.ndarray], shapes: list[list[int]]) -> list[np.ndarray]:
+    try:
+        return unpack_planes(tensors, shapes)
+    except (ValueError, IndexError):
+        raise InvalidProgram("its constant planes are not complete.") from None
+
+
+def _tensor(body: bytes, entry: dict[str, Any]) -> np.ndarray:
+    first, last = entry["data_offsets"]  # checked by `check_header`
+    values = np.frombuffer(body[first:last], _DTYPES[entry["dtype"]])
+    return values.reshape(entry["shape"]).copy()

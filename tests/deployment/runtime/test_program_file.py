@@ -79,7 +79,7 @@ def test_files_of_other_formats_and_newer_versions_are_refused(content, tmp_path
     with pytest.raises(UserError, match="is not a network that dstbench compiled"):
         load(path)
     path.write_bytes(b"PK\x03\x04 not a network at all")
-    with pytest.raises(UserError, match="is not a network file"):
+    with pytest.raises(UserError, match="is not a network that dstbench compiled"):
         load(path)
     with pytest.raises(UserError, match="cannot be read"):
         load(tmp_path / "nowhere.dst")
