@@ -139,6 +139,8 @@ def _check_settings(program: Program) -> None:
 def _check_numbers(program: Program) -> None:
     for name in ("weights", "gain", "bias", "clip"):
         _require(bool(np.isfinite(getattr(program, name)).all()), f"{name} is not finite")
+    with np.errstate(over="ignore"):
+        _require(bool(np.isfinite(program.coefficients()).all()), "a coefficient is not finite")
     finite = all(np.isfinite(plane).all() for plane in program.constants)
     _require(finite, "a constant plane is not finite")
 
