@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dstbench.errors import UserError
+from dstbench.tracking.create_database import create_database, is_half_made
 from dstbench.tracking.store_uri import OFF, address_for_mlflow, database_of, resolve
 from dstbench.utils.files import held
 from dstbench.utils.passwords import without_password
@@ -88,6 +89,8 @@ def open_store(uri: str) -> Store:
         return _open(uri, address, experiment_name(), None)
     database.parent.mkdir(parents=True, exist_ok=True)
     with held(database.with_name(f"{database.name}.lock"), _CREATION_S):
+        if not database.exists():
+            create_database(database)
         return _open(uri, address, experiment_name(), (database.parent / "mlartifacts").as_uri())
 
 
@@ -164,8 +167,17 @@ def _open(uri: str, address: str, name: str, artifacts: str | None) -> Store:
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(address, address)
-    experiment = client.get_experiment_by_name(name)
+    try:
+        client = MlflowClient(address, address)
+        experiment = client.get_experiment_by_name(name)
+    except Exception as error:
+        if is_half_made(error):
+            raise UserError(
+                f"{printable(without_password(uri))}: the creation of this database was "
+                "interrupted, so it has some of its tables. Move it away if it is new, or restore "
+                "a copy; the runs' folders have everything, and `dstbench sync` sends it again."
+            ) from None
+        raise
     if experiment is None:
         try:
             return Store(client, uri, client.create_experiment(name, artifacts))

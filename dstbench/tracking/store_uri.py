@@ -27,19 +27,24 @@ def resolve(uri: str | None) -> str:
 
     Raises UserError for an address that MLflow does not support.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_quoted(Path('mlflow.db'))}"
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or address_of(Path("mlflow.db"))
     if uri.lower() == OFF:
         return OFF
     _refuse_unknown(uri)
     if (database := database_of(uri)) is None:
         return uri
-    return f"sqlite:///{_quoted(database)}{_query(uri)}"
+    return address_of(database) + _query(uri)
 
 
 def database_of(uri: str) -> Path | None:
     """Return the absolute path of an SQLite store's file, None for any other store."""
     match = _SQLITE.fullmatch(uri)
     return Path(unquote(match["path"])).absolute() if match else None
+
+
+def address_of(database: Path) -> str:
+    """Return the address of an SQLite file."""
+    return f"sqlite:///{_quoted(database)}"
 
 
 def _quoted(path: Path) -> str:
