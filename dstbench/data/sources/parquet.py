@@ -13,6 +13,7 @@ from dstbench.data.sources.choose_test import absent_classes, choose_test, hold_
 from dstbench.data.sources.decode import EncodedImage, EncodedSplit, decode_splits
 from dstbench.data.sources.encoded import EncodedImages, EncodedSource, packed_file
 from dstbench.data.sources.parquet_columns import (
+    count_rows,
     encoded_images,
     image_column,
     read_footer,
@@ -98,7 +99,9 @@ def find_encoded(folder: Path) -> EncodedSource:
 
     def packed(split: Rows, name: str, cache: Path) -> EncodedImages:
         path = cache / f"{folder.name}-{key[:16]}.{name}.encoded"
-        return EncodedImages(packed_file(path, _contents(split.files))[split.rows], split.labels)
+        count = sum(count_rows(file) for file in split.files)
+        images = packed_file(path, _contents(split.files), count)
+        return EncodedImages(images[split.rows], split.labels)
 
     def images(cache: Path) -> tuple[EncodedImages, EncodedImages]:
         held_out = found.test.files == found.train.files

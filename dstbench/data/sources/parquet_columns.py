@@ -37,6 +37,13 @@ def read_table(path: Path, columns: list[str] | None = None) -> Any:
     return _read(path, lambda: parquet.read_table(path, columns=columns, partitioning=None))
 
 
+def count_rows(path: Path) -> int:
+    """Return the number of rows of the file. Raises UserError: when it is damaged."""
+    from pyarrow import parquet
+
+    return _read(path, lambda: parquet.read_metadata(path)).num_rows
+
+
 def read_row_groups(path: Path, column: str) -> Iterator[Any]:
     """Yield one column of the file, row group by row group. Raises UserError: when damaged."""
     from pyarrow import parquet

@@ -1,6 +1,8 @@
 """Datasets in parquet files: read in order; the message for a fault names file and row."""
 
 import json
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,7 @@ from helpers.disk_datasets import (
 from pyarrow import parquet as pq
 
 from dstbench.data import datasets
+from dstbench.data.sources.encoded import packed_file
 from dstbench.errors import UserError
 
 
@@ -155,6 +158,52 @@ def test_encoded_parquet_is_packed_once_and_read_by_row(root, tmp_path):
         assert found.test.locations.at(0).content == images[5] and found.train.labels[4] == 0
     assert len(list((tmp_path / "cache").glob("*.encoded"))) == 2
     assert found.train[np.array([4, 1])].locations.at(0).content == images[4]
+
+
+DAMAGE = {
+    "cut": lambda content: content[:-5],
+    "empty": lambda content: b"",
+    "an earlier version's": lambda content: content[:-18],
+    "table": lambda content: content[:-40] + bytes([content[-40] ^ 1]) + content[-39:],
+    "longer": lambda content: b"x" + content,
+    "another dataset's": lambda content: packed([b"one", b"two"]),
+}
+
+
+def packed(contents):
+    with tempfile.TemporaryDirectory() as folder:
+        packed_file(Path(folder) / "x", contents, len(contents))
+        return (Path(folder) / "x").read_bytes()
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_cache_of_encoded_images_is_made_again(root, tmp_path, damage, caplog):
+    images = [jpeg(colour_image(i)) for i in range(6)]
+    write_parquet(root / "hub/train.parquet", images[:5], [0, 1, 2, 0, 1])
+    write_parquet(root / "hub/test.parquet", images[5:], [1])
+    datasets.load_encoded("hub")
+    (path,) = (tmp_path / "cache").glob("*.train.encoded")
+    whole = path.read_bytes()
+    path.write_bytes(DAMAGE[damage](whole))
+    found = datasets.load_encoded("hub")
+    assert [found.train.locations.at(i).content for i in range(5)] == images[:5]
+    assert path.read_bytes() == whole and "is damaged" in caplog.text
+
+
+def test_image_that_was_swapped_or_changed_in_the_cache_is_never_trained_on(root, tmp_path):
+    images = [jpeg(colour_image(i)) for i in range(2)]
+    write_parquet(root / "hub/train.parquet", images, [0, 1])
+    write_parquet(root / "hub/test.parquet", images, [0, 1])
+    found = datasets.load_encoded("hub")
+    (path,) = (tmp_path / "cache").glob("*.train.encoded")
+    whole = path.read_bytes()
+    path.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    with pytest.raises(UserError, match=r"the image at byte 0 is damaged\. Delete this file"):
+        found.train.locations.at(0)
+    first, second = whole[: len(images[0])], whole[len(images[0]) :][: len(images[1])]
+    path.write_bytes(second + first + whole[len(first) + len(second) :])
+    with pytest.raises(UserError, match="is damaged"):
+        found.train.locations.at(0)
 
 
 @pytest.mark.parametrize(
