@@ -21,9 +21,17 @@ from dstbench.errors import UserError
 GROUP = "dstbench.methods"
 
 
-@cache
 def installed() -> tuple[EntryPoint, ...]:
-    """Return the entry points of installed packages that provide methods, as at the first call."""
+    """Return the entry points of installed packages that provide methods.
+
+    They are read once for each import path: that takes milliseconds, which each run of a sweep
+    would pay.
+    """
+    return _installed(tuple(sys.path))
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from dstbench.errors import UserError
+from dstbench.recording.json_types import type_problem
 from dstbench.recording.types import (
     Accuracy,
     Config,
@@ -157,7 +158,8 @@ def _problem(record: dict[str, Any]) -> str | None:
         return f"is not a record: its schema is {schema!r}, not {SCHEMA}."
     if record["status"] not in STATUSES:
         return f"has the status {record['status']!r}; known: {', '.join(STATUSES)}."
-    return None
+    problem = type_problem(record, Record, "")
+    return problem and f"is not a record: {problem}."
 
 
 def plain(value: Any) -> Any:

@@ -62,7 +62,7 @@ def test_network_that_the_protocol_reports_is_compared(tmp_path):
         ({"images": "other"}, "other images"),
         ({"test": "no base64!"}, "cannot be read"),
         ({"test": predictions.encode([1, 2, 3], 10)}, "3 predictions of"),
-        ({"classes": None}, "no predictions"),
+        ({"classes": None}, "predictions.classes is None"),
     ],
 )
 def test_runs_that_cannot_be_compared_are_refused(tmp_path, changes, words):

@@ -57,7 +57,7 @@ class ExampleRun:
             self.record["accuracy"] = accuracy_section(
                 97.5, test_at_best_val=97.25, best_val=98.0, best_epoch=2, val_final=97.0
             )
-            self.record["cost"] = {"macs": 123456, "layers": {"conv1.weight": 7}}
+            self.record["cost"] = {"macs": 123456, "layers": []}
             self.record["health"] = {"collapsed": False, "live_path_share": None}
             (self.folder / "network.pt").write_bytes(b"sparse weights")
         if status != "running":

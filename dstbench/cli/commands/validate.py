@@ -52,7 +52,7 @@ def _require_readable(path: Path) -> None:
 
 def _compared(record: Record) -> Record:
     """Return a record with what records are compared by: of 10,000, the rest fills the memory."""
-    health: Any = {"collapsed": record["health"]["collapsed"]}
+    health: Any = {"collapsed": record["health"].get("collapsed", False)}
     config: Any = {"sha256": record["config"]["sha256"]}
     provenance = {k: v for k, v in record["provenance"].items() if isinstance(v, str)}
     small: Any = {"cost": None, "health": health, "config": config, "provenance": provenance}
