@@ -10,7 +10,7 @@ from typing import Any
 
 _LONGEST = 20_000  # characters of a text that is shown somewhere
 _LONG = {"text", "test", "test_at_best_val", "data"}  # configurations, predictions, networks
-_LARGEST = 2**63  # whole numbers
+_LARGEST = 10**30  # of whole numbers, so that each has a float
 
 
 def type_problem(value: Any, kind: Any, place: str) -> str | None:
@@ -20,7 +20,7 @@ def type_problem(value: Any, kind: Any, place: str) -> str | None:
         value, and keys may be missing.
     place: name of the value, such as 'cost.macs'; '' for the whole.
 
-    A number with a fraction may be null, because JSON has no NaN.
+    Numbers that a dictionary lists may be null, because JSON has no NaN.
     """
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
@@ -65,6 +65,8 @@ def _of_dict(value: Any, inner: Any, place: str) -> str | None:
     for key, one in value.items():
         if len(key) > _LONGEST:
             return f"{place} has a key of {len(key):,} characters"
+        if one is None and inner is float:
+            continue
         if problem := type_problem(one, inner, f"{place}[{key[:100]!r}]"):
             return problem
     return None
@@ -80,12 +82,11 @@ def _of_plain(value: Any, kind: Any, place: str) -> str | None:
             return _not(place, value, "a text")
         too_long = len(value) > _LONGEST and place.rpartition(".")[2] not in _LONG
         return f"{place} has {len(value):,} characters" if too_long else None
-    if kind is float and value is None:
-        return None
     numbers = (int, float) if kind is float else (int,)
     if isinstance(value, bool) or not isinstance(value, numbers):
         return _not(place, value, "a number" if kind is float else "a whole number")
-    return None if abs(value) < _LARGEST or kind is float else _not(place, value, "below 2⁶³")
+    fits = isinstance(value, float) or abs(value) < _LARGEST
+    return None if fits else _not(place, value, "a number that this version can hold")
 
 
 def _not(place: str, value: Any, what: str) -> str:

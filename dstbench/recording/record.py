@@ -5,6 +5,7 @@ types.py documents the fields. Standard library only, so that comparing records 
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -41,6 +42,8 @@ _PLAIN = (
     "status",
     "error",
 )
+_NAMES = ("method", "dataset", "model", "recipe", "protocol", "precision")
+_LONGEST_NAME = 200  # characters
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "sparsity": ("asked", "measured", "effective"),
     "accuracy": (),
@@ -155,11 +158,15 @@ def _problem(record: dict[str, Any]) -> str | None:
     if missing:
         return f"is not a complete record: it lacks {', '.join(missing)}."
     if schema != SCHEMA or isinstance(schema, bool):
-        return f"is not a record: its schema is {schema!r}, not {SCHEMA}."
+        return f"is not a record: its schema is {reprlib.repr(schema)}, not {SCHEMA}."
     if record["status"] not in STATUSES:
-        return f"has the status {record['status']!r}; known: {', '.join(STATUSES)}."
-    problem = type_problem(record, Record, "")
-    return problem and f"is not a record: {problem}."
+        return f"has the status {reprlib.repr(record['status'])}; known: {', '.join(STATUSES)}."
+    if problem := type_problem(record, Record, ""):
+        return f"is not a record: {problem}."
+    for name in _NAMES:
+        if len(record[name]) > _LONGEST_NAME:
+            return f"is not a record: {name} has {len(record[name]):,} characters."
+    return None
 
 
 def plain(value: Any) -> Any:
