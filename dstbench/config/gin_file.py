@@ -6,6 +6,7 @@ imports are written here.
 
 import importlib
 import io
+import sys
 import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -88,6 +89,20 @@ def import_module(module: str, where: str) -> None:
             f"{where}: import {module} failed: {type(error).__name__}: {error}. To load your own "
             "method, use --plugin FILE.py."
         ) from None
+
+
+def import_known(module: str, where: str) -> None:
+    """Import a module of the suite, for configurations that may be anybody's.
+
+    Raises UserError for another module, unless it is imported already, as those of plugins are.
+    """
+    if module.partition(".")[0] != "dstbench" and module not in sys.modules:
+        raise UserError(
+            f"{where}: imports {module}, which is no module of dstbench. A configuration that "
+            "comes with a network or a record may be anybody's, so only the suite's modules are "
+            "imported. To use your own, load it with --plugin FILE.py."
+        )
+    import_module(module, where)
 
 
 def skip_import(module: str, where: str) -> None:

@@ -16,7 +16,15 @@ import gin
 
 from dstbench.config import registry
 from dstbench.config.bindings import Bindings
-from dstbench.config.gin_file import Binding, Reference, read_file, read_text, references
+from dstbench.config.gin_file import (
+    Binding,
+    OnImport,
+    Reference,
+    import_module,
+    read_file,
+    read_text,
+    references,
+)
 from dstbench.config.identity import RecipeOverride, Resolved, identify, literal
 from dstbench.config.overrides import parse_override
 from dstbench.config.type_check import describe_type, fits, hints, parameters
@@ -52,9 +60,12 @@ class Config:
         pairs = [(old, after[str(old)]) for old in before]
         self._replaced = [(old, new) for old, new in pairs if old is not new]
 
-    def add_text(self, text: str, where: str) -> None:
-        """Add gin text that is not in a file; messages call it `where`."""
-        self._add(read_text(text, where), allow_unused=False)
+    def add_text(self, text: str, where: str, on_import: OnImport = import_module) -> None:
+        """Add gin text that is not in a file; messages call it `where`.
+
+        on_import: called for each import statement.
+        """
+        self._add(read_text(text, where, on_import), allow_unused=False)
 
     def add_override(self, text: str) -> None:
         """Add a binding of `--set`. Raises UserError for text that is not a binding."""

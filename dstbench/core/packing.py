@@ -69,15 +69,28 @@ def load_network_(model: nn.Module, masks: Masks, packed: Packed) -> None:
     Tensors that the model does not have (modules used in training only) are ignored.
 
     Raises KeyError: when the packed network lacks a tensor of the model.
+    Raises IndexError: for positions that are not ascending, or not in the tensor.
     """
     for name, tensor in kept_tensors(model).items():
         if name in packed["live"]:
             rows, values = packed["live"][name]
+            if not positions_fit(rows, values, tensor.numel()):
+                raise IndexError(f"{name}: its positions are not ascending below {tensor.numel()}")
             index = _memory_order(rows.to(tensor.device, torch.int64), tensor)
             flat(tensor).zero_()[index] = values.to(tensor.device)
             masks.write_(name, index)
         else:
             tensor.copy_(packed["rest"][name])
+
+
+def positions_fit(positions: Tensor, values: Tensor, numel: int) -> bool:
+    """Return whether positions are whole numbers in [0, numel), ascending, one for each value."""
+    if positions.dtype not in (torch.int32, torch.int64) or positions.dim() != 1:
+        return False
+    if positions.shape != values.shape:
+        return False
+    inside = not len(positions) or 0 <= int(positions[0]) <= int(positions[-1]) < numel
+    return inside and bool((positions[1:] > positions[:-1]).all())
 
 
 def pack_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -13,13 +13,12 @@ sparse tensor, and a checksum. The same network gives the same bytes.
 import json
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from dstbench.core.masks import Masks
-from dstbench.core.packing import kept_tensors, load_network_, pack_network
+from dstbench.core.packing import kept_tensors, load_network_, pack_network, positions_fit
 from dstbench.errors import UserError
 from dstbench.utils.json_text import parse_json
 from dstbench.utils.safetensors_bytes import CHECKSUM, checksum, signed, split
@@ -96,14 +95,7 @@ def _check_fit(
     for name, tensor in kept_tensors(model).items():
         if name in live:
             indices, values = live[name]
-            order = indices.to(torch.int64)
-            if (
-                indices.dtype not in (torch.int32, torch.int64)
-                or indices.dim() != 1
-                or indices.shape != values.shape
-                or (len(order) and not 0 <= int(order[0]) <= int(order[-1]) < tensor.numel())
-                or bool((order[1:] <= order[:-1]).any())
-            ):
+            if not positions_fit(indices, values, tensor.numel()):
                 raise UserError(
                     f"{source}: {name} has no list of ascending indices below {tensor.numel():,}, "
                     "one for each value."

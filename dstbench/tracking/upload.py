@@ -29,7 +29,7 @@ from dstbench.recording.types import EpochLine, Record, Status
 from dstbench.tracking import mlflow_terms, run_reference
 from dstbench.tracking.run_reference import RunReference
 from dstbench.tracking.store import Store
-from dstbench.utils.files import held
+from dstbench.utils.files import held, is_own_file
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -74,8 +74,8 @@ class Upload:
 def upload(folder: Path, store: Store) -> Upload:
     """Send to the store what it lacks of one run folder.
 
-    Artifacts are sent when no session is running; checkpoints are never sent. Passes over the same
-    folder take turns.
+    Artifacts are sent when no session is running; checkpoints and links are never sent. Passes
+    over the same folder take turns.
 
     Raises UserError for a record that cannot be read, TimeoutError when another pass does not end,
     and MLflow's errors when the store fails; the next pass then sends the rest.
@@ -162,7 +162,7 @@ def _send_params(store: Store, run: "MlflowRun", params: Mapping[str, str]) -> N
 
 def _lacking_epochs(store: Store, run: "MlflowRun", path: Path) -> list[EpochLine]:
     """Return the lines of the curves whose epochs the store lacks."""
-    if not path.exists():
+    if not is_own_file(path):
         return []
     lines: list[EpochLine] = list(map(json.loads, path.read_text(encoding="utf-8").splitlines()))
     if mlflow_terms.EPOCH not in run.data.metrics:  # spares a question for each new run
@@ -184,7 +184,7 @@ def _send_artifacts(store: Store, run: "MlflowRun", folder: Path) -> int:
     digests = {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
         for name in ARTIFACTS
-        if (folder / name).exists()
+        if is_own_file(folder / name)
     }
     sent = json.loads(run.data.tags.get(_SENT, "{}"))
     lacking = [name for name, digest in digests.items() if sent.get(name) != digest]

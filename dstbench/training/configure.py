@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dstbench.config import plugins
 from dstbench.config.choices import Choices
-from dstbench.config.gin_file import Reference
+from dstbench.config.gin_file import Reference, import_known
 from dstbench.config.identity import Resolved
 from dstbench.config.registry import names
 from dstbench.config.resolver import Config
@@ -51,9 +51,12 @@ def run_from_text(text: str, files: Sequence[Path]) -> Run:
 
 
 def resolved_run(text: str) -> tuple[Run, Resolved]:
-    """Return the run that a resolved gin text configures, and what it resolves to here."""
+    """Return the run that a resolved gin text configures, and what it resolves to here.
+
+    The text may be anybody's: it imports modules of the suite only.
+    """
     config = Config()
-    config.add_text(text, "run.gin")
+    config.add_text(text, "run.gin", import_known)
     resolved = config.resolve()
     return config.build(resolved), resolved
 

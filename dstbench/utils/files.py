@@ -54,6 +54,11 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
     _sync_folder(path.parent)
 
 
+def is_own_file(path: Path) -> bool:
+    """Return whether a path is a file itself, and no link to one outside its folder."""
+    return path.is_file() and not path.is_symlink()
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete temporary files of writers that were killed.
 
@@ -76,7 +81,8 @@ def held(path: Path, wait_s: float) -> Iterator[TextIO]:
     Raises TimeoutError when another process still holds it then, OSError when the file cannot be
     opened, and UserError on a file system without locks.
     """
-    with path.open("a+") as file:
+    # A link would be followed to a file that is somebody else's.
+    with open(path, "a+", opener=_open_no_link) as file:
         deadline = time.monotonic() + wait_s
         while True:
             try:
@@ -95,6 +101,10 @@ def held(path: Path, wait_s: float) -> Iterator[TextIO]:
                     "with locks, such as Lustre with -o flock."
                 ) from None
         yield file
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -221,3 +221,17 @@ def test_packed_strided_boolean_keeps_its_values():
     tensor = torch.arange(24).view(2, 3, 2, 2) % 3 == 0
     tensor = tensor.to(memory_format=torch.channels_last)
     assert torch.equal(load_tensors(pack_tensors({"a": tensor}), "cpu")["a"], tensor)
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [[0, 0], [1, 0], [-1, 3], [0, 10**6], [[0, 1]], [0.0, 1.0], [0, 1, 2]],
+)
+def test_positions_that_are_not_ascending_in_the_tensor_are_refused(small_net, positions):
+    model = small_net(0)
+    masks = sparse(model)
+    packed = pack_network(model, masks)
+    name = next(iter(packed["live"]))
+    packed["live"][name] = (torch.tensor(positions), torch.zeros(2))
+    with pytest.raises(IndexError, match=f"{name}: its positions are not ascending"):
+        load_network_(model, masks, packed)

@@ -144,3 +144,13 @@ def test_heart_beats_while_the_folder_is_held(elsewhere):
         time.sleep(0.5)
         assert (elsewhere / LOCK).stat().st_mtime_ns > before
     assert (elsewhere / LOCK).read_text() == ""
+
+
+def test_lock_that_is_a_link_is_refused_and_its_target_stays(tmp_path):
+    (tmp_path / "precious").write_text("content")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / LOCK).symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match="cannot be written"), run_lock.locked(tmp_path / "run"):
+        pass
+    assert (tmp_path / "precious").read_text() == "content"
+    assert not run_lock.is_locked(tmp_path / "run")

@@ -236,6 +236,18 @@ def test_upload_twice_at_once_takes_turns(run, store, monkeypatch):
     assert "another process" in str(inner.error)
 
 
+def test_upload_sends_nothing_that_is_a_link(run, store, tmp_path):
+    run.epochs(1)
+    run.status("finished")
+    (tmp_path / "secret").write_text("of somebody")
+    for name in ("best.pt", "network.pt"):
+        (run.folder / name).unlink(missing_ok=True)
+        (run.folder / name).symlink_to(tmp_path / "secret")
+    done = upload(run.folder, store)
+    sent = {file.path for file in store.client.list_artifacts(done.run_id)}
+    assert sent and not sent & {"best.pt", "network.pt"}
+
+
 def test_upload_refuses_an_unreadable_record(run, store):
     (run.folder / "record.json").write_text("{")
     with pytest.raises(UserError, match="not JSON"):

@@ -4,7 +4,7 @@ import pytest
 
 from dstbench.config.choices import Choices
 from dstbench.errors import UserError
-from dstbench.training.configure import assemble
+from dstbench.training.configure import assemble, resolved_run
 
 
 def test_engine_is_set_by_gin_and_left_out_of_the_hash():
@@ -26,3 +26,14 @@ def test_engine_is_set_by_gin_and_left_out_of_the_hash():
 def test_wrong_engine_settings_are_refused(text, words):
     with pytest.raises(UserError, match=words):
         assemble(Choices(("methods/rigl.gin",), sets=(text,)), "fp32")
+
+
+def test_configuration_of_a_file_imports_modules_of_the_suite_only(tmp_path, monkeypatch):
+    (tmp_path / "stranger.py").write_text("raise SystemExit('it was imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for text in ("import stranger\n", "import stranger.inner\n", "import dstbench_evil\n"):
+        with pytest.raises(UserError, match=r"run\.gin: imports .*no module of dstbench.*--plugin"):
+            resolved_run(text)
+    (tmp_path / "more.gin").write_text("import stranger\n")
+    with pytest.raises(UserError, match=r"more\.gin:1: imports stranger"):
+        resolved_run(f"include '{tmp_path}/more.gin'\n")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CHUNK = 256  # images a thread takes at a time
 SMALL = 64 * 64  # pixels: up to here threads mostly wait for the interpreter lock
 GREY_MODES = ("1", "L", "LA")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF")  # Pillow opens no other: fewer decoders
 DEEP_MODES = ("I", "F")  # and their variants such as I;16: more than 8 bits a channel
 
 
@@ -167,7 +168,7 @@ def _picture(image: EncodedImage, mode_for: Callable[[str], str]) -> "Picture":
     if not content:
         raise UserError(f"{image.where} is empty (0 bytes). Copy or download it again.")
     try:
-        with Image.open(io.BytesIO(content)) as opened:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             if opened.mode.startswith(DEEP_MODES):
                 raise UserError(
                     f"{image.where} has more than 8 bits a channel (mode {opened.mode}). "
@@ -179,7 +180,8 @@ def _picture(image: EncodedImage, mode_for: Callable[[str], str]) -> "Picture":
     except UserError:
         raise
     except Exception as error:  # each of Pillow's formats raises its own exceptions
-        reason = "not an image" if "cannot identify" in str(error) else error
+        unknown = "cannot identify" in str(error)
+        reason = f"not an image of the formats {', '.join(FORMATS)}" if unknown else error
         remedy = lfs_remedy(content) or "It is corrupt or half downloaded; replace it."
         raise UserError(
             f"{image.where} cannot be decoded: {reason} ({len(content):,} bytes). {remedy}"

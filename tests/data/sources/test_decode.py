@@ -8,7 +8,7 @@ from helpers.disk_datasets import png, random_pixels
 from PIL import Image
 
 from dstbench.data.sources import decode
-from dstbench.data.sources.decode import EncodedImage
+from dstbench.data.sources.decode import EncodedImage, decode_rgb
 from dstbench.errors import UserError
 
 
@@ -64,3 +64,11 @@ def test_images_beyond_memory_are_refused(monkeypatch):
     monkeypatch.setattr(decode, "_decode_into", no_memory)
     with pytest.raises(UserError, match=r"2 images of 9×9 pixels .* memory"):
         decode.decode([encoded(Image.new("L", (3, 3)))] * 2, 9)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "ICO", "PDF", "TGA"])
+def test_formats_that_are_not_documented_are_not_opened(kind):
+    content = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(content, kind)
+    with pytest.raises(UserError, match="not an image of the formats JPEG, PNG, WEBP"):
+        decode_rgb(EncodedImage(content.getvalue(), "x"))
