@@ -3,6 +3,7 @@
 Only argparse is imported here; a command's file is imported when the command is run.
 """
 
+import errno
 import importlib
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import Any, NoReturn
 
 from dstbench.cli.parser import parser
 from dstbench.errors import UserError
+from dstbench.utils.printable import harmless
 from dstbench.utils.signals import ignore_announcements
 
 
@@ -21,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
     Exit codes: 0 success, 1 the run or check failed, 2 a mistake in the input.
     """
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 (closed by `>&-`)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):  # before anything is printed, the help included
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal shows ? for characters it lacks
@@ -33,12 +37,23 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         code = module.main(args)
         sys.stdout.flush()
     except UserError as error:
-        print(f"dstbench: {error.message}", file=sys.stderr)
+        print(harmless(f"dstbench: {error.message}"), file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("dstbench: interrupted", file=sys.stderr)
         code = 130
     except BrokenPipeError:  # the reader closed the pipe, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        _drop_output()
+        print("dstbench: the output cannot be written: no space left.", file=sys.stderr)
+        code = 1
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Send what is not printed yet nowhere, so that Python does not try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,6 +6,7 @@ imports are written here.
 
 import importlib
 import io
+import itertools
 import sys
 import tokenize
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from gin import config_parser
 
 from dstbench.config.shipped_files import find_include
 from dstbench.errors import UserError
+
+_MOST_FILES = 1000
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def read_file(path: Path, on_import: OnImport = import_module) -> Iterator[Bindi
 
     Raises UserError, with file and line, for a file that cannot be read or that includes itself.
     """
-    yield from _read_file(path, (), on_import)
+    yield from _read_file(path, (), on_import, itertools.count(1))
 
 
 def read_text(text: str, where: str, on_import: OnImport = import_module) -> list[Binding]:
@@ -124,7 +127,7 @@ def read_text(text: str, where: str, on_import: OnImport = import_module) -> lis
 
     on_import: called for each import statement.
     """
-    return list(_statements(text, where, (), on_import))
+    return list(_statements(text, where, (), on_import, itertools.count(1)))
 
 
 class _Delegate(config_parser.ParserDelegate):
@@ -136,13 +139,21 @@ class _Delegate(config_parser.ParserDelegate):
         return Macro(macro_name)
 
 
-def _read_file(path: Path, including: tuple[Path, ...], on_import: OnImport) -> Iterator[Binding]:
-    """Yield the bindings of a file. including: the chain of files whose includes lead to it."""
+def _read_file(
+    path: Path, including: tuple[Path, ...], on_import: OnImport, opened: Iterator[int]
+) -> Iterator[Binding]:
+    """Yield the bindings of a file.
+
+    including: the chain of files whose includes lead to it.
+    opened: counts the files that are opened.
+    """
+    if next(opened) > _MOST_FILES:  # files that include another twice double their number
+        raise UserError(f"{including[0]}: includes more than {_MOST_FILES:,} files in the end.")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}).") from None
-    yield from _statements(text, str(path), (*including, path), on_import)
+    yield from _statements(text, str(path), (*including, path), on_import, opened)
 
 
 @lru_cache(1000)
@@ -152,7 +163,11 @@ def _parsed(text: str) -> tuple[Any, ...]:
 
 
 def _statements(
-    text: str, source: str, files: tuple[Path, ...], on_import: OnImport
+    text: str,
+    source: str,
+    files: tuple[Path, ...],
+    on_import: OnImport,
+    opened: Iterator[int],
 ) -> Iterator[Binding]:
     """Yield the bindings of a text, which is in the last of `files`, or in none."""
 
@@ -168,6 +183,8 @@ def _statements(
         raise UserError(message) from None
     except (tokenize.TokenError, IndentationError) as error:
         raise UserError(_unclosed(text, at) or f"{source}: {error}") from None
+    except (RecursionError, MemoryError):  # Python's own parser raises either
+        raise UserError(f"{source}: a value is nested too deeply.") from None
     for statement in statements:
         match statement:
             case config_parser.BindingStatement():
@@ -184,7 +201,7 @@ def _statements(
             case config_parser.IncludeStatement():
                 where = at(statement.location.line_num)
                 included = _included(statement.filename, files, where)
-                yield from _read_file(included, files, on_import)
+                yield from _read_file(included, files, on_import, opened)
 
 
 def _included(name: str, files: tuple[Path, ...], where: str) -> Path:

@@ -78,13 +78,19 @@ def fits(value: Any, hint: Any) -> bool:
 def _reference_fits(reference: Reference, wanted: Any, inner: tuple[Any, ...]) -> bool:
     cls = registry.lookup(reference.name)
     if wanted is collections.abc.Callable:
-        return reference.evaluate and callable(getattr(cls, "__call__", None))  # noqa: B004
+        # Not getattr: a class itself can always be called, whatever its instances can.
+        return reference.evaluate and any("__call__" in vars(base) for base in _bases(cls))
     if wanted is type and not isinstance(cls, type):
         return not reference.evaluate and reference.name in registry.names("models")
     if wanted is type:
         return not reference.evaluate and issubclass(cls, inner[0])
     is_class = isinstance(wanted, type) and isinstance(cls, type)
     return reference.evaluate and is_class and issubclass(cls, wanted)
+
+
+def _bases(cls: Any) -> tuple[type, ...]:
+    """Return a class and those it inherits from; none for a function."""
+    return cls.__mro__ if isinstance(cls, type) else ()
 
 
 def describe_type(hint: Any) -> str:

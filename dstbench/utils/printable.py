@@ -24,3 +24,8 @@ def printable(text: str) -> str:
 def utf8(text: str) -> bytes:
     """Return the bytes of a text file: UTF-8, see `printable`."""
     return printable(text).encode("utf-8")
+
+
+def harmless(text: str) -> str:
+    """Return the text with control characters written out, so that no terminal obeys them."""
+    return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
