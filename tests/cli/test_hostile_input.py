@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
+from dstbench.config.choices import Choices
 from dstbench.config.gin_file import read_file, read_text
-from dstbench.config.resolver import Config
 from dstbench.errors import UserError
+from dstbench.training.configure import assemble
 from dstbench.utils.printable import harmless
 
 DSTBENCH = f"{sys.executable} -m dstbench"
@@ -35,11 +36,8 @@ def test_values_that_are_nested_too_deeply_are_refused():
 
 @pytest.mark.parametrize("binding", ["RigL.drop_fraction=@ERK()", "RigL.drop_fraction=@RigL()"])
 def test_reference_to_what_is_no_schedule_is_refused(binding):
-    config = Config()
-    config.add_text("import dstbench.methods.rigl\nRun.method = @RigL()\n", "a text")
-    config.add_override(binding)
     with pytest.raises(UserError, match="expected a reference to a schedule"):
-        config.resolve()
+        assemble(Choices(("methods/rigl.gin",), "digits", sets=(binding,)), "fp32")
 
 
 def test_control_characters_are_shown_and_not_obeyed():
