@@ -2,10 +2,12 @@
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
 from torch import nn
 
 from dstbench.config.choices import Choices
@@ -14,6 +16,9 @@ from dstbench.config.registry import refuse_stranger
 from dstbench.core.part import Part
 from dstbench.data.dataset_folder import split_dataset
 from dstbench.errors import UserError, did_you_mean
+
+_NAME = re.compile(r"[\w./]+")
+_VALUES = (bool, int, float, str, type(None), list, tuple, dict)
 
 MethodLike = str | Path | type[Part]
 
@@ -60,6 +65,7 @@ def choose(
 
     Raises UserError for a class that is not registered, and a dataset folder that does not exist.
     """
+    given = {name: _plain(value) for name, value in given.items()}
     _refuse_unknown(given)
     text = "" if isinstance(method, str | Path) else method_text(method)
     root = None if data_root is None else Path(data_root)
@@ -124,6 +130,8 @@ def paths(given: str | Path | Sequence[str | Path] | None) -> tuple[Path, ...]:
         return () if given is None else (Path(given),)
     if not isinstance(given, Sequence):
         raise UserError(f"plugins = {given!r}: expected a path, or a list of paths.")
+    if not all(isinstance(path, str | Path) for path in given):
+        raise UserError(f"plugins = {given!r}: expected a path, or a list of paths.")
     return tuple(Path(path) for path in given)
 
 
@@ -137,6 +145,15 @@ def _refuse_unknown(given: Mapping[str, Any]) -> None:
             raise UserError(f"{name} = {value}: expected a finite number.")
 
 
+def _plain(value: Any) -> Any:
+    """Return numbers of NumPy, and in lists, as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 def _bindings(given: Any) -> list[tuple[str, Any]]:
     if given is None:
         return []
@@ -144,6 +161,16 @@ def _bindings(given: Any) -> list[tuple[str, Any]]:
         raise UserError(
             f'set = {given!r}: expected names and values, such as {{"RigL.drop_fraction": 0.3}}.'
         )
+    for name, value in given.items():
+        if not _NAME.fullmatch(name):
+            raise UserError(f"set: {name!r} is no setting. Give a name such as RigL.drop_fraction.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"set: {name} = {value}: expected a finite number.")
+        if not isinstance(value, _VALUES):
+            raise UserError(
+                f"set: {name} = {value!r}: expected a number, a text, None, a list of these, or "
+                "gin's text for an object, such as '@Cosine()'."
+            )
     return list(given.items())
 
 

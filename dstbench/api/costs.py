@@ -10,6 +10,7 @@ from dstbench.api.choices import ChoiceArguments, MethodLike, choose
 from dstbench.config.choices import Choices
 from dstbench.config.gin_state import isolated
 from dstbench.data.images import Shape
+from dstbench.errors import UserError
 from dstbench.recording.types import CostReport
 from dstbench.training.untrained_cost import figures
 
@@ -54,6 +55,14 @@ def cost(
 
     Raises UserError for wrong choices, and where shape or classes are not known.
     """
+    if image is not None and (
+        len(image) != 3 or not all(isinstance(side, int) and side > 0 for side in image)
+    ):
+        raise UserError(
+            f"image = {image!r}: expected (channels, height, width), such as (3, 32, 32)."
+        )
+    if classes is not None and (not isinstance(classes, int) or classes < 1):
+        raise UserError(f"classes = {classes!r}: expected a number of classes.")
     return count(choose(method, **choices)[0], image, classes)
 
 

@@ -138,4 +138,5 @@ def _forget_namesakes(plugin: Path) -> None:
 def _line_in(path: Path, error: BaseException) -> int:
     """Return the line of the file that raised the error, 0 if unknown."""
     frames = traceback.extract_tb(error.__traceback__)
-    return next((f.lineno or 0 for f in reversed(frames) if f.filename == str(path)), 0)
+    own = (f.lineno or 0 for f in reversed(frames) if Path(f.filename).resolve() == path.resolve())
+    return next(own, 0)

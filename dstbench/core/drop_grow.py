@@ -175,7 +175,7 @@ class DropGrow(Part, ABC):
         """Return the indices of `grow` weights that are not taken."""
         score = self.grow_score(state, name)
         if score is not None:
-            self._check_score(score, name, taken)
+            self._check_score(score, state, name, taken)
         if preferred is None:
             return largest_free(score, taken, grow, state.rng)
         blocked = taken | ~preferred
@@ -184,8 +184,10 @@ class DropGrow(Part, ABC):
         others = largest_free(score, taken.index_fill(0, first, True), grow - count, state.rng)
         return torch.cat([first, others])
 
-    def _check_score(self, score: Tensor, name: str, taken: Tensor) -> None:
-        """Check that a subclass scores every weight of a tensor by a number.
+    def _check_score(self, score: Tensor, state: State, name: str, taken: Tensor) -> None:
+        """Check that a subclass scores every weight of a tensor by a number, zero or more.
+
+        Where gradients are infinite the run diverges, which is no fault of the score.
 
         Raises UserError, with the class and the tensor, where it does not.
         """
@@ -194,4 +196,12 @@ class DropGrow(Part, ABC):
             raise UserError(
                 f"{type(self).__name__}.grow_score returned {given} for {name}: expected a tensor "
                 f"of shape {tuple(taken.shape)}, in the order of dstbench.flat(parameter)."
+            )
+        gradient = state.masks.parameters[name].grad
+        sound = (score >= 0) & score.isfinite()
+        if not sound.all() and (gradient is None or gradient.isfinite().all()):
+            wrong = score[~sound][0].item()
+            raise UserError(
+                f"{type(self).__name__}.grow_score returned {wrong:g} for a weight of {name} after "
+                f"step {state.step}: expected numbers, zero or more."
             )

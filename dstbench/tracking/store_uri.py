@@ -27,6 +27,8 @@ def resolve(uri: str | None) -> str:
 
     Raises UserError for an address that MLflow does not support.
     """
+    if not isinstance(uri, str | None):
+        raise UserError(f"tracking = {uri!r}: expected 'off', the address of a store, or None.")
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or address_of(Path("mlflow.db"))
     if uri.lower() == OFF:
         return OFF

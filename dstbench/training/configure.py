@@ -86,8 +86,19 @@ def configure(choices: Choices, precision: str) -> Config:
     for text in choices.sets:
         config.add_override(text)
     for name, value in choices.short:
-        config.add_text(f"{_target(config, name)} = {value!r}", f"--{name.replace('_', '-')}")
+        target, option = _target(config, name), f"--{name.replace('_', '-')}"
+        _refuse_conflict(config, target, option)
+        config.add_text(f"{target} = {value!r}", option)
     return config
+
+
+def _refuse_conflict(config: Config, target: str, option: str) -> None:
+    """Raise UserError if --set gives what a short option gives, too."""
+    scoped, parameter = target.rsplit(".", 1)
+    scope, _, name = scoped.rpartition("/")
+    binding = config.bindings.find(scope, name, parameter)
+    if binding is not None and binding.where.startswith("--set"):
+        raise UserError(f"{option} and {binding.where} both give {target}. Remove one of them.")
 
 
 def _target(config: Config, name: str) -> str:

@@ -131,6 +131,8 @@ def tensors(draw):
     signs = (torch.rand(n, generator=rng) - 0.5).sign()
     flat(model.weight)[live] = (values(kind, n, rng) * signs)[live]
     kind = draw(st.sampled_from(["distinct", "zero", "constant", "coarse", "nan", "none"]))
+    if kind == "nan":  # of a run that diverges; other scores are never NaN
+        model.weight.grad = torch.full_like(model.weight, torch.nan)
     return state, None if kind == "none" else values(kind, n, rng)
 
 
@@ -453,3 +455,21 @@ def test_update_after_a_step_of_live_gradients_moves_masks_with_a_gradient_only(
     SET(update_interval=1).update(state, 0.5)
     assert not torch.equal(state.masks.index("0.weight"), before["0.weight"])
     assert torch.equal(state.masks.index("1.weight"), before["1.weight"])
+
+
+# --- scores that are none -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -1.0])
+def test_score_that_is_no_number_of_zero_or_more_is_refused(eight, wrong):
+    state = eight(live=FOUR)
+    scores = torch.tensor([*RISES[:-1], wrong])
+    with pytest.raises(UserError, match=r"Scored\.grow_score returned .* for a weight of weight"):
+        Scored(scores).update(state, 0.5)
+
+
+def test_score_of_a_run_that_diverges_is_not_the_methods_fault(eight):
+    state = eight(live=FOUR)
+    state.model.weight.grad = torch.full_like(state.model.weight, math.nan)
+    Scored(torch.full((8,), math.nan)).update(state, 0.5)
+    assert state.masks.live("weight") == 4

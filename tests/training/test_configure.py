@@ -37,3 +37,20 @@ def test_configuration_of_a_file_imports_modules_of_the_suite_only(tmp_path, mon
     (tmp_path / "more.gin").write_text("import stranger\n")
     with pytest.raises(UserError, match=r"more\.gin:1: imports stranger"):
         resolved_run(f"include '{tmp_path}/more.gin'\n")
+
+
+@pytest.mark.parametrize(
+    ("short", "sets"),
+    [
+        (("epochs", 2), "Run.epochs=1"),
+        (("lr", 0.1), "SGD.lr=0.2"),
+        (("batch_size", 8), "Run.batch_size = 4"),
+    ],
+)
+def test_a_short_option_and_a_binding_of_the_same_setting_are_refused(short, sets):
+    choices = Choices(("methods/rigl.gin",), "digits", sets=(sets,), short=(short,))
+    option = f"--{short[0].replace('_', '-')}"
+    with pytest.raises(UserError, match=f"{option} and --set .* both give "):
+        assemble(choices, "fp32")
+    only = Choices(("methods/rigl.gin",), "digits", sets=("Run.epochs=1",), short=(("lr", 0.1),))
+    assert assemble(only, "fp32")[0].epochs == 1

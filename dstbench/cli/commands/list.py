@@ -18,8 +18,10 @@ _FOLDERS = {"recipes": "gin/recipes", "grids": "gin/tables"}
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.settings:
+    if args.settings and args.what is None:
         return _settings_page(args)
+    if args.settings and args.what in LISTS:
+        raise UserError(f"list {args.what} --settings: give a class, or no name for all of them.")
     if args.what is not None and args.what not in LISTS:
         return _one_class(args)
     kinds = [args.what] if args.what else list(LISTS)
@@ -72,7 +74,7 @@ def _one_class(args: argparse.Namespace) -> int:
     if args.what not in known:
         raise UserError(
             f"list {args.what}: no such list, and no such class.{did_you_mean(args.what, known)} "
-            f"Lists: {', '.join(LISTS)}."
+            f"Lists: {', '.join(LISTS)}. Methods' files are in `dstbench list methods`."
         )
     cls = lookup(args.what)
     found = reference.settings(cls)

@@ -111,11 +111,14 @@ class Network:
         labels: (n,), class numbers.
         batch: images of one call.
 
-        Raises UserError: when the labels have another shape.
+        Raises UserError: when the labels have another shape, or are no class numbers.
         """
         labels = np.asarray(labels)
         if labels.shape != (len(images),):
             raise UserError(f"labels of shape {list(labels.shape)}: expected [{len(images)}].")
+        known = labels.dtype.kind in "iu" and ((labels >= 0) & (labels < len(self.classes))).all()
+        if len(labels) and not known:
+            raise UserError(f"labels: expected whole numbers from 0 to {len(self.classes) - 1}.")
         correct = sum(
             int((self(images[i : i + batch]).argmax(1) == labels[i : i + batch]).sum())
             for i in range(0, len(images), batch)

@@ -39,6 +39,16 @@ def batch_script(
         raise UserError("All runs are done, so there is nothing to submit.")
     given = {"timeout_min": 24 * 60, "cpus_per_task": threads or 1} | dict(options)
     delay = given.pop("slurm_signal_delay_s", 90)
+    for name, value in (*given.items(), ("slurm_signal_delay_s", delay)):
+        number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+        counted = name in _OPTIONS or name == "slurm_signal_delay_s"
+        if counted and not number:
+            raise UserError(f"--launch {name}={value}: must be a number above zero.")
+    if delay >= 60 * given["timeout_min"]:
+        raise UserError(
+            f"--launch slurm_signal_delay_s={delay}: must be below the limit, "
+            f"{60 * given['timeout_min']} s (timeout_min), and above the time of a save."
+        )
     lines = [f"#SBATCH --{_sbatch(name)}={_value(name, value)}" for name, value in given.items()]
     at_once = f"%{workers}" if workers else ""
     more = ("--threads", str(threads or given["cpus_per_task"]))

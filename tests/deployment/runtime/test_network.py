@@ -128,3 +128,9 @@ def test_network_runs_without_torch(content, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "(2, 3)\n", done.stderr
+
+
+@pytest.mark.parametrize("labels", [["0", "1"], [0, 99], [-1, 0], [0.0, 1.0]])
+def test_labels_that_are_no_class_numbers_are_refused(network, labels):
+    with pytest.raises(UserError, match="labels: expected whole numbers from 0 to 2"):
+        network.accuracy(noise(2).numpy(), np.array(labels))

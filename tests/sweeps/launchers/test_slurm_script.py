@@ -72,3 +72,18 @@ def test_script_refuses_an_unknown_option_and_an_empty_list(tmp_path):
         batch_script(runs(tmp_path), {"partition": "gpu"}, None, None)
     with pytest.raises(UserError, match="nothing to submit"):
         batch_script([], {}, None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"timeout_min": "abc"}, "timeout_min=abc: must be a number above zero"),
+        ({"timeout_min": -1}, "must be a number above zero"),
+        ({"mem_gb": ""}, "must be a number above zero"),
+        ({"gpus_per_node": "x"}, "must be a number above zero"),
+        ({"timeout_min": 1}, "slurm_signal_delay_s=90: must be below the limit, 60 s"),
+    ],
+)
+def test_script_refuses_numbers_that_are_none(tmp_path, options, words):
+    with pytest.raises(UserError, match=words):
+        batch_script(runs(tmp_path), options, None, None)
