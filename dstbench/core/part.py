@@ -92,7 +92,7 @@ class Part:
         Where no part does, an engine may compute those of live weights alone. By default it is the
         steps of `needs_dense_gradients`. A part with its own `after_backward` or `after_step` that
         does not define `needs_dense_gradients` is assumed to read them in every step. Override
-        this in a part that reads dense gradients where they exist, but works without them.
+        this in a part that may read them in more steps than it counts.
 
         step: the optimizer step, from 1.
         total_steps: optimizer steps of the run.

@@ -166,7 +166,10 @@ def _onnx(
 def _write(
     network: "TrainedNetwork", about: About, contents: dict[str, bytes], out: Path
 ) -> dict[str, int]:
-    """Write the contents and a model card to `out`; return name → bytes."""
+    """Write the contents and a model card to `out`; return name → bytes.
+
+    Files of an earlier deployment that this one does not write are removed.
+    """
     descriptions = {name: _CONTENTS[name] for name in contents}
     card = model_card(network.record, about, descriptions)
     contents = {**contents, "README.md": utf8(card)}
@@ -176,6 +179,8 @@ def _write(
         raise UserError(
             f"{out}: cannot be made ({error.strerror}). Choose another --out."
         ) from None
+    for name in _CONTENTS.keys() - contents.keys():  # of an earlier deployment: another network's
+        (out / name).unlink(missing_ok=True)
     for name, content in contents.items():
         write_atomic(out / name, content)
     return {name: len(content) for name, content in contents.items()}
