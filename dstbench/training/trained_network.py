@@ -78,7 +78,9 @@ def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> Trai
         state, _ = finalized(run, shape, len(stored.classes))
         load_network_(state.model, state.masks, stored.network)
     except UserError as error:
-        raise UserError(f"{folder}: its network cannot be built: {error.message}") from None
+        used = ", ".join(content["provenance"].get("plugins") or {})
+        hint = f" The run used {used}: add --plugin with that file." if used and not plugins else ""
+        raise UserError(f"{folder}: its network cannot be built: {error.message}{hint}") from None
     except (KeyError, IndexError, RuntimeError) as error:
         raise UserError(
             f"{folder}: its tensors do not fit the network of its configuration "
