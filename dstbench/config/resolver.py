@@ -198,7 +198,8 @@ class Config:
         hint = hints(cls).get(parameter, Any)
         if not fits(value, hint):
             raise UserError(
-                f"{where}: {cls.__name__}.{parameter} = {value!r}: expected {describe_type(hint)}."
+                f"{where}: {cls.__name__}.{parameter} = {_short(value)}: expected "
+                f"{describe_type(hint)}."
             )
 
     # --- building -------------------------------------------------------------------------------
@@ -217,6 +218,12 @@ def _is_builtin(cls: type) -> bool:
     """Return whether the suite registers the class by itself, without an import in a gin file."""
     module = cls.__module__
     return module.startswith("dstbench.") and not module.startswith("dstbench.methods.")
+
+
+def _short(value: Any) -> str:
+    """Return a value as text, the middle of a long one left out."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:100]}…{text[-20:]}"
 
 
 def _plain(value: Any) -> Any:

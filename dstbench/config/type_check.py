@@ -2,10 +2,10 @@
 
 import collections.abc
 import inspect
-import math
 import types
 import typing
 from functools import cache
+from math import isfinite
 from typing import Any
 
 from dstbench.config import registry
@@ -18,6 +18,7 @@ _WORDS = {
     bool: "True or False",
     type(None): "None",
 }
+_LARGEST = 2**63  # of whole numbers: torch takes no larger ones
 _NUMBERS = {float: (int, float), int: (int,)}
 
 
@@ -57,7 +58,7 @@ def fits(value: Any, hint: Any) -> bool:
         return _reference_fits(value, origin or hint, inner)
     if hint in _NUMBERS:
         is_number = isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
-        return is_number and math.isfinite(value)
+        return is_number and (abs(value) < _LARGEST if isinstance(value, int) else isfinite(value))
     if hint in (None, type(None)):
         return value is None
     if origin is tuple and inner and inner[-1] is not Ellipsis:

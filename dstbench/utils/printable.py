@@ -6,6 +6,7 @@ locale's encoding as lone surrogates, which find the file again but which UTF-8 
 
 import re
 
+_LONGEST = 4000  # characters of a message
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that stand for no byte
 
 
@@ -27,5 +28,9 @@ def utf8(text: str) -> bytes:
 
 
 def harmless(text: str) -> str:
-    """Return the text with control characters written out, so that no terminal obeys them."""
+    """Return a message for a terminal: control characters written out, the middle of it left out
+    where it is endless, such as one that quotes a value of 5,000 digits.
+    """
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
     return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)

@@ -40,6 +40,19 @@ def test_reference_to_what_is_no_schedule_is_refused(binding):
         assemble(Choices(("methods/rigl.gin",), "digits", sets=(binding,)), "fp32")
 
 
+@pytest.mark.parametrize("digits", [20, 400, 5000])
+@pytest.mark.parametrize("name", ["Run.seed", "Run.epochs", "SGD.lr"])
+def test_numbers_without_end_are_refused(name, digits):
+    choices = Choices(("methods/rigl.gin",), "digits", sets=(f"{name} = {'9' * digits}",))
+    with pytest.raises(UserError, match=f"--set .*{name} = 999"):
+        assemble(choices, "fp32")
+
+
+def test_message_without_end_is_shortened():
+    text = harmless("start " + "9" * 100_000 + " end")
+    assert text.startswith("start 9") and text.endswith("9 end") and len(text) < 5000
+
+
 def test_control_characters_are_shown_and_not_obeyed():
     assert harmless("a\x1b[31mb\r\n\tc…") == "a\\x1b[31mb\\r\n\tc…"
 
