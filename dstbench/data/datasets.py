@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from dstbench.data.images import Dataset, Shape, Source
 from dstbench.data.sources import cache as disk_cache
 from dstbench.data.sources import cifar, digits, image_folder, parquet
+from dstbench.data.sources.check_encoded import check_test_images
 from dstbench.data.sources.digits import DIGITS
 from dstbench.data.sources.encoded import EncodedImages, EncodedSource
 from dstbench.data.sources.published import PUBLISHED, verified
@@ -111,8 +112,11 @@ def load_encoded(
     name: the dataset's id.
     data_root, cache: see `root_of`, `cache_of`.
 
-    Raises UserError: when the id is unknown or of a dataset without encoded images, or the data are
-        missing, corrupt or empty as far as names, sizes and labels show.
+    Every test image is decoded once, so that a broken one is found before anything is trained.
+
+    Raises UserError: when the id is unknown or of a dataset without encoded images, when the data
+        are missing, corrupt or empty as far as names, sizes and labels show, and when a test image
+        cannot be decoded.
     """
     if name == DIGITS or name in PUBLISHED:
         raise UserError(
@@ -123,6 +127,7 @@ def load_encoded(
     with _readable(name, root):
         found = _format_in(root, name).find_encoded(root.absolute() / name)
         train, test = found.images(cache_of(cache))
+    check_test_images(test, found.sha256, cache_of(cache))
     return Dataset(name, train, test, found.classes, found.sha256, found.notes)
 
 
