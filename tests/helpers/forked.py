@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dstbench.sweeps.launchers.base import Task
+from dstbench.sweeps.launchers.base import End, Task
 from helpers.waiting import PATIENCE_S, wait_for
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -102,12 +102,15 @@ class ForkedRuns:
     def start(self, task: Task) -> None:
         self._running.append((task, dstbench(*task.arguments)))
 
-    def ended(self) -> list[tuple[Task, int | None]]:
+    def started_before(self) -> frozenset[str]:
+        return frozenset()
+
+    def ended(self) -> list[End]:
         done = [(task, process) for task, process in self._running if process.wait(0) is not None]
         for task, process in done:
             self._running.remove((task, process))
             task.log.write_text(process.output + process.errors)
-        return [(task, process.wait()) for task, process in done]
+        return [End(task, process.wait()) for task, process in done]
 
     def stop(self) -> None:
         for _, process in self._running:
