@@ -194,7 +194,8 @@ def _validate(command: argparse.ArgumentParser) -> None:
 
 def _verify(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("files", nargs="+", type=Path, metavar="RECORD.json", help="records to recompute")
+    add("files", nargs="+", type=Path, metavar="RECORD.json",
+        help="records to recompute, or folders of runs")
     add("--out", type=Path, default=Path("leaderboard"), metavar="DIR",
         help="leaderboard of records that are not in one (default: leaderboard)")
     add("--write", action="store_true",

@@ -14,6 +14,7 @@ from dstbench.boards.replications import (
 )
 from dstbench.boards.verified import Entry, file_sha256, read_verified, write_verified
 from dstbench.errors import UserError
+from dstbench.recording.file_names import RECORD
 from dstbench.recording.provenance import package_version
 from dstbench.recording.record import read
 from dstbench.training.device import choose_device, set_threads
@@ -24,6 +25,7 @@ from dstbench.verify.retrain import keep, retrain
 
 
 def main(args: argparse.Namespace) -> int:
+    args.files = [path / RECORD if path.is_dir() else path for path in args.files]
     set_threads(args.threads)
     for path in args.files:
         read(path)  # bad input is reported before any work
