@@ -9,6 +9,7 @@ import shlex
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -131,6 +132,7 @@ class Sweep:
             self.launcher.start(Task(run.name, arguments, run.log, self.environment))
         except NotStarted as error:
             if not self.attempts:
+                _remove_log(run)
                 raise UserError(f"No run could be started: {error}") from None
             self.waiting.appendleft(run)
             self.next_start = time.monotonic() + _REFUSED_S
@@ -211,3 +213,11 @@ def _open_log(run: PlannedRun, command: str) -> None:
             f"{run.folder}: cannot be written ({error.strerror}). Choose another folder with "
             "--runs DIR."
         ) from None
+
+
+def _remove_log(run: PlannedRun) -> None:
+    """Remove the log of a run that was refused at its first start, and a folder with nothing else."""
+    with suppress(OSError):
+        if run.log.read_text(encoding="utf-8").count(LOG_HEADER) == 1:
+            run.log.unlink()
+            run.folder.rmdir()

@@ -169,9 +169,10 @@ def test_lost_process_says_why_and_uses_up_retries(swept):
     assert why == "died 2 times, the last time with its process lost: job 7 failed: no such folder"
 
 
-def test_sweep_whose_first_run_is_refused_ends_with_the_reason(swept):
+def test_sweep_whose_first_run_is_refused_ends_with_the_reason_and_leaves_nothing(swept, tmp_path):
     with pytest.raises(UserError, match="No run could be started: invalid partition"):
         swept(refusals=["invalid partition"], one=["finished"], two=["finished"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_sweep_waits_when_a_later_run_is_refused_and_loses_nothing(swept):
