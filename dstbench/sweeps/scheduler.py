@@ -216,7 +216,7 @@ def _open_log(run: PlannedRun, command: str) -> None:
 
 
 def _remove_log(run: PlannedRun) -> None:
-    """Remove the log of a run that was refused at its first start, and a folder with nothing else."""
+    """Remove the log of a run that was refused at its first start, and a folder without more."""
     with suppress(OSError):
         if run.log.read_text(encoding="utf-8").count(LOG_HEADER) == 1:
             run.log.unlink()
