@@ -59,7 +59,7 @@ def load_weights_(content: bytes, source: str, model: nn.Module, masks: Masks) -
     try:
         header, body = split(content)
         metadata = header.get("__metadata__", {})
-        if metadata.get(CHECKSUM, checksum(header, body)) != checksum(header, body):
+        if CHECKSUM in metadata and metadata[CHECKSUM] != checksum(header, body):
             raise ValueError("it is damaged: its content does not match its checksum")
         tensors = load(content)
         ours = metadata.get("format") == FORMAT and int(metadata["version"]) <= VERSION

@@ -243,8 +243,7 @@ def _compare_training(
 
     begin: before the first masks. final: with the finished network.
     """
-    native = bool((record["provenance"].get("engine_steps") or {}).get("native"))
-    limits = training_flops(run, begin, final, plan, native)
+    limits = training_flops(run, begin, final, plan)
     if problem := training_flops_problem(record, limits):
         outcome.problems.append(problem)
     dense = 2 * dense_training_macs(record["cost"]["dense_macs"], run.epochs * plan.count)

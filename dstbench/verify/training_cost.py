@@ -24,14 +24,12 @@ class Limits(NamedTuple):
     highest: int
 
 
-def training_flops(run: Run, begin: State, final: State, plan: BatchPlan, native: bool) -> Limits:
+def training_flops(run: Run, begin: State, final: State, plan: BatchPlan) -> Limits:
     """Return the training FLOPs that a run can have.
 
     begin: the run's State before its first masks.
     final: with the finished network.
     plan: the batches of an epoch.
-    native: whether the native engine computed some steps; it skips dense gradients that a part only
-        reads where they exist.
     """
     counted = cost(final.model, final.masks, final.image_shape)
     offset, dense = counted["offset_macs"], counted["dense_macs"]
@@ -49,9 +47,8 @@ def training_flops(run: Run, begin: State, final: State, plan: BatchPlan, native
             run.method.before_step(begin)
             extra = run.method.extra_training_macs(begin)
         reads = run.method.needs_dense_gradients(step + 1, total)
-        computes = reads and (not native or run.method.requires_dense_gradients(step + 1, total))
         passes = 2 * offset + 3 * extra
-        lowest += images * (passes + 2 * fewest + (dense if computes else fewest))
+        lowest += images * (passes + 2 * fewest + (dense if reads else fewest))
         highest += images * (passes + 2 * most + (dense if reads else most))
     return Limits(2 * lowest, 2 * highest)
 

@@ -47,7 +47,6 @@ class Slurm:
         self.arguments: tuple[str, ...] = ("--threads", str(threads))
         self.jobs: list[tuple[Any, Task]] = []
         self.missed: dict[str, float] = {}  # job id → when it was first seen to be gone
-        self.next_look = 0.0
 
     def start(self, task: Task) -> None:
         job = SlurmJob(task.arguments, task.log.absolute(), Path.cwd())
