@@ -188,7 +188,8 @@ class Config:
                 raise UserError(f"{prefix}.{name} is not set, and has no default.")
             else:
                 continue  # a class that is passed on; its caller supplies this parameter
-            lines.add(f"{prefix}.{name} = {literal(value)}")
+            if not _is_omitted(cls, name, value, parameter.default):
+                lines.add(f"{prefix}.{name} = {literal(value)}")
             for inner in references(value):
                 self._walk(inner, scope, where, lines, imports, inside)
 
@@ -212,6 +213,16 @@ class Config:
             return gin.get_configurable(f"dstbench.{self.root}")()
         except UserError as error:
             raise self.bindings.located(error) from None
+
+
+def _is_omitted(cls: type, parameter: str, value: Any, default: Any) -> bool:
+    """Return whether the identity leaves a parameter out: it is a later addition, at its default.
+
+    A class names such parameters in `omitted_at_default`, so that runs which were recorded before
+    the parameter existed keep their hash.
+    """
+    names = (vars(base).get("omitted_at_default", ()) for base in getattr(cls, "__mro__", ()))
+    return any(parameter in added for added in names) and literal(value) == literal(default)
 
 
 def _is_builtin(cls: type) -> bool:

@@ -69,19 +69,23 @@ class NativeNetwork:
         self._programs: dict[int, Compiled] = {}  # images of a batch → what computes it
         self._latest: Compiled | None = None
 
-    def forward_backward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_backward(
+        self, images: Tensor, labels: Tensor, label_smoothing: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """Return (loss, logits) of a batch and set the gradients.
 
         images: (B, C, H, W). labels: int64 (B,).
+        label_smoothing: share of the target that is divided among all classes, in [0, 1).
 
         loss is the mean cross-entropy, a scalar; logits are (B, classes). Each masked tensor that
         requires a gradient gets an entry of `masks.live_gradients`, every other parameter `.grad`.
         """
         compiled = self.compiled(len(images))
         logits = self._forward(compiled, images, evaluate=False)
-        loss = nn.functional.cross_entropy(logits, labels)
-        gradient = logits.softmax(1)  # minus 1 at the label, over B: the gradient of the mean
-        gradient[torch.arange(len(labels)), labels] -= 1
+        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+        gradient = logits.softmax(1)  # minus the target, over B: the gradient of the mean
+        gradient -= label_smoothing / gradient.shape[1]
+        gradient[torch.arange(len(labels)), labels] -= 1 - label_smoothing
         gradient /= len(labels)
         self._backward(compiled, gradient)
         self._parameters.count_batch(compiled, len(images))

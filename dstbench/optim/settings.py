@@ -1,18 +1,28 @@
 """Optimizer settings, as gin configures them; `build` makes the optimizer of a masked network."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dstbench.config.registry import register
 from dstbench.core.masks import Masks
 from dstbench.core.optimizer_interface import SparseOptimizer
+from dstbench.core.prunable import prunable
 from dstbench.errors import UserError, require
 from dstbench.optim.sgd_adam import LiveAdam, LiveSGD
 from dstbench.optim.torch_wrapper import MaskedOptimizer
+
+Decayed = Literal["all", "prunable"]
+
+
+def free_of_decay(model: nn.Module, decayed: Decayed) -> list[nn.Parameter]:
+    """Return the trainable parameters that weight decay leaves alone."""
+    if decayed == "all":
+        return []
+    weights = {id(p) for p in prunable(model).values()}
+    return [p for p in model.parameters() if p.requires_grad and id(p) not in weights]
 
 
 class OptimizerSettings(ABC):
@@ -34,9 +44,12 @@ class SGD(OptimizerSettings):
 
     lr: peak learning rate.
     momentum: in [0, 1).
-    weight_decay: L2 coefficient, added to the gradient of every parameter, normalisation included.
+    weight_decay: L2 coefficient, added to the gradient of the parameters that `decayed` names.
     nesterov: whether to use Nesterov momentum.
+    decayed: 'all' parameters, normalisation and biases included, or 'prunable' weights alone.
     """
+
+    omitted_at_default: ClassVar[tuple[str, ...]] = ("decayed",)
 
     def __init__(
         self,
@@ -44,16 +57,18 @@ class SGD(OptimizerSettings):
         momentum: float = 0.9,
         weight_decay: float = 1e-4,
         nesterov: bool = True,
+        decayed: Decayed = "all",
     ):
         require(lr > 0, self, "lr", lr, "positive")
         require(0 <= momentum < 1, self, "momentum", momentum, "in [0, 1)")
         require(weight_decay >= 0, self, "weight_decay", weight_decay, "zero or more")
         require(not nesterov or momentum > 0, self, "nesterov", nesterov, "False without momentum")
         self.lr, self.momentum = lr, momentum
-        self.weight_decay, self.nesterov = weight_decay, nesterov
+        self.weight_decay, self.nesterov, self.decayed = weight_decay, nesterov, decayed
 
     def build(self, model: nn.Module, masks: Masks) -> SparseOptimizer:
-        return LiveSGD(model, masks, self.momentum, self.weight_decay, self.nesterov)
+        free = free_of_decay(model, self.decayed)
+        return LiveSGD(model, masks, self.momentum, self.weight_decay, self.nesterov, free)
 
 
 @register("optimizers")
@@ -63,8 +78,11 @@ class Adam(OptimizerSettings):
     lr: peak learning rate.
     betas: decay rates of the two moments, in [0, 1).
     eps: added to the denominator.
-    weight_decay: L2 coefficient, added to the gradient of every parameter.
+    weight_decay: L2 coefficient, added to the gradient of the parameters that `decayed` names.
+    decayed: 'all' parameters, normalisation and biases included, or 'prunable' weights alone.
     """
+
+    omitted_at_default: ClassVar[tuple[str, ...]] = ("decayed",)
 
     def __init__(
         self,
@@ -72,6 +90,7 @@ class Adam(OptimizerSettings):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        decayed: Decayed = "all",
     ):
         require(lr > 0, self, "lr", lr, "positive")
         valid = len(betas) == 2 and all(0 <= b < 1 for b in betas)
@@ -79,10 +98,11 @@ class Adam(OptimizerSettings):
         require(weight_decay >= 0, self, "weight_decay", weight_decay, "zero or more")
         require(eps > 0, self, "eps", eps, "positive")
         self.lr, self.betas = lr, (betas[0], betas[1])
-        self.eps, self.weight_decay = eps, weight_decay
+        self.eps, self.weight_decay, self.decayed = eps, weight_decay, decayed
 
     def build(self, model: nn.Module, masks: Masks) -> SparseOptimizer:
-        return LiveAdam(model, masks, self.betas, self.eps, self.weight_decay)
+        free = free_of_decay(model, self.decayed)
+        return LiveAdam(model, masks, self.betas, self.eps, self.weight_decay, free)
 
 
 @register("optimizers")
@@ -92,20 +112,37 @@ class TorchOptimizer(OptimizerSettings):
     name: class name in torch.optim.
     lr: peak learning rate.
     options: its other keyword arguments.
+    decayed: parameters that its weight_decay is for: 'all', normalisation and biases included, or
+        'prunable' weights alone.
     """
 
-    def __init__(self, name: str, lr: float, options: dict[str, Any] | None = None):
+    omitted_at_default: ClassVar[tuple[str, ...]] = ("decayed",)
+
+    def __init__(
+        self,
+        name: str,
+        lr: float,
+        options: dict[str, Any] | None = None,
+        decayed: Decayed = "all",
+    ):
         classes = {n for n in vars(torch.optim) if isinstance(getattr(torch.optim, n), type)}
         # an abstract class, one that needs a closure, one for sparse gradients
         classes -= {"Optimizer", "LBFGS", "SparseAdam"}
         require(name in classes, self, "name", name, f"one of {', '.join(sorted(classes))}")
         require(lr > 0, self, "lr", lr, "positive")
-        self.name, self.lr, self.options = name, lr, options or {}
+        self.name, self.lr, self.options, self.decayed = name, lr, options or {}, decayed
 
     def build(self, model: nn.Module, masks: Masks) -> SparseOptimizer:
-        trainable: Iterable[Tensor] = [p for p in model.parameters() if p.requires_grad]
+        free = {id(p) for p in free_of_decay(model, self.decayed)}
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        groups: Any = trainable
+        if free:
+            groups = [
+                {"params": [p for p in trainable if id(p) not in free]},
+                {"params": [p for p in trainable if id(p) in free], "weight_decay": 0.0},
+            ]
         try:
-            inner = getattr(torch.optim, self.name)(trainable, lr=self.lr, **self.options)
+            inner = getattr(torch.optim, self.name)(groups, lr=self.lr, **self.options)
         except Exception as error:
             raise UserError(
                 f"torch.optim.{self.name} refuses its options {self.options}: {error}",

@@ -9,7 +9,7 @@ The update rules are those of torch.optim.SGD and torch.optim.Adam (L2 added to 
 
 import copy
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -25,18 +25,32 @@ class LiveOptimizer(SparseOptimizer):
     slots: names of the state vectors, one value per live weight, such as "momentum" → torch's name.
     rest: torch.optim class for the parameters without a mask.
     settings: its keyword arguments.
+    free: parameters without a mask that weight decay leaves alone.
     """
 
     slots: ClassVar[Mapping[str, str]] = {}
     needs_dense_gradients = False
 
-    def __init__(self, model: nn.Module, masks: Masks, rest: type, settings: dict[str, Any]):
+    def __init__(
+        self,
+        model: nn.Module,
+        masks: Masks,
+        rest: type,
+        settings: dict[str, Any],
+        free: Sequence[nn.Parameter] = (),
+    ):
         self.masks = masks
         self.names = [name for name in masks if masks.parameters[name].requires_grad]
         self.params = [masks.parameters[name] for name in self.names]
         masked = {id(masks.parameters[name]) for name in masks}
         others = [p for p in model.parameters() if id(p) not in masked and p.requires_grad]
-        self.rest = rest(others, lr=0.0, fused=True, **settings) if others else None
+        apart = {id(p) for p in free}
+        decayed = [p for p in others if id(p) not in apart]
+        groups: list[dict[str, Any]] = [{"params": decayed}] if decayed else []
+        if len(decayed) < len(others):
+            rest_free = [p for p in others if id(p) in apart]
+            groups.append({"params": rest_free, "weight_decay": 0.0})
+        self.rest = rest(groups, lr=0.0, fused=True, **settings) if groups else None
         self._flats: list[Tensor] = []
         self._addresses: list[int] = []
         self.vectors: dict[str, Tensor] = {}  # slot, "value" and "grad" → one long vector
@@ -89,10 +103,12 @@ class LiveOptimizer(SparseOptimizer):
         parameter = self.masks.parameters[name]
         if not parameter.requires_grad or self.rest is None:
             return None
-        (group,) = self.rest.param_groups
-        group["params"] = [p for p in group["params"] if p is not parameter]
+        groups = self.rest.param_groups
+        for group in groups:
+            group["params"] = [p for p in group["params"] if p is not parameter]
+        groups[:] = [group for group in groups if group["params"]]
         kept = self.rest.state.pop(parameter, {})
-        if not group["params"]:
+        if not groups:
             self.rest = None
         self.names = [n for n in self.masks if n in {*self.names, name}]
         self.params = [self.masks.parameters[n] for n in self.names]
@@ -184,16 +200,23 @@ class LiveSGD(LiveOptimizer):
     slots: ClassVar[Mapping[str, str]] = {"momentum": "momentum_buffer"}
 
     def __init__(
-        self, model: nn.Module, masks: Masks, momentum: float, weight_decay: float, nesterov: bool
+        self,
+        model: nn.Module,
+        masks: Masks,
+        momentum: float,
+        weight_decay: float,
+        nesterov: bool,
+        free: Sequence[nn.Parameter] = (),
     ):
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
         settings = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
-        super().__init__(model, masks, torch.optim.SGD, settings)
+        super().__init__(model, masks, torch.optim.SGD, settings, free)
         if momentum and self.rest is not None:
             # torch's fused step cannot mix parameters with and without one, which a parameter has
             # whose first gradient comes late.
-            for parameter in self.rest.param_groups[0]["params"]:
-                self.rest.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+            for group in self.rest.param_groups:
+                for parameter in group["params"]:
+                    self.rest.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
     def advance(self, lr: float) -> None:
         value, grad, momentum = (self.vectors[k] for k in ("value", "grad", "momentum"))
@@ -219,11 +242,12 @@ class LiveAdam(LiveOptimizer):
         betas: tuple[float, float],
         eps: float,
         weight_decay: float,
+        free: Sequence[nn.Parameter] = (),
     ):
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         self.steps = 0
         settings = {"betas": betas, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(model, masks, torch.optim.Adam, settings)
+        super().__init__(model, masks, torch.optim.Adam, settings, free)
 
     def advance(self, lr: float) -> None:
         self.steps += 1

@@ -132,21 +132,25 @@ def error_with_line(error: Exception) -> str:
 
 
 def refuse_small_batches(
-    state: State, plan: BatchPlan, options: RuntimeOptions, precision: str
+    state: State, plan: BatchPlan, options: RuntimeOptions, precision: str, microbatches: int
 ) -> None:
     """Raise UserError when an epoch's last batch is too small for the network or the processes.
 
     plan: the batches of an epoch.
+    microbatches: parts in which each process computes its batch.
     """
     size = options.group.size
     last = plan.size_at(plan.steps_per_epoch - 1)
     advice = (
         f"{plan.count} training images in batches of {plan.batch_size} leave {last} at the "
-        f"end, for {size} process{'es' if size > 1 else ''}. Choose another Run.batch_size, or "
-        "Run.train_images."
+        f"end, for {size} process{'es' if size > 1 else ''}"
+        f"{f' and {microbatches} microbatches' if microbatches > 1 else ''}. Choose another "
+        "Run.batch_size, or Run.train_images."
     )
     if last < size:
         raise UserError(f"An epoch ends with fewer images than processes: {advice}")
     smallest = last if options.sync_batch_norm else last // size
+    if microbatches > 1:
+        smallest = len(torch.empty(smallest).chunk(microbatches)[-1])
     autocast = autocast_for(precision, options.device)
     refuse_small_batch(state.model, smallest, state.image_shape, options.device, autocast, advice)

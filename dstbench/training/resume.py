@@ -55,7 +55,7 @@ def start_or_resume(
     if message := refuse_unpruned(dense, run.unpruned_fraction):
         reporter.note(message)
     initial = initial_weights.sha256_of(state.model)
-    refuse_small_batches(state, plan, options, run.precision)
+    refuse_small_batches(state, plan, options, run.precision, run.microbatches)
     if options.sync_batch_norm:
         state.model = nn.SyncBatchNorm.convert_sync_batchnorm(state.model)
         state.masks = Masks(state.model)

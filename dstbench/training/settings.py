@@ -40,12 +40,17 @@ class Run:
         apart) that may be of a kind that is not pruned; 1 for any. Beyond it the run is
         refused: the sparsity that it reports would not be that of the network.
     recipe: name of the recipe that these settings come from.
+    label_smoothing: share of the target that is divided among all classes, in [0, 1); the loss is
+        cross-entropy. Accuracies and the validation loss do not depend on it.
+    microbatches: parts in which the gradient of a batch is computed, one after another, so that
+        less memory is needed; batch norm normalises each part by itself.
     engine: what computes the steps: 'torch', 'native' (live weights alone, on a CPU), or 'auto',
         the one that is expected to be faster. No part of the run's identity; the record has it.
     dense_health_every: epochs between measurements of health that need the gradients of dead
         weights; None for 1 with torch and 10 with the native engine. No part of the identity.
     """
 
+    omitted_at_default: ClassVar[tuple[str, ...]] = ("label_smoothing", "microbatches")
     not_identity: ClassVar[tuple[str, ...]] = ("engine", "dense_health_every")
 
     def __init__(
@@ -65,11 +70,17 @@ class Run:
         train_images: int | None = None,
         unpruned_fraction: float = UNPRUNED_FRACTION,
         recipe: str = "none",
+        label_smoothing: float = 0.0,
+        microbatches: int = 1,
         engine: Literal["auto", "torch", "native"] = "auto",
         dense_health_every: int | None = None,
     ):
         require(epochs >= 1, self, "epochs", epochs, "at least 1")
         require(batch_size >= 1, self, "batch_size", batch_size, "at least 1")
+        allowed = "a fraction in [0, 1)"
+        require(0 <= label_smoothing < 1, self, "label_smoothing", label_smoothing, allowed)
+        allowed = f"from 1 to the batch size, {batch_size}"
+        require(1 <= microbatches <= batch_size, self, "microbatches", microbatches, allowed)
         require(0 <= seed < 2**63, self, "seed", seed, "zero or more, below 2⁶³")
         require(0 <= split_seed < 2**63, self, "split_seed", split_seed, "zero or more, below 2⁶³")
         require(
@@ -103,6 +114,7 @@ class Run:
         self.protocol, self.split_seed, self.seed = protocol, split_seed, seed
         self.precision, self.train_images, self.recipe = precision, train_images, recipe
         self.unpruned_fraction = unpruned_fraction
+        self.label_smoothing, self.microbatches = label_smoothing, microbatches
         self.engine, self.dense_health_every = engine, dense_health_every
 
     def rate_at(self, progress: float) -> float:

@@ -28,14 +28,14 @@ class NativeDouble:
     def remask_(self):
         self.compile_()
 
-    def forward_backward(self, images, labels):
+    def forward_backward(self, images, labels, label_smoothing=0.0):
         assert self.version == self.masks.version, "masks moved since the last compile_"
         assert all(p.grad is None for p in self.model.parameters())
         stale = self._buffers()
         self.push_back_()
         with torch.enable_grad():
             logits = self.model(images)
-            loss = cross_entropy(logits, labels)
+            loss = cross_entropy(logits, labels, label_smoothing=label_smoothing)
             loss.backward()
         for name in self.masks:
             gradient = live_gradient(self.masks, name)

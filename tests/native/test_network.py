@@ -61,6 +61,24 @@ def assert_step_is(network, case: Case, loss, first: dict[str, torch.Tensor]) ->
 
 
 @many
+@given(cases(), st.floats(0, 0.9))
+def test_labels_are_smoothed_as_in_torch(case, smoothing):
+    model = copy.deepcopy(case.model)
+    expected = nn.functional.cross_entropy(
+        model(case.images), case.labels, label_smoothing=smoothing
+    )
+    expected.backward()
+    network = NativeNetwork(case.model, case.masks, case.image_shape, 1, torch.float64)
+    loss, _ = network.forward_backward(case.images, case.labels, smoothing)
+    assert torch.allclose(loss, expected.detach(), rtol=1e-9, atol=1e-12)
+    found = gradients(case.model, case.masks)
+    case.masks.live_gradients.clear()
+    for name, value in gradients(model, case.masks).items():
+        largest = float(value.abs().max()) if value.numel() else 0.0
+        assert torch.allclose(found[name], value, rtol=1e-6, atol=1e-6 * largest + 1e-9), name
+
+
+@many
 @given(cases())
 def test_every_gradient_is_that_of_torch(case):
     reference, loss, logits = torch_step(case)

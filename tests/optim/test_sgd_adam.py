@@ -492,3 +492,60 @@ def test_unusable_torch_optimizer_is_refused(small_net, name, options):
         backward(state.model, 0)
         state.optimizer.step(0.1)
     assert error.value.binding.startswith("TorchOptimizer.")
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SGD(0.1, 0.9, 0.5, decayed="prunable"),
+        Adam(0.01, weight_decay=0.5, decayed="prunable"),
+        TorchOptimizer("AdamW", 0.1, {"weight_decay": 0.5}, decayed="prunable"),
+        TorchOptimizer("SGD", 0.1, {"weight_decay": 0.5}, decayed="prunable"),
+    ],
+)
+def test_decay_may_leave_norms_and_biases_alone(small_net, settings, sparse):
+    """A loss without gradients: only what is decayed moves."""
+    model = small_net()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1.0)
+    state = State(model, (3, 8, 8), 0, 10)
+    if sparse:
+        ERK(0.5).init_masks(state)
+    state.optimizer = settings.build(model, state.masks)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    state.optimizer.step(0.1)
+    moved = {name for name, p in model.named_parameters() if ((p != 1) & (p != 0)).any()}
+    assert moved == state.masks.parameters.keys()
+
+
+def test_decayed_groups_survive_a_checkpoint(small_net):
+    def start():
+        return masked_state(small_net(), SGD(0.1, 0.9, 0.1, decayed="prunable"))
+
+    state = start()
+    for step in range(3):
+        backward(state.model, step)
+        state.optimizer.step(0.1)
+    saved = copy.deepcopy(state.optimizer.state_dict())
+    other = start()
+    other.model.load_state_dict(state.model.state_dict())
+    other.optimizer.load_state_dict(saved)
+    for one in (state, other):
+        backward(one.model, 7)
+        one.optimizer.step(0.1)
+    for a, b in zip(state.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_tensor_that_gets_a_mask_leaves_its_group(small_net):
+    model = small_net()
+    state = State(model, (3, 8, 8), 0, 10)
+    state.optimizer = SGD(0.1, 0.9, 0.1, decayed="prunable").build(model, state.masks)
+    assert len(state.optimizer.rest.param_groups) == 2
+    for name in state.masks.parameters:
+        state.set_live_(name, torch.arange(2))
+    (group,) = state.optimizer.rest.param_groups
+    assert group["weight_decay"] == 0

@@ -44,7 +44,8 @@ def choose_engine(
 
     Raises UserError when 'native' is asked for, and no step of the run could use it.
     """
-    engine = TorchEngine(state.model, autocast_for(run.precision, options.device))
+    autocast = autocast_for(run.precision, options.device)
+    engine = TorchEngine(state.model, autocast, run.label_smoothing, run.microbatches)
     if run.engine == "torch":
         return engine
     asked = run.engine == "native"
@@ -123,6 +124,8 @@ def _obstacle(run: Run, state: State, options: RuntimeOptions) -> str | None:
         return "the native engine runs in one process, and the run has several"
     if run.precision != "fp32":
         return f"the native engine computes in fp32, and Run.precision is {run.precision!r}"
+    if run.microbatches > 1:
+        return "the native engine computes a whole batch at once, and Run.microbatches is above 1"
     if not state.masks:
         return "the network has no masks, so that all its weights are live"
     if state.optimizer.needs_dense_gradients:

@@ -35,7 +35,8 @@ class Engine(Protocol):
         labels: int64 (B,) on the device.
         dense: whether the gradients of dead weights are needed.
 
-        loss is the mean cross-entropy, a float32 scalar; logits are (B, classes). The model is in
+        loss is the mean cross-entropy with the run's smoothing of labels, a float32 scalar; logits
+        are (B, classes). Neither is attached to a graph. The model is in
         training mode and its `.grad`s are None; afterwards each parameter that requires a gradient
         has its dense one there. Without `dense`, an engine may instead set the gradients of live
         weights in `masks.live_gradients`, for all masked tensors that require a gradient; their

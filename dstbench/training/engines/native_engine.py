@@ -29,7 +29,7 @@ class NativeEngine:
     model's buffers have those of the last `push_back_`, which comes before every step of torch.
 
     state: the run's State, with its masks, on the CPU.
-    fallback: the engine of the torch model.
+    fallback: the engine of the torch model; its loss is that of native steps, too.
     threads: CPU threads.
     note: prints a message; None prints nothing.
     """
@@ -97,7 +97,7 @@ class NativeEngine:
             return self.fallback.forward_backward(images, labels)
         assert self._network is not None
         self._native_steps += 1
-        return self._network.forward_backward(images, labels)
+        return self._network.forward_backward(images, labels, self.fallback.label_smoothing)
 
     def logits(self, images: Tensor) -> Tensor:
         if not self.compile_():

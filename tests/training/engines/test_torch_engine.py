@@ -1,5 +1,6 @@
 """Engines: gradients and modes of the torch engine, and an engine that holds buffers back."""
 
+import pytest
 import torch
 from helpers import killing
 from torch import nn
@@ -23,6 +24,43 @@ def test_torch_engine_leaves_gradients_of_the_mean_loss(small_net):
         assert torch.equal(one.grad, other.grad)
 
 
+def test_torch_engine_smooths_labels(small_net):
+    model, reference = small_net(), small_net()
+    x, y = torch.randn(4, 3, 8, 8), torch.randint(5, (4,))
+    loss, _ = TorchEngine(model, FP32, label_smoothing=0.2).forward_backward(x, y)
+    log_p = reference(x).log_softmax(1)
+    target = 0.8 * nn.functional.one_hot(y, 5) + 0.2 / 5
+    expected = -(target * log_p).sum(1).mean()
+    expected.backward()
+    assert torch.allclose(loss, expected)
+    for one, other in zip(model.parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(one.grad, other.grad, atol=1e-6)
+
+
+@pytest.mark.parametrize("microbatches", [2, 3, 7])
+def test_microbatches_add_up_to_the_gradient_of_the_batch(microbatches):
+    def net():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
+
+    model, reference = net(), net()
+    x, y = torch.randn(7, 3, 8, 8), torch.randint(5, (7,))
+    loss, logits = TorchEngine(model, FP32, 0.1, microbatches).forward_backward(x, y)
+    expected, whole = TorchEngine(reference, FP32, 0.1).forward_backward(x, y)
+    assert torch.allclose(loss, expected) and torch.allclose(logits, whole, atol=1e-6)
+    assert loss.dim() == 0 and not loss.requires_grad
+    for one, other in zip(model.parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(one.grad, other.grad, atol=1e-6)
+
+
+def test_microbatches_normalise_by_their_own_images():
+    norm = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten())
+    x = torch.tensor([0.0, 1.0, 10.0, 11.0]).reshape(4, 1, 1, 1)
+    y = torch.zeros(4, dtype=torch.int64)
+    _, logits = TorchEngine(norm, FP32, microbatches=2).forward_backward(x, y)
+    assert torch.allclose(logits.view(-1), torch.tensor([-1.0, 1.0, -1.0, 1.0]), atol=1e-3)
+
+
 def test_torch_engine_evaluates_in_eval_mode_and_restores_the_mode(small_net):
     model = small_net().train()
     buffers = {name: b.clone() for name, b in model.named_buffers()}
@@ -34,8 +72,8 @@ def test_torch_engine_evaluates_in_eval_mode_and_restores_the_mode(small_net):
 class HoldingEngine(TorchEngine):
     """Keeps the model's buffers to itself between training steps, until `push_back_`."""
 
-    def __init__(self, model: nn.Module, autocast):
-        super().__init__(model, autocast)
+    def __init__(self, model: nn.Module, *settings):
+        super().__init__(model, *settings)
         self.held = {}
 
     def forward_backward(self, images, labels, dense=True):
