@@ -6,12 +6,23 @@
 import ast
 import importlib.util
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dstbench.config.plugins import installed
 from dstbench.config.shipped_files import PACKAGE, packaged, shipped
 from dstbench.errors import UserError
+
+# Kinds of methods: when they choose the weights that stay.
+KINDS = (
+    "dense",
+    "at initialisation",
+    "dense to sparse",
+    "dynamic sparse",
+    "connected",
+    "control",
+    "other",
+)
 
 
 @dataclass(frozen=True)
@@ -21,11 +32,13 @@ class Entry:
     name: what gin files or the command line call it.
     summary: one line about it.
     source: path of its file.
+    kind: of a method, one of KINDS, as its file says; "other" where it says none. Else empty.
     """
 
     name: str
     summary: str
     source: str
+    kind: str = ""
 
 
 def gin_files(folder: str) -> list[Entry]:
@@ -34,9 +47,19 @@ def gin_files(folder: str) -> list[Entry]:
 
 
 def methods() -> list[Entry]:
-    """Return the methods' gin files: those of the suite as paths, those of packages by name."""
+    """Return the methods' gin files by kind: of the suite as paths, of packages by name."""
     own = [_entry(f"methods/{path.name}", path) for path in shipped("methods").values()]
-    return own + [_entry(name, path) for name, path in packaged().items() if _is_method(path)]
+    found = own + [_entry(name, path) for name, path in packaged().items() if _is_method(path)]
+    found = [replace(entry, kind=_kind(Path(entry.source))) for entry in found]
+    return sorted(found, key=lambda entry: KINDS.index(entry.kind))
+
+
+def _kind(path: Path) -> str:
+    """Return what a line `# Kind: …` in the file's first comment says."""
+    said = re.match(
+        r"(?:#.*\n)*?# Kind: (.+)\n", path.read_text(encoding="utf-8", errors="replace")
+    )
+    return said[1].strip() if said and said[1].strip() in KINDS else "other"
 
 
 def _is_method(path: Path) -> bool:

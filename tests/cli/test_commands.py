@@ -9,6 +9,7 @@ import torch
 from helpers.forked import dstbench
 
 from dstbench.cli.commands import new
+from dstbench.config.catalog import KINDS
 from dstbench.errors import UserError
 from dstbench.recording import record
 
@@ -81,6 +82,16 @@ def test_list_prints_a_table_or_json(call, what):
     assert code == 0 and expected in names
     code, out, _ = call("list", what)
     assert code == 0 and expected in out
+
+
+def test_methods_are_listed_by_kind(call):
+    _, out, _ = call("list", "methods", "--json")
+    kinds = [entry["kind"] for entry in json.loads(out)]
+    assert set(kinds) <= set(KINDS) - {"other"}
+    assert kinds == sorted(kinds, key=KINDS.index)
+    _, out, _ = call("list", "methods")
+    before, _, after = out.partition("methods: dynamic sparse")
+    assert "synflow.gin" in before and "rigl.gin" in after
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 import json
+from collections.abc import Iterable
+from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
@@ -32,14 +34,19 @@ def main(args: argparse.Namespace) -> int:
         return 0
     console = Console(highlight=False)
     for kind, found in entries.items():
-        table = Table(title=kind, title_justify="left", box=None, pad_edge=False)
-        table.add_column("name", no_wrap=True)
-        table.add_column("summary")
-        for entry in found:
-            table.add_row(entry.name, entry.summary)
-        console.print(table)
-        console.print()
+        for group, rows in groupby(found, key=lambda entry: entry.kind):
+            console.print(_listed(f"{kind}: {group}" if group else kind, rows))
+            console.print()
     return 0
+
+
+def _listed(title: str, rows: Iterable[Entry]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("summary")
+    for entry in rows:
+        table.add_row(entry.name, entry.summary)
+    return table
 
 
 def _entries(kind: str, args: argparse.Namespace) -> list[Entry]:

@@ -31,6 +31,7 @@ class {name}(DropGrow):
 '''
 
 GIN = """# {name}: what it does, in one sentence. Source of every number beside it.
+# Kind: dynamic sparse
 # Parts: ERK chooses the first masks, {name} moves them.
 
 Run.method = @Method()
