@@ -11,9 +11,11 @@ A grid expands to jobs (jobs.py). Only gin text is read for that: no method is i
 torch is needed.
 """
 
+import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import gin
 
@@ -40,7 +42,11 @@ class Section:
     protocol: None for the recipe's.
     title: heading in the table.
     bindings: gin bindings for all runs, as for `dstbench run --set`.
+    vary: parameter → values, such as {'SGD.lr': [0.1, 0.05]}: each combination of values is a row
+        of its own, named after the method and the values.
     """
+
+    omitted_at_default: ClassVar[tuple[str, ...]] = ("vary",)
 
     def __init__(
         self,
@@ -53,11 +59,13 @@ class Section:
         protocol: str | None = None,
         title: str = "",
         bindings: Sequence[str] = (),
+        vary: dict[str, Sequence[Any]] | None = None,
     ):
         self.scope = gin.current_scope_str()
         self.methods, self.recipes, self.seeds = methods, recipes, seeds
         self.sparsities, self.datasets, self.models = sparsities, datasets, models
         self.protocol, self.title, self.bindings = protocol, title, bindings
+        self.vary = vary or {}
         self.jobs: tuple[Job, ...] = ()  # set by `read`
         for axis in ("methods", "recipes", "seeds", "sparsities", "datasets", "models"):
             if getattr(self, axis) is not None and not getattr(self, axis):
@@ -73,6 +81,11 @@ class Section:
                 parse_override(text, repr(text))
             except UserError as error:
                 raise self._error("bindings", f"has {error.message}") from None
+        for name, values in self.vary.items():
+            if not isinstance(values, list | tuple) or not values:
+                raise self._error("vary", f"gives {name!r} {values!r}: give a list of values.")
+            if not re.fullmatch(r"(\w+/)?\w+\.\w+", name):
+                raise self._error("vary", f"has {name!r}: expected a parameter, such as 'SGD.lr'.")
 
     def expand(self, folder: Path) -> tuple[Job, ...]:
         """Return the section's jobs. folder: where its relative paths start.
@@ -89,6 +102,10 @@ class Section:
                 seeds=self.seeds,
                 protocol=self.protocol,
                 overrides=self.bindings,
+                variants=[
+                    dict(zip(self.vary, values, strict=True))
+                    for values in itertools.product(*self.vary.values())
+                ],
             )
         )
 

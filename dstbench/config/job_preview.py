@@ -54,14 +54,21 @@ class Preview:
 
     def method(self) -> str:
         """Return the method's name. Raises UserError for a file that does not set it."""
+        return str(self.value(self.name_binding()))
+
+    def name_binding(self) -> str:
+        """Return the parameter that holds the method's name, such as "Method.name".
+
+        Raises UserError for a file that does not set it.
+        """
         method = self._values.get("Run.method")
         if not isinstance(method, Reference):
             raise UserError(f"{self.path}: Run.method is not set. Set it to the method.")
         scope = f"{method.scope}/" if method.scope else ""
-        name = self.value(f"{scope}{method.name}.name") or self.value(f"{method.name}.name")
-        if name is None:
-            raise UserError(
-                f"{self.path}: the method has no name. Add a line such as "
-                f"{method.name}.name = {method.name!r}."
-            )
-        return str(name)
+        for binding in (f"{scope}{method.name}.name", f"{method.name}.name"):
+            if self.value(binding):
+                return binding
+        raise UserError(
+            f"{self.path}: the method has no name. Add a line such as "
+            f"{method.name}.name = {method.name!r}."
+        )

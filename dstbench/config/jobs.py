@@ -1,12 +1,14 @@
 """Jobs: the single runs that a section of a grid expands to."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dstbench.config.choices import Choices
+from dstbench.config.identity import literal
 from dstbench.config.job_preview import Preview
 from dstbench.config.shipped_files import find_gin, find_recipe, packaged
 from dstbench.errors import UserError
@@ -42,23 +44,27 @@ def expand(
     seeds: Sequence[int],
     protocol: str | None,
     overrides: Sequence[str],
+    variants: Sequence[Mapping[str, Any]] = ({},),
 ) -> Iterator[Job]:
     """Yield a job for each combination; all jobs of a seed come before those of the next.
 
     methods, recipes: gin files.
     datasets, models, sparsities, protocol: None for the recipe's.
     overrides: gin bindings of all jobs.
+    variants: parameter → value of further bindings, which the method's name then tells.
 
     Raises UserError for a file that cannot be read or lacks a needed binding.
     """
-    previews = {
-        (method, recipe): Preview(method, recipe, overrides)
-        for method, recipe in itertools.product(methods, recipes)
+    rows = list(itertools.product(methods, range(len(variants))))
+    bindings = {
+        (method, recipe, i): (*overrides, *_variant(method, recipe, overrides, variants[i]))
+        for (method, i), recipe in itertools.product(rows, recipes)
     }
+    previews = {key: Preview(key[0], key[1], added) for key, added in bindings.items()}
     short = {path: _short_name(path) for path in (*methods, *recipes)}
-    given = (seeds, recipes, datasets or (None,), models or (None,), sparsities or (None,), methods)
-    for seed, recipe, dataset, model, sparsity, method in itertools.product(*given):
-        preview = previews[method, recipe]
+    given = (seeds, recipes, datasets or (None,), models or (None,), sparsities or (None,), rows)
+    for seed, recipe, dataset, model, sparsity, (method, i) in itertools.product(*given):
+        preview = previews[method, recipe, i]
         if sparsity is not None:
             # A float, as `--sparsity` gives it: 0 and 0.0 would be two configurations.
             sparsity = float(sparsity) if preview.uses("sparsity") else None
@@ -82,9 +88,21 @@ def expand(
                 files=(short[method],),
                 recipe=short[recipe],
                 axes=tuple((name, value) for name, value in axes.items() if value is not None),
-                sets=tuple(overrides),
+                sets=bindings[method, recipe, i],
             ),
         )
+
+
+def _variant(
+    method: Path, recipe: Path, overrides: Sequence[str], values: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return the bindings of a variant of a method: its values, and a name that has them."""
+    if not values:
+        return ()
+    preview = Preview(method, recipe, overrides)
+    label = " ".join(f"{name}={literal(value)}" for name, value in values.items())
+    name = f"{preview.name_binding()} = {f'{preview.method()} ({label})'!r}"
+    return (*(f"{key} = {literal(value)}" for key, value in values.items()), name)
 
 
 def _short_name(path: Path) -> str:

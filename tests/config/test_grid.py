@@ -109,6 +109,26 @@ def test_section_bindings_may_rename_the_recipe(tmp_path):
     assert job.recipe == run.recipe == "short"
 
 
+def test_vary_makes_a_row_of_each_combination_of_values(tmp_path):
+    vary = "{'RigL.drop_fraction': [0.3, 0.5], 'SGD.lr': [0.1]}"
+    lines = (f"Section.vary = {vary}", "Section.seeds = [0]", "Section.sparsities = [0.5]")
+    jobs = grid.read(written(tmp_path, *lines)).jobs
+    assert [job.method for job in jobs] == [
+        "RigL (RigL.drop_fraction=0.3 SGD.lr=0.1)",
+        "RigL (RigL.drop_fraction=0.5 SGD.lr=0.1)",
+    ]
+    for job, fraction in zip(jobs, (0.3, 0.5), strict=True):
+        run, _ = assembled(job)
+        assert run.method.name == job.method
+        assert (run.optimizer.lr, run.method.parts[1].drop_fraction) == (0.1, fraction)
+
+
+def test_vary_names_methods_of_any_class(tmp_path):
+    lines = ("Section.methods = ['east']", "Section.vary = {'WeightSharing.owner': [2, 3]}")
+    job = grid.read(written(tmp_path, *lines, "Section.seeds = [0]")).jobs[1]
+    assert job.method == assembled(job)[0].method.name == "EAST (WeightSharing.owner=3)"
+
+
 def test_read_finds_files_beside_the_grid_from_any_folder(tmp_path, monkeypatch):
     (tmp_path / "set.gin").write_text((shipped("methods")["set"]).read_text())
     (tmp_path / "mine.gin").write_text("include 'set.gin'\nMethod.name = 'Mine'\n")
@@ -155,6 +175,10 @@ def test_job_sparsity_is_a_float_as_on_the_command_line(tmp_path):
         ("Section.sparsities = ['much']", ("grid.gin:5", "expected")),
         ("Section.seeds = [-1]", ("grid.gin:5", "zero or more")),
         ("Section.bindings = ['Run.epochs']", ("grid.gin:5", "NAME=VALUE")),
+        ("Section.vary = {'SGD.lr': 0.1}", ("grid.gin:5", "'SGD.lr'", "a list of values")),
+        ("Section.vary = {'SGD.lr': []}", ("grid.gin:5", "'SGD.lr'", "a list of values")),
+        ("Section.vary = {'lr': [0.1]}", ("grid.gin:5", "'lr'", "such as 'SGD.lr'")),
+        ("Section.vary = [0.1]", ("grid.gin:5", "expected")),
         ("Section.sparsity = [0.5]", ("grid.gin:5", "no parameter 'sparsity'", "sparsities")),
         ("Table.kind = 'speed'", ("grid.gin:5", "speed")),
         ("other/Section.seeds = [0]", ("grid.gin:5", "this table has no Section in a scope")),
