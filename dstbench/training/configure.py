@@ -17,7 +17,7 @@ from dstbench.config.shipped_files import find_gin, find_recipe
 
 # Imported for what they register: the classes that a gin file may name without importing them.
 # Methods are not among them: a gin file imports the method it configures.
-from dstbench.core import budgets, gradient_clip, method, schedules  # noqa: F401
+from dstbench.core import budgets, gradient_clip, layer_densities, method, schedules  # noqa: F401
 from dstbench.data import preprocessing  # noqa: F401
 from dstbench.errors import UserError, did_you_mean
 from dstbench.models import resnet  # noqa: F401
