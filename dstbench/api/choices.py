@@ -16,6 +16,7 @@ from dstbench.config.registry import refuse_stranger
 from dstbench.core.part import Part
 from dstbench.data.dataset_folder import split_dataset
 from dstbench.errors import UserError, did_you_mean
+from dstbench.training.starting_network import Take, starting_bindings
 
 _NAME = re.compile(r"[\w./]+")
 _VALUES = (bool, int, float, str, type(None), list, tuple, dict)
@@ -38,6 +39,9 @@ class ChoiceArguments(TypedDict, total=False):
     set: binding → value, such as {"RigL.drop_fraction": 0.3}; text that begins with @ or % is
         gin's, such as {"Run.lr_schedule": "@Cosine()"}.
     engine: 'auto', 'torch' or 'native'.
+    start: begin with the network of another run: its folder, a network's file, or a state dict
+        saved by torch.
+    take: what to take of it: 'both' (default), 'weights' or 'masks'.
     plugins: Python files that register methods or models.
     """
 
@@ -52,6 +56,8 @@ class ChoiceArguments(TypedDict, total=False):
     lr: float | None
     set: Mapping[str, Any] | None
     engine: str | None
+    start: str | Path | None
+    take: Take | None
     plugins: Sequence[str | Path]
 
 
@@ -86,6 +92,7 @@ def choose(
     recipe, engine = given.get("recipe"), given.get("engine")
     sets = [f"{name} = {_value(value)}" for name, value in _bindings(given.get("set"))]
     sets += [] if engine is None else [f"Run.engine = {engine!r}"]
+    sets += _starting(given.get("start"), given.get("take"))
     short = {name: given.get(name) for name in ("epochs", "batch_size", "lr")}
     choices = Choices(
         files=() if text else (str(method),),
@@ -97,6 +104,17 @@ def choose(
         text=text,
     )
     return choices, root
+
+
+def _starting(start: object, take: Any) -> tuple[str, ...]:
+    """Return the bindings of a run that begins with the network of another one, if it does."""
+    if take not in (None, "both", "weights", "masks"):
+        raise UserError(f"take = {take!r}: expected 'both', 'weights' or 'masks'.")
+    if start is None:
+        if take is not None:
+            raise UserError(f"take = {take!r}: give the run to take from, with start.")
+        return ()
+    return starting_bindings(str(start), take or "both")
 
 
 def method_text(part: type[Part]) -> str:

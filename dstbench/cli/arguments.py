@@ -6,6 +6,7 @@ from typing import Any
 
 from dstbench.config.choices import SHORT, Choices
 from dstbench.data.dataset_folder import split_dataset
+from dstbench.errors import UserError
 
 
 def choices_from(args: argparse.Namespace) -> tuple[Choices, Path | None]:
@@ -28,7 +29,7 @@ def choices_from(args: argparse.Namespace) -> tuple[Choices, Path | None]:
         files=tuple(args.files),
         recipe=args.recipe,
         axes=tuple((name, value) for name, value in axes.items() if value is not None),
-        sets=(*args.sets, *_engine(args)),
+        sets=(*args.sets, *_engine(args), *_start(args)),
         plugins=tuple(args.plugins),
         short=short_from(args),
     )
@@ -39,6 +40,20 @@ def short_from(args: argparse.Namespace) -> tuple[tuple[str, Any], ...]:
     """Return the short options that are given, such as ("epochs", 5)."""
     given = ((name, getattr(args, name)) for name in SHORT)
     return tuple((name, value) for name, value in given if value is not None)
+
+
+def _start(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the bindings of `--from` and `--take`; none where they are not given.
+
+    Raises UserError for a file that is no network.
+    """
+    if args.start is None:
+        if args.take is not None:
+            raise UserError(f"--take {args.take}: give the run to take from, with --from.")
+        return ()
+    from dstbench.training.starting_network import starting_bindings  # imports torch
+
+    return starting_bindings(args.start, args.take or "both")
 
 
 def _engine(args: argparse.Namespace) -> tuple[str, ...]:

@@ -13,6 +13,18 @@ def add_choices(command: argparse.ArgumentParser) -> None:
     axes.add_argument(
         "--seed", type=whole_number, metavar="N", help="seed of weights, masks and batches"
     )
+    add(
+        "--from",
+        dest="start",
+        metavar="RUN",
+        help="begin with the network of another run: its folder, a network's file, or a state "
+        "dict saved by torch",
+    )
+    add(
+        "--take",
+        choices=("both", "weights", "masks"),
+        help="with --from: what to take of it (default: both)",
+    )
 
 
 def add_settings(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:

@@ -125,17 +125,19 @@ class Config:
         self._walk(Reference(self.root, "", True), "", "the command line", lines, imports)
         for binding in self.bindings.unused():
             self._refuse_unused(binding)
-        beside = {line for line in lines if line.partition(" = ")[0] in self._not_identity()}
+        beside = {line for line in lines if self._is_beside(line)}
         return replace(
             identify(imports, lines - beside),
             overrides=tuple(self._recipe_overrides()),
             beside="".join(f"{line}\n" for line in sorted(beside)),
         )
 
-    def _not_identity(self) -> set[str]:
-        """Return the root's parameters that are no part of a run's identity."""
-        root = registry.lookup(self.root)
-        return {f"{self.root}.{name}" for name in getattr(root, "not_identity", ())}
+    @staticmethod
+    def _is_beside(line: str) -> bool:
+        """Return whether a canonical line is of a parameter that is no part of the identity."""
+        target, _, parameter = line.partition(" = ")[0].rpartition(".")
+        cls = registry.lookup(target.rpartition("/")[2])
+        return parameter in getattr(cls, "not_identity", ())
 
     def _recipe_overrides(self) -> Iterator[RecipeOverride]:
         """Yield the replaced bindings that this run uses and whose value the recipe changes."""

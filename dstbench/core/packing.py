@@ -4,6 +4,7 @@ A packed network is a dict of tensors:
 
     live    name → (indices, values) of a masked tensor's live weights; flat indices in row-major
             order for every memory layout, so that other tools can read them
+    shapes  name → shape of a masked tensor; networks packed by earlier versions have none
     rest    name → tensor: every other parameter, and persistent buffers
 
 A tensor that several layers share is stored once.
@@ -50,16 +51,36 @@ def kept_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 def pack_network(model: nn.Module, masks: Masks) -> Packed:
     """Copy a masked network to the CPU, without its dead weights."""
-    live, rest = {}, {}
+    live, rest, shapes = {}, {}, {}
     for name, tensor in kept_tensors(model).items():
         if name in masks:
             index = masks.index(name)
             rows, order = _row_order(index, tensor).sort()
             narrow = torch.int32 if tensor.numel() < 2**31 else torch.int64
             live[name] = (rows.to(narrow).cpu(), flat(tensor)[index][order].cpu())
+            shapes[name] = list(tensor.shape)
         else:
             rest[name] = tensor.detach().cpu().clone()
-    return {"live": live, "rest": rest}
+    return {"live": live, "shapes": shapes, "rest": rest}
+
+
+def unpacked(packed: Packed) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return name → dense tensor in row order, and name → mask of those that have one.
+
+    Raises ValueError: for a network without shapes, or positions that are not ascending below the
+        tensor's size.
+    """
+    tensors, masks = dict(packed["rest"]), {}
+    for name, (rows, values) in packed["live"].items():
+        if name not in packed.get("shapes", {}):
+            raise ValueError(f"it has no shape of {name}: it was made by an earlier version")
+        whole = torch.zeros(packed["shapes"][name], dtype=values.dtype)
+        if not positions_fit(rows, values, whole.numel()):
+            raise ValueError(f"the positions of {name} are not ascending below {whole.numel()}")
+        whole.view(-1)[rows.long()] = values
+        tensors[name], masks[name] = whole, torch.zeros_like(whole, dtype=torch.bool)
+        masks[name].view(-1)[rows.long()] = True
+    return tensors, masks
 
 
 @torch.no_grad()

@@ -13,3 +13,8 @@ LOG = "log.txt"  # output of the run, when a sweep started it
 MLFLOW_RUN = "mlflow.json"  # the MLflow run that mirrors this one
 MIRROR_LOG = "mirror.log"  # output of the mirror's process
 MIRROR_LOCK = "mirror.lock"  # held during one pass of the mirror
+
+
+def epoch_network(epoch: int | str) -> str:
+    """Return the file of the network after an epoch; 0 is before the first step."""
+    return f"epoch-{epoch}.pt"

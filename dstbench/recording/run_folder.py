@@ -19,6 +19,7 @@ from dstbench.recording.file_names import (
     FINAL_WEIGHTS,
     MLFLOW_RUN,
     RECORD,
+    epoch_network,
 )
 from dstbench.recording.record import plain
 from dstbench.recording.record import read as read_record
@@ -46,6 +47,8 @@ class RunFolder:
         networks = (FINAL_NETWORK, BEST_NETWORK, FINAL_WEIGHTS, BEST_WEIGHTS)
         for name in (RECORD, CONFIG, CURVES, *networks, MLFLOW_RUN):
             (self.path / name).unlink(missing_ok=True)
+        for path in self.path.glob(epoch_network("*")):
+            path.unlink()
 
     def record(self) -> Record | None:
         """Return the record, or None when there is none yet."""

@@ -53,6 +53,19 @@ def new_state(
     return state
 
 
+def beginning(
+    run: Run, num_classes: int, image_shape: Shape, total_steps: int, device: torch.device
+) -> State:
+    """Return the same with the weights that the run begins with, which another run may have made.
+
+    Raises UserError: as `new_state`; and where that run's network does not fit.
+    """
+    state = new_state(run, num_classes, image_shape, total_steps, device)
+    if run.start is not None:
+        run.start.load_weights_(state)
+    return state
+
+
 def build_network(run: Run, num_classes: int, image_shape: Shape) -> nn.Module:
     """Return the run's original network with its initial weights.
 

@@ -94,7 +94,7 @@ def evaluate_final(
     counted["dense_training_flops"] = 2 * dense_training_macs(counted["dense_macs"], images)
     figures = health.measure(state, *loaders.health_batch(), autocast)
     sparsity = state.sparsity
-    folder.write_network(FINAL_NETWORK, _network_file(state, loaders, config))
+    folder.write_network(FINAL_NETWORK, network_content(state, loaders, config))
     network = _stored(state, folder, FINAL_WEIGHTS)
     at_best = live_at_best = network_at_best = None
     if state.best:
@@ -103,7 +103,7 @@ def evaluate_final(
         live_at_best = state.masks.total()
         at_best = evaluate(engine, loaders.test(), group.all_reduce_sum)
         predicted["test_at_best_val"] = _encoded(at_best, classes, group)
-        folder.write_network(BEST_NETWORK, _network_file(state, loaders, config))
+        folder.write_network(BEST_NETWORK, network_content(state, loaders, config))
         if PROTOCOLS[run.protocol].shown == "test_at_best_val":
             network_at_best = _stored(state, folder, BEST_WEIGHTS)
     return FinalResults(
@@ -135,7 +135,8 @@ def _stored(state: State, folder: RunFolder, name: str) -> StoredNetwork:
     return stored
 
 
-def _network_file(state: State, loaders: DataLoaders, config: str) -> bytes:
+def network_content(state: State, loaders: DataLoaders, config: str) -> bytes:
+    """Return the content of a network's file, with the run's resolved gin text."""
     return NetworkFile(
         network=pack_network(state.model, state.masks),
         config=config,

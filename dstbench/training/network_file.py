@@ -6,6 +6,7 @@ import pickle
 import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -38,23 +39,22 @@ class NetworkFile:
         return buffer.getvalue()
 
 
-def read(path: Path, config_sha256: str) -> NetworkFile:
-    """Return the network in a file.
+class Unreadable(Exception):
+    """A file that torch cannot load; the message says why."""
 
-    config_sha256: of the configuration in the run's record.
 
-    Raises UserError for a file that is missing, damaged, of another kind or of another run.
+def load(path: Path) -> Any:
+    """Return what torch saved in a file: tensors, numbers, texts, lists and dicts only.
+
+    Raises FileNotFoundError, and Unreadable for a file that is damaged or of another kind.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():  # torch itself compares no checksums
                 raise zipfile.BadZipFile(f"checksum of {damaged}")
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise UserError(
-            f"{path}: no such file. The network of this run was removed, or there is "
-            "no best epoch; train it again with `dstbench run --fresh`."
-        ) from None
+        raise
     except (
         OSError,
         ValueError,
@@ -63,8 +63,26 @@ def read(path: Path, config_sha256: str) -> NetworkFile:
         zipfile.BadZipFile,
         pickle.UnpicklingError,
     ) as error:
+        raise Unreadable(str(error).splitlines()[0]) from None
+
+
+def read(path: Path, config_sha256: str) -> NetworkFile:
+    """Return the network in a file.
+
+    config_sha256: of the configuration in the run's record.
+
+    Raises UserError for a file that is missing, damaged, of another kind or of another run.
+    """
+    try:
+        stored = load(path)
+    except FileNotFoundError:
         raise UserError(
-            f"{path}: cannot be read as a network ({str(error).splitlines()[0]}). Train it again "
+            f"{path}: no such file. The network of this run was removed, or there is "
+            "no best epoch; train it again with `dstbench run --fresh`."
+        ) from None
+    except Unreadable as error:
+        raise UserError(
+            f"{path}: cannot be read as a network ({error}). Train it again "
             "with `dstbench run --fresh`, or fetch it by its MLflow id."
         ) from None
     names = [field.name for field in fields(NetworkFile)]

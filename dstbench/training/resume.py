@@ -12,7 +12,7 @@ from dstbench.data.images import Shape
 from dstbench.data.loaders import LabelledBatches
 from dstbench.recording.types import Record
 from dstbench.training import checkpoint, initial_weights
-from dstbench.training.build import new_state
+from dstbench.training.build import beginning
 from dstbench.training.device import limit_threads
 from dstbench.training.distributed.data_parallel import broadcast_state_
 from dstbench.training.preflight import refuse_small_batches, refuse_unpruned
@@ -48,7 +48,7 @@ def start_or_resume(
     """
     group = options.group
     total_steps = run.epochs * plan.steps_per_epoch
-    state = new_state(run, num_classes, image_shape, total_steps, options.device)
+    state = beginning(run, num_classes, image_shape, total_steps, options.device)
     if options.threads is None and options.device.type == "cpu":
         limit_threads((state.dense_macs or 0) * run.batch_size)
     dense = unpruned(state.model)
@@ -70,6 +70,8 @@ def start_or_resume(
             reporter.note("No sound checkpoint is left: starting over.")
         state.batches = init_batches
         run.method.init_masks(state)
+        if run.start is not None:
+            run.start.set_masks_(state)
         state.batches = None
         state.optimizer = run.optimizer.build(state.model, state.masks)
     else:

@@ -22,7 +22,7 @@ from dstbench.recording.types import Record
 from dstbench.sparsity import percent
 from dstbench.tracking.live_mirror import Mirror, mirrored_to
 from dstbench.training import checkpoint, initial_weights
-from dstbench.training.build import new_state
+from dstbench.training.build import beginning
 from dstbench.training.device import device_name
 from dstbench.training.distributed.nonzero_ranks import NullRunFolder
 from dstbench.training.engines.choose import choose_engine
@@ -156,7 +156,7 @@ def check_done(
     classes = len(loaders.dataset.classes)
     with options.group.raise_together():
         if options.group.first:
-            state = new_state(run, classes, loaders.image_shape, total_steps, options.device)
+            state = beginning(run, classes, loaders.image_shape, total_steps, options.device)
             initial = initial_weights.sha256_of(state.model)
             if message := initial_weights.refuse_changed(record, initial, folder):
                 reporter.note(message)
@@ -213,12 +213,13 @@ def _description(run: Run, loaders: DataLoaders, options: RuntimeOptions, folder
         where += f", {threads} thread{'s'[: threads > 1]}"
     if not options.group.alone:
         where += f", {options.group.size} processes"
+    begins = "" if run.start is None else f"\nbegins with {run.start}"
     return (
         f"{run.method.name} · {run.model.__name__} · sparsity {percent(run.method.sparsity)} · "
         f"seed {run.seed} · {run.epochs} epochs of {len(split.train):,} images\n"
         f"{run.dataset}: {len(split.val):,} images for validation, "
         f"{len(loaders.dataset.test):,} for the test (protocol {run.protocol})\n"
-        f"{where} · {run.precision} · {folder}"
+        f"{where} · {run.precision} · {folder}{begins}"
     )
 
 

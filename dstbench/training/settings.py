@@ -1,6 +1,7 @@
 """The settings of one training run, which gin configures."""
 
 import inspect
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from torch import nn
@@ -16,6 +17,7 @@ from dstbench.errors import UserError, did_you_mean, require
 from dstbench.models.memory_layout import to_channels_last
 from dstbench.optim.settings import OptimizerSettings
 from dstbench.sparsity import UNPRUNED_FRACTION
+from dstbench.training.starting_network import StartingNetwork
 
 
 @register("run")
@@ -44,14 +46,18 @@ class Run:
         cross-entropy. Accuracies and the validation loss do not depend on it.
     microbatches: parts in which the gradient of a batch is computed, one after another, so that
         less memory is needed; batch norm normalises each part by itself.
+    start: the network of another run that this one begins with; None for initial weights and the
+        method's first masks. `dstbench run --from` sets it.
+    kept_epochs: after which epochs the network is kept, as `epoch-N.pt` in the run's folder; 0 is
+        before the first step. No part of the identity.
     engine: what computes the steps: 'torch', 'native' (live weights alone, on a CPU), or 'auto',
         the one that is expected to be faster. No part of the run's identity; the record has it.
     dense_health_every: epochs between measurements of health that need the gradients of dead
         weights; None for 1 with torch and 10 with the native engine. No part of the identity.
     """
 
-    omitted_at_default: ClassVar[tuple[str, ...]] = ("label_smoothing", "microbatches")
-    not_identity: ClassVar[tuple[str, ...]] = ("engine", "dense_health_every")
+    omitted_at_default: ClassVar[tuple[str, ...]] = ("label_smoothing", "microbatches", "start")
+    not_identity: ClassVar[tuple[str, ...]] = ("kept_epochs", "engine", "dense_health_every")
 
     def __init__(
         self,
@@ -72,6 +78,8 @@ class Run:
         recipe: str = "none",
         label_smoothing: float = 0.0,
         microbatches: int = 1,
+        start: StartingNetwork | None = None,
+        kept_epochs: Sequence[int] = (),
         engine: Literal["auto", "torch", "native"] = "auto",
         dense_health_every: int | None = None,
     ):
@@ -83,6 +91,9 @@ class Run:
         require(1 <= microbatches <= batch_size, self, "microbatches", microbatches, allowed)
         require(0 <= seed < 2**63, self, "seed", seed, "zero or more, below 2⁶³")
         require(0 <= split_seed < 2**63, self, "split_seed", split_seed, "zero or more, below 2⁶³")
+        for epoch in kept_epochs:
+            allowed = f"epochs from 0 to Run.epochs, {epochs}"
+            require(0 <= epoch <= epochs, self, "kept_epochs", kept_epochs, allowed)
         require(
             train_images is None or train_images >= 1,
             self,
@@ -115,6 +126,7 @@ class Run:
         self.precision, self.train_images, self.recipe = precision, train_images, recipe
         self.unpruned_fraction = unpruned_fraction
         self.label_smoothing, self.microbatches = label_smoothing, microbatches
+        self.start, self.kept_epochs = start, tuple(kept_epochs)
         self.engine, self.dense_health_every = engine, dense_health_every
 
     def rate_at(self, progress: float) -> float:

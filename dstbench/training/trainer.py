@@ -15,6 +15,7 @@ from dstbench.data.protocols import PROTOCOLS
 from dstbench.metrics.collapse import CollapseDetector
 from dstbench.metrics.training_cost import TrainingCost
 from dstbench.models.precision import autocast_for
+from dstbench.recording.file_names import epoch_network
 from dstbench.recording.run_folder import RunFolder
 from dstbench.recording.types import EpochLine, Record
 from dstbench.sparsity import live_total
@@ -27,7 +28,7 @@ from dstbench.training.engines.engine import Engine
 from dstbench.training.epoch_health import EpochHealth
 from dstbench.training.epoch_meters import Meters
 from dstbench.training.evaluation import evaluate
-from dstbench.training.final_evaluation import evaluate_final
+from dstbench.training.final_evaluation import evaluate_final, network_content
 from dstbench.training.loop import train
 from dstbench.training.progress import Reporter
 from dstbench.training.run_record import RunRecord
@@ -82,6 +83,8 @@ class Trainer:
         self.record.begin()
         self.folder.write_curves(self.state.curves)
         self.reporter.start(self.state.step, self.state.total_steps)
+        if self.state.step == 0:
+            self._keep(epoch=0)
         with self.stop:  # until the record is written
             try:
                 self._train()
@@ -172,6 +175,7 @@ class Trainer:
         refuse_nonzero_dead(state, self.run.method)
         self.group.broadcast_(state.model.buffers())  # each process has its own batch-norm averages
         line = self._measure(state)
+        self._keep(line["epoch"])
         state.curves.append(line)
         best = state.best.get("val_accuracy", -1.0)
         if self._is_candidate(state) and line["val_accuracy"] > best:
@@ -186,6 +190,14 @@ class Trainer:
         self._epoch_began = now
         if message := self.collapse.check(state.curves):
             self.reporter.note(message)
+
+    def _keep(self, epoch: int) -> None:
+        """Write the network to a file of its own, if it is to be kept after this epoch."""
+        if epoch in self.run.kept_epochs and self.group.first:
+            content = network_content(
+                self.state, self.loaders, self.record.content["config"]["text"]
+            )
+            self.folder.write_network(epoch_network(epoch), content)
 
     def _is_candidate(self, state: State) -> bool:
         """Return whether the network may become the best: as plain and as sparse as the final one.

@@ -14,7 +14,7 @@ from dstbench.data.images import Shape
 from dstbench.errors import UserError
 from dstbench.metrics.cost import cost
 from dstbench.recording.types import Cost, CostReport
-from dstbench.training.build import finalize, new_state
+from dstbench.training.build import beginning, finalize
 from dstbench.training.configure import assemble
 from dstbench.training.settings import Run
 
@@ -86,7 +86,8 @@ def count(
 ) -> Cost:
     """Return the cost of the run's finished network for one image, as metrics.cost gives it."""
     try:
-        return count_on(torch.device("meta"), run, shape, classes, note)
+        if run.start is None:
+            return count_on(torch.device("meta"), run, shape, classes, note)
     except (RuntimeError, TypeError):  # what tensors without values raise when read
         note(
             f"{run.method.name} cannot be counted from shapes alone: building the network and "
@@ -103,10 +104,12 @@ def count_on(
     note: Callable[[str], None] = lambda text: None,
 ) -> Cost:
     """Return the same, with the network on `device`; "meta" has shapes and no values."""
-    state = new_state(run, classes, shape, 1, device)
+    state = beginning(run, classes, shape, 1, device)
     for text in run.method.notes(state):
         note(text)
     run.method.init_masks(state)
+    if run.start is not None:
+        run.start.set_masks_(state)
     training_only = finalize(run.method, state)
     counted = cost(state.model, state.masks, shape, state.dense_numel, state.dense_macs)
     return counted | {"training_only_parameters": training_only}

@@ -155,11 +155,17 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
     plan = _plan_of(run, record, loaders)
     total_steps = run.epochs * (plan.steps_per_epoch if plan else 1)
     begin = begun(run, shape, classes, total_steps)
-    problem, note = initial_weights_problem(record, begin)
-    if note is not None:
-        problem = repeated_weights_problem(record, run, begin, total_steps, leaderboard)
-        outcome.notes.append(note)
-    outcome.problems += [problem] if problem else []
+    if run.start is not None:
+        outcome.notes.append(
+            "initial weights, first masks and training FLOPs not comparable: it began with the "
+            "network of another run, which the record does not carry"
+        )
+    else:
+        problem, note = initial_weights_problem(record, begin)
+        if note is not None:
+            problem = repeated_weights_problem(record, run, begin, total_steps, leaderboard)
+            outcome.notes.append(note)
+        outcome.problems += [problem] if problem else []
     outcome.problems += unpruned_problems(record, begin)
     if record.get("dense_to_sparse", False) is not run.method.dense_to_sparse:
         outcome.problems.append(
@@ -178,7 +184,7 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
         )
         if final:
             outcome.problems += health_problems(record, state, labels.test)
-            if plan is not None:
+            if plan is not None and run.start is None:
                 _compare_training(record, run, begin, state, plan, outcome)
         predicted = predictions.decode(record["predictions"][key], classes).tolist()
         if loaders is not None:

@@ -1,0 +1,210 @@
+"""StartingNetwork: a run begins with the weights, the masks, or both, of a network in a file.
+
+Files are `network.pt`, `best.pt` and `epoch-N.pt` of a run folder, and state dicts saved by
+torch.save, in which the zeros of a tensor are its dead weights; those of torch.nn.utils.prune, with
+NAME_orig and NAME_mask, too.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from dstbench.config.registry import register
+from dstbench.core.masks import storage_index
+from dstbench.core.packing import kept_tensors, unpacked
+from dstbench.core.state import State
+from dstbench.errors import UserError, did_you_mean
+from dstbench.recording.file_names import FINAL_NETWORK
+from dstbench.training.network_file import Unreadable, load
+
+Take = Literal["both", "weights", "masks"]
+_NAMED = 3  # tensors in a message
+
+
+@register("run")
+class StartingNetwork:
+    """The network that a run begins with; its names and shapes must be those of the run's network.
+
+    Weights take the place of the initial ones before the method chooses its first masks, so that
+    methods which prune a trained network see it. Masks take the place of the first masks. Weights
+    that are live, but dead in the file, begin at zero. Optimizer and schedules begin anew.
+
+    sha256: of the network's tensors, as `dstbench run --from` writes it; part of the run's
+        identity, so that another network is another run.
+    take: 'both', 'weights' or 'masks'.
+    file: where the network is; no part of the identity.
+    """
+
+    not_identity: ClassVar[tuple[str, ...]] = ("file",)
+
+    def __init__(self, sha256: str, take: Take = "both", file: str = ""):
+        self.sha256, self.take, self.file = sha256, take, file
+
+    def __str__(self) -> str:
+        what = "weights and masks" if self.take == "both" else self.take
+        return f"the {what} of {self.file} ({self.sha256[:12]}…)"
+
+    @cached_property
+    def _network(self) -> "Tensors":
+        if not self.file:
+            raise UserError(
+                "The run begins with a network of another run, and StartingNetwork.file does not "
+                "say where it is. Give it with --from.",
+                "StartingNetwork.file",
+            )
+        network = read(Path(self.file))
+        if (found := network.sha256()) != self.sha256:
+            raise UserError(
+                f"{self.file}: is another network ({found[:12]}…) than the one that the run begins "
+                f"with ({self.sha256[:12]}…). Give that one, or start another run with --from.",
+                "StartingNetwork.file",
+            )
+        return network
+
+    @torch.no_grad()
+    def load_weights_(self, state: State) -> None:
+        """Replace the initial weights and buffers, before the first masks, if they are taken.
+
+        Raises UserError: for a file that cannot be read, or a network that does not fit.
+        """
+        if self.take == "masks":
+            return
+        for name, tensor in self._fitting(state).items():
+            tensor.copy_(self._network.values[name])
+
+    @torch.no_grad()
+    def set_masks_(self, state: State) -> None:
+        """Replace the first masks, if they are taken; the weights of the file come with them.
+
+        Raises UserError: where the network has another number of live weights than the first masks
+            of the method.
+        """
+        if self.take == "weights":
+            return
+        wanted, given = state.masks.total(), 0
+        self._fitting(state)
+        for name, weight in state.masks.parameters.items():
+            live = self._network.live(name)
+            if name in state.masks or len(live) < weight.numel():
+                if self.take == "both":  # the method's masks have zeroed some
+                    weight.copy_(self._network.values[name])
+                state.set_live_(name, storage_index(weight, live))
+            given += len(live)
+        if given != wanted:
+            numel = state.dense_numel
+            raise UserError(
+                f"{self.file}: its network has {given:,} live weights, and the method begins with "
+                f"{wanted:,}. Give --sparsity {1 - given / numel:.10g}, the network's, or take its "
+                "weights alone (--take weights).",
+                "StartingNetwork.take",
+            )
+
+    def _fitting(self, state: State) -> dict[str, Tensor]:
+        """Return name → tensor of the run's network, each of which the file has as well."""
+        own, given = kept_tensors(state.model), self._network.values
+        lacking = [name for name in own if name not in given]
+        other = [n for n, tensor in own.items() if n in given and given[n].shape != tensor.shape]
+        if lacking:
+            near = did_you_mean(lacking[0], given) if len(given) < 1000 else ""
+            raise UserError(
+                f"{self.file}: has no {_some(lacking)}, which the run's network has.{near}",
+                "StartingNetwork.file",
+            )
+        if other:
+            name = other[0]
+            raise UserError(
+                f"{self.file}: {_some(other)} have other shapes than in the run's network: "
+                f"{list(given[name].shape)}, not {list(own[name].shape)}. Choose the model, the "
+                "width and the dataset that the network was made for.",
+                "StartingNetwork.file",
+            )
+        return own
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The tensors of a stored network, in row order.
+
+    values: name → tensor; dead weights are zero.
+    masks: name → bool, of the tensors whose dead weights are known by more than their zeros.
+    """
+
+    values: Mapping[str, Tensor]
+    masks: Mapping[str, Tensor]
+
+    def live(self, name: str) -> Tensor:
+        """Return the live weights of a tensor as flat indices in row order, int64."""
+        return self.masks.get(name, self.values[name]).reshape(-1).nonzero().view(-1)
+
+    def sha256(self) -> str:
+        """Return the hash, in hex, of names, shapes, values and masks."""
+        digest = hashlib.sha256()
+        for tensors in (self.values, self.masks):
+            for name in sorted(tensors):
+                tensor = tensors[name].detach().cpu().contiguous()
+                digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+                digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+
+def starting_bindings(path: str, take: Take) -> tuple[str, ...]:
+    """Return the gin bindings of a run that begins with a network.
+
+    path: a run folder, whose final network is meant, or a file.
+
+    Raises UserError: for a file that cannot be read as a network.
+    """
+    file = Path(path) / FINAL_NETWORK if Path(path).is_dir() else Path(path)
+    return (
+        "Run.start=@StartingNetwork()",
+        f"StartingNetwork.file={str(file.resolve())!r}",
+        f"StartingNetwork.sha256={read(file).sha256()!r}",
+        f"StartingNetwork.take={take!r}",
+    )
+
+
+def read(path: Path) -> Tensors:
+    """Return the network in a file.
+
+    Raises UserError: for a file that is missing, damaged, or no network.
+    """
+    try:
+        stored = load(path)
+        if isinstance(stored, dict) and isinstance(stored.get("network"), dict):
+            return Tensors(*unpacked(stored["network"]))
+        if isinstance(stored, dict) and isinstance(stored.get("state_dict"), dict):
+            stored = stored["state_dict"]
+        if not isinstance(stored, dict) or not all(isinstance(v, Tensor) for v in stored.values()):
+            raise ValueError("it holds no tensors by name")
+        return _without_prune(stored)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file. Give the folder of a finished run.") from None
+    except (Unreadable, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UserError(
+            f"{path}: cannot be read as a network ({error}). Give the folder of a finished run, "
+            "or a state dict (name → tensor) saved by torch.save."
+        ) from None
+
+
+def _without_prune(stored: Mapping[str, Tensor]) -> Tensors:
+    """Return the network of a state dict; torch.nn.utils.prune splits a tensor into two."""
+    tensors, masks = {}, {}
+    for name, tensor in stored.items():
+        stem, _, kind = name.rpartition("_")
+        if kind == "orig" and f"{stem}_mask" in stored:
+            masks[stem] = stored[f"{stem}_mask"].bool()
+            tensors[stem] = tensor * masks[stem]
+        elif not (kind == "mask" and f"{stem}_orig" in stored):
+            tensors[name] = tensor
+    return Tensors(tensors, masks)
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
