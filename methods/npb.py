@@ -1,0 +1,197 @@
+"""NPB: masks that balance the numbers of nodes and of paths, layer by layer.
+
+Pham et al. 2023, "Towards data-agnostic pruning at initialization: what makes a good sparse mask?",
+Node-Path Balancing, and its authors' code.
+"""
+
+import numpy as np
+import torch
+
+from dstbench.config.registry import register
+from dstbench.core.budgets import Budget
+from dstbench.core.part import Part
+from dstbench.core.state import BudgetRule, State
+from dstbench.errors import UserError, require
+from dstbench.graph.channel_graph import Array, ChannelGraph
+from dstbench.graph.connect import channels_on_paths
+from dstbench.graph.path_counts import count_paths
+from dstbench.graph.steps import Affine, Convolution, Sum
+from dstbench.methods.connected import channel_graph, generator_of, set_places_
+from dstbench.methods.node_paths import balanced_kernels
+
+
+@register("parts")
+class NPB(Part):
+    """Chooses static masks with many channels in use and many paths. Weights and data are not read.
+
+    Layer by layer, from the images on, the live weights of kernels are an exact solution of the
+    objective in node_paths.py; positions in a kernel are random. The authors' solver is given
+    chunks of 32 outputs of large layers, and what it returns is optimal for the chunk.
+
+    Then, as in the authors' code, weights that are on no path fill those kernels on paths that have
+    the most weights, or, with 1×1 kernels, the inputs that have: in their layer or, where there is
+    no room, in the next ones. So layers' counts may differ from the budget's. Here the total stays
+    exact and the classifier's weights move, too. Paths are of channels; those of pixels are not
+    looked at.
+
+    `Connected` and `LimitedFanIn`, in contrast, draw the channels at random, and mend cut paths
+    within a layer. Here inputs of the most paths are preferred.
+
+    of: the budget that divides live weights among layers, such as @ERK().
+    alpha: α, weight of the channels in use against the paths, in [0, 1].
+    beta: β, weight of the kernels that are not empty, zero or more.
+    per_kernel: p, most live weights of a kernel, positive. Not in the first layer, and more where
+        the layer's weights do not fit. Less by 2, while above 5, after each projection shortcut.
+
+    Raises UserError: when a setting is out of range; when the network cannot be traced, has a
+        convolution with groups, a linear layer that reads planes of several pixels, or so many
+        paths that they cannot be counted.
+    """
+
+    def __init__(self, of: Budget, alpha: float = 0.01, beta: float = 1.0, per_kernel: int = 9):
+        if not isinstance(of, Budget):
+            raise UserError(
+                f"NPB.of = @{type(of).__name__}(): it divides no live weights among layers. Use a "
+                "budget, such as @ERK().",
+                "NPB.of",
+            )
+        require(0 <= alpha <= 1, self, "alpha", alpha, "in [0, 1]")
+        require(beta >= 0, self, "beta", beta, "zero or more")
+        require(per_kernel >= 1, self, "per_kernel", per_kernel, "at least 1 weight")
+        self.of, self.sparsity = of, of.sparsity
+        self.alpha, self.beta, self.per_kernel = alpha, beta, per_kernel
+
+    @property
+    def budget(self) -> BudgetRule:
+        return self.of
+
+    def check(self, total_steps: int) -> None:
+        self.of.check(total_steps)
+
+    def init_masks(self, state: State) -> None:
+        counts = self.of.live_counts(state, self.sparsity)
+        rng = generator_of(state)
+        graph = channel_graph(self, state)
+        image = torch.ones(state.image_shape, dtype=torch.float64)
+        masks = self._solutions(graph, image, counts, rng)
+        _move_onto_paths(graph, masks, rng)
+        set_places_(state, {name: np.argwhere(mask) for name, mask in masks.items()})
+        for name in counts.keys() - masks.keys():  # tensors that a forward pass does not use
+            weight = state.masks.parameters[name]
+            drawn = rng.choice(weight.numel(), counts[name], replace=False)
+            state.set_live_(name, torch.from_numpy(drawn).to(weight.device))
+
+    def _solutions(
+        self,
+        graph: ChannelGraph,
+        image: torch.Tensor,
+        counts: dict[str, int],
+        rng: np.random.Generator,
+    ) -> dict[str, Array]:
+        """Return tensor → bool (outputs, inputs, positions). A shared one is that of its first use.
+
+        image: ones.
+        """
+        masks: dict[str, Array] = {}
+        uses, projections = {use.step: use for use in graph.uses}, _projections(graph)
+        paths, most, kernels = [image], self.per_kernel, None
+        for number, step in enumerate(graph.steps, 1):
+            inputs = [paths[value] for value in step.inputs]
+            if isinstance(step.action, Convolution):
+                use, size = uses[number], step.action.weight.shape
+                reaching = inputs[0].sum((1, 2)).numpy()
+                if not np.isfinite(reaching).all():
+                    raise UserError("NPB: the network has too many paths to be counted.")
+                if use.tensor not in masks:
+                    limit = min(most, use.positions) if masks else use.positions
+                    live = counts[use.tensor]
+                    masks[use.tensor] = _at_random(
+                        balanced_kernels(
+                            reaching, size[0], live, limit, self.alpha, self.beta, rng
+                        ),
+                        use.positions,
+                        rng,
+                    )
+                kernels = torch.from_numpy(masks[use.tensor].reshape(size))
+                if number in projections and most > 5:
+                    most -= 2
+            paths.append(count_paths(step, inputs, kernels))
+        return masks
+
+
+def _projections(graph: ChannelGraph) -> set[int]:
+    """Return the steps of convolutions beside others that are added, but for a norm, at once."""
+    readers: list[list[int]] = [[] for _ in range(len(graph.steps) + 1)]
+    for number, step in enumerate(graph.steps, 1):
+        for value in step.inputs:
+            readers[value].append(number)
+    convolutions, found = {use.step for use in graph.uses}, set()
+    for number in convolutions:
+        beside = convolutions.intersection(readers[graph.steps[number - 1].inputs[0]])
+        value = number
+        while len(readers[value]) == 1 and isinstance(
+            graph.steps[readers[value][0] - 1].action, Affine
+        ):
+            value = readers[value][0]
+        added = any(isinstance(graph.steps[r - 1].action, Sum) for r in readers[value])
+        if len(beside) > 1 and added:
+            found.add(number)
+    return found
+
+
+def _at_random(counts: Array, positions: int, rng: np.random.Generator) -> Array:
+    """Return bool (outputs, inputs, positions): random positions, as many as in `counts`."""
+    mask = np.zeros((*counts.shape, positions), bool)
+    filled = counts.nonzero()
+    ranks = rng.random((len(filled[0]), positions)).argsort(1)
+    mask[filled] = ranks < counts[filled][:, None]
+    return mask
+
+
+def _move_onto_paths(
+    graph: ChannelGraph, masks: dict[str, Array], rng: np.random.Generator
+) -> None:
+    """Move weights that are on no path, in place. The total stays the same."""
+    off = {}
+    for name, between in _between_paths(graph, masks).items():
+        off[name] = int(masks[name][~between].sum())
+        masks[name][~between] = False
+    allowed = _between_paths(graph, masks)  # without the channels that only those wrote or read
+    moving = 0
+    for anywhere in (False, False, True):  # again from the first layer; then off paths, if need be
+        for name, mask in masks.items():
+            moving += off.pop(name, 0)
+            moving -= _fill(mask, allowed[name] | anywhere, moving, rng)
+
+
+def _between_paths(graph: ChannelGraph, masks: dict[str, Array]) -> dict[str, Array]:
+    """Return tensor → bool (outputs, inputs): a weight there is, or would be, on a path."""
+    reached, read = channels_on_paths(graph, {n: np.argwhere(m) for n, m in masks.items()})
+    between = {name: np.zeros(mask.shape[:2], bool) for name, mask in masks.items()}
+    for use in graph.uses:
+        source = graph.steps[use.step - 1].inputs[0]
+        between[use.tensor] |= read[use.step][:, None] & reached[source]
+    return between
+
+
+def _fill(mask: Array, allowed: Array, moving: int, rng: np.random.Generator) -> int:
+    """Add weights to the allowed kernels, in place, and return how many there was room for.
+
+    The kernels that have the most weights are filled first; 1×1 kernels, in the order of their
+    input's weights.
+    """
+    if not moving:
+        return 0
+    kernels = allowed.nonzero()
+    live = mask.sum(2)
+    rank = live if mask.shape[2] > 1 else np.broadcast_to(live.sum(0), live.shape)
+    order = np.lexsort((rng.random(len(kernels[0])), -rank[kernels]))
+    kernels = (kernels[0][order], kernels[1][order])
+    room = mask.shape[2] - live[kernels]
+    added = np.clip(moving - (np.cumsum(room) - room), 0, room)
+    some = np.flatnonzero(added)
+    kernels = (kernels[0][some], kernels[1][some])
+    # Free positions at random, in front of those that are taken.
+    free = rng.random((len(some), mask.shape[2])) + mask[kernels]
+    mask[kernels] |= free.argsort(1).argsort(1) < added[some][:, None]
+    return int(added.sum())
