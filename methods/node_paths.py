@@ -40,11 +40,13 @@ def balanced_kernels(
     fewest kernels so far, equal ones at random.
 
     paths: (inputs,) float64, P.
-    live: n, positive.
+    live: n, zero or more.
     most: p; raised where n weights would not fit.
     alpha, beta: α in [0, 1] and β, zero or more.
     """
     inputs = len(paths)
+    if not live:
+        return np.zeros((outputs, inputs), np.int64)
     most = max(most, math.ceil(live / (inputs * outputs)))
     longest = most_paths(paths, outputs * most, live)
     per_path = (1 - alpha) / longest if longest > 0 else 0.0

@@ -13,11 +13,13 @@ from dstbench.core.part import Part
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError, require
 from dstbench.graph.channel_graph import Array, ChannelGraph
-from dstbench.graph.connect import channels_on_paths
 from dstbench.graph.path_counts import count_paths
 from dstbench.graph.steps import Affine, Convolution, Sum
 from dstbench.methods.connected import channel_graph, generator_of, set_places_
 from dstbench.methods.node_paths import balanced_kernels
+from dstbench.methods.onto_paths import move_onto_paths
+
+_WHOLE = 64 * 32  # kernels of a layer up to which it is not divided
 
 
 @register("parts")
@@ -25,14 +27,13 @@ class NPB(Part):
     """Chooses static masks with many channels in use and many paths. Weights and data are not read.
 
     Layer by layer, from the images on, the live weights of kernels are an exact solution of the
-    objective in node_paths.py; positions in a kernel are random. The authors' solver is given
-    chunks of 32 outputs of large layers, and what it returns is optimal for the chunk.
+    objective in node_paths.py; positions in a kernel are random. As in the authors' code, layers of
+    more than 2,048 kernels (there, of networks for images of 32 pixels; of others, 16,384) are
+    divided into chunks of outputs with equal shares of the layer's weights, and each is solved by
+    itself. There, so are classifiers of more than 5,120 weights; here they are not.
 
-    Then, as in the authors' code, weights that are on no path fill those kernels on paths that have
-    the most weights, or, with 1×1 kernels, the inputs that have: in their layer or, where there is
-    no room, in the next ones. So layers' counts may differ from the budget's. Here the total stays
-    exact and the classifier's weights move, too. Paths are of channels; those of pixels are not
-    looked at.
+    Then weights that are on no path move to where they are on one, see onto_paths.py. This may
+    change layers' counts, but not the total.
 
     `Connected` and `LimitedFanIn`, in contrast, draw the channels at random, and mend cut paths
     within a layer. Here inputs of the most paths are preferred.
@@ -42,13 +43,21 @@ class NPB(Part):
     beta: β, weight of the kernels that are not empty, zero or more.
     per_kernel: p, most live weights of a kernel, positive. Not in the first layer, and more where
         the layer's weights do not fit. Less by 2, while above 5, after each projection shortcut.
+    chunk: outputs of a large layer that are solved together, positive.
 
     Raises UserError: when a setting is out of range; when the network cannot be traced, has a
         convolution with groups, a linear layer that reads planes of several pixels, or so many
         paths that they cannot be counted.
     """
 
-    def __init__(self, of: Budget, alpha: float = 0.01, beta: float = 1.0, per_kernel: int = 9):
+    def __init__(
+        self,
+        of: Budget,
+        alpha: float = 0.01,
+        beta: float = 1.0,
+        per_kernel: int = 9,
+        chunk: int = 32,
+    ):
         if not isinstance(of, Budget):
             raise UserError(
                 f"NPB.of = @{type(of).__name__}(): it divides no live weights among layers. Use a "
@@ -59,7 +68,8 @@ class NPB(Part):
         require(beta >= 0, self, "beta", beta, "zero or more")
         require(per_kernel >= 1, self, "per_kernel", per_kernel, "at least 1 weight")
         self.of, self.sparsity = of, of.sparsity
-        self.alpha, self.beta, self.per_kernel = alpha, beta, per_kernel
+        require(chunk >= 1, self, "chunk", chunk, "at least 1 output")
+        self.alpha, self.beta, self.per_kernel, self.chunk = alpha, beta, per_kernel, chunk
 
     @property
     def budget(self) -> BudgetRule:
@@ -74,7 +84,7 @@ class NPB(Part):
         graph = channel_graph(self, state)
         image = torch.ones(state.image_shape, dtype=torch.float64)
         masks = self._solutions(graph, image, counts, rng)
-        _move_onto_paths(graph, masks, rng)
+        move_onto_paths(graph, masks, rng)
         set_places_(state, {name: np.argwhere(mask) for name, mask in masks.items()})
         for name in counts.keys() - masks.keys():  # tensors that a forward pass does not use
             weight = state.masks.parameters[name]
@@ -104,19 +114,27 @@ class NPB(Part):
                     raise UserError("NPB: the network has too many paths to be counted.")
                 if use.tensor not in masks:
                     limit = min(most, use.positions) if masks else use.positions
-                    live = counts[use.tensor]
-                    masks[use.tensor] = _at_random(
-                        balanced_kernels(
-                            reaching, size[0], live, limit, self.alpha, self.beta, rng
-                        ),
-                        use.positions,
-                        rng,
-                    )
+                    solved = self._solution(reaching, size[0], counts[use.tensor], limit, rng)
+                    masks[use.tensor] = _at_random(solved, use.positions, rng)
                 kernels = torch.from_numpy(masks[use.tensor].reshape(size))
                 if number in projections and most > 5:
                     most -= 2
             paths.append(count_paths(step, inputs, kernels))
         return masks
+
+    def _solution(
+        self, paths: Array, outputs: int, live: int, most: int, rng: np.random.Generator
+    ) -> Array:
+        """Return the live weights of each kernel of a layer, (outputs, inputs)."""
+        chunk = outputs if outputs * len(paths) <= _WHOLE else min(outputs, self.chunk)
+        edges = [*range(0, outputs, chunk), outputs]
+        shares = np.diff([live * edge // outputs for edge in edges]).tolist()
+        return np.concatenate(
+            [
+                balanced_kernels(paths, size, share, most, self.alpha, self.beta, rng)
+                for size, share in zip(np.diff(edges).tolist(), shares, strict=True)
+            ]
+        )
 
 
 def _projections(graph: ChannelGraph) -> set[int]:
@@ -146,52 +164,3 @@ def _at_random(counts: Array, positions: int, rng: np.random.Generator) -> Array
     ranks = rng.random((len(filled[0]), positions)).argsort(1)
     mask[filled] = ranks < counts[filled][:, None]
     return mask
-
-
-def _move_onto_paths(
-    graph: ChannelGraph, masks: dict[str, Array], rng: np.random.Generator
-) -> None:
-    """Move weights that are on no path, in place. The total stays the same."""
-    off = {}
-    for name, between in _between_paths(graph, masks).items():
-        off[name] = int(masks[name][~between].sum())
-        masks[name][~between] = False
-    allowed = _between_paths(graph, masks)  # without the channels that only those wrote or read
-    moving = 0
-    for anywhere in (False, False, True):  # again from the first layer; then off paths, if need be
-        for name, mask in masks.items():
-            moving += off.pop(name, 0)
-            moving -= _fill(mask, allowed[name] | anywhere, moving, rng)
-
-
-def _between_paths(graph: ChannelGraph, masks: dict[str, Array]) -> dict[str, Array]:
-    """Return tensor → bool (outputs, inputs): a weight there is, or would be, on a path."""
-    reached, read = channels_on_paths(graph, {n: np.argwhere(m) for n, m in masks.items()})
-    between = {name: np.zeros(mask.shape[:2], bool) for name, mask in masks.items()}
-    for use in graph.uses:
-        source = graph.steps[use.step - 1].inputs[0]
-        between[use.tensor] |= read[use.step][:, None] & reached[source]
-    return between
-
-
-def _fill(mask: Array, allowed: Array, moving: int, rng: np.random.Generator) -> int:
-    """Add weights to the allowed kernels, in place, and return how many there was room for.
-
-    The kernels that have the most weights are filled first; 1×1 kernels, in the order of their
-    input's weights.
-    """
-    if not moving:
-        return 0
-    kernels = allowed.nonzero()
-    live = mask.sum(2)
-    rank = live if mask.shape[2] > 1 else np.broadcast_to(live.sum(0), live.shape)
-    order = np.lexsort((rng.random(len(kernels[0])), -rank[kernels]))
-    kernels = (kernels[0][order], kernels[1][order])
-    room = mask.shape[2] - live[kernels]
-    added = np.clip(moving - (np.cumsum(room) - room), 0, room)
-    some = np.flatnonzero(added)
-    kernels = (kernels[0][some], kernels[1][some])
-    # Free positions at random, in front of those that are taken.
-    free = rng.random((len(some), mask.shape[2])) + mask[kernels]
-    mask[kernels] |= free.argsort(1).argsort(1) < added[some][:, None]
-    return int(added.sum())
