@@ -39,7 +39,8 @@ class PHEW(Part):
 
     Counts are exact: of the last walk those weights are kept that it meets first, so that fewer
     weights than convolutions may be on no path. The authors' code keeps the last walk whole. Layers
-    may end empty. Not here: the variant of the code that keeps whole kernels.
+    may end empty. Walks are of channels: at extreme sparsity, the single positions of kernels can
+    lead a path out of a small plane of pixels. Not here: the code's variant with whole kernels.
 
     Put KaimingNormal before it to walk on, and train, the weights that its authors draw.
 
