@@ -47,6 +47,7 @@ def balanced_kernels(
     inputs = len(paths)
     if not live:
         return np.zeros((outputs, inputs), np.int64)
+    paths = paths / (paths.max() or 1.0)  # only their ratios matter, and sums may overflow
     most = max(most, math.ceil(live / (inputs * outputs)))
     longest = most_paths(paths, outputs * most, live)
     per_path = (1 - alpha) / longest if longest > 0 else 0.0
