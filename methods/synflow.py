@@ -21,7 +21,7 @@ from dstbench.core.prunable import prunable
 from dstbench.core.selection import largest
 from dstbench.core.state import State
 from dstbench.errors import UserError, require
-from dstbench.sparsity import live_total
+from dstbench.methods.global_pruning import live_and_stored
 
 _TOLERANCE = 0.01  # of R, for the sum of a tensor's scores
 
@@ -51,11 +51,7 @@ class SynFlow(Part):
         self.sparsity, self.rounds = sparsity, rounds
 
     def init_masks(self, state: State) -> None:
-        target = live_total(self.sparsity, state.dense_numel)
-        require(target >= 1, self, "sparsity", self.sparsity, "low enough to keep one weight")
-        total = sum(p.numel() for p in state.masks.parameters.values())
-        allowed = f"so high that {total} stored weights suffice (shared ones counted once)"
-        require(target <= total, self, "sparsity", self.sparsity, allowed)
+        target, total = live_and_stored(self, state)
         flow = Flow(state.model, state.image_shape)
         flow.refuse_vanishing()
         refuse_without_conservation(flow)

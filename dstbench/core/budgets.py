@@ -1,8 +1,8 @@
 """Budgets ERK, EPL and Uniform: how live weights are divided among layers, with an exact total.
 
-A budget divides round((1 − sparsity) · N) live weights among the prunable tensors in given
-proportions by Sainte-Laguë apportionment: at least one each, at most all, ties in tensor order.
-The total is exact. No layer's count falls when the total rises: phases that only grow rely on it.
+A budget divides round((1 − sparsity) · N) live weights among the prunable tensors: at least one
+each, at most all. ERK, EPL and Uniform have proportions, and apportion by Sainte-Laguë, ties in
+tensor order. No layer's count falls when the total rises: phases that only grow rely on it.
 
 N is the number of prunable weights of the original network. A network that shares tensors divides
 the same total among fewer tensors.
@@ -11,6 +11,7 @@ the same total among fewer tensors.
 import heapq
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
@@ -66,7 +67,7 @@ def apportion(total: int, weights: list[int], caps: list[int]) -> list[int]:
 
 
 class Budget(Part, ABC):
-    """Chooses random first masks with exact counts; a subclass defines the proportions.
+    """Chooses random first masks with exact counts; a subclass divides them among tensors.
 
     sparsity: fraction removed of the original network's prunable weights, in [0, 1).
     """
@@ -81,8 +82,13 @@ class Budget(Part, ABC):
         return self
 
     @abstractmethod
-    def proportion(self, shape: torch.Size) -> int:
-        """Return a tensor's relative number of live weights, a positive integer."""
+    def divide(self, total: int, shapes: Sequence[torch.Size]) -> list[int]:
+        """Return the live weights of tensors of these shapes: at least one each, at most all.
+
+        No tensor's count may fall when the total rises.
+
+        total: their sum.
+        """
 
     def live_counts(self, state: State, sparsity: float) -> dict[str, int]:
         """Return name → live weights of every prunable tensor; the total is exact.
@@ -111,8 +117,8 @@ class Budget(Part, ABC):
                 f"Ask for at least {lowest:.9f}.",
                 f"{type(self).__name__}.sparsity",
             )
-        proportions = [self.proportion(p.shape) for p in tensors.values()]
-        return dict(zip(tensors, apportion(total, proportions, caps), strict=True))
+        counts = self.divide(total, [p.shape for p in tensors.values()])
+        return dict(zip(tensors, counts, strict=True))
 
     def init_masks(self, state: State) -> None:
         for name, count in self.live_counts(state, self.sparsity).items():
@@ -121,8 +127,20 @@ class Budget(Part, ABC):
             state.set_live_(name, index.to(parameter.device))
 
 
+class Proportional(Budget):
+    """Live weights in given proportions, which a subclass defines."""
+
+    @abstractmethod
+    def proportion(self, shape: torch.Size) -> int:
+        """Return a tensor's relative number of live weights, a positive integer."""
+
+    def divide(self, total: int, shapes: Sequence[torch.Size]) -> list[int]:
+        caps = [shape.numel() for shape in shapes]
+        return apportion(total, [self.proportion(shape) for shape in shapes], caps)
+
+
 @register("parts")
-class ERK(Budget):
+class ERK(Proportional):
     """Erdős–Rényi-kernel: live weights ∝ the sum of a tensor's dimensions (out + in + kh + kw).
 
     A tensor that would exceed its size is dense, and the rest is divided among the others.
@@ -158,7 +176,7 @@ class ERK(Budget):
 
 
 @register("parts")
-class EPL(Budget):
+class EPL(Proportional):
     """Equal per layer: every tensor keeps the same number of live weights, or all it has.
 
     Source: Price & Tanner 2021, the published code's default for DCTpS.
@@ -171,7 +189,7 @@ class EPL(Budget):
 
 
 @register("parts")
-class Uniform(Budget):
+class Uniform(Proportional):
     """Uniform sparsity: live weights ∝ a tensor's number of elements.
 
     sparsity: fraction removed of the original network's prunable weights, in [0, 1).
