@@ -49,6 +49,10 @@ class FORCE(IterativeSNIP):
     Pruned weights are zero in the forward pass and have gradients; a round ranks every weight by
     its initial value times its gradient in the pruned network: |w₀ · ∂L/∂w|.
 
+    As in published code, a round keeps all weights that tie with the last one kept; the last round
+    is exact here. So where pruning cuts the network, and no weight has a gradient, the next round
+    starts from the whole network again. Without a gradient in the last round the masks are random.
+
     sparsity: fraction removed of the original network's prunable weights, in [0, 1).
     rounds: times to score and prune.
     batches: training batches of each round over which the gradient is averaged, each of the run's

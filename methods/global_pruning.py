@@ -105,7 +105,8 @@ class GlobalPruning(Part, ABC):
         normalised by the statistics of the batch. Otherwise by the running ones, which at
         initialisation are mean 0 and variance 1.
 
-    revives: whether a pruned weight may come back in a later round; a class attribute.
+    revives: whether a pruned weight may come back in a later round; a class attribute. All that
+        tie with the last weight kept then stay until the last round, which is exact.
 
     Raises UserError: when a setting is out of range, and when the scores of the whole network
         vanish or are not finite.
@@ -131,13 +132,18 @@ class GlobalPruning(Part, ABC):
         target, total = live_and_stored(self, state)
         network = ScoredCopy(state.model, self.batch_statistics)
         density = (1 - Fraction(repr(float(self.sparsity)))) * state.dense_numel / total
-        for left in live_per_round(density, target, total, self.rounds):
+        for done, left in enumerate(live_per_round(density, target, total, self.rounds), start=1):
             scores = self.scores(state, network)
-            if network.live.all():
+            if done == 1:
                 self._refuse_vanishing(scores)
-            candidates = torch.ones_like(network.live) if self.revives else network.live
-            index = candidates.nonzero().view(-1)
-            network.keep_(index[largest(scores[index], left, state.rng)])
+            if self.revives:
+                kept = largest(scores, left, state.rng)
+                if done < self.rounds:
+                    kept = (scores >= scores[kept].min()).nonzero().view(-1)
+            else:
+                index = network.live.nonzero().view(-1)
+                kept = index[largest(scores[index], left, state.rng)]
+            network.keep_(kept)
         for name, live in zip(
             state.masks.parameters, network.live.split(network.sizes), strict=True
         ):
