@@ -9,6 +9,7 @@ from dstbench.config.choices import Choices
 from dstbench.config.shipped_files import shipped
 from dstbench.data import datasets
 from dstbench.data.sources import cifar
+from dstbench.errors import UserError
 from dstbench.recording.record import read
 from dstbench.training import untrained_cost
 from dstbench.training.configure import assemble
@@ -102,12 +103,23 @@ def test_figures_print_nothing(figures, capsys):
 # --- the command ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", shipped("methods"))
+# Their masks depend on training images.
+FROM_IMAGES = {"snip", "snip_rigl", "iterative_snip", "force", "grasp"}
+
+
+@pytest.mark.parametrize("method", sorted(FROM_IMAGES))
+def test_count_of_a_method_that_reads_images_is_refused(method):
+    run, _ = assemble(Choices((f"methods/{method}.gin",), sets=NARROW), "fp32")
+    with pytest.raises(UserError, match="training images"):
+        untrained_cost.count(run, (1, 8, 8), 10)
+
+
+@pytest.mark.parametrize("method", sorted(shipped("methods").keys() - FROM_IMAGES))
 def test_count_from_shapes_is_the_count_with_values(method):
     run, _ = assemble(Choices((f"methods/{method}.gin",), sets=NARROW), "fp32")
     notes = []
     counted = untrained_cost.count(run, (1, 8, 8), 10, notes.append)
-    needs_values = method.startswith("synflow")  # its scores
+    needs_values = method.startswith(("synflow", "magnitude"))  # their scores
     assert any("from shapes alone" in note for note in notes) is needs_values
     assert counted == untrained_cost.count_on(torch.device("cpu"), run, (1, 8, 8), 10)
 

@@ -18,7 +18,8 @@ METHODS = shipped("methods")
 # Methods that together have every part; with SGD all methods are checked.
 EVERY_PART = (
     "dctps_rigl_east", "east", "rigl_ws_dyrelu", "set", "synflow", "live_rigl", "live_set",
-    "npb", "phew", "repaired_rigl", "small_dense", "synflow_random",
+    "npb", "phew", "repaired_rigl", "small_dense", "synflow_random", "snip_rigl", "force",
+    "iterative_snip", "grasp", "magnitude_at_init", "static_igq",
 )  # fmt: skip
 TRIALS = [(name, "SGD") for name in METHODS] + [
     (name, optimizer) for name in EVERY_PART for optimizer in OPTIMIZERS if optimizer != "SGD"
