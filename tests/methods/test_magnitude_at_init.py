@@ -15,7 +15,7 @@ def test_largest_magnitudes_by_hand():
     assert live_of(state).tolist() == [False, True, True, False]
 
 
-@given(st.integers(0, 999), st.floats(0, 0.99))
+@given(st.integers(0, 999), st.floats(0, 0.95))
 def test_no_pruned_weight_is_larger_than_a_live_one(seed, sparsity):
     model = linear(torch.randn(6, 8, generator=torch.Generator().manual_seed(seed)).tolist())
     magnitude = model[1].weight.detach().abs().view(-1).clone()
