@@ -1,7 +1,7 @@
 """LayerDensities: a budget in which some layers have a density of their own, or stay dense."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 
 from torch import Size, Tensor
@@ -40,8 +40,8 @@ class LayerDensities(Budget):
     def check(self, total_steps: int) -> None:
         self.of.check(total_steps)
 
-    def proportion(self, shape: Size) -> int:
-        return self.of.proportion(shape)
+    def divide(self, total: int, shapes: Sequence[Size]) -> list[int]:
+        return self.of.divide(total, shapes)
 
     def live_counts(self, state: State, sparsity: float) -> dict[str, int]:
         """Return name → live weights of every prunable tensor; the total is exact.

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from dstbench.core.layer_densities import LayerDensities
 from dstbench.core.state import State
 from dstbench.methods.igq import IGQ
 from dstbench.models.resnet import ResNet34
@@ -83,3 +84,11 @@ def test_masks_have_the_counts():
     IGQ(0.5).init_masks(state)
     assert state.masks.counts() == IGQ(0.5).live_counts(state, 0.5)
     assert state.masks.total() == 80
+
+
+def test_layers_of_their_own_density_leave_the_rest_to_the_quotas():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 10), nn.Linear(10, 4), nn.Linear(4, 2))
+    state = State(model, (3, 2, 2), 0, 10)
+    LayerDensities(IGQ(0.5), {"last": 1.0}).init_masks(state)
+    first, second, last = state.masks.counts().values()
+    assert last == 8 and [first, second] == divide(84 - 8, [120, 40])
