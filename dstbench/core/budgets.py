@@ -24,7 +24,7 @@ from dstbench.errors import UserError, require
 from dstbench.sparsity import live_total
 
 
-def apportion(total: int, weights: list[int], caps: list[int]) -> list[int]:
+def apportion(total: int, weights: list[int], caps: list[int], least: int = 1) -> list[int]:
     """Divide `total` seats in proportion to `weights`, by the Sainte-Laguë method.
 
     Seat a+1 of a tensor has priority weight/(2a+1). Seats are assigned by priority, ties to the
@@ -32,16 +32,17 @@ def apportion(total: int, weights: list[int], caps: list[int]) -> list[int]:
 
     total: seats (live weights) to divide.
     weights: proportions, one positive integer per tensor.
-    caps: most seats of each tensor. Every tensor gets at least one.
+    caps: most seats of each tensor.
+    least: fewest seats of each tensor, 0 or 1.
 
-    Raises ValueError: when `total` is below len(weights) or above sum(caps).
+    Raises ValueError: when `total` is too low or too high for that.
     """
-    if not len(weights) <= total <= sum(caps):
+    if not least * len(weights) <= total <= sum(caps):
         raise ValueError(f"{total} seats for {len(weights)} tensors of {sum(caps)} elements")
 
     def seats_at(scale: float) -> list[int]:
         return [
-            min(max(int(w * scale + 0.5), 1), c) for w, c in zip(weights, caps, strict=True)
+            min(max(int(w * scale + 0.5), least), c) for w, c in zip(weights, caps, strict=True)
         ]  # every seat of priority above 1/(2·scale)
 
     low, high = 0.0, 1.0

@@ -8,7 +8,8 @@ its `target` of live weights:
     grow = swap + max(0, target − live)       highest growth scores among the other weights
 
 so a layer always ends with exactly `target` live weights. Weights just dropped may grow again.
-Methods differ in the growth score only.
+Methods differ in the growth score, some in the drop score too. One that moves live weights between
+layers overrides `update`, and calls `exchange` with the counts of each layer.
 
 A tensor that is frozen, or has no gradient in a step that gave others one, keeps its mask, with a
 random growth score too: no score ranks its weights, and what grew would start at zero and stay
@@ -38,6 +39,20 @@ from dstbench.errors import UserError, require
 from dstbench.sparsity import percent
 
 
+def rounded_up(count: float) -> int:
+    """Return ⌈count⌉ of a product of floats: 0.07 · 100 is 7, not 7.000000000000001."""
+    return math.ceil(count * (1 - 1e-12))
+
+
+def movable_tensors(state: State) -> set[str]:
+    """Return the masked tensors that an update may move, as the module's text says."""
+    masks = state.masks
+    graded = {n for n in masks if n in masks.live_gradients or masks.parameters[n].grad is not None}
+    if not graded and all(p.grad is None for p in state.model.parameters()):
+        graded = set(masks)
+    return {n for n in graded if masks.parameters[n].requires_grad}
+
+
 class DropGrow(Part, ABC):
     """Moves masks that another part initialised; a subclass supplies the growth score.
 
@@ -51,12 +66,15 @@ class DropGrow(Part, ABC):
     grows_by_gradient: whether the growth score of an update reads dense gradients; a class
         attribute, False in a subclass that needs none. The cost of training depends on it, and
         whether an update's step computes dense gradients.
+    redistributes: whether updates move live weights between layers; a class attribute, True in a
+        subclass that does. The cost of training is then known within limits only.
 
     Raises UserError: when a setting is out of range, or neither of the two intervals is given.
     """
 
     moves_masks = True
     grows_by_gradient = True
+    redistributes = False
 
     def __init__(
         self,
@@ -80,6 +98,16 @@ class DropGrow(Part, ABC):
 
         name: the tensor, a key of `state.masks`.
         """
+
+    def drop_score(self, state: State, name: str) -> Tensor:
+        """Return the drop score of one tensor's live weights, (live,), zero or more: magnitudes.
+
+        Those of the lowest scores drop, ties broken at random. Scores are in the order of
+        `state.masks.index(name)`, as `live_gradient` returns gradients.
+
+        name: the tensor, a key of `state.masks`.
+        """
+        return flat(state.masks.parameters[name])[state.masks.index(name)].abs()
 
     def check(self, total_steps: int) -> None:
         for hundredth in range(101):
@@ -132,39 +160,36 @@ class DropGrow(Part, ABC):
             and grown first, whatever the scores; None prefers none.
         """
         preferred = preferred or {}
-        computed = state.masks.live_gradients
-        stepped = bool(computed) or any(p.grad is not None for p in state.model.parameters())
+        movable = movable_tensors(state)
         for name in state.masks:
-            target = state.masks.live(name) if targets is None else targets[name]
-            parameter = state.masks.parameters[name]
-            graded = parameter.grad is not None or name in computed
-            if not parameter.requires_grad or (stepped and not graded):
-                target = min(state.masks.live(name), target)
-                self._update_tensor(state, name, 0.0, target, preferred.get(name))
+            live = state.masks.live(name)
+            target = live if targets is None else targets[name]
+            swap = 0
+            if name in movable:
+                swap = max(0, min(rounded_up(drop_fraction * live), min(live, target) - 1))
             else:
-                self._update_tensor(state, name, drop_fraction, target, preferred.get(name))
+                target = min(live, target)
+            drop, grow = swap + max(0, live - target), swap + max(0, target - live)
+            self.exchange(state, name, drop, grow, preferred.get(name))
 
-    def _update_tensor(
-        self,
-        state: State,
-        name: str,
-        fraction: float,
-        target: int,
-        preferred: Tensor | None,
+    def exchange(
+        self, state: State, name: str, drop: int, grow: int, preferred: Tensor | None = None
     ) -> None:
-        live = state.masks.live(name)
-        asked = math.ceil(fraction * live * (1 - 1e-12))  # 0.07 · 100 is 7, not 7.000000000000001
-        swap = max(0, min(asked, min(live, target) - 1))
-        drop = swap + max(0, live - target)
-        grow = swap + max(0, target - live)
+        """Drop and grow numbers of weights in one tensor.
+
+        drop: live weights that are dropped, those of the lowest drop scores.
+        grow: weights that are grown among all others, those just dropped included.
+        preferred: bool (numel,), in storage order: the weights that are dropped last and grown
+            first, whatever the scores; None prefers none.
+        """
         if drop == grow == 0:
             return
         index = state.masks.index(name)
         taken = flat(state.masks[name])  # a view of the mask: set_live_ rewrites it
-        magnitude = flat(state.masks.parameters[name])[index].abs()
+        score = self.drop_score(state, name)
         if preferred is not None:
-            magnitude[~preferred[index]] = -1
-        kept = index[largest(magnitude, live - drop, state.rng)]
+            score = score.masked_fill(~preferred[index], -1)
+        kept = index[largest(score, len(index) - drop, state.rng)]
         taken.index_fill_(0, index, False).index_fill_(0, kept, True)
         grown = self._grown(state, name, taken, grow, preferred)
         state.set_live_(name, torch.cat([kept, grown]))

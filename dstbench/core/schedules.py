@@ -5,6 +5,7 @@ Runs of 3 and of 250 epochs use the same schedule. A number in place of a schedu
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from dstbench.config.registry import register
 from dstbench.errors import require
@@ -50,6 +51,34 @@ class MultiStep:
 
     def __call__(self, progress: float) -> float:
         return self.factor ** sum(progress >= m for m in self.milestones)
+
+
+@register("schedules")
+class Piecewise:
+    """Constant values, one after another.
+
+    values: one more than milestones.
+    milestones: progress from which the next value holds, ascending, each in (0, 1].
+    """
+
+    def __init__(self, values: Sequence[float], milestones: Sequence[float]):
+        ascending = all(a < b for a, b in pairwise((0.0, *milestones)))
+        allowed = "ascending fractions of the run, each in (0, 1]"
+        require(
+            ascending and max(milestones, default=1) <= 1, self, "milestones", milestones, allowed
+        )
+        count = len(milestones) + 1
+        require(
+            len(values) == count,
+            self,
+            "values",
+            values,
+            f"{count} of them, one more than milestones",
+        )
+        self.values, self.milestones = tuple(values), tuple(milestones)
+
+    def __call__(self, progress: float) -> float:
+        return self.values[sum(progress >= m for m in self.milestones)]
 
 
 @register("schedules")

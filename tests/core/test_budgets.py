@@ -72,10 +72,10 @@ def test_live_total_accepts_any_float(sparsity, dense):
 # --- apportionment --------------------------------------------------------------------------------
 
 
-def seat_by_seat(total, weights, caps):
-    """Sainte-Laguë as it is defined: one seat each, then one at a time, ties to the first."""
-    seats = [1] * len(weights)
-    for _ in range(total - len(weights)):
+def seat_by_seat(total, weights, caps, least=1):
+    """Sainte-Laguë as it is defined: `least` each, then one at a time, ties to the first."""
+    seats = [least] * len(weights)
+    for _ in range(total - sum(seats)):
         open_ = [i for i in range(len(weights)) if seats[i] < caps[i]]
         seats[max(open_, key=lambda i: (Fraction(weights[i], 2 * seats[i] + 1), -i))] += 1
     return seats
@@ -91,6 +91,12 @@ def elections(draw):
 @given(elections())
 def test_apportion_is_sainte_lague(election):
     assert apportion(*election) == seat_by_seat(*election)
+    assert apportion(*election, least=0) == seat_by_seat(*election, least=0)
+
+
+def test_apportion_without_a_least_gives_none_to_the_small():
+    assert apportion(3, [10, 1, 9], [5, 5, 1], least=0) == [2, 0, 1]
+    assert apportion(0, [1, 1], [0, 3], least=0) == [0, 0]
 
 
 @given(elections())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstbench.core.schedules import Cosine, MultiStep, WarmupCosine, value_at
+from dstbench.core.schedules import Cosine, MultiStep, Piecewise, WarmupCosine, value_at
 from dstbench.errors import UserError
 
 progress = st.floats(0, 1)
@@ -63,3 +63,23 @@ def test_warmup_cosine_rises_then_falls():
 def test_warmup_cosine_refuses_warmup_out_of_range(warmup):
     with pytest.raises(UserError, match=r"WarmupCosine\.warmup"):
         WarmupCosine(warmup)
+
+
+def test_piecewise_holds_each_value_from_its_milestone():
+    schedule = Piecewise([0.2, 0.1, 0.0], [0.5, 0.75])
+    assert [schedule(p) for p in (0, 0.49, 0.5, 0.74, 0.75, 1)] == [0.2, 0.2, 0.1, 0.1, 0.0, 0.0]
+    assert Piecewise([3], [])(0.5) == 3
+
+
+@pytest.mark.parametrize(
+    "values, milestones, message",
+    [
+        ([1], [0.5], "Piecewise.values"),
+        ([1, 2, 3], [0.5, 0.5], "Piecewise.milestones"),
+        ([1, 2], [0], "Piecewise.milestones"),
+        ([1, 2], [1.5], "Piecewise.milestones"),
+    ],
+)
+def test_piecewise_refuses_settings_out_of_range(values, milestones, message):
+    with pytest.raises(UserError, match=message):
+        Piecewise(values, milestones)
