@@ -64,13 +64,13 @@ class MEST(DropGrow):
 class SoftMEST(MEST):
     """MEST whose grown weights come on top of the budget until `update_until` (MEST+EM&S).
 
-    An update drops a layer's live weights to its count at `sparsity`, and then grows a fraction of
-    that count at random, so a weight that grows does not displace another at once. The update at
-    `update_until` only drops: from then on the network is within its budget.
+    An update drops a layer's live weights to the budget's count, and then grows at random to its
+    count at a lower sparsity, so a weight that grows does not displace another at once. The update
+    at `update_until` only drops: from then on the network is within its budget.
 
     sparsity: of the trained network, the fraction removed of its prunable weights.
-    drop_fraction: weights grown on top of the budget, as a fraction of a layer's live weights at
-        `sparsity`, in [0, 1]; a number, or a schedule over the run.
+    drop_fraction: weights grown on top of the budget, as a fraction of it, in [0, 1]; a number, or
+        a schedule over the run.
     gradient_weight: λ of MEST.
     update_until: fraction of the run after which the network is within its budget, in (0, 1).
 
@@ -118,13 +118,13 @@ class SoftMEST(MEST):
         targets: dict[str, int] | None = None,
         preferred: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Drop to the budget, or to `targets`, and grow; see DropGrow for the parameters."""
-        if targets is None:
-            assert state.budget is not None
-            targets = state.budget.live_counts(state, self.sparsity)
-        super().update(state, 0.0, {n: min(targets[n], state.masks.live(n)) for n in state.masks})
-        wider = {
-            name: min(round((1 + drop_fraction) * count), state.masks.parameters[name].numel())
-            for name, count in targets.items()
-        }
-        super().update(state, 0.0, wider, preferred)
+        """Drop to the budget and grow, or go to `targets`; see DropGrow for the parameters."""
+        if targets is not None:
+            super().update(state, drop_fraction, targets, preferred)
+            return
+        assert state.budget is not None
+        for fraction in (0.0, drop_fraction):
+            sparsity = (
+                max(0.0, 1 - (1 + fraction) * (1 - self.sparsity)) if fraction else self.sparsity
+            )
+            super().update(state, 0.0, state.budget.live_counts(state, sparsity), preferred)
