@@ -12,7 +12,9 @@ from dstbench.core.budgets import ERK
 from dstbench.core.gradient_clip import GradientClip
 from dstbench.core.part import Part
 from dstbench.methods.cyclic import Cyclic
+from dstbench.methods.dsr import DSR
 from dstbench.methods.dyrelu import DyReLUPhasing
+from dstbench.methods.mest import MEST
 from dstbench.methods.rigl import RigL
 from dstbench.methods.set import SET
 from dstbench.methods.weight_sharing import WeightSharing
@@ -52,6 +54,8 @@ METHODS = {
     "clip": lambda: [ERK(0.8), RigL(update_interval=7), GradientClip(0.1, "live")],
     "shared": lambda: [WeightSharing(), ERK(0.8), RigL(update_interval=7)],
     "dyrelu": lambda: [DyReLUPhasing(0.1, 0.4), ERK(0.8), SET(update_interval=7)],
+    "DSR": lambda: [ERK(0.8), DSR(0.2, update_interval=7)],
+    "MEST": lambda: [ERK(0.8), MEST(0.3, update_interval=7)],
     "cyclic": lambda: [ERK(0.9), Cyclic(RigL(update_interval=7), 0.9, update_interval=4)],
 }
 
