@@ -4,7 +4,6 @@ EAST paper (Li et al. 2024), section 3.1 and Algorithm 1, lines 3–6; DyReLU-B 
 "Dynamic ReLU".
 """
 
-import math
 from typing import Any, Literal
 
 import torch
@@ -13,13 +12,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from dstbench.config.registry import register
-from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError, require
 from dstbench.graph.dynamic import Blending
+from dstbench.methods.phasing import Phased, Phasing
 from dstbench.methods.weight_sharing import shares, stages
-from dstbench.models.network_copy import copy_with
-from dstbench.models.surgery import find_modules
 
 Blend = Literal["outputs", "coefficients"]
 
@@ -72,7 +69,7 @@ def _over_pixels(values: Tensor) -> Tensor:
     return values.sum(dim=(2, 3), keepdim=True)
 
 
-class DyReLU(nn.Module):
+class DyReLU(Phased):
     """y = max_k (a_k(x) · x + b_k(x)), k = 1, 2: slopes and intercepts per channel and image.
 
     (a₁, a₂, b₁, b₂) = (1, 0, 0, 0) + λ ∘ (2σ(W₂ relu(W₁ mean(x))) − 1), λ = 1 for a, ½ for b. W₁
@@ -84,37 +81,20 @@ class DyReLU(nn.Module):
     blend: what β blends, 'outputs' or 'coefficients'.
     inplace: whether plain ReLU may overwrite its input.
     pixels: height · width of the input, for `extra_macs`.
-    beta: β, (): 1 is DyReLU alone, 0 is plain ReLU, and then nothing else is computed.
     """
-
-    is_activation = True
-    training_only = True  # its parameters are not in the deployed network
-    beta: Tensor
 
     def __init__(
         self, channels: int, reduction: int, blend: Blend, inplace: bool = False, pixels: int = 0
     ):
-        super().__init__()
-        self.inplace, self.pixels = inplace, pixels
-        self.channels, self.blend, self.phase = channels, blend, "dynamic"
+        super().__init__(inplace)
+        self.channels, self.blend, self.pixels = channels, blend, pixels
         hidden = max(1, channels // reduction)
         squeeze, excite = nn.Linear(channels, hidden), nn.Linear(hidden, 4 * channels)
         self.squeeze_weight, self.squeeze_bias = squeeze.weight, squeeze.bias
         self.excite_weight, self.excite_bias = excite.weight, excite.bias
-        # A tensor, not a number, so that a captured or compiled step stays valid when it changes.
-        self.register_buffer("beta", torch.ones(()), persistent=False)
 
-    def set_beta(self, beta: float) -> None:
-        self.phase = _phase(beta)
-        self.beta.fill_(beta)
-
-    def extra_macs(self) -> int:
-        """Return the MACs of one image that plain ReLU does not have, in the present phase.
-
-        W₁, W₂, and the two terms of the maximum at every element. assumed: blending is free.
-        """
-        if self.phase == "plain":
-            return 0
+    def macs_unphased(self) -> int:
+        """Return those of W₁, W₂, and the two terms of the maximum at every element."""
         return (
             self.squeeze_weight.numel()
             + self.excite_weight.numel()
@@ -123,13 +103,8 @@ class DyReLU(nn.Module):
 
     def coefficients(self, x: Tensor) -> Tensor:
         """Return (a₁, a₂, b₁, b₂), (4, B, C, 1, 1)."""
-        # Not x.mean, whose gradient would be materialised for every pixel.
-        mean = x.sum(dim=(2, 3)) / (x.shape[2] * x.shape[3])  # (B, C)
-        hidden = F.relu(F.linear(mean, self.squeeze_weight, self.squeeze_bias))
-        raw = F.linear(hidden, self.excite_weight, self.excite_bias)  # (B, 4C)
-        theta = 2 * torch.sigmoid(raw.to(torch.promote_types(raw.dtype, torch.float32))) - 1
-        a1, a2, b1, b2 = theta.view(-1, 4, self.channels).unbind(1)
-        return torch.stack([1 + a1, a2, 0.5 * b1, 0.5 * b2])[..., None, None]
+        weights = (self.squeeze_weight, self.squeeze_bias, self.excite_weight, self.excite_bias)
+        return coefficients(x, *weights)
 
     @property
     def is_dynamic(self) -> bool:
@@ -142,9 +117,7 @@ class DyReLU(nn.Module):
         ranges = (beta, beta, 0.5 * beta, 0.5 * beta)
         return Blending((of_outputs, 0.0, 0.0, 0.0), ranges, 1 - of_outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.phase == "plain":
-            return F.relu(x, inplace=self.inplace)
+    def unphased(self, x: Tensor) -> Tensor:
         a1, a2, b1, b2 = self.coefficients(x)
         if self.phase == "blended" and self.blend == "coefficients":
             a1, a2 = self.beta * a1 + (1 - self.beta), self.beta * a2
@@ -153,16 +126,36 @@ class DyReLU(nn.Module):
         beta = (
             self.beta.to(x.dtype) if self.phase == "blended" and self.blend == "outputs" else None
         )
-        return _Dynamic.apply(x, a1, a2, b1, b2, beta)
+        return piecewise_linear(x, a1, a2, b1, b2, beta)
 
 
-def _phase(beta: float) -> str:
-    """Return whether an activation of this β is a plain ReLU, dynamic or blended of both."""
-    return "plain" if beta <= 0 else "dynamic" if beta >= 1 else "blended"
+def coefficients(
+    x: Tensor, squeeze: Tensor, squeeze_bias: Tensor, excite: Tensor, excite_bias: Tensor
+) -> Tensor:
+    """Return (a₁, a₂, b₁, b₂) of a DyReLU with G groups of channels, (4, B, G, 1, 1).
+
+    x: (B, C, H, W).
+    squeeze, squeeze_bias: W₁, (hidden, C), and its bias.
+    excite, excite_bias: W₂, (4G, hidden), and its bias; of all groups a₁, then a₂, …
+    """
+    # Not x.mean, whose gradient would be materialised for every pixel.
+    mean = x.sum(dim=(2, 3)) / (x.shape[2] * x.shape[3])  # (B, C)
+    hidden = F.relu(F.linear(mean, squeeze, squeeze_bias))
+    raw = F.linear(hidden, excite, excite_bias)  # (B, 4G)
+    theta = 2 * torch.sigmoid(raw.to(torch.promote_types(raw.dtype, torch.float32))) - 1
+    a1, a2, b1, b2 = theta.view(-1, 4, len(excite) // 4).unbind(1)
+    return torch.stack([1 + a1, a2, 0.5 * b1, 0.5 * b2])[..., None, None]
+
+
+def piecewise_linear(
+    x: Tensor, a1: Tensor, a2: Tensor, b1: Tensor, b2: Tensor, beta: Tensor | None = None
+) -> Tensor:
+    """Return β · max(a₁x + b₁, a₂x + b₂) + (1 − β) · relu(x), shapes as `_Dynamic` has them."""
+    return _Dynamic.apply(x, a1, a2, b1, b2, beta)
 
 
 @register("parts")
-class DyReLUPhasing(Part):
+class DyReLUPhasing(Phasing):
     """Replaces every ReLU by DyReLU-B, and blends it back into ReLU linearly from T_s to T_e.
 
     From `end` on it is plain ReLU, bit for bit; its parameters get no gradient and no weight decay.
@@ -181,50 +174,12 @@ class DyReLUPhasing(Part):
         reduction: int = 4,
         blend: Blend = "outputs",
     ):
-        require(0 <= start < 1, self, "start", start, "a progress in [0, 1)")
-        require(start < end < 1, self, "end", end, f"a progress after start ({start}), below 1")
+        super().__init__(start, end)
         require(reduction >= 1, self, "reduction", reduction, "at least 1")
-        self.start, self.end, self.reduction, self.blend = start, end, reduction, blend
+        self.reduction, self.blend = reduction, blend
 
-    def beta(self, step: int, total_steps: int) -> float:
-        """Return β, the fraction of DyReLU, for the forward pass after `step` optimizer steps."""
-        begin, end = self.start * total_steps, self.final_structure_step(total_steps)
-        return 1 - min(max((step - begin) / (end - begin), 0.0), 1.0)
-
-    def final_structure_step(self, total_steps: int) -> int:
-        return math.ceil(round(self.end * total_steps, 6))
-
-    def replaces(self, model: nn.Module, place: str) -> bool:
-        """Return whether the ReLU of this full name becomes a DyReLU; before any is replaced."""
-        return True
-
-    def surgery(self, state: State) -> None:
-        shapes = _input_shapes(state.model, state.image_shape)
-        relus = find_modules(state.model, nn.ReLU)
-        chosen = {place for _, _, place in relus if self.replaces(state.model, place)}
-        for parent, name, place in relus:
-            if place in shapes and place in chosen:  # modules never called keep their ReLU
-                _, channels, height, width = shapes[place]
-                inplace = getattr(parent, name).inplace
-                dynamic = DyReLU(channels, self.reduction, self.blend, inplace, height * width)
-                setattr(parent, name, dynamic)
-
-    def before_step(self, state: State) -> None:
-        beta = self.beta(state.step, state.total_steps)
-        for module in state.model.modules():
-            if isinstance(module, DyReLU):
-                if module.phase == _phase(beta) != "blended":
-                    return  # all have this β
-                module.set_beta(beta)
-
-    def extra_training_macs(self, state: State) -> int:
-        if self.beta(state.step, state.total_steps) <= 0:
-            return 0
-        return sum(m.extra_macs() for m in state.model.modules() if isinstance(m, DyReLU))
-
-    def finish(self, state: State) -> None:
-        for parent, name, _ in find_modules(state.model, DyReLU):
-            setattr(parent, name, nn.ReLU(getattr(parent, name).inplace))
+    def replacement(self, relu: nn.ReLU, channels: int, pixels: int) -> Phased:
+        return DyReLU(channels, self.reduction, self.blend, relu.inplace, pixels)
 
 
 @register("parts")
@@ -251,24 +206,3 @@ class DyReLUInSharing(DyReLUPhasing):
                 "it, or use DyReLUPhasing."
             )
         super().surgery(state)
-
-
-def _input_shapes(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, torch.Size]:
-    """Return full name → shape (1, C, H, W) of the input of every ReLU that a pass calls."""
-    twin = copy_with(model, Tensor.clone)  # on the meta device, if the model is
-    shapes: dict[str, torch.Size] = {}
-
-    def note(place: str, x: Tensor) -> None:
-        if x.dim() != 4 or shapes.get(place, x.shape)[1] != x.shape[1]:
-            raise UserError(
-                f"DyReLUPhasing: the ReLU at {place} sees {list(x.shape)}; it needs images "
-                "(B, C, H, W), always of the same channels. Leave DyReLUPhasing out."
-            )
-        shapes[place] = x.shape
-
-    for place, module in twin.named_modules(remove_duplicate=False):
-        if isinstance(module, nn.ReLU):
-            module.register_forward_pre_hook(lambda _, args, place=place: note(place, args[0]))
-    with torch.no_grad():
-        twin(next(model.parameters()).new_zeros(1, *image_shape))
-    return shapes

@@ -22,8 +22,8 @@ from dstbench.cli.options import (
 from dstbench.sweeps.launchers.base import NAMES as LAUNCHERS
 
 LISTS = (
-    "methods", "parts", "recipes", "datasets", "models", "optimizers", "schedules", "pipelines",
-    "grids",
+    "methods", "parts", "activations", "recipes", "datasets", "models", "optimizers", "schedules",
+    "pipelines", "grids",
 )  # fmt: skip
 
 _RUN = "run folder, record, or MLflow run id"

@@ -17,6 +17,10 @@ _GROUPS = {
         "Parts of methods",
         "A method is a list of parts: `Method.parts = [@ERK(), @RigL()]`. They run in this order.",
     ),
+    "activations": (
+        "Activations",
+        "They take ReLU's place early in a run: `ActivationPhasing.activation = @PReLU()`",
+    ),
     "optimizers": ("Optimizers", "`Run.optimizer = @SGD()`"),
     "schedules": (
         "Schedules",

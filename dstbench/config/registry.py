@@ -16,7 +16,9 @@ from dstbench.errors import UserError, did_you_mean
 # Arguments that a run passes to a model's constructor from the dataset; gin may not set them.
 SUPPLIED = ("num_classes", "in_channels", "image_size")
 
-GROUPS = ("run", "parts", "models", "optimizers", "schedules", "pipelines", "tables")
+GROUPS = (
+    "run", "parts", "activations", "models", "optimizers", "schedules", "pipelines", "tables",
+)  # fmt: skip
 
 INTERACTIVE = "__main__"  # the module of a notebook's cells, and of a script
 
