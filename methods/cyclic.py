@@ -4,7 +4,7 @@ EAST paper (Li et al. 2024), section 3.3 and Algorithm 1, lines 7–19.
 """
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 from dstbench.config.registry import register
 from dstbench.core.drop_grow import DropGrow
@@ -32,8 +32,10 @@ class Cyclic(Part):
     cycles: number of cycles.
     until: T_c, fraction of the run after which the cycles end, in (0, 1).
     shape: of a cycle, 'cosine' or 'triangular'.
-    updates_per_cycle: evenly spaced mask updates in each cycle.
+    updates_per_cycle: evenly spaced mask updates in each cycle; their mean where lengths differ.
     update_interval: ΔT, optimizer steps between updates; if given, updates_per_cycle is not used.
+    length_ratio: length of each cycle, as a multiple of the one before. The public EAST code has 1,
+        and 2 in another version (cyclic_length_multiplier).
 
     While cycling, the drop fraction α is 0, so that layers only grow or only shrink, to the
     budget's counts. The update at `until` prunes to exactly s_max: the last regular update comes
@@ -42,6 +44,7 @@ class Cyclic(Part):
 
     moves_masks = True
     needs_budget = True
+    omitted_at_default: ClassVar[tuple[str, ...]] = ("length_ratio",)
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Cyclic(Part):
         shape: Literal["cosine", "triangular"] = "cosine",
         updates_per_cycle: int = 18,
         update_interval: int | None = None,
+        length_ratio: float = 1.0,
     ):
         lowest = max(0.0, 1 - 3 * (1 - sparsity)) if lowest is None else lowest
         require(0 <= lowest <= sparsity, self, "lowest", lowest, f"in [0, {sparsity}]")
@@ -60,8 +64,10 @@ class Cyclic(Part):
         require(0 < until < 1, self, "until", until, "a fraction of the run in (0, 1)")
         require(shape in SHAPES, self, "shape", shape, " or ".join(map(repr, SHAPES)))
         require(updates_per_cycle >= 2, self, "updates_per_cycle", updates_per_cycle, "at least 2")
+        require(length_ratio > 0, self, "length_ratio", length_ratio, "positive")
         self.mover, self.sparsity, self.lowest = mover, sparsity, lowest
         self.cycles, self.until, self.shape = cycles, until, shape
+        self.length_ratio = length_ratio
         # over the steps before `until`, not over the whole run
         self.update_schedule = UpdateSchedule(self, update_interval, cycles * updates_per_cycle)
 
@@ -73,8 +79,20 @@ class Cyclic(Part):
         end = self.final_structure_step(total_steps)
         if step >= end:
             return self.sparsity
-        position = (step * self.cycles / end) % 1
+        position = self._position(step, end)
         return self.sparsity - (self.sparsity - self.lowest) * SHAPES[self.shape](position)
+
+    def _position(self, step: int, end: int) -> float:
+        """Return the position in its cycle, in [0, 1), of a step before `end`."""
+        if self.length_ratio == 1:
+            return (step * self.cycles / end) % 1
+        lengths = [self.length_ratio**cycle for cycle in range(self.cycles)]
+        rest = step * sum(lengths) / end  # in units of the first cycle
+        for length in lengths[:-1]:
+            if rest < length:
+                return rest / length
+            rest -= length
+        return rest / lengths[-1]
 
     def is_due(self, step: int, total_steps: int) -> bool:
         """Return whether a cycle's update follows this optimizer step; the last is at `until`."""

@@ -87,6 +87,32 @@ def test_cyclic_sparsity_stays_within_its_bounds(sparsity, share, cycles, until,
             assert part.is_due(step, total) == (step == end)
 
 
+@pytest.mark.parametrize(
+    "ratio, starts, peaks",
+    [
+        # of a run of 84 steps whose cycles end at step 42
+        (2.0, [0, 6, 18], [3, 12, 30]),
+        (0.5, [0, 24, 36], [12, 30, 39]),
+        (1.0, [0, 14, 28], [7, 21, 35]),
+    ],
+)
+@pytest.mark.parametrize("shape", ["cosine", "triangular"])
+def test_cyclic_lengths_grow_by_their_ratio(ratio, starts, peaks, shape):
+    part = cyclic(sparsity=0.9, lowest=0.6, cycles=3, until=0.5, shape=shape, length_ratio=ratio)
+    asked = [part.sparsity_at(step, 84) for step in range(85)]
+    ends = [*starts, *range(42, 85)]
+    assert [asked[step] for step in ends] == pytest.approx([0.9] * len(ends))
+    assert [asked[step] for step in peaks] == pytest.approx([0.6] * 3)
+    assert all(a < 0.9 - 1e-6 for step, a in enumerate(asked[:42]) if step not in starts)
+
+
+@given(st.floats(0.2, 4), st.integers(1, 5), st.integers(10, 3000))
+def test_cyclic_of_any_length_ratio_stays_within_its_bounds(ratio, cycles, total):
+    part = cyclic(sparsity=0.9, lowest=0.6, cycles=cycles, until=0.7, length_ratio=ratio)
+    for step in range(0, total + 1, max(1, total // 97)):
+        assert 0.6 - 1e-9 <= part.sparsity_at(step, total) <= 0.9
+
+
 @given(st.integers(1, 4), st.integers(2, 18), st.integers(100, 4000))
 def test_cyclic_updates_are_evenly_spaced(cycles, each, total):
     part = cyclic(cycles=cycles, until=0.5, updates_per_cycle=each)
@@ -116,6 +142,7 @@ def test_cyclic_update_interval_replaces_updates_per_cycle():
         ({"shape": "square"}, "Cyclic.shape = 'square': must be 'cosine' or 'triangular'"),
         ({"updates_per_cycle": 1}, "Cyclic.updates_per_cycle"),
         ({"update_interval": 0}, "Cyclic.update_interval"),
+        ({"length_ratio": 0.0}, "Cyclic.length_ratio"),
     ],
 )
 def test_cyclic_refuses_settings_out_of_range(settings, message):

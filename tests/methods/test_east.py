@@ -10,9 +10,12 @@ from dstbench.core.budgets import EPL, ERK
 from dstbench.core.gradient_clip import GradientClip
 from dstbench.core.method import Method
 from dstbench.errors import UserError
+from dstbench.methods.activation_freeze import ActivationFreeze
+from dstbench.methods.activations import ActivationPhasing, Mish, PReLU, Swish
 from dstbench.methods.cyclic import Cyclic
 from dstbench.methods.dctps import DCTpS
 from dstbench.methods.dyrelu import DyReLUInSharing, DyReLUPhasing
+from dstbench.methods.dyrelu_variants import DyReLUA, DyReLUC
 from dstbench.methods.east import EAST
 from dstbench.methods.rigl import RigL
 from dstbench.methods.set import SET
@@ -36,11 +39,24 @@ ROWS = {
         "RigL w/ WS + DyReLU", [WeightSharing, DyReLUInSharing, ERK, RigL, GradientClip],
     ),
     "rigl_cyclic": ("RigL cyclic", [ERK, Cyclic, GradientClip]),
+    "rigl_cyclic_growing": ("RigL cyclic growing", [ERK, Cyclic, GradientClip]),
+    "rigl_cyclic_triangular": ("RigL cyclic triangular", [ERK, Cyclic, GradientClip]),
+    "rigl_dyrelu_frozen": (
+        "RigL w/ DyReLU frozen", [DyReLUPhasing, ActivationFreeze, ERK, RigL, GradientClip],
+    ),
+    "rigl_prelu": ("RigL w/ PReLU", [ActivationPhasing, ERK, RigL, GradientClip]),
+    "rigl_swish": ("RigL w/ Swish", [ActivationPhasing, ERK, RigL, GradientClip]),
+    "rigl_mish": ("RigL w/ Mish", [ActivationPhasing, ERK, RigL, GradientClip]),
+    "rigl_dyrelu_a": ("RigL w/ DyReLU-A", [ActivationPhasing, ERK, RigL, GradientClip]),
+    "rigl_dyrelu_c": ("RigL w/ DyReLU-C", [ActivationPhasing, ERK, RigL, GradientClip]),
     "dctps": ("DCTpS", [DCTpS, EPL]),
     "dctps_rigl": ("DCTpS+RigL", [DCTpS, EPL, RigL]),
     "dctps_rigl_east": ("DCTpS+RigL+EAST", [DCTpS, DyReLUPhasing, EPL, Cyclic, GradientClip]),
 }  # fmt: skip
-MOVERS = {"east": RigL, "set_east": SET, "rigl_cyclic": RigL, "dctps_rigl_east": RigL}
+MOVERS = {
+    "east": RigL, "set_east": SET, "rigl_cyclic": RigL, "rigl_cyclic_growing": RigL,
+    "rigl_cyclic_triangular": RigL, "dctps_rigl_east": RigL,
+}  # fmt: skip
 
 
 def built(name, recipe=None, sparsity=0.95, sets=()):
@@ -83,6 +99,27 @@ def test_east_has_the_papers_settings():
     assert [cycle.mover.drop_fraction(p) for p in (0.0, 1.0)] == pytest.approx([0.5, 0.005])
     clip = part(method, GradientClip)
     assert (clip.norm, clip.over) == (1.0, "dense")
+
+
+def test_growing_cycles_last_50_and_100_of_250_epochs():
+    cycle = part(built("rigl_cyclic_growing", "cifar10_resnet34"), Cyclic)
+    steps = 250 * 352
+    assert (cycle.cycles, cycle.length_ratio) == (2, 2.0)
+    assert cycle.final_structure_step(steps) == 150 * 352
+    ends = [cycle.sparsity_at(epoch * 352, steps) for epoch in (0, 50, 150)]
+    assert ends == pytest.approx([0.95] * 3)
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [("prelu", PReLU), ("swish", Swish), ("mish", Mish), ("dyrelu_a", DyReLUA),
+     ("dyrelu_c", DyReLUC)],
+)  # fmt: skip
+def test_other_activations_are_phased_as_dyrelu_is(name, kind):
+    phase = part(built(f"rigl_{name}", "cifar10_resnet34"), ActivationPhasing)
+    reference = part(built("rigl_dyrelu", "cifar10_resnet34"), DyReLUPhasing)
+    assert type(phase.activation) is kind
+    assert (phase.start, phase.end) == (reference.start, reference.end)
 
 
 def test_dctps_rigl_has_its_own_settings():
