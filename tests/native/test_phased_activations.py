@@ -39,11 +39,11 @@ def test_native_steps_leave_frozen_dyrelus_as_they_are():
         phased = [m for m in state.model.modules() if isinstance(m, Phased)]
         history.append([p.detach().clone() for m in phased for p in m.parameters()])
 
-    steps, _ = trained([DyReLUPhasing(0.25, 0.5), ActivationFreeze(0.25)], each)
+    steps, _ = trained([DyReLUPhasing(0.25, 0.5), ActivationFreeze()], each)
     assert steps == {"native": STEPS, "torch": 0}
     moved = [any(not torch.equal(a, b) for a, b in zip(*pair, strict=True))
              for pair in itertools.pairwise(history)]  # fmt: skip
-    assert moved == [True] * 4 + [False] * (STEPS - 5)
+    assert moved == [True] * 5 + [False] * (STEPS - 6)
 
 
 def test_other_activations_are_trained_by_torch_until_they_are_relu():
