@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dstbench.errors import UserError
+from dstbench.figures.gradient_flow import GRADIENT_FLOW, gradient_flow
 from dstbench.utils.json_text import parse_json
 
 SCALARS = ("epoch", "sparsity", "grad_norm_live", "live_path_share", "positive_preactivations",
@@ -16,6 +17,8 @@ _DIGITS = 6  # significant digits, more than a figure shows
 def reduce_curves(lines: Iterable[str], source: str) -> dict[str, Any]:
     """Return metric → one value per epoch; of `layers_positive`, the last epoch's values.
 
+    Gradient flow is computed here, because the norms of layers are not kept.
+
     lines: of a curves.jsonl.
     source: its name in an error.
 
@@ -26,6 +29,7 @@ def reduce_curves(lines: Iterable[str], source: str) -> dict[str, Any]:
         reduced: dict[str, Any] = {
             name: [_rounded(epoch.get(name)) for epoch in epochs] for name in SCALARS
         }
+        reduced[GRADIENT_FLOW] = [_rounded(gradient_flow(epoch)) for epoch in epochs]
         last = epochs[-1].get(FINAL, {}) if epochs else {}
         reduced[FINAL] = {name: _rounded(value) for name, value in last.items()}
     except (ValueError, AttributeError) as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dstbench.figures import aggregate
 from dstbench.figures.aggregate import MakeSeries
+from dstbench.figures.gradient_flow import GRADIENT_FLOW
 from dstbench.figures.load_runs import RunData
 from dstbench.figures.plot_data import Axes, Panel, Plot, Series
 
@@ -187,6 +188,17 @@ _FIGURES: list[Callable[[Sequence[RunData]], Plot]] = [
         ylabel="gradient norm, live weights",
         caption="In each panel a method and its variants.",
         panels=aggregate.by_family,
+    ),
+    _over_training(
+        key=GRADIENT_FLOW,
+        name="gradient_flow",
+        title="Gradient flow with and without each trick",
+        ylabel="sum of the layers' gradient norms",
+        caption="Sum over layers of the norm of the loss's gradient, dead weights included, as in "
+        "the EAST paper's Figure 5; on a fixed batch, not clipped. In each panel a method and its "
+        "variants.",
+        panels=aggregate.by_family,
+        axes=Axes(symlog=True),
     ),
     _over_training(
         key="sparsity",

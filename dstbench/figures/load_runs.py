@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from dstbench.config.shared_settings import differing, shared_settings
 from dstbench.errors import UserError
+from dstbench.figures.gradient_flow import GRADIENT_FLOW, gradient_flow
 from dstbench.recording import record
 from dstbench.recording.configuration import configuration_of
 from dstbench.recording.file_names import CURVES, RECORD
@@ -150,7 +151,7 @@ def run_from_record(record: Record, curves: Sequence[Mapping[str, Any]]) -> RunD
         accuracy=accuracy[accuracy["shown"]] if finished else None,
         mark="diverged" if record["status"] == "diverged" else collapsed,
         layers_positive=health.get("layers_positive") or curves[-1].get("layers_positive") or {},
-        curves=curves,
+        curves=[{**line, GRADIENT_FLOW: gradient_flow(line)} for line in curves],
         macs=cost_fraction(cost.get("macs"), cost.get("dense_macs")),
         training=cost_fraction(cost.get("training_flops"), cost.get("dense_training_flops")),
         configuration=configuration_of(record),

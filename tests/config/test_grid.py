@@ -66,6 +66,18 @@ def test_shipped_tables_have_common_jobs():
     assert len(east) == 2 and len(rigl) == 12 and {*east, *rigl} <= one
 
 
+def test_figure6_has_each_method_with_and_without_cycles_on_both_networks():
+    jobs = grid.read("figure6").jobs
+    methods = {"RigL", "RigL w/ clip", "RigL cyclic", "EAST w/o cycle", "EAST",
+               "RigL cyclic triangular", "RigL cyclic growing"}  # fmt: skip
+    assert {job.method for job in jobs} == methods and len(jobs) == len(methods) * 2 * 3
+    assert {(job.dataset, job.model, job.sparsity) for job in jobs} == {
+        ("cifar100", "ResNet34", 0.9995), ("cifar100", "ResNet50", 0.9995),
+    }  # fmt: skip
+    table1 = {job.choices for job in grid.read("table1").jobs}
+    assert {job.choices for job in jobs if job.method in ("RigL", "EAST")} <= table1
+
+
 def test_expand_multiplies_axes_and_orders_jobs_by_seed(tmp_path):
     path = written(
         tmp_path,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dstbench.errors import UserError
 from dstbench.figures.define_plots import define_plots
 from dstbench.figures.draw_plots import draw_figure, draw_runs
+from dstbench.figures.gradient_flow import gradient_flow
 from dstbench.figures.load_runs import RunData, Setting, load_runs
 from dstbench.figures.styles import families, in_display_order, listed_styles, style_of
 from dstbench.recording import record
@@ -106,6 +107,28 @@ def test_families_are_a_method_and_its_variants():
     runs = [run(name, 0.9, 50.0) for name in names]
     titles = [panel.title for panel in plot("gradient_norm_by_trick", runs).panels]
     assert titles == ["RigL: 90 % sparsity", "EAST: 90 % sparsity"]
+
+
+def test_gradient_flow_is_the_sum_of_the_layers_norms():
+    assert gradient_flow({"layers_grad_norm": {"a": 3.0, "b": 4.0}}) == 7.0
+    assert gradient_flow({"layers_grad_norm": {"a": 0.0}}) == 0.0
+    assert gradient_flow({"layers_grad_norm": {}}) is None and gradient_flow({}) is None
+
+
+def test_gradient_flow_is_drawn_in_the_epochs_in_which_it_was_measured(tmp_path):
+    runs = []
+    for name in ("RigL", "RigL w/ WS"):
+        folder = tmp_path / str(len(runs))
+        folder.mkdir()
+        record.write(folder / "record.json", make_record(name, 0))
+        lines = [{"epoch": 1, "layers_grad_norm": {"a": 1.0, "b": 0.5}},
+                 {"epoch": 2, "layers_grad_norm": {}},
+                 {"epoch": 3, "layers_grad_norm": {"a": 2.0, "b": 0.5}}]  # fmt: skip
+        text = "".join(f"{json.dumps(line)}\n" for line in lines)
+        (folder / "curves.jsonl").write_text(text)
+        runs += load_runs([folder])
+    one = series("gradient_flow", runs)["RigL w/ WS"]
+    assert (one.xs, one.middle) == ([1, 3], [1.5, 2.5])
 
 
 @given(st.lists(st.text(), max_size=8))
