@@ -94,6 +94,9 @@ def cost_rows(
         sparsity = job.sparsity or 0.0
         file = files.get((job.method, job.dataset, job.model, sparsity))
         printed = paper.cost(job.method, job.dataset, job.model, sparsity)
+        stated = printed.multiple if printed else None
+        reference = printed.reference or "" if printed else ""
+        other = files.get((reference, job.dataset, job.model, sparsity))
         found.append(
             CostRow(
                 method=job.method,
@@ -102,6 +105,11 @@ def cost_rows(
                 counted=file.counted if file else None,
                 paper_macs=printed.macs if printed else None,
                 paper_stored=printed.stored if printed else None,
+                multiple=file.counted.macs / other.counted.macs
+                if stated is not None and file and other
+                else None,
+                paper_multiple=stated,
+                formulas=printed.formulas if printed else None,
                 note="contradicts itself" if printed and printed.doubt else None,
                 link=file.link if file else None,
                 uncounted=file.uncounted if file else None,

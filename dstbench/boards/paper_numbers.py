@@ -73,7 +73,14 @@ class PaperNumbers:
         row = costs["rows"].get(method)
         if row is None or repr(sparsity) not in row["macs"]:
             return None
-        return PaperCost(1e6 * row["macs"][repr(sparsity)], 1e6 * row["stored"], "doubt" in row)
+        return PaperCost(
+            macs=1e6 * row["macs"][repr(sparsity)],
+            stored=1e6 * row["stored"],
+            doubt="doubt" in row,
+            multiple=row.get("multiple", {}).get(repr(sparsity)),
+            reference=costs.get("reference"),
+            formulas=row.get("formulas"),
+        )
 
     def speeds(self, methods: Collection[str]) -> tuple[SpeedRow, ...]:
         """Return the paper's speeds of these methods' networks."""
@@ -99,11 +106,17 @@ class PaperCost:
     macs: of one image.
     stored: stored weights.
     doubt: whether the paper contradicts itself about the MACs.
+    multiple: of the reference's MACs, as the paper's text states it; None where it does not.
+    reference: the method whose MACs the multiple is of; None where no row has one.
+    formulas: of MACs, size, and size on a GPU, in symbols; None where it prints none.
     """
 
     macs: float
     stored: float
     doubt: bool
+    multiple: float | None = None
+    reference: str | None = None
+    formulas: str | None = None
 
 
 def read_paper(folder: Path) -> PaperNumbers:

@@ -50,6 +50,10 @@ class CostRow:
     counted: None where it was not counted.
     paper_macs: MACs; None where the paper has none.
     paper_stored: stored weights; None where the paper has none.
+    multiple: MACs relative to the counted ones of the paper's reference row at this sparsity, where
+        the paper states that multiple; else None.
+    paper_multiple: the multiple that the paper states; None where it states none.
+    formulas: what the paper prints in symbols, of MACs, size, and size on a GPU; None for nothing.
     note: why the paper's MACs differ, where that is known.
     link: path of the cost file, relative to the leaderboard's folder.
     uncounted: products that the MACs leave out, in words; None for none.
@@ -61,6 +65,9 @@ class CostRow:
     counted: CountedCost | None = None
     paper_macs: float | None = None
     paper_stored: float | None = None
+    multiple: float | None = None
+    paper_multiple: float | None = None
+    formulas: str | None = None
     note: str | None = None
     link: str | None = None
     uncounted: str | None = None

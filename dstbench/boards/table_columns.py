@@ -1,6 +1,6 @@
 """The columns of the cost and speed tables, for both markdown and the page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -20,6 +20,7 @@ class TableColumn(Generic[Row]):
     text: row → what is printed.
     value: row → the number the column sorts by, None where it is missing; None for text.
     note: row → why its text is in doubt; None where it is not.
+    optional: whether the column is left out of a table in which no row has a text.
     """
 
     key: str
@@ -27,6 +28,7 @@ class TableColumn(Generic[Row]):
     text: Callable[[Row], str]
     value: Callable[[Row], float | None] | None = None
     note: Callable[[Row], str | None] = lambda row: None
+    optional: bool = False
 
 
 def _number(
@@ -35,6 +37,7 @@ def _number(
     value: Callable[[Row], float | None],
     form: Callable[[float], str],
     note: Callable[[Row], str | None] = lambda row: None,
+    optional: bool = False,
 ) -> TableColumn[Row]:
     """Return a column of numbers. form: number → text."""
 
@@ -42,7 +45,7 @@ def _number(
         number = value(row)
         return MISSING if number is None else form(number)
 
-    return TableColumn(key, heading, text, value, note)
+    return TableColumn(key, heading, text, value, note, optional)
 
 
 def _counted(number: Callable[[CountedCost], float]) -> Callable[[CostRow], float | None]:
@@ -67,6 +70,10 @@ def _contradiction(row: SpeedRow) -> str | None:
     return None if row.consistent else "latency, batch and images/s contradict each other"
 
 
+def _multiple(number: float) -> str:
+    return f"{number:.1f} ×"
+
+
 def _whole(number: float) -> str:
     return f"{number:,}"
 
@@ -85,6 +92,11 @@ COST_COLUMNS: tuple[TableColumn[CostRow], ...] = (
     ),
     _number("paper", "paper (M)", lambda row: row.paper_macs, millions, lambda row: row.note),
     _number("difference", "difference (M)", _macs_difference, lambda macs: signed(macs / 1e6)),
+    _number("multiple", "of standard DST", lambda row: row.multiple, _multiple, optional=True),
+    _number(
+        "paper-multiple", "paper (×)", lambda row: row.paper_multiple, "{:g} ×".format,
+        optional=True,
+    ),
     _number("live", "live weights", _counted(lambda cost: cost.live_weights), _whole),
     _number(
         "stored", "stored weights (M)", _counted(lambda cost: cost.stored_weights),
@@ -95,6 +107,10 @@ COST_COLUMNS: tuple[TableColumn[CostRow], ...] = (
         lambda weights: millions(weights, 1),
     ),
     _number("deployed", "deployed (bytes)", _counted(lambda cost: cost.deployed_bytes), _whole),
+    TableColumn(
+        "formulas", "paper: MACs · size · size on a GPU", lambda row: row.formulas or MISSING,
+        optional=True,
+    ),
 )  # fmt: skip
 
 SPEED_COLUMNS: tuple[TableColumn[SpeedRow], ...] = (
@@ -108,3 +124,14 @@ SPEED_COLUMNS: tuple[TableColumn[SpeedRow], ...] = (
     _number("throughput", "images/s", lambda row: row.images_per_s, "{:,.2f}".format),
     TableColumn("machine", "machine", lambda row: row.machine),
 )
+
+
+def shown_columns(
+    columns: Sequence[TableColumn[Row]], rows: Sequence[Row]
+) -> list[TableColumn[Row]]:
+    """Return the columns of a table: optional ones only where a row has something to print."""
+    return [
+        column
+        for column in columns
+        if not column.optional or any(column.text(row) != MISSING for row in rows)
+    ]

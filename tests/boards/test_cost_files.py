@@ -65,6 +65,32 @@ def test_counted_macs_equal_the_papers_except_its_contradictions(table2):
     assert "1.24 **?**" in text and "+0.23" in text
 
 
+def test_table_2_has_the_papers_formulas_and_multiples_beside_the_counts(table2):
+    rows, text = table2
+    assert all(row.formulas for row in rows.values())
+    formulas = {method: row.formulas for (method, _), row in rows.items()}
+    assert formulas["Dense"] == "O(mn) · O(N) · O(N)"
+    assert formulas["EAST"] == "O(pmn) · O(PN) · O(N − N_s)"
+    assert formulas["DCTpS+RigL (ERK)"] == "O(q log q + pmn) · O(PN) · O(N)"
+    stated = {key: row for key, row in rows.items() if row.paper_multiple is not None}
+    assert {sparsity: row.paper_multiple for (_, sparsity), row in stated.items()} == {
+        0.9995: 32, 0.9999: 150,
+    }  # fmt: skip
+    for (method, sparsity), row in stated.items():
+        assert method == "DCTpS+RigL (ERK)"
+        assert row.multiple == row.counted.macs / rows["RigL", sparsity].counted.macs
+    assert all(row.multiple is None for key, row in rows.items() if key not in stated)
+    assert "27.4 ×" in text and "133.0 ×" in text and "150 ×" in text
+
+
+def test_cost_table_without_the_papers_formulas_has_no_column_of_them(tmp_path):
+    (tmp_path / "paper.json").write_text("{}")
+    (tmp_path / "mine.gin").write_text(GRID + "Table.kind = 'cost'\n")
+    (shown,) = build_board(tmp_path, [grid.read(tmp_path / "mine.gin")]).tables
+    text = table_file.render(shown)
+    assert "difference (M)" in text and "standard DST" not in text and "size on a GPU" not in text
+
+
 def test_cost_table_shows_a_dash_for_an_uncounted_cost(tmp_path):
     (tmp_path / "mine.gin").write_text(GRID + "Table.kind = 'cost'\n")
     (shown,) = build_board(tmp_path, [grid.read(tmp_path / "mine.gin")]).tables

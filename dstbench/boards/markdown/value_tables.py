@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 from dstbench.boards.markdown.text import escape, link, table
 from dstbench.boards.row_types import CostRow, SpeedRow
-from dstbench.boards.table_columns import COST_COLUMNS, SPEED_COLUMNS, Row, TableColumn
+from dstbench.boards.table_columns import (
+    COST_COLUMNS,
+    SPEED_COLUMNS,
+    Row,
+    TableColumn,
+    shown_columns,
+)
 
 _DOUBT = " **?**"
 
@@ -40,7 +46,7 @@ def speed_table(rows: Sequence[SpeedRow]) -> list[str]:
 
 def _table(columns: Sequence[TableColumn[Row]], rows: Sequence[Row]) -> str:
     """Return the table; the first column links to the row's file."""
-    lines = []
+    columns, lines = shown_columns(columns, rows), []
     for row in rows:
         first, *others = (
             escape(column.text(row)) + (_DOUBT if column.note(row) else "") for column in columns
