@@ -119,7 +119,7 @@ def test_count_from_shapes_is_the_count_with_values(method):
     run, _ = assemble(Choices((f"methods/{method}.gin",), sets=NARROW), "fp32")
     notes = []
     counted = untrained_cost.count(run, (1, 8, 8), 10, notes.append)
-    needs_values = method.startswith(("synflow", "magnitude", "phew", "top_kast"))  # scores, and values
+    needs_values = method.startswith(("synflow", "magnitude", "phew", "top_kast"))
     assert any("from shapes alone" in note for note in notes) is needs_values
     assert counted == untrained_cost.count_on(torch.device("cpu"), run, (1, 8, 8), 10)
 
