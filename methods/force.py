@@ -22,7 +22,7 @@ class IterativeSNIP(GlobalPruning):
     exponentially: N · density^(i/rounds) after round i, rounded down, exact after the last.
 
     Batch norm is in training mode while weights are scored, as in published code. L is the
-    cross-entropy, as in the paper; for ResNets that code takes the negative logit of the label.
+    cross-entropy, with which that code trains; to prune, it takes the negative logit of the label.
 
     sparsity: fraction removed of the original network's prunable weights, in [0, 1).
     rounds: times to score and prune.

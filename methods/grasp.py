@@ -22,7 +22,7 @@ _PATIENCE = 100  # images read before a class is given up, in numbers of images 
 class GraSP(GlobalPruning):
     """Chooses static masks: the weights of the highest w · (H g) over all layers together.
 
-    g is the gradient and H the Hessian of the cross-entropy of `logits / temperature`: −w · (H g)
+    g is the gradient and H the Hessian of the cross-entropy of `logits / temperature`: −2w · (H g)
     is, to first order, what removing the weight adds to ‖g‖², the gradient flow. The scores have a
     sign: weights whose removal increases the flow are pruned first.
 

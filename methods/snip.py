@@ -30,8 +30,8 @@ def loss_gradients(state: State, network: ScoredCopy, batches: int) -> Tensor:
 class SNIP(GlobalPruning):
     """Chooses static masks: the weights of the largest |w · ∂L/∂w| over all layers together.
 
-    This is |∂L/∂c| for a factor c = 1 on the weight, the connection sensitivity; that the paper
-    divides by its sum changes no mask. L is the cross-entropy of training images.
+    This is |∂L/∂c| for a factor c = 1 on the weight, the connection sensitivity; published
+    code divides it by its sum, which changes no mask. L is the cross-entropy of training images.
 
     The images are augmented and normalised as in training; published code prunes with images that
     are not augmented. It also prunes biases, which are never pruned here.
