@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dstbench.config.registry import register
 from dstbench.core.part import Part
+from dstbench.core.schedules import Schedule
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError
 
@@ -129,6 +130,11 @@ class Method(Part):
 
     def notes(self, state: State) -> list[str]:
         return [note for part in self.parts for note in part.notes(state)]
+
+    def lr_schedule(self, of: Schedule) -> Schedule:
+        for part in self.parts:
+            of = part.lr_schedule(of)
+        return of
 
     def final_structure_step(self, total_steps: int) -> int:
         return max((part.final_structure_step(total_steps) for part in self.parts), default=0)

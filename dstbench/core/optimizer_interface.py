@@ -32,6 +32,10 @@ class SparseOptimizer(ABC):
         """
 
     @abstractmethod
+    def reset_state(self) -> None:
+        """Forget the state of every parameter: the next step is that of a new optimizer."""
+
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the state."""
 

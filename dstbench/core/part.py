@@ -8,6 +8,7 @@ a run is kept in the State, which is also the checkpoint.
 from collections.abc import Sequence
 from typing import ClassVar
 
+from dstbench.core.schedules import Schedule
 from dstbench.core.state import BudgetRule, State
 
 
@@ -125,6 +126,13 @@ class Part:
     def notes(self, state: State) -> Sequence[str]:
         """Return messages about what `surgery` did, which are printed when the run starts."""
         return ()
+
+    def lr_schedule(self, of: Schedule) -> Schedule:
+        """Return the learning-rate schedule of a run with this part.
+
+        of: the recipe's. A part that trains the network several times in a run repeats it.
+        """
+        return of
 
     def final_structure_step(self, total_steps: int) -> int:
         """Return the step from which the network is as plain as the deployed one.

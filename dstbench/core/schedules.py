@@ -12,6 +12,8 @@ from dstbench.errors import require
 
 Schedule = Callable[[float], float]
 
+_ROUNDING = 1e-6  # of a schedule's length; steps are whole numbers, ends of repetitions are not
+
 
 def value_at(schedule: Schedule | float, progress: float) -> float:
     """Return the schedule's value at `progress`; a number is constant."""
@@ -98,3 +100,38 @@ class WarmupCosine:
         if progress < self.warmup:
             return progress / self.warmup
         return self.fall((progress - self.warmup) / (1 - self.warmup))
+
+
+@register("schedules")
+class Repeated:
+    """Another schedule several times in a run; repetitions may begin at a later point of it.
+
+    With `times` n and `start` ρ, the run is 1 + (n − 1)(1 − ρ) times as long as what `of` covers.
+
+    of: the schedule.
+    times: how often it runs to its end, at least 1.
+    start: progress of `of` at which every repetition but the first begins, in [0, 1).
+    """
+
+    def __init__(self, of: Schedule, times: int, start: float = 0.0):
+        require(times >= 1, self, "times", times, "at least 1")
+        require(0 <= start < 1, self, "start", start, "a fraction in [0, 1)")
+        self.of, self.times, self.start = of, times, start
+
+    @property
+    def length(self) -> float:
+        """Length of the run, in lengths of `of`."""
+        return 1 + (self.times - 1) * (1 - self.start)
+
+    def ends(self) -> list[float]:
+        """Return the progress of the run at which each repetition ends; the last is 1."""
+        return [(1 + i * (1 - self.start)) / self.length for i in range(self.times)]
+
+    def __call__(self, progress: float) -> float:
+        position = progress * self.length
+        if progress >= 1:
+            position = 1.0
+        elif position >= 1 - _ROUNDING:  # where a repetition ends, the next one begins
+            passed = (position - 1 + _ROUNDING) % (1 - self.start)
+            position = self.start + max(0.0, passed - _ROUNDING)
+        return self.of(round(position, 9))  # a milestone at a step is reached at it

@@ -122,6 +122,16 @@ class LiveOptimizer(SparseOptimizer):
     def taken(self, kept: Mapping[str, Any]) -> None:
         """Follow torch's state of a tensor that is stepped here from now on."""
 
+    @torch.no_grad()
+    def reset_state(self) -> None:
+        for slot in self.slots:
+            self.vectors[slot].zero_()
+        if self.rest is not None:
+            for kept in self.rest.state.values():
+                for value in kept.values():  # momenta, and Adam's step counts
+                    if isinstance(value, Tensor):
+                        value.zero_()
+
     def zero_grad(self) -> None:
         for parameter in self.params:
             parameter.grad = None
@@ -258,6 +268,10 @@ class LiveAdam(LiveOptimizer):
         square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         size = (square / (1 - beta2**self.steps)).sqrt_().add_(self.eps)
         value.addcdiv_(mean, size, value=-lr / (1 - beta1**self.steps))
+
+    def reset_state(self) -> None:
+        super().reset_state()
+        self.steps = 0
 
     def taken(self, kept: Mapping[str, Any]) -> None:
         self.steps = max(self.steps, int(kept.get("step", 0)))

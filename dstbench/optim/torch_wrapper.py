@@ -21,6 +21,7 @@ class MaskedOptimizer(SparseOptimizer):
 
     def __init__(self, inner: torch.optim.Optimizer, masks: Masks):
         self.inner, self.masks = inner, masks
+        self._new = copy.deepcopy(inner.state_dict())  # Adagrad's is not empty
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
@@ -40,6 +41,11 @@ class MaskedOptimizer(SparseOptimizer):
     @torch.no_grad()
     def mask_moved(self, name: str, before: Tensor) -> None:
         self._zero_dead_state(name)  # weights dead before have zero state already
+
+    def reset_state(self) -> None:
+        self.inner.load_state_dict(copy.deepcopy(self._new))
+        for name in self.masks:
+            self._zero_dead_state(name)
 
     def zero_grad(self) -> None:
         self.inner.zero_grad(set_to_none=True)

@@ -134,8 +134,9 @@ class Run:
 
         progress: fraction of optimizer steps done, in [0, 1].
         """
-        factor = 1.0 if self.lr_schedule is None else self.lr_schedule(progress)
-        return self.optimizer.lr * factor
+        if self.lr_schedule is None:
+            return self.optimizer.lr
+        return self.optimizer.lr * self.method.lr_schedule(self.lr_schedule)(progress)
 
     def build_model(self, num_classes: int, image_shape: Shape) -> nn.Module:
         """Return the network with this run's initial weights.

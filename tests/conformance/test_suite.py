@@ -21,6 +21,7 @@ EVERY_PART = (
     "npb", "phew", "repaired_rigl", "small_dense", "synflow_random", "snip_rigl", "force",
     "iterative_snip", "grasp", "magnitude_at_init", "static_igq", "dsr", "snfs", "mest",
     "mest_soft", "unfired", "srigl", "top_kast", "rigl_dyrelu_c", "rigl_dyrelu_frozen",
+    "gmp_ws", "acdc_uniform", "granet_sparse", "imp",
 )  # fmt: skip
 TRIALS = [(name, "SGD") for name in METHODS] + [
     (name, optimizer) for name in EVERY_PART for optimizer in OPTIMIZERS if optimizer != "SGD"

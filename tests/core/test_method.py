@@ -77,3 +77,19 @@ def test_method_refuses_what_is_not_a_part(part):
     with pytest.raises(UserError, match="which is no part") as error:
         Method("m", [part])
     assert error.value.binding == "Method.parts"
+
+
+def test_parts_change_the_learning_rate_schedule_in_order():
+    class Halves(Part):
+        def lr_schedule(self, of):
+            return lambda progress: of(progress) / 2
+
+    class Squares(Part):
+        def lr_schedule(self, of):
+            return lambda progress: of(progress) ** 2
+
+    def schedule(progress):
+        return 6 * progress
+
+    assert Method("X").lr_schedule(schedule) is schedule
+    assert Method("X", [Part(), Halves(), Squares()]).lr_schedule(schedule)(1.0) == 9

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstbench.core.schedules import Cosine, MultiStep, Piecewise, WarmupCosine, value_at
+from dstbench.core.schedules import (
+    Cosine,
+    MultiStep,
+    Piecewise,
+    Repeated,
+    WarmupCosine,
+    value_at,
+)
 from dstbench.errors import UserError
 
 progress = st.floats(0, 1)
@@ -83,3 +90,43 @@ def test_piecewise_holds_each_value_from_its_milestone():
 def test_piecewise_refuses_settings_out_of_range(values, milestones, message):
     with pytest.raises(UserError, match=message):
         Piecewise(values, milestones)
+
+
+def test_repeated_runs_a_schedule_several_times():
+    schedule = Repeated(lambda p: p, 4)
+    assert schedule.length == 4 and schedule.ends() == [0.25, 0.5, 0.75, 1.0]
+    found = [schedule(step / 16) for step in range(17)]
+    assert found == pytest.approx([*[0, 0.25, 0.5, 0.75] * 4, 1.0])
+
+
+def test_repetitions_begin_later_than_the_first():
+    """One whole schedule of four steps, and two that begin at its second: ten steps."""
+    schedule = Repeated(lambda p: p, 3, start=0.25)
+    assert schedule.length == 2.5 and schedule.ends() == pytest.approx([0.4, 0.7, 1.0])
+    found = [schedule(step / 10) for step in range(11)]
+    expected = [0, 0.25, 0.5, 0.75, 0.25, 0.5, 0.75, 0.25, 0.5, 0.75, 1.0]
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+@given(st.integers(1, 30), st.integers(2, 50), st.integers(0, 9))
+def test_each_repetition_has_the_values_of_the_schedule(times, steps, tenths):
+    """Even where the ends of repetitions, as fractions of the run, are not exact numbers."""
+    start = tenths * steps // 10
+    total = steps + (times - 1) * (steps - start)
+    schedule = Repeated(lambda p: p, times, start / steps)
+    found = [schedule(step / total) * steps for step in range(total)]
+    again = list(range(start, steps))
+    assert found == pytest.approx([*range(steps), *again * (times - 1)], abs=1e-3)
+
+
+def test_repeated_once_is_the_schedule_itself():
+    once = Repeated(Cosine(0.5, 0.1), 1, 0.3)
+    assert [once(p / 7) for p in range(8)] == pytest.approx(
+        [Cosine(0.5, 0.1)(p / 7) for p in range(8)], abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("times, start", [(0, 0.0), (2, 1.0), (2, -0.1)])
+def test_repeated_refuses_settings_out_of_range(times, start):
+    with pytest.raises(UserError, match=r"Repeated\.(times|start)"):
+        Repeated(Cosine(1.0), times, start)

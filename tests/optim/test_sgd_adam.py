@@ -420,6 +420,30 @@ def test_first_adam_step_of_a_grown_weight_is_about_three_rates(eight):
     assert -state.model.weight[0, 3].item() / 1e-3 == pytest.approx(0.1 / 0.001**0.5, rel=0.02)
 
 
+# --- forgetting -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*SETTINGS, *ANY_TORCH])
+def test_reset_optimizer_steps_like_a_new_one(small_net, name):
+    settings = SETTINGS.get(name) or TorchOptimizer(name, 0.01, ANY_TORCH[name])
+    state = masked_state(small_net(), settings)
+    for step in range(3):
+        backward(state.model, step)
+        state.optimizer.step(0.05)
+    state.optimizer.reset_state()
+    assert dead_state_is_zero(state)
+    model = copy.deepcopy(state.model)
+    other = State(model, (3, 8, 8), 0, 100)
+    for tensor in state.masks:
+        other.masks.write_(tensor, state.masks.index(tensor))
+    other.optimizer = settings.build(model, other.masks)
+    for step in range(3, 6):
+        for each in (state, other):
+            backward(each.model, step)
+            each.optimizer.step(0.05)
+    assert all(map(torch.equal, state.model.parameters(), model.parameters()))
+
+
 # --- saving ---------------------------------------------------------------------------------------
 
 
