@@ -29,7 +29,9 @@ from dstbench.training.configure import assemble
 
 pytestmark = pytest.mark.slow
 METHODS = {name: str(path) for name, path in shipped("methods").items()}
-EXTREME = 0.9999  # no dense network of the family is as small
+EXTREME = 0.9999
+# no dense network of the family is as small; two dense layers have more weights
+NOT_EXTREME = {"small_dense", "acdc_uniform"}
 WIDTH = 20  # ResNet-20 has 422,440 prunable weights then: 42 live ones for its 22 tensors
 
 
@@ -44,7 +46,7 @@ def intervals(file, recipe, interval):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_method_trains_on_digits_at_ninety_percent(method, call, tmp_path):
-    short = ("ResNet20.width = 4", "Run.epochs = 2", "Run.train_images = 300")
+    short = ("ResNet20.width = 4", "Run.epochs = 2", "Run.train_images = 400")
     bindings = (*short, *intervals(METHODS[method], "digits", 3))
     code, _, err = call(
         "run", METHODS[method], *(word for binding in bindings for word in ("--set", binding)),
@@ -92,9 +94,14 @@ def checkpoint(state):
 
 
 class Budget:
-    """Checks the live weights of a run after every step: those of s_max, or of its cycle."""
+    """Checks the live weights of a run after every step: those of s_max, or of its cycle.
+
+    Those of a dense-to-sparse method are more at first, and s_max's once its structure is final.
+    """
 
     def __init__(self, run, state):
+        self.late = run.method.dense_to_sparse
+        self.final_step = run.method.final_structure_step(state.total_steps)
         self.cycle = next((part for part in parts_of(run.method) if isinstance(part, Cyclic)), None)
         self.asked = live_total(run.method.sparsity, state.dense_numel)
         self.wanted = self.most = self.asked
@@ -107,10 +114,16 @@ class Budget:
         self.most = max(self.most, self.wanted)
         live = state.masks.total()
         assert live == self.wanted or (self.may_exceed and live > self.wanted), f"step {state.step}"
+
+
+        if self.late and state.step < self.final_step:
+            self.most = max(self.most, state.masks.total())
+        else:
+            assert state.masks.total() == self.wanted, f"step {state.step}"
         assert all(p.isfinite().all() for p in state.model.parameters())
 
 
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"small_dense"}))
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - NOT_EXTREME))
 def test_method_keeps_its_budget_and_resumes_at_extreme_sparsity(method, recipe):
     run = extreme(method, recipe)
     batches, state = initial_state(run)
@@ -122,10 +135,10 @@ def test_method_keeps_its_budget_and_resumes_at_extreme_sparsity(method, recipe)
         if state.step == middle:
             saved.append(checkpoint(state))
 
-    assert state.masks.total() == budget.asked
+    assert budget.late or state.masks.total() == budget.asked
     advance(run, batches, state, state.total_steps, look)
     assert state.step == state.total_steps and state.masks.total() == budget.asked
-    assert (budget.most > budget.asked) == bool(budget.cycle)
+    assert (budget.most > budget.asked) == bool(budget.cycle or budget.late)
 
     again = extreme(method, recipe)
     batches, other = state_without_masks(again)

@@ -94,7 +94,7 @@ def test_settings_out_of_range_are_refused(settings, message):
 def test_run_without_an_update_before_the_last_is_refused():
     with pytest.raises(UserError, match="prune once only"):
         granet(update_interval=50).check(100)
-    with pytest.raises(UserError, match="GraNet.drop_fraction"):
+    with pytest.raises(UserError, match=r"GraNet\.drop_fraction"):
         granet(drop_fraction=Cosine(0.5, -0.5)).check(100)
     granet(update_interval=20).check(100)
 
