@@ -105,15 +105,32 @@ class GMP(Part):
         return False
 
     def init_masks(self, state: State) -> None:
+        self.start_(state)
+        steps = range(1, state.total_steps)
+        first = next(step for step in steps if self.prunes_at(step, state.total_steps))
+        for step in (first, state.total_steps):  # refuses what the network cannot have
+            self._targets(state, step)
+
+    def start_(self, state: State) -> None:
+        """Choose the first masks: all weights are live."""
         make_all_live_(state)
-        self.of.live_counts(state, self.sparsity)  # refuses what the network cannot have
 
     def after_step(self, state: State) -> None:
         if self.prunes_at(state.step, state.total_steps):
-            sparsity = self.sparsity_at(state.step, state.total_steps, 1 - stored_fraction(state))
-            self.prune_(state, sparsity)
+            targets = self._targets(state, state.step)
+            if targets is not None:
+                self.prune_(state, targets)
 
-    def prune_(self, state: State, sparsity: float) -> None:
-        """Prune the live weights of the smallest magnitudes, if there are too many."""
-        if live_total(sparsity, state.dense_numel) < state.masks.total():
-            keep_largest_(state, self.of.live_counts(state, sparsity))
+    def prune_(self, state: State, targets: dict[str, int]) -> None:
+        """Prune each tensor's smallest magnitudes.
+
+        targets: tensor name → live weights that are left.
+        """
+        keep_largest_(state, targets)
+
+    def _targets(self, state: State, step: int) -> dict[str, int] | None:
+        """Return the live weights that an update after a step leaves; None if all that are live."""
+        sparsity = self.sparsity_at(step, state.total_steps, 1 - stored_fraction(state))
+        if live_total(sparsity, state.dense_numel) >= state.masks.total():
+            return None
+        return self.of.live_counts(state, sparsity)

@@ -12,7 +12,6 @@ from dstbench.errors import require
 from dstbench.methods.global_magnitude import Division
 from dstbench.methods.gmp import GMP
 from dstbench.methods.rigl import RigL
-from dstbench.sparsity import live_total
 
 
 @register("parts")
@@ -66,9 +65,11 @@ class GraNet(GMP, RigL):
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
         return RigL.needs_dense_gradients(self, step, total_steps)
 
-    def init_masks(self, state: State) -> None:
-        super().init_masks(state)
-        if self.start is not None:
+    def start_(self, state: State) -> None:
+        """Choose the first masks: all weights are live, or those of `start`."""
+        if self.start is None:
+            super().start_(state)
+        else:
             self.start.init_masks(state)
 
     def sparsity_at(self, step: int, total_steps: int, initial: float = 0.0) -> float:
@@ -83,7 +84,6 @@ class GraNet(GMP, RigL):
         GMP.after_step(self, state)
         RigL.after_step(self, state)
 
-    def prune_(self, state: State, sparsity: float) -> None:
-        """Prune to a sparsity; where a budget gives a layer more, it grows by gradient."""
-        if live_total(sparsity, state.dense_numel) < state.masks.total():
-            self.update(state, 0.0, self.of.live_counts(state, sparsity))
+    def prune_(self, state: State, targets: dict[str, int]) -> None:
+        """Prune; a layer that a budget gives more live weights than it has grows by gradient."""
+        self.update(state, 0.0, targets)

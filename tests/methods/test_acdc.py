@@ -4,13 +4,15 @@ import pytest
 from helpers.tiny_runs import go, resumed, started, through_a_file, tiny_resnet
 
 from dstbench.core.budgets import Uniform
+from dstbench.core.layer_densities import LayerDensities
 from dstbench.core.masks import flat
 from dstbench.errors import UserError
 from dstbench.methods.acdc import ACDC
-from dstbench.methods.dense_ends import DenseEnds
 from dstbench.methods.global_magnitude import GlobalMagnitude
 from dstbench.optim.settings import SGD
 from dstbench.sparsity import live_total
+
+ENDS = {"first": 1.0, "last": 1.0}
 
 
 def acdc(of=None, **settings):
@@ -58,7 +60,7 @@ def test_run_with_a_phase_of_no_step_is_refused():
     acdc().check(40)
 
 
-@pytest.mark.parametrize("of", [None, DenseEnds(Uniform(0.9))])
+@pytest.mark.parametrize("of", [None, LayerDensities(Uniform(0.9), ENDS)])
 def test_live_weights_are_all_in_dense_phases_and_exact_in_compressed_ones(of):
     method, state = started(tiny_resnet(), [acdc(of)], 40)
     every, few = state.dense_numel, live_total(0.9, state.dense_numel)

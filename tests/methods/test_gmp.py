@@ -4,15 +4,17 @@ import pytest
 from helpers.tiny_runs import go, resumed, started, through_a_file, tiny_resnet
 
 from dstbench.core.budgets import ERK, Uniform
+from dstbench.core.layer_densities import LayerDensities
 from dstbench.core.masks import flat
 from dstbench.core.method import Method
 from dstbench.errors import UserError
-from dstbench.methods.dense_ends import DenseEnds
 from dstbench.methods.global_magnitude import GlobalMagnitude
 from dstbench.methods.gmp import GMP
 from dstbench.methods.rigl import RigL
 from dstbench.methods.weight_sharing import WeightSharing
 from dstbench.sparsity import live_total
+
+ENDS = {"first": 1.0, "last": 1.0}
 
 
 def gmp(sparsity=0.9, of=None, until=0.5, **settings):
@@ -63,6 +65,14 @@ def test_run_without_an_update_before_the_last_is_refused():
     gmp(update_interval=49).check(100)
 
 
+def test_budget_that_cannot_hold_what_the_first_update_leaves_is_refused_before_training():
+    """A layer with few live weights from the start: the others cannot have all the rest."""
+    budget = LayerDensities(ERK(0.9), {"first": 0.1})
+    started(tiny_resnet(), [gmp(of=budget)], 40)
+    with pytest.raises(UserError, match="layers with a density of their own"):
+        started(tiny_resnet(), [gmp(of=budget, update_interval=1)], 4000)
+
+
 def test_gmp_cannot_be_combined_with_a_part_that_moves_masks():
     with pytest.raises(UserError, match="both move the masks"):
         Method("X", [gmp(), RigL(update_interval=3)])
@@ -72,7 +82,7 @@ DIVISIONS = {
     "global": lambda: GlobalMagnitude(),
     "ERK": lambda: ERK(0.9),
     "uniform": lambda: Uniform(0.9),
-    "ends": lambda: DenseEnds(Uniform(0.9)),
+    "ends": lambda: LayerDensities(Uniform(0.9), ENDS),
 }
 
 
@@ -109,10 +119,10 @@ def test_smallest_magnitudes_of_all_layers_are_pruned():
     seen = {}
 
     class Spy(GMP):
-        def prune_(self, state, sparsity):
+        def prune_(self, state, targets):
             weights = state.masks.parameters
             seen.update({name: flat(w).abs().clone() for name, w in weights.items()})
-            super().prune_(state, sparsity)
+            super().prune_(state, targets)
 
     method.parts = (Spy(0.9, GlobalMagnitude(), update_interval=4),)
     go(method, state, until=4)

@@ -53,6 +53,7 @@ def test_counts_are_exact_and_masks_move_to_the_end(start, of):
     part = granet(of=of(), start=start)
     method, state = started(tiny_resnet(), [part], 40)
     first = state.dense_numel if start is None else live_total(0.5, state.dense_numel)
+    assert sum(int(state.memory[f"ever_live/{name}"].sum()) for name in state.masks) == first
     assert state.masks.total() == first
     masks, moved = {}, []
 

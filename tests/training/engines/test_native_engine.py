@@ -11,10 +11,17 @@ from torch import nn
 from dstbench.core.budgets import ERK
 from dstbench.core.gradient_clip import GradientClip
 from dstbench.core.part import Part
+from dstbench.methods.acdc import ACDC
 from dstbench.methods.cyclic import Cyclic
 from dstbench.methods.dsr import DSR
 from dstbench.methods.dyrelu import DyReLUPhasing
 from dstbench.methods.mest import MEST
+
+
+from dstbench.methods.global_magnitude import GlobalMagnitude
+from dstbench.methods.gmp import GMP
+from dstbench.methods.granet import GraNet
+from dstbench.methods.imp import IMP
 from dstbench.methods.rigl import RigL
 from dstbench.methods.set import SET
 from dstbench.methods.weight_sharing import WeightSharing
@@ -57,6 +64,10 @@ METHODS = {
     "DSR": lambda: [ERK(0.8), DSR(0.2, update_interval=7)],
     "MEST": lambda: [ERK(0.8), MEST(0.3, update_interval=7)],
     "cyclic": lambda: [ERK(0.9), Cyclic(RigL(update_interval=7), 0.9, update_interval=4)],
+    "gmp": lambda: [GMP(0.8, GlobalMagnitude(), update_interval=4)],
+    "acdc": lambda: [ACDC(0.8, GlobalMagnitude(), compressed_phases=3)],
+    "granet": lambda: [GraNet(0.8, GlobalMagnitude(), update_interval=4)],
+    "imp": lambda: [IMP(0.8, GlobalMagnitude(), rounds=2, rewind=0.25)],
 }
 
 
