@@ -96,16 +96,15 @@ def checkpoint(state):
 class Budget:
     """Checks the live weights of a run after every step: those of s_max, or of its cycle.
 
-    Those of a dense-to-sparse method are more at first, and s_max's once its structure is final.
+    Those of a dense-to-sparse method may be more, until its structure is final.
     """
 
     def __init__(self, run, state):
-        self.late = run.method.dense_to_sparse
-        self.final_step = run.method.final_structure_step(state.total_steps)
         self.cycle = next((part for part in parts_of(run.method) if isinstance(part, Cyclic)), None)
         self.asked = live_total(run.method.sparsity, state.dense_numel)
         self.wanted = self.most = self.asked
         self.may_exceed = run.method.dense_to_sparse
+        self.final_step = run.method.final_structure_step(state.total_steps)
 
     def look(self, state):
         if self.cycle and self.cycle.is_due(state.step, state.total_steps):
@@ -113,13 +112,8 @@ class Budget:
             self.wanted = live_total(sparsity, state.dense_numel)
         self.most = max(self.most, self.wanted)
         live = state.masks.total()
-        assert live == self.wanted or (self.may_exceed and live > self.wanted), f"step {state.step}"
-
-
-        if self.late and state.step < self.final_step:
-            self.most = max(self.most, state.masks.total())
-        else:
-            assert state.masks.total() == self.wanted, f"step {state.step}"
+        may_exceed = self.may_exceed and state.step < self.final_step
+        assert live == self.wanted or (may_exceed and live > self.wanted), f"step {state.step}"
         assert all(p.isfinite().all() for p in state.model.parameters())
 
 
@@ -135,10 +129,10 @@ def test_method_keeps_its_budget_and_resumes_at_extreme_sparsity(method, recipe)
         if state.step == middle:
             saved.append(checkpoint(state))
 
-    assert budget.late or state.masks.total() == budget.asked
+    assert budget.may_exceed or state.masks.total() == budget.asked
     advance(run, batches, state, state.total_steps, look)
     assert state.step == state.total_steps and state.masks.total() == budget.asked
-    assert (budget.most > budget.asked) == bool(budget.cycle or budget.late)
+    assert (budget.most > budget.asked) == bool(budget.cycle)
 
     again = extreme(method, recipe)
     batches, other = state_without_masks(again)

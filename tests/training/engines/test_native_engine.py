@@ -15,13 +15,11 @@ from dstbench.methods.acdc import ACDC
 from dstbench.methods.cyclic import Cyclic
 from dstbench.methods.dsr import DSR
 from dstbench.methods.dyrelu import DyReLUPhasing
-from dstbench.methods.mest import MEST
-
-
 from dstbench.methods.global_magnitude import GlobalMagnitude
 from dstbench.methods.gmp import GMP
 from dstbench.methods.granet import GraNet
 from dstbench.methods.imp import IMP
+from dstbench.methods.mest import MEST
 from dstbench.methods.rigl import RigL
 from dstbench.methods.set import SET
 from dstbench.methods.weight_sharing import WeightSharing
