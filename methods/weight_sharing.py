@@ -3,7 +3,7 @@
 EAST paper (Li et al. 2024), section 3.2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,13 +48,15 @@ class WeightSharing(Part):
     their own normalisation, activations and shortcuts. Sparsity refers to the original network, so
     the same number of live weights is divided among fewer tensors.
 
-    owner: R of the paper, counted from 1; at least 2, because a stage's first block changes the
-        shape. Stages of at most R blocks share nothing. R = 2 gives the 13.9 M stored weights of
-        the paper's Table 2.
+    owner: R of the paper, counted from 1, for all stages or one number for each; at least 2,
+        because a stage's first block changes the shape. Stages of at most R blocks share nothing.
+        R = 2 gives the 13.9 M stored weights of the paper's Table 2.
     """
 
-    def __init__(self, owner: int = 2):
-        require(owner >= 2, self, "owner", owner, "at least 2: a first block changes the shape")
+    def __init__(self, owner: int | Sequence[int] = 2):
+        allowed = "at least 2: a first block changes the shape"
+        for one in (owner,) if isinstance(owner, int) else owner:
+            require(one >= 2, self, "owner", owner, allowed)
         self.owner = owner
 
     def surgery(self, state: State) -> None:
@@ -64,10 +66,13 @@ class WeightSharing(Part):
                 "WeightSharing finds no stage in this model: it shares within an nn.Sequential of "
                 "blocks of one class, as in the ResNets of dstbench. Leave WeightSharing out."
             )
-        for name, stage in found.items():
-            owner, followers = stage[self.owner - 1 : self.owner], stage[self.owner :]
+        owners = [self.owner] * len(found) if isinstance(self.owner, int) else self.owner
+        allowed = f"one number, or one for each of the {len(found)} stages"
+        require(len(owners) == len(found), self, "owner", self.owner, allowed)
+        for (name, stage), number in zip(found.items(), owners, strict=True):
+            owner, followers = stage[number - 1 : number], stage[number:]
             for i, block in enumerate(followers):
-                _share(owner[0], block, state, f"{name}.{self.owner + i}")
+                _share(owner[0], block, state, f"{name}.{number + i}")
 
 
 def stages(model: nn.Module) -> dict[str, nn.Sequential]:

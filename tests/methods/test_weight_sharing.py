@@ -94,6 +94,20 @@ def test_owner_at_the_end_of_the_stage_shares_nothing(owner):
     assert torch.equal(logits(net), logits(plain))
 
 
+def test_each_stage_may_have_an_owner_of_its_own():
+    net = tiny_resnet(depths=(4, 4))
+    operated(net, [WeightSharing([2, 3])])
+    for stage, owner in zip(net.stages, (2, 3), strict=True):
+        sharing = [block.conv1.weight is stage[owner - 1].conv1.weight for block in stage]
+        assert sharing == [i >= owner - 1 for i in range(4)]
+
+
+@pytest.mark.parametrize("owners", [[2], [2, 2, 2], [2, 1], []])
+def test_owners_that_do_not_fit_the_stages_are_refused(owners):
+    with pytest.raises(UserError, match=r"WeightSharing\.owner = "):
+        operated(tiny_resnet(depths=(4, 4)), [WeightSharing(owners)])
+
+
 def test_shared_conv_with_scale_one_is_the_copied_weight():
     net, twin = tiny_resnet(depths=(1, 4)), tiny_resnet(depths=(1, 4))
     operated(net, [WeightSharing(2)])
