@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 
 import torch
@@ -56,9 +57,21 @@ def choose_engine(
     if reason is None and _compiler_is_missing():
         reason = "the native engine needs numba (pip install 'dstbench[native]')"
     if reason is None:
-        native = NativeEngine(state, engine, torch.get_num_threads(), note)
-        if native.compile_() or _finished_compiles(run, state):
-            if not asked:
+        becomes_sparse = run.method.dense_to_sparse
+        native = NativeEngine(
+            state,
+            engine,
+            torch.get_num_threads(),
+            note,
+            partial(_too_dense, state) if becomes_sparse else lambda: None,
+        )
+        if native.compile_() or becomes_sparse or _finished_compiles(run, state):
+            if becomes_sparse:
+                note(
+                    f"Engine: native while less than {percent(MAX_LIVE_MACS)} of the dense "
+                    "network's MACs are of live weights, else torch."
+                )
+            elif not asked:
                 note(
                     f"Engine: native, because {_short(live / dense)} of the dense network's MACs "
                     "are of live weights. --engine torch does not use it."
@@ -94,7 +107,13 @@ def _no_gain(run: Run, state: State, live: int, dense: int) -> str | None:
 
     live, dense: MACs of an image, of live weights and of the dense network.
     """
-    if live >= MAX_LIVE_MACS * dense:
+    if run.method.dense_to_sparse:
+        if 1 - run.method.sparsity >= MAX_LIVE_MACS:
+            return (
+                f"the network ends with {percent(1 - run.method.sparsity)} of its weights live, "
+                f"and the native engine is expected to be faster below {percent(MAX_LIVE_MACS)}"
+            )
+    elif live >= MAX_LIVE_MACS * dense:
         return (
             f"{_short(live / dense)} of the dense network's MACs are of live weights, and the "
             f"native engine is expected to be faster below {percent(MAX_LIVE_MACS)}"
@@ -102,6 +121,14 @@ def _no_gain(run: Run, state: State, live: int, dense: int) -> str | None:
     if dense_training_macs(dense, run.batch_size * state.total_steps) < MIN_TRAINING_MACS:
         return "the run is short, and compiling the kernels of the native engine takes a minute"
     return None
+
+
+def _too_dense(state: State) -> str | None:
+    """Return why a network that becomes sparse is not compiled yet, or None."""
+    live, dense = _macs(state)
+    if live < MAX_LIVE_MACS * dense:
+        return None
+    return f"{percent(MAX_LIVE_MACS)} or more of the dense network's MACs are of live weights"
 
 
 def _short(fraction: float) -> str:

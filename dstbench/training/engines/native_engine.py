@@ -32,6 +32,8 @@ class NativeEngine:
     fallback: the engine of the torch model; its loss is that of native steps, too.
     threads: CPU threads.
     note: prints a message; None prints nothing.
+    too_dense: returns why the network as it is now should not be compiled, None if it should;
+        called when masks moved. For methods that begin with many live weights.
     """
 
     name: EngineName = "native"
@@ -42,15 +44,17 @@ class NativeEngine:
         fallback: TorchEngine,
         threads: int = 1,
         note: Callable[[str], None] | None = None,
+        too_dense: Callable[[], str | None] = lambda: None,
     ):
         self.model, self.masks, self.image_shape = state.model, state.masks, state.image_shape
         self.fallback, self.threads = fallback, threads
         self.problem: str | None = None
-        self._note = note or (lambda text: None)
+        self._note, self._too_dense = note or (lambda text: None), too_dense
         self._noted: set[str] = set()
         self._native_steps = 0
         self._network: NativeNetwork | None = None
         self._version: int | None = None  # of the masks when it was compiled
+        self._is_unsupported = False
         self._structure = Structure(self.model)
 
     @property
@@ -63,9 +67,14 @@ class NativeEngine:
         problem: why it is not, None if it is.
         """
         same_layers = self._version is not None and self._structure.is_current()
-        if same_layers and (self._version == self.masks.version or self.problem is not None):
+        if same_layers and (self._version == self.masks.version or self._is_unsupported):
             return self.problem is None
         self._version, self._structure = self.masks.version, Structure(self.model)
+        self._is_unsupported, self.problem = False, self._too_dense()
+        if self.problem is not None:
+            self.push_back_()
+            self._network = None  # of earlier masks; its memory is free
+            return False
         from dstbench.native.network import NativeNetwork  # loads the compiler
 
         try:
@@ -85,6 +94,7 @@ class NativeEngine:
                     self._network.compile_()
         except Unsupported as error:
             self._network, self.problem = None, error.message.rstrip(".")
+            self._is_unsupported = True  # whatever the masks
             return False
         self.problem = None
         return True

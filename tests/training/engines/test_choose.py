@@ -146,6 +146,18 @@ def test_auto_takes_native_below_its_threshold(tmp_path, call, double):
     assert code == 0 and "Engine: native, because" in errors
 
 
+def test_steps_of_a_network_that_becomes_sparse_turn_native(tmp_path, call, double):
+    given = ("run", "gmp", "--sparsity", "0.99", *RUN, "--runs", str(tmp_path))
+    code, _, errors = call(*given)
+    assert code == 0, errors
+    assert "Engine: native while less than 5 %" in errors
+    assert "Steps run through torch for now: 5 % or more of the dense network's MACs" in errors
+    steps = record_in(tmp_path)["provenance"]["engine_steps"]
+    assert steps["native"] > 0 and steps["torch"] > 0
+    code, _, errors = call(*given[:3], "0.9", *RUN, "--runs", str(tmp_path / "other"))
+    assert code == 0 and "Engine: torch, because the network ends with 10 %" in errors
+
+
 def test_auto_runs_short_runs_with_torch(tmp_path, call, double, monkeypatch):
     monkeypatch.setattr("dstbench.training.engines.choose.MIN_TRAINING_MACS", 1e12)
     given = ("run", "static", "--sparsity", "0.995", *RUN, "--runs", str(tmp_path))

@@ -213,3 +213,25 @@ def test_logits_are_those_of_the_present_weights():
     run(method, state, engine, 3)
     x = torch.randn(5, *IMAGE)
     assert torch.equal(engine.logits(x), TorchEngine(state.model, FP32).logits(x))
+
+
+def test_a_network_is_compiled_once_it_is_sparse_enough():
+    """Too dense is asked anew when masks move, and only then."""
+    _, state = started(tiny_resnet(), [ERK(0.5)])
+    asked = []
+
+    def too_dense():
+        asked.append(state.masks.total())
+        return "it is too dense" if state.sparsity < 0.7 else None
+
+    engine = NativeEngine(state, TorchEngine(state.model, FP32), too_dense=too_dense)
+    assert not engine.compile_() and not engine.compile_()
+    assert engine.problem == "it is too dense" and len(asked) == 1
+    for name in state.masks:
+        index = state.masks.index(name)
+        state.set_live_(name, index[: max(1, len(index) // 3)])
+    assert engine.compile_() and engine.compile_() and engine.problem is None
+    assert len(asked) == 2
+    for name, parameter in state.masks.parameters.items():
+        state.set_live_(name, torch.arange(parameter.numel()))
+    assert not engine.compile_() and engine.problem == "it is too dense"
