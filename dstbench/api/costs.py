@@ -55,8 +55,10 @@ def cost(
 
     Raises UserError for wrong choices, and where shape or classes are not known.
     """
-    if image is not None and (
-        len(image) != 3 or not all(isinstance(side, int) and side > 0 for side in image)
+    if image is not None and not (
+        isinstance(image, tuple | list)
+        and len(image) == 3
+        and all(isinstance(side, int) and side > 0 for side in image)
     ):
         raise UserError(
             f"image = {image!r}: expected (channels, height, width), such as (3, 32, 32)."

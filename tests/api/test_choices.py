@@ -56,9 +56,23 @@ def test_plugins_that_are_no_paths_are_refused(plugins):
     [
         ({"image": (32, 32), "classes": 10}, "image = "),
         ({"image": "3,32,32", "classes": 10}, "image = "),
+        ({"image": 5, "classes": 10}, "image = 5"),
         ({"image": (3, 32, 32), "classes": "10"}, "classes = "),
     ],
 )
 def test_cost_of_no_image_or_no_classes_is_refused(given, words):
     with pytest.raises(UserError, match=words):
         dstbench.cost("rigl", dataset="foo", **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"take": "masks"}, "take = 'masks': give the run to take from, with start"),
+        ({"start": "absent", "take": "all"}, "take = 'all': expected 'both', 'weights' or 'masks'"),
+        ({"start": "absent"}, "absent: no such file"),
+    ],
+)
+def test_a_start_that_is_no_network_is_refused(given, words):
+    with pytest.raises(UserError, match=words):
+        choose("rigl", **given)
