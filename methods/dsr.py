@@ -6,6 +6,7 @@ dynamic-reparameterization.
 """
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -46,6 +47,9 @@ class DSR(DropGrow):
 
     grows_by_gradient = False
     redistributes = True
+    conflicts: ClassVar[dict[str, str]] = {
+        "LayerDensities": "it moves live weights between layers, so no layer keeps its density"
+    }
 
     def __init__(
         self,

@@ -4,6 +4,8 @@ What gradual pruning, AC/DC, GraNet and iterative magnitude pruning share. A rul
 weights among layers: `GlobalMagnitude`, or a budget, such as ERK, of shapes alone.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -39,9 +41,11 @@ class GlobalMagnitude(Part):
         """
         total, live = live_total(sparsity, state.dense_numel), state.masks.total()
         if not 1 <= total <= live:
+            lowest = math.ceil((1 - live / state.dense_numel) * 1e9) / 1e9
             raise UserError(
                 f"sparsity {sparsity} asks for {total} live weights, and GlobalMagnitude chooses "
-                f"them among the {live} that are live. Ask for a number from 1 to that."
+                f"them among the {live} that are live. Ask for a sparsity of at least {lowest:.9f} "
+                "that keeps one weight."
             )
         magnitudes = [_live_magnitudes(state, name) for name in state.masks.parameters]
         ends = torch.tensor([len(m) for m in magnitudes]).cumsum(0)

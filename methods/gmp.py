@@ -131,6 +131,7 @@ class GMP(Part):
     def _targets(self, state: State, step: int) -> dict[str, int] | None:
         """Return the live weights that an update after a step leaves; None if all that are live."""
         sparsity = self.sparsity_at(step, state.total_steps, 1 - stored_fraction(state))
-        if live_total(sparsity, state.dense_numel) >= state.masks.total():
+        is_final = step >= self.final_structure_step(state.total_steps)
+        if not is_final and live_total(sparsity, state.dense_numel) >= state.masks.total():
             return None
         return self.of.live_counts(state, sparsity)

@@ -51,7 +51,8 @@ class GraSP(GlobalPruning):
         redraw_linear: bool = True,
     ):
         super().__init__(sparsity, batch_statistics=True)
-        require(images_per_class >= 1, self, "images_per_class", images_per_class, "at least 1")
+        allowed = "from 1 to 1,000: they are one batch"
+        require(1 <= images_per_class <= 1000, self, "images_per_class", images_per_class, allowed)
         require(repeats >= 1, self, "repeats", repeats, "at least 1")
         require(temperature > 0, self, "temperature", temperature, "above 0")
         self.images_per_class, self.repeats = images_per_class, repeats

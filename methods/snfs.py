@@ -5,6 +5,7 @@ performance", section 3, Algorithm 1; the published code, TimDettmers/sparse_lea
 """
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -48,6 +49,9 @@ class SNFS(DropGrow):
     """
 
     redistributes = True
+    conflicts: ClassVar[dict[str, str]] = {
+        "LayerDensities": "it moves live weights between layers, so no layer keeps its density"
+    }
 
     def __init__(
         self,

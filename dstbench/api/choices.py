@@ -114,7 +114,7 @@ def _starting(start: object, take: Any) -> tuple[str, ...]:
         if take is not None:
             raise UserError(f"take = {take!r}: give the run to take from, with start.")
         return ()
-    return starting_bindings(str(start), take or "both")
+    return starting_bindings(str(start), take)
 
 
 def method_text(part: type[Part]) -> str:

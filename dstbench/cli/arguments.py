@@ -53,7 +53,7 @@ def _start(args: argparse.Namespace) -> tuple[str, ...]:
         return ()
     from dstbench.training.starting_network import starting_bindings  # imports torch
 
-    return starting_bindings(args.start, args.take or "both")
+    return starting_bindings(args.start, args.take)
 
 
 def _engine(args: argparse.Namespace) -> tuple[str, ...]:

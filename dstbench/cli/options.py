@@ -23,7 +23,7 @@ def add_choices(command: argparse.ArgumentParser) -> None:
     add(
         "--take",
         choices=("both", "weights", "masks"),
-        help="with --from: what to take of it (default: both)",
+        help="with --from: what to take of it (default: what a gin file says, else both)",
     )
 
 

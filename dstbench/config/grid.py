@@ -43,7 +43,8 @@ class Section:
     title: heading in the table.
     bindings: gin bindings for all runs, as for `dstbench run --set`.
     vary: parameter → values, such as {'SGD.lr': [0.1, 0.05]}: each combination of values is a row
-        of its own, named after the method and the values.
+        of its own, named after the method and the values. Text that begins with @ or % is gin's,
+        such as '@Cosine()'.
     """
 
     omitted_at_default: ClassVar[tuple[str, ...]] = ("vary",)
@@ -84,7 +85,8 @@ class Section:
         for name, values in self.vary.items():
             if not isinstance(values, list | tuple) or not values:
                 raise self._error("vary", f"gives {name!r} {values!r}: give a list of values.")
-            if not re.fullmatch(r"(\w+/)?\w+\.\w+", name):
+            known = isinstance(name, str) and re.fullmatch(r"(\w+/)?\w+\.\w+", name)
+            if not known or name.endswith(".name"):  # a varied method is named after its values
                 raise self._error("vary", f"has {name!r}: expected a parameter, such as 'SGD.lr'.")
 
     def expand(self, folder: Path) -> tuple[Job, ...]:

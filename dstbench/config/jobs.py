@@ -100,9 +100,15 @@ def _variant(
     if not values:
         return ()
     preview = Preview(method, recipe, overrides)
-    label = " ".join(f"{name}={literal(value)}" for name, value in values.items())
+    texts = {key: _gin_text(value) for key, value in values.items()}
+    label = " ".join(f"{key}={text}" for key, text in texts.items())
     name = f"{preview.name_binding()} = {f'{preview.method()} ({label})'!r}"
-    return (*(f"{key} = {literal(value)}" for key, value in values.items()), name)
+    return (*(f"{key} = {text}" for key, text in texts.items()), name)
+
+
+def _gin_text(value: Any) -> str:
+    """Return a value as gin text; text that begins with @ or % is gin's already."""
+    return value if isinstance(value, str) and value[:1] in ("@", "%") else literal(value)
 
 
 def _short_name(path: Path) -> str:

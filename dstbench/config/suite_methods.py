@@ -8,6 +8,7 @@ from dstbench.config.gin_file import Reference, read_file, references, skip_impo
 from dstbench.config.shipped_files import shipped
 
 Parts = tuple[str, ...]  # the method's class, then its parts, in order
+_INNER = ("of", "mover", "start")  # parameters by which a part holds another part
 
 
 @cache
@@ -38,14 +39,27 @@ def parts_of(bindings: Mapping[str, Any]) -> Parts:
     """
     target = _target(bindings)
     own = sorted((key, value) for key, value in bindings.items() if _owner(key) == target)
-    parts = (one.name for _, value in own for one in references(value))
-    return target.rpartition("/")[2], *(name.rpartition(".")[2] for name in parts)
+    parts = [one.name.rpartition(".")[2] for _, value in own for one in references(value)]
+    inner = {
+        key: tuple(one.name.rpartition(".")[2] for one in references(value))
+        for key, value in bindings.items()
+        if key.rpartition(".")[2] in _INNER
+    }
+    named = [
+        f"{part}({', '.join(found)})"
+        if (found := next((v for k, v in inner.items() if _class_of(k) == part), ()))
+        else part
+        for part in parts
+    ]
+    return target.rpartition("/")[2], *named
 
 
 def other_parts(bindings: Mapping[str, Any]) -> str | None:
     """Return what is wrong with parts under the name of a suite's method; None if nothing is."""
     name, given = method_name(bindings), parts_of(bindings)
     known = suite_parts().get(name or "")
+    if known is not None and bindings.get("Run.start") is not None:
+        return f"Method.name is {name!r}, the suite's method, but it begins with another network"
     if known is None or given in known:
         return None
     own = " or ".join(sorted(map(_text, known)))
@@ -62,6 +76,11 @@ def _target(bindings: Mapping[str, Any]) -> str:
     if not isinstance(reference, Reference):
         return ""
     return f"{reference.scope}/{reference.name}" if reference.scope else reference.name
+
+
+def _class_of(binding: str) -> str:
+    """Return the class that a parameter belongs to, without scope."""
+    return _owner(binding).rpartition("/")[2]
 
 
 def _owner(binding: str) -> str:

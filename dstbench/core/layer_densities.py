@@ -31,8 +31,9 @@ class LayerDensities(Budget):
 
     def __init__(self, of: Budget, densities: dict[str, float]):
         for pattern, density in densities.items():
-            allowed = f"a density in (0, 1] for {pattern!r}"
-            valid = isinstance(density, int | float) and 0 < density <= 1
+            allowed = f"a name and a density in (0, 1], not {pattern!r}: {density!r}"
+            is_number = isinstance(density, int | float) and not isinstance(density, bool)
+            valid = isinstance(pattern, str) and is_number and 0 < density <= 1
             require(valid, self, "densities", densities, allowed)
         super().__init__(of.sparsity)
         self.of, self.densities = of, dict(densities)

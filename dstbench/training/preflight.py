@@ -151,6 +151,6 @@ def refuse_small_batches(
         raise UserError(f"An epoch ends with fewer images than processes: {advice}")
     smallest = last if options.sync_batch_norm else last // size
     if microbatches > 1:
-        smallest = len(torch.empty(smallest).chunk(microbatches)[-1])
+        smallest //= min(microbatches, smallest)
     autocast = autocast_for(precision, options.device)
     refuse_small_batch(state.model, smallest, state.image_shape, options.device, autocast, advice)

@@ -193,7 +193,7 @@ def prepare(
     )
     reporter.describe(_description(run, loaders, options, folder.path))
     engine = choose_engine(run, state, options, reporter.describe)
-    for note in run.method.notes(state):
+    for note in (*run.method.notes(state), *(run.start.notes(state) if run.start else ())):
         reporter.note(note)
     if options.fresh:
         if options.group.first:

@@ -19,7 +19,7 @@ from dstbench.config.registry import register
 from dstbench.core.masks import storage_index
 from dstbench.core.packing import kept_tensors, unpacked
 from dstbench.core.state import State
-from dstbench.errors import UserError, did_you_mean
+from dstbench.errors import UserError
 from dstbench.recording.file_names import FINAL_NETWORK
 from dstbench.training.network_file import Unreadable, load
 
@@ -99,21 +99,32 @@ class StartingNetwork:
         if given != wanted:
             numel = state.dense_numel
             raise UserError(
-                f"{self.file}: its network has {given:,} live weights, and the method begins with "
-                f"{wanted:,}. Give --sparsity {1 - given / numel:.10g}, the network's, or take its "
-                "weights alone (--take weights).",
+                f"{self.file}: its network has {given:,} live weights (sparsity "
+                f"{1 - given / numel:.10g}), and the method begins with {wanted:,}. Choose a "
+                "method and a sparsity that begin with as many, or take its weights alone "
+                "(--take weights).",
                 "StartingNetwork.take",
             )
+
+    def notes(self, state: State) -> list[str]:
+        """Return messages about what the file has and the run's network lacks."""
+        if self.take == "masks":
+            return []
+        unused = [name for name in self._network.values if name not in kept_tensors(state.model)]
+        return [f"{self.file}: {_some(unused)} are not in this network."] if unused else []
 
     def _fitting(self, state: State) -> dict[str, Tensor]:
         """Return name → tensor of the run's network, each of which the file has as well."""
         own, given = kept_tensors(state.model), self._network.values
+        if self.take == "masks":
+            own = {name: tensor for name, tensor in own.items() if name in state.masks.parameters}
         lacking = [name for name in own if name not in given]
         other = [n for n, tensor in own.items() if n in given and given[n].shape != tensor.shape]
         if lacking:
-            near = did_you_mean(lacking[0], given) if len(given) < 1000 else ""
             raise UserError(
-                f"{self.file}: has no {_some(lacking)}, which the run's network has.{near}",
+                f"{self.file}: has no {_some(lacking)}, which the run's network begins with. "
+                "Begin with the network of a run of the same model and the same parts; what a part "
+                "adds for training alone is in epoch-N.pt (Run.kept_epochs), not in network.pt.",
                 "StartingNetwork.file",
             )
         if other:
@@ -153,10 +164,11 @@ class Tensors:
         return digest.hexdigest()
 
 
-def starting_bindings(path: str, take: Take) -> tuple[str, ...]:
+def starting_bindings(path: str, take: Take | None) -> tuple[str, ...]:
     """Return the gin bindings of a run that begins with a network.
 
     path: a run folder, whose final network is meant, or a file.
+    take: what is taken; None for what the configuration says, else both.
 
     Raises UserError: for a file that cannot be read as a network.
     """
@@ -165,7 +177,7 @@ def starting_bindings(path: str, take: Take) -> tuple[str, ...]:
         "Run.start=@StartingNetwork()",
         f"StartingNetwork.file={str(file.resolve())!r}",
         f"StartingNetwork.sha256={read(file).sha256()!r}",
-        f"StartingNetwork.take={take!r}",
+        *(() if take is None else (f"StartingNetwork.take={take!r}",)),
     )
 
 
@@ -178,11 +190,7 @@ def read(path: Path) -> Tensors:
         stored = load(path)
         if isinstance(stored, dict) and isinstance(stored.get("network"), dict):
             return Tensors(*unpacked(stored["network"]))
-        if isinstance(stored, dict) and isinstance(stored.get("state_dict"), dict):
-            stored = stored["state_dict"]
-        if not isinstance(stored, dict) or not all(isinstance(v, Tensor) for v in stored.values()):
-            raise ValueError("it holds no tensors by name")
-        return _without_prune(stored)
+        return _without_prune(_state_dict(stored))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file. Give the folder of a finished run.") from None
     except (Unreadable, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -190,6 +198,27 @@ def read(path: Path) -> Tensors:
             f"{path}: cannot be read as a network ({error}). Give the folder of a finished run, "
             "or a state dict (name → tensor) saved by torch.save."
         ) from None
+
+
+def _state_dict(stored: object) -> dict[str, Tensor]:
+    """Return the state dict that torch.save wrote, alone or under a usual key or prefix.
+
+    Raises ValueError: where there is none, or a tensor is of a kind that no network here has.
+    """
+    for key in ("state_dict", "model_state_dict", "model", "net"):
+        if isinstance(stored, dict) and isinstance(stored.get(key), dict):
+            stored = stored[key]
+    if not isinstance(stored, dict) or not stored:
+        raise ValueError("it holds no tensors by name")
+    for name, tensor in stored.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise ValueError(f"{name!r} is no tensor with a name")
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex():
+            raise ValueError(f"{name} is sparse, complex, or without values")
+    for prefix in ("_orig_mod.", "module."):  # of torch.compile, and of DistributedDataParallel
+        if all(name.startswith(prefix) for name in stored):
+            stored = {name.removeprefix(prefix): tensor for name, tensor in stored.items()}
+    return stored
 
 
 def _without_prune(stored: Mapping[str, Tensor]) -> Tensors:

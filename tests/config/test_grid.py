@@ -135,6 +135,15 @@ def test_vary_makes_a_row_of_each_combination_of_values(tmp_path):
         assert (run.optimizer.lr, run.method.parts[1].drop_fraction) == (0.1, fraction)
 
 
+def test_vary_takes_gin_text(tmp_path):
+    vary = "{'RigL.drop_fraction': ['@Cosine()', 0.3]}"
+    path = written(tmp_path, f"Section.vary = {vary}", "Section.seeds = [0]")
+    first, second = grid.read(path).jobs
+    assert first.method == "RigL (RigL.drop_fraction=@Cosine())"
+    assert callable(assembled(first)[0].method.parts[1].drop_fraction)
+    assert second.method == "RigL (RigL.drop_fraction=0.3)"
+
+
 def test_vary_names_methods_of_any_class(tmp_path):
     lines = ("Section.methods = ['east']", "Section.vary = {'WeightSharing.owner': [2, 3]}")
     job = grid.read(written(tmp_path, *lines, "Section.seeds = [0]")).jobs[1]
@@ -190,6 +199,8 @@ def test_job_sparsity_is_a_float_as_on_the_command_line(tmp_path):
         ("Section.vary = {'SGD.lr': 0.1}", ("grid.gin:5", "'SGD.lr'", "a list of values")),
         ("Section.vary = {'SGD.lr': []}", ("grid.gin:5", "'SGD.lr'", "a list of values")),
         ("Section.vary = {'lr': [0.1]}", ("grid.gin:5", "'lr'", "such as 'SGD.lr'")),
+        ("Section.vary = {3: [0.1]}", ("grid.gin:5", "has 3", "such as 'SGD.lr'")),
+        ("Section.vary = {'Method.name': ['A']}", ("grid.gin:5", "'Method.name'")),
         ("Section.vary = [0.1]", ("grid.gin:5", "expected")),
         ("Section.sparsity = [0.5]", ("grid.gin:5", "no parameter 'sparsity'", "sparsities")),
         ("Table.kind = 'speed'", ("grid.gin:5", "speed")),

@@ -25,12 +25,26 @@ def test_suite_methods_have_their_own_parts(method):
         ("rigl", ("Method.parts=[@ERK()]",)),
         ("rigl", ("Method.parts=[@RigL(), @ERK()]",)),
         ("rigl", ("Method.name='SET'",)),
+        ("gmp", ("GMP.of=@ERK()", "ERK.sparsity=0.9")),
+        ("connected_rigl", ("LimitedFanIn.of=@EPL()", "EPL.sparsity=0.9")),
     ],
 )
 def test_other_parts_are_refused_under_the_name_of_a_suite_method(method, sets):
     resolved = assemble(Choices((f"methods/{method}.gin",), sets=sets), "fp32")[1]
     problem = other_parts(read_resolved(resolved.text).bindings)
     assert problem.startswith("Method.name is ") and "but its parts are" in problem
+
+
+def test_a_run_that_begins_with_another_network_needs_a_name_of_its_own():
+    given = ("Run.start=@StartingNetwork()", "StartingNetwork.sha256='0'")
+    resolved = assemble(Choices(("methods/snip.gin",), sets=given), "fp32")[1]
+    problem = other_parts(read_resolved(resolved.text).bindings)
+    assert problem == (
+        "Method.name is 'SNIP', the suite's method, but it begins with another network"
+    )
+    sets = (*given, "Method.name='SNIP from RigL'")
+    resolved = assemble(Choices(("methods/snip.gin",), sets=sets), "fp32")[1]
+    assert other_parts(read_resolved(resolved.text).bindings) is None
 
 
 def test_settings_of_parts_and_other_names_are_free():

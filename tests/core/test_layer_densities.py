@@ -9,11 +9,14 @@ from torch import nn
 
 from dstbench.core.budgets import EPL, ERK, Uniform
 from dstbench.core.layer_densities import LayerDensities
+from dstbench.core.method import Method
 from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.methods.connected import LimitedFanIn
 from dstbench.methods.cyclic import Cyclic
+from dstbench.methods.dsr import DSR
 from dstbench.methods.rigl import RigL
+from dstbench.methods.snfs import SNFS
 from dstbench.sparsity import live_total
 
 
@@ -63,7 +66,7 @@ def test_the_total_is_exact_and_fixed_layers_have_their_density(budget, sparsity
         assert found[int(name)] == max(1, round(density * sizes[int(name)]))
 
 
-@given(st.floats(0.1, 0.9), st.floats(0.0, 0.8))
+@given(st.floats(0.2, 0.9), st.floats(0.0, 0.8))
 def test_no_count_falls_when_the_sparsity_does(sparsity, less):
     budget = LayerDensities(ERK(0.5), {"last": 0.5})
     dense, sparse = (counts(budget, s)[0] for s in (sparsity * (1 - less), sparsity))
@@ -111,3 +114,9 @@ def test_other_parts_take_it_as_a_budget():
     cyclic = Cyclic(RigL(updates_per_run=4), 0.9)
     _, state = started(tiny_resnet(), [budget, cyclic])
     assert state.budget is budget
+
+
+@pytest.mark.parametrize("mover", [DSR(0.1, update_interval=4), SNFS(0.1, update_interval=4)])
+def test_methods_that_move_weights_between_layers_are_refused(mover):
+    with pytest.raises(UserError, match="moves live weights between layers"):
+        Method("Test", [LayerDensities(ERK(0.9), {"first": 1.0}), mover])

@@ -155,3 +155,10 @@ def test_resumed_run_is_the_same(at):
 def test_no_step_reads_gradients_of_dead_weights():
     part = gmp()
     assert not any(part.requires_dense_gradients(step, 40) for step in range(1, 41))
+
+
+@pytest.mark.parametrize("of", [GlobalMagnitude(), Uniform(0.2)])
+def test_a_sparsity_below_that_of_shared_weights_is_refused(of):
+    parts = [WeightSharing(), gmp(0.2, of)]
+    with pytest.raises(UserError, match=r"Ask for .*at least 0\.511"):
+        started(tiny_resnet(depths=(4, 4)), parts)

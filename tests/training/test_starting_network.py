@@ -101,7 +101,9 @@ def test_zeros_of_a_state_dict_are_dead_weights(tmp_path):
 
 def test_another_number_of_live_weights_is_refused(tmp_path):
     path = saved(pruned()[0], tmp_path / "a.pt")
-    with pytest.raises(UserError, match=r"live weights, and the method begins with .* --sparsity"):
+    with pytest.raises(
+        UserError, match=r"live weights \(sparsity .*\), and the method begins with"
+    ):
         begun(path, "both", [ERK(0.9)])
 
 
@@ -126,7 +128,41 @@ def test_another_network_than_that_of_the_identity_is_refused(tmp_path):
         StartingNetwork(given.sha256).load_weights_(state)
 
 
-@pytest.mark.parametrize("content", [b"", b"no network", None, [1, 2], {"a": 1}])
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
+@pytest.mark.parametrize("key", ["state_dict", "model", None])
+def test_state_dicts_of_wrapped_models_are_taken(tmp_path, prefix, key):
+    model, masks = pruned()
+    stored = {f"{prefix}{name}": tensor for name, tensor in model.state_dict().items()}
+    torch.save({key: stored, "epoch": 3} if key else stored, tmp_path / "a.pt")
+    state = begun(tmp_path / "a.pt", "both", [ERK(sparsity_of(masks))])
+    assert all(torch.equal(state.masks[name], mask) for name, mask in masks.items())
+
+
+def test_masks_alone_need_the_prunable_tensors_alone(tmp_path):
+    _, masks = pruned()
+    torch.save({name: mask.float() for name, mask in masks.items()}, tmp_path / "a.pt")
+    state = begun(tmp_path / "a.pt", "masks", [ERK(sparsity_of(masks))])
+    assert all(torch.equal(state.masks[name], mask) for name, mask in masks.items())
+    with pytest.raises(UserError, match=r"has no stem\.bn1\.weight"):
+        begun(tmp_path / "a.pt", "both", [ERK(sparsity_of(masks))])
+
+
+def test_what_the_network_lacks_is_noted(tmp_path):
+    stored = tiny_resnet().state_dict() | {"alpha": torch.ones(1)}
+    torch.save(stored, tmp_path / "a.pt")
+    _, state = operated(tiny_resnet(), [ERK(0.5)])
+    (note,) = start(tmp_path / "a.pt", "weights").notes(state)
+    assert note == f"{tmp_path / 'a.pt'}: alpha are not in this network."
+    assert start(tmp_path / "a.pt", "masks").notes(state) == []
+
+
+FOREIGN = [
+    *(b"", b"no network", None, [1, 2], {"a": 1}, {}, {3: torch.zeros(2)}),
+    *({"a": torch.zeros(2, 2).to_sparse()}, {"a": torch.zeros(2, dtype=torch.complex64)}),
+]
+
+
+@pytest.mark.parametrize("content", FOREIGN, ids=range(len(FOREIGN)))
 def test_files_that_are_no_networks_are_refused(tmp_path, content):
     path = tmp_path / "a.pt"
     if isinstance(content, bytes):

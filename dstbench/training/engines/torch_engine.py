@@ -33,7 +33,8 @@ class TorchEngine:
     def forward_backward(
         self, images: Tensor, labels: Tensor, dense: bool = True
     ) -> tuple[Tensor, Tensor]:
-        parts = zip(images.chunk(self.microbatches), labels.chunk(self.microbatches), strict=True)
+        count = min(self.microbatches, len(images))
+        parts = zip(images.tensor_split(count), labels.tensor_split(count), strict=True)
         results = [self._accumulate(x, y, len(x) / len(images)) for x, y in parts]
         self.steps["torch"] += 1
         if len(results) == 1:
