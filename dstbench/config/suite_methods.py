@@ -39,19 +39,29 @@ def parts_of(bindings: Mapping[str, Any]) -> Parts:
     """
     target = _target(bindings)
     own = sorted((key, value) for key, value in bindings.items() if _owner(key) == target)
-    parts = [one.name.rpartition(".")[2] for _, value in own for one in references(value)]
-    inner = {
-        key: tuple(one.name.rpartition(".")[2] for one in references(value))
+    parts = (one.name for _, value in own for one in references(value))
+    return target.rpartition("/")[2], *(name.rpartition(".")[2] for name in parts)
+
+
+@cache
+def _suite_inner_parts() -> dict[str, dict[str, set[Parts]]]:
+    """Return name of a method → parameter → the parts that its gin files hold by it."""
+    found: dict[str, dict[str, set[Parts]]] = {}
+    for path in shipped("methods").values():
+        bindings = {str(one): one.value for one in read_file(path, skip_import)}
+        held = found.setdefault(method_name(bindings) or "", {})
+        for parameter, parts in _inner_parts(bindings).items():
+            held.setdefault(parameter, set()).add(parts)
+    return found
+
+
+def _inner_parts(bindings: Mapping[str, Any]) -> dict[str, Parts]:
+    """Return parameter, such as "GMP.of" → the parts that a part holds by it."""
+    return {
+        key.rpartition("/")[2]: tuple(one.name.rpartition(".")[2] for one in references(value))
         for key, value in bindings.items()
         if key.rpartition(".")[2] in _INNER
     }
-    named = [
-        f"{part}({', '.join(found)})"
-        if (found := next((v for k, v in inner.items() if _class_of(k) == part), ()))
-        else part
-        for part in parts
-    ]
-    return target.rpartition("/")[2], *named
 
 
 def other_parts(bindings: Mapping[str, Any]) -> str | None:
@@ -60,10 +70,25 @@ def other_parts(bindings: Mapping[str, Any]) -> str | None:
     known = suite_parts().get(name or "")
     if known is not None and bindings.get("Run.start") is not None:
         return f"Method.name is {name!r}, the suite's method, but it begins with another network"
-    if known is None or given in known:
+    if known is None:
         return None
+    if given in known:
+        return _other_inner_parts(name or "", bindings)
     own = " or ".join(sorted(map(_text, known)))
     return f"Method.name is {name!r}, the suite's method of {own}, but its parts are {_text(given)}"
+
+
+def _other_inner_parts(name: str, bindings: Mapping[str, Any]) -> str | None:
+    """Return the same of the parts that parts hold."""
+    known = _suite_inner_parts().get(name, {})
+    for parameter, parts in _inner_parts(bindings).items():
+        if parameter in known and parts not in known[parameter]:
+            own = " or ".join(sorted(", ".join(one) for one in known[parameter]))
+            return (
+                f"Method.name is {name!r}, the suite's method with {parameter} = {own}, but its "
+                f"parts are {', '.join(parts)}"
+            )
+    return None
 
 
 def _text(parts: Iterable[str]) -> str:
@@ -76,11 +101,6 @@ def _target(bindings: Mapping[str, Any]) -> str:
     if not isinstance(reference, Reference):
         return ""
     return f"{reference.scope}/{reference.name}" if reference.scope else reference.name
-
-
-def _class_of(binding: str) -> str:
-    """Return the class that a parameter belongs to, without scope."""
-    return _owner(binding).rpartition("/")[2]
 
 
 def _owner(binding: str) -> str:
