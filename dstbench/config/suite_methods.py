@@ -1,5 +1,6 @@
 """The suite's methods by name: which parts a configuration under such a name must have."""
 
+import ast
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -21,6 +22,18 @@ def suite_parts() -> dict[str, frozenset[Parts]]:
         if name is not None:
             found[name] = found.get(name, frozenset()) | {parts_of(bindings)}
     return found
+
+
+@cache
+def redistributing_parts() -> frozenset[str]:
+    """Return the suite's classes with `redistributes = True`, read from their source."""
+    return frozenset(
+        node.name
+        for path in shipped("methods", ".py").values()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(line) == "redistributes = True" for line in node.body)
+    )
 
 
 def method_name(bindings: Mapping[str, Any]) -> str | None:

@@ -3,9 +3,10 @@
 import pytest
 
 from dstbench.config.choices import Choices
+from dstbench.config.registry import lookup, names
 from dstbench.config.resolved_text import read_resolved
 from dstbench.config.shipped_files import shipped
-from dstbench.config.suite_methods import other_parts, suite_parts
+from dstbench.config.suite_methods import other_parts, redistributing_parts, suite_parts
 from dstbench.training.configure import assemble
 
 
@@ -51,3 +52,10 @@ def test_settings_of_parts_and_other_names_are_free():
     for sets in (("RigL.updates_per_run=10",), ("Method.name='Mine'", "Method.parts=[@ERK()]")):
         resolved = assemble(Choices(("methods/rigl.gin",), sets=sets), "fp32")[1]
         assert other_parts(read_resolved(resolved.text).bindings) is None
+
+
+def test_parts_that_move_weights_between_layers_are_known_from_their_source():
+    for path in shipped("methods").values():
+        assemble(Choices((str(path),)), "fp32")  # registers its parts
+    declaring = {n for n in names("parts") if getattr(lookup(n), "redistributes", False)}
+    assert redistributing_parts() == declaring
