@@ -14,6 +14,7 @@ from dstbench.data.images import Shape
 from dstbench.errors import UserError
 from dstbench.metrics.cost import cost
 from dstbench.recording.types import Cost, CostReport
+from dstbench.sparsity import live_total
 from dstbench.training.build import beginning, finalize
 from dstbench.training.configure import assemble
 from dstbench.training.settings import Run
@@ -110,6 +111,12 @@ def count_on(
     run.method.init_masks(state)
     if run.start is not None:
         run.start.set_masks_(state)
+    live, final = state.masks.total(), live_total(run.method.sparsity, state.dense_numel)
+    if run.method.dense_to_sparse and live > final:
+        raise UserError(
+            f"{run.method.name} begins with {live:,} live weights, and training decides which "
+            f"{final:,} of them stay. The record of a run has the cost of its network."
+        )
     training_only = finalize(run.method, state)
     counted = cost(state.model, state.masks, shape, state.dense_numel, state.dense_macs)
     return counted | {"training_only_parameters": training_only}

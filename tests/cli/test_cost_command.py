@@ -114,7 +114,18 @@ def test_count_of_a_method_that_reads_images_is_refused(method):
         untrained_cost.count(run, (1, 8, 8), 10)
 
 
-@pytest.mark.parametrize("method", sorted(shipped("methods").keys() - FROM_IMAGES))
+# Training decides which weights stay.
+PRUNED = {name for name in shipped("methods") if name.startswith(("gmp", "acdc", "granet", "imp"))}
+
+
+@pytest.mark.parametrize("method", sorted(PRUNED))
+def test_count_of_a_method_that_prunes_in_training_is_refused(method):
+    run, _ = assemble(Choices((f"methods/{method}.gin",), sets=NARROW), "fp32")
+    with pytest.raises(UserError, match="training decides which"):
+        untrained_cost.count(run, (1, 8, 8), 10)
+
+
+@pytest.mark.parametrize("method", sorted(shipped("methods").keys() - FROM_IMAGES - PRUNED))
 def test_count_from_shapes_is_the_count_with_values(method):
     run, _ = assemble(Choices((f"methods/{method}.gin",), sets=NARROW), "fp32")
     notes = []

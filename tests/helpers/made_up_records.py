@@ -79,7 +79,7 @@ def board(folder: Path, found=None, curves=True, rows=tuple(METHODS)):
     tables = (
         Table("table1", "Accuracy", "accuracy", (accuracies,), notes=("A note.",)),
         Table("table2", "Costs", "cost",
-              costs=(CostRow("RigL", 0.9995, command, counted, 1.24e6, 23.5e6, "a note"),
+              costs=(CostRow("RigL", 0.9995, command, counted, 1.24e6, 23.5e6, note="a note"),
                      CostRow("SET", 0.9995))),
         Table("table3", "Speed", "inference",
               measurements=(SpeedRow("RigL", "dense", 2, 10.2, 196.1, "CPU", "ResNet50", "imagenet",

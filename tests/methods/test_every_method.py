@@ -47,7 +47,7 @@ def intervals(file, recipe, interval):
 @pytest.mark.parametrize("method", METHODS)
 def test_method_trains_on_digits_at_ninety_percent(method, call, tmp_path):
     short = ("ResNet20.width = 4", "Run.epochs = 2", "Run.train_images = 400")
-    bindings = (*short, *intervals(METHODS[method], "digits", 3))
+    bindings = (*short, *intervals(METHODS[method], "digits", 2))
     code, _, err = call(
         "run", METHODS[method], *(word for binding in bindings for word in ("--set", binding)),
         *([] if method == "dense" else ["--sparsity", "0.9"]),

@@ -10,6 +10,7 @@ from torch import distributed as dist
 from dstbench.core.masks import flat
 from dstbench.core.part import Part
 from dstbench.core.random_generators import seed_all
+from dstbench.core.schedules import Schedule
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError
 from dstbench.training.distributed.process_group import ProcessGroup
@@ -95,6 +96,9 @@ class DataParallelMethod(Part):
 
     def notes(self, state: State) -> Sequence[str]:
         return self.method.notes(state)
+
+    def lr_schedule(self, of: Schedule) -> Schedule:
+        return self.method.lr_schedule(of)
 
     def final_structure_step(self, total_steps: int) -> int:
         return self.method.final_structure_step(total_steps)
