@@ -38,6 +38,15 @@ def require(condition: bool, owner: object, parameter: str, value: object, allow
         raise UserError(f"{binding} = {value!r}: must be {allowed}", binding)
 
 
+def require_sparsity(owner: object, sparsity: float) -> None:
+    """Check a part's `sparsity`: the fraction removed of a network's weights, in [0, 1).
+
+    Raises UserError when it is none.
+    """
+    allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
+    require(0 <= sparsity < 1, owner, "sparsity", sparsity, allowed)
+
+
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the nearest valid name, then all names."""
     valid = sorted(valid)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from dstbench.config.registry import register
 from dstbench.core.part import Part
 from dstbench.core.state import BudgetRule, State
-from dstbench.errors import UserError, require
+from dstbench.errors import UserError, require, require_sparsity
 from dstbench.methods.global_magnitude import (
     Division,
     keep_largest_,
@@ -51,8 +51,7 @@ class ACDC(Part):
         last_dense: float = 0.1,
         last_compressed: float = 0.15,
     ):
-        allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
-        require(0 <= sparsity < 1, self, "sparsity", sparsity, allowed)
+        require_sparsity(self, sparsity)
         allowed = "at least 2"
         require(compressed_phases >= 2, self, "compressed_phases", compressed_phases, allowed)
         own = {"warmup": warmup, "last_dense": last_dense, "last_compressed": last_compressed}

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget
+from dstbench.core.budgets import Budget, OfBudget
 from dstbench.core.masks import storage_index
 from dstbench.core.part import Part
-from dstbench.core.state import BudgetRule, State
+from dstbench.core.state import State
 from dstbench.errors import UserError, require
 from dstbench.graph.channel_graph import ChannelGraph
 from dstbench.graph.connect import connect
@@ -63,39 +63,48 @@ def set_places_(state: State, places: dict[str, np.ndarray]) -> None:
         state.set_live_(name, storage_index(weight, torch.from_numpy(row_order)))
 
 
-class _Placed(Part, ABC):
+class Placed(OfBudget, ABC):
     """First masks with a budget's counts, at places that a subclass chooses.
 
     of: the budget.
     """
 
-    def __init__(self, of: Budget):
-        if not isinstance(of, Budget):
-            name = type(self).__name__
-            raise UserError(
-                f"{name}.of = @{type(of).__name__}(): it divides no live weights among layers. Use "
-                "a budget, such as @ERK().",
-                f"{name}.of",
-            )
-        self.of, self.sparsity = of, of.sparsity
-
-    @property
-    def budget(self) -> BudgetRule:
-        return self.of
-
-    def check(self, total_steps: int) -> None:
-        self.of.check(total_steps)
-
     def init_masks(self, state: State) -> None:
         counts = self.of.live_counts(state, self.sparsity)
         rng = generator_of(state)
         graph = channel_graph(self, state)
-        places = connect(graph, self._draw(graph, counts, rng), rng)
+        places = self.places(state, graph, counts, rng)
         set_places_(state, places)
         for name in counts.keys() - places.keys():  # tensors that a forward pass does not use
             weight = state.masks.parameters[name]
             chosen = rng.choice(weight.numel(), counts[name], replace=False)
             state.set_live_(name, torch.from_numpy(chosen).to(weight.device))
+
+    @abstractmethod
+    def places(
+        self,
+        state: State,
+        graph: ChannelGraph,
+        counts: dict[str, int],
+        rng: np.random.Generator,
+    ) -> dict[str, np.ndarray]:
+        """Return tensor → int64 (weights, 3): output, input and kernel position of each.
+
+        counts: tensor → live weights.
+        """
+
+
+class _Drawn(Placed):
+    """Places that a subclass draws at random; weights that are on no path are moved to one."""
+
+    def places(
+        self,
+        state: State,
+        graph: ChannelGraph,
+        counts: dict[str, int],
+        rng: np.random.Generator,
+    ) -> dict[str, np.ndarray]:
+        return connect(graph, self._draw(graph, counts, rng), rng)
 
     @abstractmethod
     def _draw(
@@ -105,7 +114,7 @@ class _Placed(Part, ABC):
 
 
 @register("parts")
-class Connected(_Placed):
+class Connected(_Drawn):
     """Random first masks; weights that are on no path are moved to one.
 
     of: the budget that divides live weights among layers, such as @ERK().
@@ -124,7 +133,7 @@ class Connected(_Placed):
 
 
 @register("parts")
-class LimitedFanIn(_Placed):
+class LimitedFanIn(_Drawn):
     """Random first masks in a few channels of each layer, so that each has about `fan_in` inputs.
 
     Between two convolutions, the smaller one's live weights / fan_in channels are used; where more

@@ -6,7 +6,6 @@ dynamic-reparameterization.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -47,9 +46,6 @@ class DSR(DropGrow):
 
     grows_by_gradient = False
     redistributes = True
-    conflicts: ClassVar[dict[str, str]] = {
-        "LayerDensities": "it moves live weights between layers, so no layer keeps its density"
-    }
 
     def __init__(
         self,
@@ -68,17 +64,8 @@ class DSR(DropGrow):
     def grow_score(self, state: State, name: str) -> None:
         return None
 
-    def update(
-        self,
-        state: State,
-        drop_fraction: float,
-        targets: dict[str, int] | None = None,
-        preferred: Mapping[str, Tensor] | None = None,
-    ) -> None:
+    def rewire(self, state: State, drop_fraction: float, preferred: Mapping[str, Tensor]) -> None:
         """Drop and grow once in the whole network; see DropGrow for the parameters."""
-        if targets is not None:
-            super().update(state, drop_fraction, targets, preferred)
-            return
         threshold = self._threshold(state)
         movable = movable_tensors(state)
         live = {n: state.masks.live(n) for n in state.masks if n in movable and state.masks.live(n)}
@@ -90,7 +77,7 @@ class DSR(DropGrow):
         meant = drop_fraction * sum(live.values())
         for name, grow in zip(live, apportion(dropped, surviving, free, least=0), strict=True):
             stays = ~torch.zeros_like(flat(state.masks[name])).index_fill_(0, lost[name], True)
-            if preferred is not None and name in preferred:
+            if name in preferred:
                 stays &= preferred[name]
             self.exchange(state, name, len(lost[name]), grow, stays)
         if dropped > (1 + self.tolerance) * meant:

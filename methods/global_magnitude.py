@@ -27,6 +27,8 @@ class GlobalMagnitude(Part):
     and a dead weight does not come back.
     """
 
+    fixes_layers = False
+
     @property
     def budget(self) -> BudgetRule:
         return self

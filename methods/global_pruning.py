@@ -17,7 +17,7 @@ from dstbench.core.part import Part
 from dstbench.core.prunable import prunable
 from dstbench.core.selection import largest
 from dstbench.core.state import State
-from dstbench.errors import UserError, require
+from dstbench.errors import UserError, require, require_sparsity
 from dstbench.sparsity import live_total
 
 
@@ -115,8 +115,7 @@ class GlobalPruning(Part, ABC):
     revives: ClassVar[bool] = False
 
     def __init__(self, sparsity: float, rounds: int = 1, batch_statistics: bool = True):
-        allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
-        require(0 <= sparsity < 1, self, "sparsity", sparsity, allowed)
+        require_sparsity(self, sparsity)
         require(rounds >= 1, self, "rounds", rounds, "at least 1")
         self.sparsity, self.rounds, self.batch_statistics = sparsity, rounds, batch_statistics
 

@@ -10,7 +10,7 @@ from dstbench.config.registry import register
 from dstbench.core.part import Part
 from dstbench.core.state import BudgetRule, State
 from dstbench.core.update_schedule import UpdateSchedule
-from dstbench.errors import UserError, require
+from dstbench.errors import UserError, require, require_sparsity
 from dstbench.methods.global_magnitude import (
     Division,
     keep_largest_,
@@ -58,8 +58,7 @@ class GMP(Part):
         updates_per_run: int | None = None,
         update_interval: int | None = None,
     ):
-        allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
-        require(0 <= sparsity < 1, self, "sparsity", sparsity, allowed)
+        require_sparsity(self, sparsity)
         require(0 <= begin < 1, self, "begin", begin, "a fraction of the run in [0, 1)")
         require(begin < until < 1, self, "until", until, f"a fraction of the run in ({begin}, 1)")
         self.sparsity, self.of, self.begin, self.until = sparsity, of, begin, until

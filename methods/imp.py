@@ -14,7 +14,7 @@ from dstbench.core.packing import kept_tensors
 from dstbench.core.part import Part
 from dstbench.core.schedules import Repeated, Schedule
 from dstbench.core.state import BudgetRule, State
-from dstbench.errors import UserError, require
+from dstbench.errors import UserError, require, require_sparsity
 from dstbench.methods.global_magnitude import (
     Division,
     keep_largest_,
@@ -52,8 +52,7 @@ class IMP(Part):
     dense_to_sparse = True
 
     def __init__(self, sparsity: float, of: Division, rounds: int, rewind: float = 0.0):
-        allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
-        require(0 <= sparsity < 1, self, "sparsity", sparsity, allowed)
+        require_sparsity(self, sparsity)
         require(rounds >= 1, self, "rounds", rounds, "at least 1")
         require(0 <= rewind < 1, self, "rewind", rewind, "a fraction of a training in [0, 1)")
         self.sparsity, self.of, self.rounds, self.rewind = sparsity, of, rounds, rewind

@@ -111,20 +111,11 @@ class SoftMEST(MEST):
         elif state.step < end and self.update_schedule.is_due(state.step, state.total_steps):
             self.update(state, value_at(self.drop_fraction, state.progress))
 
-    def update(
-        self,
-        state: State,
-        drop_fraction: float,
-        targets: dict[str, int] | None = None,
-        preferred: Mapping[str, Tensor] | None = None,
-    ) -> None:
-        """Drop to the budget and grow, or go to `targets`; see DropGrow for the parameters."""
-        if targets is not None:
-            super().update(state, drop_fraction, targets, preferred)
-            return
+    def rewire(self, state: State, drop_fraction: float, preferred: Mapping[str, Tensor]) -> None:
+        """Drop to the budget and grow; see DropGrow for the parameters."""
         assert state.budget is not None
         for fraction in (0.0, drop_fraction):
             sparsity = (
                 max(0.0, 1 - (1 + fraction) * (1 - self.sparsity)) if fraction else self.sparsity
             )
-            super().update(state, 0.0, state.budget.live_counts(state, sparsity), preferred)
+            self.update(state, 0.0, state.budget.live_counts(state, sparsity), preferred)

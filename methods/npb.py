@@ -9,13 +9,12 @@ import torch
 
 from dstbench.config.registry import register
 from dstbench.core.budgets import Budget
-from dstbench.core.part import Part
-from dstbench.core.state import BudgetRule, State
+from dstbench.core.state import State
 from dstbench.errors import UserError, require
 from dstbench.graph.channel_graph import Array, ChannelGraph
 from dstbench.graph.path_counts import count_paths
 from dstbench.graph.steps import Affine, Convolution, Sum
-from dstbench.methods.connected import channel_graph, generator_of, set_places_
+from dstbench.methods.connected import Placed
 from dstbench.methods.node_paths import balanced_kernels
 from dstbench.methods.onto_paths import move_onto_paths
 
@@ -23,7 +22,7 @@ _WHOLE = 64 * 32  # kernels of a layer up to which it is not divided
 
 
 @register("parts")
-class NPB(Part):
+class NPB(Placed):
     """Chooses static masks with many channels in use and many paths. Weights and data are not read.
 
     Layer by layer, from the images on, the live weights of kernels are an exact solution of the
@@ -58,38 +57,24 @@ class NPB(Part):
         per_kernel: int = 9,
         chunk: int = 32,
     ):
-        if not isinstance(of, Budget):
-            raise UserError(
-                f"NPB.of = @{type(of).__name__}(): it divides no live weights among layers. Use a "
-                "budget, such as @ERK().",
-                "NPB.of",
-            )
+        super().__init__(of)
         require(0 <= alpha <= 1, self, "alpha", alpha, "in [0, 1]")
         require(beta >= 0, self, "beta", beta, "zero or more")
         require(per_kernel >= 1, self, "per_kernel", per_kernel, "at least 1 weight")
-        self.of, self.sparsity = of, of.sparsity
         require(chunk >= 1, self, "chunk", chunk, "at least 1 output")
         self.alpha, self.beta, self.per_kernel, self.chunk = alpha, beta, per_kernel, chunk
 
-    @property
-    def budget(self) -> BudgetRule:
-        return self.of
-
-    def check(self, total_steps: int) -> None:
-        self.of.check(total_steps)
-
-    def init_masks(self, state: State) -> None:
-        counts = self.of.live_counts(state, self.sparsity)
-        rng = generator_of(state)
-        graph = channel_graph(self, state)
+    def places(
+        self,
+        state: State,
+        graph: ChannelGraph,
+        counts: dict[str, int],
+        rng: np.random.Generator,
+    ) -> dict[str, Array]:
         image = torch.ones(state.image_shape, dtype=torch.float64)
         masks = self._solutions(graph, image, counts, rng)
         move_onto_paths(graph, masks, rng)
-        set_places_(state, {name: np.argwhere(mask) for name, mask in masks.items()})
-        for name in counts.keys() - masks.keys():  # tensors that a forward pass does not use
-            weight = state.masks.parameters[name]
-            drawn = rng.choice(weight.numel(), counts[name], replace=False)
-            state.set_live_(name, torch.from_numpy(drawn).to(weight.device))
+        return {name: np.argwhere(mask) for name, mask in masks.items()}
 
     def _solutions(
         self,

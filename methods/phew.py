@@ -15,7 +15,7 @@ from dstbench.config.registry import register
 from dstbench.core.masks import storage_index
 from dstbench.core.part import Part
 from dstbench.core.state import State
-from dstbench.errors import UserError, require
+from dstbench.errors import UserError, require, require_sparsity
 from dstbench.graph.random_walks import RandomWalks
 from dstbench.methods.connected import channel_graph, generator_of
 from dstbench.sparsity import live_total
@@ -52,8 +52,7 @@ class PHEW(Part):
     """
 
     def __init__(self, sparsity: float):
-        allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
-        require(0 <= sparsity < 1, self, "sparsity", sparsity, allowed)
+        require_sparsity(self, sparsity)
         self.sparsity = sparsity
 
     def init_masks(self, state: State) -> None:

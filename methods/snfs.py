@@ -5,7 +5,6 @@ performance", section 3, Algorithm 1; the published code, TimDettmers/sparse_lea
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -49,9 +48,6 @@ class SNFS(DropGrow):
     """
 
     redistributes = True
-    conflicts: ClassVar[dict[str, str]] = {
-        "LayerDensities": "it moves live weights between layers, so no layer keeps its density"
-    }
 
     def __init__(
         self,
@@ -83,17 +79,8 @@ class SNFS(DropGrow):
     def grow_score(self, state: State, name: str) -> Tensor:
         return self._momentum(state, name).abs()
 
-    def update(
-        self,
-        state: State,
-        drop_fraction: float,
-        targets: dict[str, int] | None = None,
-        preferred: Mapping[str, Tensor] | None = None,
-    ) -> None:
+    def rewire(self, state: State, drop_fraction: float, preferred: Mapping[str, Tensor]) -> None:
         """Drop and grow once in the whole network; see DropGrow for the parameters."""
-        if targets is not None:
-            super().update(state, drop_fraction, targets, preferred)
-            return
         movable = movable_tensors(state)
         names = [n for n in state.masks if n in movable and state.masks.live(n)]
         shares = self._shares(state, names)
@@ -108,7 +95,7 @@ class SNFS(DropGrow):
         weights = [max(1, round(SEATS * share)) for share in shares]
         grown = apportion(sum(drops), weights, room, least=0)
         for name, drop, grow in zip(names, drops, grown, strict=True):
-            self.exchange(state, name, drop, grow, (preferred or {}).get(name))
+            self.exchange(state, name, drop, grow, preferred.get(name))
 
     def _shares(self, state: State, names: list[str]) -> list[float]:
         """Return each tensor's share of the mean live momentum magnitudes; they sum to 1."""

@@ -10,19 +10,18 @@ import torch
 from torch import Tensor
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget
+from dstbench.core.budgets import OfBudget
 from dstbench.core.drop_grow import movable_tensors, rounded_up
 from dstbench.core.masks import flat, storage_index
-from dstbench.core.part import Part
 from dstbench.core.schedules import Schedule
 from dstbench.core.selection import largest, random_subset
-from dstbench.core.state import BudgetRule, State
-from dstbench.errors import UserError, require
+from dstbench.core.state import State
+from dstbench.errors import require
 from dstbench.methods.rigl import RigL
 
 
 @register("parts")
-class ConstantFanIn(Part):
+class ConstantFanIn(OfBudget):
     """Random first masks in which all output channels of a layer have equally many live weights.
 
     The budget's counts are exact, so some channels, chosen at random, have one more than others. A
@@ -32,22 +31,6 @@ class ConstantFanIn(Part):
 
     Raises UserError: when `of` is no budget.
     """
-
-    def __init__(self, of: Budget):
-        if not isinstance(of, Budget):
-            raise UserError(
-                f"ConstantFanIn.of = @{type(of).__name__}(): it divides no live weights among "
-                "layers. Use a budget, such as @ERK().",
-                "ConstantFanIn.of",
-            )
-        self.of, self.sparsity = of, of.sparsity
-
-    @property
-    def budget(self) -> BudgetRule:
-        return self.of
-
-    def check(self, total_steps: int) -> None:
-        self.of.check(total_steps)
 
     def init_masks(self, state: State) -> None:
         for name, count in self.of.live_counts(state, self.sparsity).items():

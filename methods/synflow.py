@@ -20,7 +20,7 @@ from dstbench.core.part import Part
 from dstbench.core.prunable import prunable
 from dstbench.core.selection import largest
 from dstbench.core.state import State
-from dstbench.errors import UserError, require
+from dstbench.errors import UserError, require, require_sparsity
 from dstbench.methods.global_pruning import live_and_stored
 
 _TOLERANCE = 0.01  # of R, for the sum of a tensor's scores
@@ -45,8 +45,7 @@ class SynFlow(Part):
     """
 
     def __init__(self, sparsity: float, rounds: int = 100):
-        allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
-        require(0 <= sparsity < 1, self, "sparsity", sparsity, allowed)
+        require_sparsity(self, sparsity)
         require(rounds >= 1, self, "rounds", rounds, "at least 1")
         self.sparsity, self.rounds = sparsity, rounds
 

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget
+from dstbench.core.budgets import Budget, OfBudget
 from dstbench.core.masks import flat, gradient_of
-from dstbench.core.part import Part
 from dstbench.core.prunable import prunable
 from dstbench.core.selection import largest, largest_free
-from dstbench.core.state import BudgetRule, State
+from dstbench.core.state import State
 from dstbench.core.update_schedule import UpdateSchedule
 from dstbench.errors import UserError, require
 
@@ -40,7 +39,7 @@ class Hidden(nn.Module):
 
 
 @register("parts")
-class TopKAST(Part):
+class TopKAST(OfBudget):
     """Computes with each layer's largest weights (A), and trains more of its largest (B).
 
     Every weight keeps a value: live weights are A; those of B that are not in A are stepped by the
@@ -77,24 +76,14 @@ class TopKAST(Part):
         updates_per_run: int | None = None,
         update_interval: int | None = None,
     ):
-        if not isinstance(of, Budget):
-            raise UserError(
-                f"TopKAST.of = @{type(of).__name__}(): it divides no live weights among layers. "
-                "Use a budget, such as @ERK().",
-                "TopKAST.of",
-            )
+        super().__init__(of)
         require(backward >= 1, self, "backward", backward, "at least 1")
         require(weight_decay >= 0, self, "weight_decay", weight_decay, "at least 0")
-        self.of, self.sparsity = of, of.sparsity
         self.backward, self.weight_decay = backward, weight_decay
         self.update_schedule = UpdateSchedule(self, update_interval, updates_per_run)
 
-    @property
-    def budget(self) -> BudgetRule:
-        return self.of
-
     def check(self, total_steps: int) -> None:
-        self.of.check(total_steps)
+        super().check(total_steps)
         if self.update_schedule.next_update(0, total_steps) is None:
             raise UserError(
                 f"TopKAST would never update its masks: the run has {total_steps} optimizer steps, "

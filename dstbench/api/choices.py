@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from dstbench.config.choices import Choices
-from dstbench.config.identity import literal
+from dstbench.config.identity import gin_text
 from dstbench.config.registry import refuse_stranger
 from dstbench.core.part import Part
 from dstbench.data.dataset_folder import split_dataset
@@ -90,7 +90,7 @@ def choose(
         "protocol": given.get("protocol"),
     }
     recipe, engine = given.get("recipe"), given.get("engine")
-    sets = [f"{name} = {_value(value)}" for name, value in _bindings(given.get("set"))]
+    sets = [f"{name} = {gin_text(value)}" for name, value in _bindings(given.get("set"))]
     sets += [] if engine is None else [f"Run.engine = {engine!r}"]
     sets += _starting(given.get("start"), given.get("take"))
     short = {name: given.get(name) for name in ("epochs", "batch_size", "lr")}
@@ -190,12 +190,3 @@ def _bindings(given: Any) -> list[tuple[str, Any]]:
                 "gin's text for an object, such as '@Cosine()'."
             )
     return list(given.items())
-
-
-def _value(value: Any) -> str:
-    """Return a value as gin text; text that begins with @ or % is gin's already."""
-    if isinstance(value, str) and value[:1] in ("@", "%"):
-        return value
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_value(v) for v in value)}]"
-    return literal(value)

@@ -45,6 +45,15 @@ def identify(imports: Iterable[str], lines: Iterable[str]) -> Resolved:
     return Resolved(text, hashlib.sha256(text.encode()).hexdigest())
 
 
+def gin_text(value: Any) -> str:
+    """Return a user's value as gin text; text that begins with @ or % is gin's already."""
+    if isinstance(value, str) and value[:1] in ("@", "%"):
+        return value
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(gin_text(v) for v in value)}]"
+    return literal(value)
+
+
 def literal(value: Any) -> str:
     """Return the value as gin text; lists and tuples give the same text."""
     if isinstance(value, list | tuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dstbench.config.choices import Choices
-from dstbench.config.identity import literal
+from dstbench.config.identity import gin_text
 from dstbench.config.job_preview import Preview
 from dstbench.config.shipped_files import find_gin, find_recipe, packaged
 from dstbench.errors import UserError
@@ -100,15 +100,10 @@ def _variant(
     if not values:
         return ()
     preview = Preview(method, recipe, overrides)
-    texts = {key: _gin_text(value) for key, value in values.items()}
+    texts = {key: gin_text(value) for key, value in values.items()}
     label = " ".join(f"{key}={text}" for key, text in texts.items())
     name = f"{preview.name_binding()} = {f'{preview.method()} ({label})'!r}"
     return (*(f"{key} = {text}" for key, text in texts.items()), name)
-
-
-def _gin_text(value: Any) -> str:
-    """Return a value as gin text; text that begins with @ or % is gin's already."""
-    return value if isinstance(value, str) and value[:1] in ("@", "%") else literal(value)
 
 
 def _short_name(path: Path) -> str:

@@ -13,11 +13,19 @@ _INNER = ("of", "mover", "start")  # parameters by which a part holds another pa
 
 
 @cache
+def _suite_bindings() -> tuple[Mapping[str, Any], ...]:
+    """Return the bindings of each of the suite's methods' files."""
+    return tuple(
+        {str(one): one.value for one in read_file(path, skip_import)}
+        for path in shipped("methods").values()
+    )
+
+
+@cache
 def suite_parts() -> dict[str, frozenset[Parts]]:
     """Return name of a method → the lists of parts that its gin files give it."""
     found: dict[str, frozenset[Parts]] = {}
-    for path in shipped("methods").values():
-        bindings = {str(one): one.value for one in read_file(path, skip_import)}
+    for bindings in _suite_bindings():
         name = method_name(bindings)
         if name is not None:
             found[name] = found.get(name, frozenset()) | {parts_of(bindings)}
@@ -60,8 +68,7 @@ def parts_of(bindings: Mapping[str, Any]) -> Parts:
 def _suite_inner_parts() -> dict[str, dict[str, set[Parts]]]:
     """Return name of a method → parameter → the parts that its gin files hold by it."""
     found: dict[str, dict[str, set[Parts]]] = {}
-    for path in shipped("methods").values():
-        bindings = {str(one): one.value for one in read_file(path, skip_import)}
+    for bindings in _suite_bindings():
         held = found.setdefault(method_name(bindings) or "", {})
         for parameter, parts in _inner_parts(bindings).items():
             held.setdefault(parameter, set()).add(parts)

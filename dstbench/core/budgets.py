@@ -20,7 +20,7 @@ from dstbench.config.registry import register
 from dstbench.core.part import Part
 from dstbench.core.selection import random_subset
 from dstbench.core.state import State
-from dstbench.errors import UserError, require
+from dstbench.errors import UserError, require, require_sparsity
 from dstbench.sparsity import live_total
 
 
@@ -71,11 +71,14 @@ class Budget(Part, ABC):
     """Chooses random first masks with exact counts; a subclass divides them among tensors.
 
     sparsity: fraction removed of the original network's prunable weights, in [0, 1).
+    fixes_layers: whether layers have a density of their own, which they are meant to keep; a class
+        attribute.
     """
 
+    fixes_layers = False
+
     def __init__(self, sparsity: float):
-        allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
-        require(0 <= sparsity < 1, self, "sparsity", sparsity, allowed)
+        require_sparsity(self, sparsity)
         self.sparsity = sparsity
 
     @property
@@ -198,3 +201,29 @@ class Uniform(Proportional):
 
     def proportion(self, shape: torch.Size) -> int:
         return shape.numel()
+
+
+class OfBudget(Part):
+    """A part whose live weights another budget divides among layers.
+
+    of: the budget.
+
+    Raises UserError: when `of` is no budget.
+    """
+
+    def __init__(self, of: Budget):
+        if not isinstance(of, Budget):
+            name = type(self).__name__
+            raise UserError(
+                f"{name}.of = @{type(of).__name__}(): it divides no live weights among layers. Use "
+                "a budget, such as @ERK().",
+                f"{name}.of",
+            )
+        self.of, self.sparsity = of, of.sparsity
+
+    @property
+    def budget(self) -> Budget:
+        return self.of
+
+    def check(self, total_steps: int) -> None:
+        self.of.check(total_steps)

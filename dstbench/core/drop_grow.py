@@ -9,7 +9,7 @@ its `target` of live weights:
 
 so a layer always ends with exactly `target` live weights. Weights just dropped may grow again.
 Methods differ in the growth score, some in the drop score too. One that moves live weights between
-layers overrides `update`, and calls `exchange` with the counts of each layer.
+layers overrides `rewire`, and calls `exchange` with the counts of each layer.
 
 A tensor that is frozen, or has no gradient in a step that gave others one, keeps its mask, with a
 random growth score too: no score ranks its weights, and what grew would start at zero and stay
@@ -66,15 +66,12 @@ class DropGrow(Part, ABC):
     grows_by_gradient: whether the growth score of an update reads dense gradients; a class
         attribute, False in a subclass that needs none. The cost of training depends on it, and
         whether an update's step computes dense gradients.
-    redistributes: whether updates move live weights between layers; a class attribute, True in a
-        subclass that does. The cost of training is then known within limits only.
 
     Raises UserError: when a setting is out of range, or neither of the two intervals is given.
     """
 
     moves_masks = True
     grows_by_gradient = True
-    redistributes = False
 
     def __init__(
         self,
@@ -155,15 +152,33 @@ class DropGrow(Part, ABC):
         """Drop and grow once, in every masked tensor.
 
         drop_fraction: α, in [0, 1].
-        targets: tensor name → live weights after the update; None keeps every tensor's count.
+        targets: tensor name → live weights after the update; None leaves them to `rewire`.
         preferred: tensor name → bool (numel,), in storage order: the weights that are dropped last
             and grown first, whatever the scores; None prefers none.
         """
-        preferred = preferred or {}
+        if targets is None:
+            self.rewire(state, drop_fraction, preferred or {})
+        else:
+            self._reach(state, drop_fraction, targets, preferred or {})
+
+    def rewire(self, state: State, drop_fraction: float, preferred: Mapping[str, Tensor]) -> None:
+        """Drop and grow once without targets: here, every tensor keeps its count.
+
+        drop_fraction, preferred: as of `update`.
+        """
+        self._reach(state, drop_fraction, state.masks.counts(), preferred)
+
+    def _reach(
+        self,
+        state: State,
+        drop_fraction: float,
+        targets: Mapping[str, int],
+        preferred: Mapping[str, Tensor],
+    ) -> None:
+        """Drop and grow once, to each tensor's target."""
         movable = movable_tensors(state)
         for name in state.masks:
-            live = state.masks.live(name)
-            target = live if targets is None else targets[name]
+            live, target = state.masks.live(name), targets[name]
             swap = 0
             if name in movable:
                 swap = max(0, min(rounded_up(drop_fraction * live), min(live, target) - 1))

@@ -29,6 +29,8 @@ class LayerDensities(Budget):
         densities of one layer, and fixed layers that take too many live weights.
     """
 
+    fixes_layers = True
+
     def __init__(self, of: Budget, densities: dict[str, float]):
         for pattern, density in densities.items():
             allowed = f"a name and a density in (0, 1], not {pattern!r}: {density!r}"

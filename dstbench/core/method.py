@@ -57,12 +57,19 @@ class Method(Part):
             )
 
     def _check_budget(self) -> None:
-        """A part that needs a budget has one."""
+        """A part that needs a budget has one; none moves weights that a budget keeps in place."""
         needing = [_name(part) for part in self.parts if part.needs_budget]
         if needing and self.budget is None:
             raise self._error(
                 f"{needing[0]} needs a part that divides live weights among layers. "
                 "Put ERK (or EPL, or Uniform) before it."
+            )
+        redistributing = [_name(part) for part in self.parts if part.redistributes]
+        if redistributing and self.budget is not None and self.budget.fixes_layers:
+            raise self._error(
+                f"{redistributing[0]} moves live weights between layers, so none would keep the "
+                f"density that {type(self.budget).__name__} gives it. Use another budget, or a "
+                "part that keeps the counts of layers."
             )
 
     def _check_conflicts(self) -> None:

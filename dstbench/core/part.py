@@ -17,6 +17,8 @@ class Part:
 
     sparsity: sparsity of the trained network, where this part decides it.
     moves_masks: whether this part moves masks that another part initialised.
+    redistributes: whether its updates move live weights between layers. The cost of training is
+        then known within limits only.
     dense_to_sparse: whether the network has more live weights during training than at its end, as
         with gradual pruning. The budget then holds at the end only, and tables mark the method.
     needs_budget: whether this part calls `state.budget`, so that the method must have a budget.
@@ -25,6 +27,7 @@ class Part:
 
     sparsity: float = 0.0
     moves_masks: bool = False
+    redistributes: bool = False
     dense_to_sparse: bool = False
     needs_budget: bool = False
     conflicts: ClassVar[dict[str, str]] = {}

@@ -15,7 +15,12 @@ from dstbench.errors import UserError
 
 
 class BudgetRule(Protocol):
-    """What parts need of a budget; implemented in budgets.py."""
+    """What parts need of a budget; implemented in budgets.py.
+
+    fixes_layers: whether layers have a density of their own, which they are meant to keep.
+    """
+
+    fixes_layers: bool
 
     def live_counts(self, state: "State", sparsity: float) -> dict[str, int]:
         """Return tensor name → number of live weights at this sparsity."""

@@ -1,7 +1,7 @@
 """Optimizer settings, as gin configures them; `build` makes the optimizer of a masked network."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -9,20 +9,10 @@ from torch import nn
 from dstbench.config.registry import register
 from dstbench.core.masks import Masks
 from dstbench.core.optimizer_interface import SparseOptimizer
-from dstbench.core.prunable import prunable
 from dstbench.errors import UserError, require
+from dstbench.optim.decay_groups import Decayed, decay_groups, free_of_decay
 from dstbench.optim.sgd_adam import LiveAdam, LiveSGD
 from dstbench.optim.torch_wrapper import MaskedOptimizer
-
-Decayed = Literal["all", "prunable"]
-
-
-def free_of_decay(model: nn.Module, decayed: Decayed) -> list[nn.Parameter]:
-    """Return the trainable parameters that weight decay leaves alone."""
-    if decayed == "all":
-        return []
-    weights = {id(p) for p in prunable(model).values()}
-    return [p for p in model.parameters() if p.requires_grad and id(p) not in weights]
 
 
 class OptimizerSettings(ABC):
@@ -133,14 +123,8 @@ class TorchOptimizer(OptimizerSettings):
         self.name, self.lr, self.options, self.decayed = name, lr, options or {}, decayed
 
     def build(self, model: nn.Module, masks: Masks) -> SparseOptimizer:
-        free = {id(p) for p in free_of_decay(model, self.decayed)}
         trainable = [p for p in model.parameters() if p.requires_grad]
-        groups: Any = trainable
-        if free:
-            groups = [
-                {"params": [p for p in trainable if id(p) not in free]},
-                {"params": [p for p in trainable if id(p) in free], "weight_decay": 0.0},
-            ]
+        groups = decay_groups(trainable, free_of_decay(model, self.decayed))
         try:
             inner = getattr(torch.optim, self.name)(groups, lr=self.lr, **self.options)
         except Exception as error:

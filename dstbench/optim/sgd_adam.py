@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from dstbench.core.masks import Masks, flat, live_gradient
 from dstbench.core.optimizer_interface import SparseOptimizer
+from dstbench.optim.decay_groups import decay_groups
 
 
 class LiveOptimizer(SparseOptimizer):
@@ -44,12 +45,7 @@ class LiveOptimizer(SparseOptimizer):
         self.params = [masks.parameters[name] for name in self.names]
         masked = {id(masks.parameters[name]) for name in masks}
         others = [p for p in model.parameters() if id(p) not in masked and p.requires_grad]
-        apart = {id(p) for p in free}
-        decayed = [p for p in others if id(p) not in apart]
-        groups: list[dict[str, Any]] = [{"params": decayed}] if decayed else []
-        if len(decayed) < len(others):
-            rest_free = [p for p in others if id(p) in apart]
-            groups.append({"params": rest_free, "weight_decay": 0.0})
+        groups = decay_groups(others, free)
         self.rest = rest(groups, lr=0.0, fused=True, **settings) if groups else None
         self._flats: list[Tensor] = []
         self._addresses: list[int] = []

@@ -66,6 +66,16 @@ def beginning(
     return state
 
 
+def choose_first_masks(run: Run, state: State) -> None:
+    """Choose the first masks: the method's, or those of the network that the run begins with.
+
+    Raises UserError: where that network has another number of live weights.
+    """
+    run.method.init_masks(state)
+    if run.start is not None:
+        run.start.set_masks_(state)
+
+
 def build_network(run: Run, num_classes: int, image_shape: Shape) -> nn.Module:
     """Return the run's original network with its initial weights.
 

@@ -6,9 +6,10 @@ network another one.
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dstbench.errors import UserError
 from dstbench.recording import provenance
@@ -22,10 +23,15 @@ def sha256_of(model: nn.Module) -> str:
     """
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        data = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(data.view(torch.uint8).numpy().data)
+        hash_tensor_(digest, name, tensor)
     return digest.hexdigest()
+
+
+def hash_tensor_(digest: Any, name: str, tensor: Tensor) -> None:
+    """Add a tensor's name, type, shape and values, in row order, to a hash of hashlib."""
+    digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+    data = tensor.detach().cpu().contiguous().reshape(-1)
+    digest.update(data.view(torch.uint8).numpy().data)
 
 
 def refuse_changed(record: Record, sha256: str, folder: Path) -> str | None:

@@ -12,7 +12,7 @@ from dstbench.data.images import Shape
 from dstbench.data.loaders import LabelledBatches
 from dstbench.recording.types import Record
 from dstbench.training import checkpoint, initial_weights
-from dstbench.training.build import beginning
+from dstbench.training.build import beginning, choose_first_masks
 from dstbench.training.device import limit_threads
 from dstbench.training.distributed.data_parallel import broadcast_state_
 from dstbench.training.preflight import refuse_small_batches, refuse_unpruned
@@ -69,9 +69,7 @@ def start_or_resume(
         if damaged:
             reporter.note("No sound checkpoint is left: starting over.")
         state.batches = init_batches
-        run.method.init_masks(state)
-        if run.start is not None:
-            run.start.set_masks_(state)
+        choose_first_masks(run, state)
         state.batches = None
         state.optimizer = run.optimizer.build(state.model, state.masks)
     else:

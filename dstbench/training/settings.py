@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from functools import cached_property
 from typing import ClassVar, Literal
 
 from torch import nn
@@ -134,9 +135,13 @@ class Run:
 
         progress: fraction of optimizer steps done, in [0, 1].
         """
-        if self.lr_schedule is None:
-            return self.optimizer.lr
-        return self.optimizer.lr * self.method.lr_schedule(self.lr_schedule)(progress)
+        schedule = self._schedule
+        return self.optimizer.lr if schedule is None else self.optimizer.lr * schedule(progress)
+
+    @cached_property
+    def _schedule(self) -> Schedule | None:
+        """The recipe's schedule as the method changes it, made once for all steps."""
+        return None if self.lr_schedule is None else self.method.lr_schedule(self.lr_schedule)
 
     def build_model(self, num_classes: int, image_shape: Shape) -> nn.Module:
         """Return the network with this run's initial weights.

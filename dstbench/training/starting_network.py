@@ -21,6 +21,7 @@ from dstbench.core.packing import kept_tensors, unpacked
 from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.recording.file_names import FINAL_NETWORK
+from dstbench.training.initial_weights import hash_tensor_
 from dstbench.training.network_file import Unreadable, load
 
 Take = Literal["both", "weights", "masks"]
@@ -158,9 +159,7 @@ class Tensors:
         digest = hashlib.sha256()
         for tensors in (self.values, self.masks):
             for name in sorted(tensors):
-                tensor = tensors[name].detach().cpu().contiguous()
-                digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-                digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+                hash_tensor_(digest, name, tensors[name])
         return digest.hexdigest()
 
 

@@ -15,7 +15,7 @@ from dstbench.errors import UserError
 from dstbench.metrics.cost import cost
 from dstbench.recording.types import Cost, CostReport
 from dstbench.sparsity import live_total
-from dstbench.training.build import beginning, finalize
+from dstbench.training.build import beginning, choose_first_masks, finalize
 from dstbench.training.configure import assemble
 from dstbench.training.settings import Run
 
@@ -108,9 +108,7 @@ def count_on(
     state = beginning(run, classes, shape, 1, device)
     for text in run.method.notes(state):
         note(text)
-    run.method.init_masks(state)
-    if run.start is not None:
-        run.start.set_masks_(state)
+    choose_first_masks(run, state)
     live, final = state.masks.total(), live_total(run.method.sparsity, state.dense_numel)
     if run.method.dense_to_sparse and live > final:
         raise UserError(

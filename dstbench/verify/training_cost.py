@@ -36,7 +36,7 @@ def training_flops(run: Run, begin: State, final: State, plan: BatchPlan) -> Lim
     fewest = counted["macs"] - offset
     parts = _parts(run.method)
     most = fewest if _keep_counts(parts) else dense
-    if any(isinstance(part, DropGrow) and part.redistributes for part in parts):
+    if any(part.redistributes for part in parts):
         fewest = 0  # the live weights may have been in layers of fewer pixels
     adds = any(type(p).extra_training_macs is not Part.extra_training_macs for p in parts)
     total = run.epochs * plan.steps_per_epoch
@@ -73,6 +73,7 @@ def _keep_counts(parts: Iterable[Part]) -> bool:
     """Return whether every tensor has as many live weights during training as at its end."""
     return not any(
         part.dense_to_sparse
-        or (part.moves_masks and (not isinstance(part, DropGrow) or part.redistributes))
+        or part.redistributes
+        or (part.moves_masks and not isinstance(part, DropGrow))
         for part in parts
     )

@@ -96,7 +96,6 @@ class NativeEngine:
             self._network, self.problem = None, error.message.rstrip(".")
             self._is_unsupported = True  # whatever the masks
             return False
-        self.problem = None
         return True
 
     def forward_backward(
