@@ -6,6 +6,7 @@ import numpy as np
 
 from dstbench.data.images import Shape
 from dstbench.deployment.compiler.expressions import Operation, Plane, Term
+from dstbench.deployment.compiler.schedule import schedule
 from dstbench.deployment.runtime.program import NO_CLIP, Program
 
 
@@ -19,7 +20,7 @@ def emit(
     classes: number of logits.
     image_shape: channels, height, width.
     """
-    kept = _needed(operations, classes)
+    kept = _in_order(_needed(operations, classes), operations, classes)
     numbers, planes = _number_planes(operations, kept, constants, image_shape[0])
     settings, shifts = _DistinctRows(), _DistinctRows()
     weights = _DistinctWeights()
@@ -54,13 +55,31 @@ def emit(
 
 
 def _needed(operations: list[Operation], classes: int) -> list[Operation]:
-    """Return the operations that the last `classes` ones need, in the order they run."""
+    """Return the operations that the last `classes` ones need."""
     needed = set(range(len(operations) - classes, len(operations)))
     for number in reversed(range(len(operations))):
         if number in needed:
             planes = [term.plane for term in operations[number].terms]
             needed |= {plane.number for plane in planes if plane.source == "operation"}
-    return sorted((operations[number] for number in needed), key=lambda o: o.order)
+    return [operations[number] for number in sorted(needed)]
+
+
+def _in_order(kept: list[Operation], operations: list[Operation], classes: int) -> list[Operation]:
+    """Return the operations in an order in which few planes are needed at a time."""
+    place = {id(operation): number for number, operation in enumerate(kept)}
+    inputs = [
+        sorted(
+            {
+                place[id(operations[term.plane.number])]
+                for term in operation.terms
+                if term.plane.source == "operation"
+            }
+        )
+        for operation in kept
+    ]
+    pixels = [operation.size[0] * operation.size[1] for operation in kept]
+    shapes = [(o.kind, o.size, o.settings, len(o.terms)) for o in kept]
+    return [kept[number] for number in schedule(inputs, pixels, shapes, classes)]
 
 
 def _number_planes(

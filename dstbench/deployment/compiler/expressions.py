@@ -111,8 +111,6 @@ class Operation:
     bias: added to a LINEAR operation.
     relu: whether negative results become zero.
     settings: (origin, stride) of a SAMPLE, (padding, stride, window) of a MAXIMUM, as pairs.
-    stage: operations of one stage do not need each other, except that LINEAR ones run first and
-        all others may need them.
     """
 
     kind: Kind
@@ -121,9 +119,3 @@ class Operation:
     bias: float = 0.0
     relu: bool = False
     settings: tuple[Pair, ...] = ()
-    stage: int = 0
-
-    @property
-    def order(self) -> tuple:
-        """The sort key that runs a stage's operations of one shape one after the other."""
-        return (self.stage, self.kind, self.size, self.settings, len(self.terms))

@@ -48,7 +48,6 @@ def fold(steps: list[Step], image_shape: Shape) -> Program:
     folding = _folded(classify_before_mean(steps, image_shape), image_shape)
     planes, logits = folding.planes, folding.values[-1]
     for logit in logits:
-        planes.stage += 1
         planes.add(Operation(Kind.LINEAR, (1, 1), logit.terms, float(logit.bias)))
     return emit(planes.operations, planes.constants, len(logits), image_shape)
 
@@ -87,12 +86,10 @@ class _Folding:
 
     def take(self, step: Step) -> None:
         """Follow every channel through one step."""
-        self.planes.stage += 1
         inputs = [self.values[i] for i in step.inputs]
         shape = self.shapes[step.inputs[0]]
         outputs = self._outputs(step, inputs, shape)
         if self._readers[len(self.values)] > 1:  # a sum with several readers is computed once
-            self.planes.stage += 1
             outputs = [
                 self.planes.as_single_plane(e, step.shape[1:]) if len(e.terms) > 1 else e
                 for e in outputs

@@ -1,7 +1,5 @@
 """The operations of a program while it is built, and the planes that they compute."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from dstbench.deployment.compiler.expressions import Expression, Operation, Plane, Term
@@ -20,20 +18,18 @@ class Planes:
 
     operations: so far.
     constants: constant planes so far, (height, width) float64 each.
-    stage: of the operations added next; see `Operation`.
     nonnegative: planes without a negative pixel.
     """
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self.constants: list[np.ndarray] = []
-        self.stage = 0
         self.nonnegative: set[Plane] = set()
         self._known: dict[tuple, Plane] = {}  # planes that are computed once and read again
 
     def add(self, operation: Operation) -> Plane:
         """Add an operation and return the plane that it computes."""
-        self.operations.append(replace(operation, stage=self.stage))
+        self.operations.append(operation)
         plane = Plane("operation", len(self.operations) - 1)
         if operation.relu:
             self.nonnegative.add(plane)

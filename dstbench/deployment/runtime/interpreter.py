@@ -22,14 +22,14 @@ from dstbench.deployment.runtime.kernels import (
     zero_between,
 )
 from dstbench.deployment.runtime.program import Kind
-from dstbench.deployment.runtime.simd import add_terms
-from dstbench.deployment.runtime.workspace import IMAGE, KIND, LENGTH, MASK, PADDED
+from dstbench.deployment.runtime.simd import add_terms, zero_vectors
+from dstbench.deployment.runtime.workspace import GUARD, IMAGE, KIND, LENGTH, MASK, PADDED
 
 LINEAR, SAMPLE, MAXIMUM, MEAN = map(int, Kind)
 
 
 @compiled
-def run(work, images, shapes, operations, numbers, offsets, coefficients, clips):
+def run(work, images, shapes, operations, numbers, offsets, coefficients, clips, clipped):
     """Run all operations on the first `images` images of a workspace. See `MemoryPlan`."""
     k = 0  # the first term of the operation
     for number in range(len(operations)):
@@ -37,10 +37,23 @@ def run(work, images, shapes, operations, numbers, offsets, coefficients, clips)
         after = k + operations[number, 2]
         kind, padded = shapes[shape, KIND], shapes[shape, PADDED]
         mask, n = shapes[shape, MASK], (images - 1) * shapes[shape, IMAGE] + shapes[shape, LENGTH]
+        zero_vectors(work, out - shapes[shape, GUARD], out)  # another plane may have been there
         if kind == LINEAR:
             bias, floor = numbers[number, 0], numbers[number, 1]
             add_terms(
-                work, out, n, offsets, coefficients, clips, k, after, bias, floor, mask, padded != 0
+                work,
+                out,
+                n,
+                offsets,
+                coefficients,
+                clips,
+                k,
+                after,
+                bias,
+                floor,
+                mask,
+                padded != 0,
+                clipped,
             )
         else:
             source = np.int64(offsets[k])
@@ -75,10 +88,21 @@ def _entry_points(version: int) -> tuple[Any, Any]:
         offsets,
         coefficients,
         clips,
+        clipped,
     ):
         version  # noqa: B018
         write_images(work, pixels, sources)
-        run(work, pixels.shape[0], shapes, operations, numbers, offsets, coefficients, clips)
+        run(
+            work,
+            pixels.shape[0],
+            shapes,
+            operations,
+            numbers,
+            offsets,
+            coefficients,
+            clips,
+            clipped,
+        )
         read_logits(work, logits, out)
 
     @compiled_and_cached
@@ -95,10 +119,21 @@ def _entry_points(version: int) -> tuple[Any, Any]:
         offsets,
         coefficients,
         clips,
+        clipped,
     ):
         version  # noqa: B018
         write_bytes(work, pixels, table, sources)
-        run(work, pixels.shape[0], shapes, operations, numbers, offsets, coefficients, clips)
+        run(
+            work,
+            pixels.shape[0],
+            shapes,
+            operations,
+            numbers,
+            offsets,
+            coefficients,
+            clips,
+            clipped,
+        )
         read_logits(work, logits, out)
 
     return infer, infer_bytes

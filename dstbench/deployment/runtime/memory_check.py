@@ -11,6 +11,7 @@ from dstbench.compiled.vectors import LANES
 from dstbench.deployment.runtime.program import Kind
 from dstbench.deployment.runtime.program_check import InvalidProgram
 from dstbench.deployment.runtime.workspace import (
+    GUARD,
     HEIGHT,
     IMAGE,
     IN_HEIGHT,
@@ -42,7 +43,7 @@ def check_memory(plan: MemoryPlan, height: int, width: int) -> None:
     kind = shapes[:, KIND]
 
     # What is written, and the mask that is read beside it: as long as the result.
-    _inside(plan, out, out + length + _MORE)
+    _inside(plan, out - shapes[:, GUARD], out + length + _MORE)
     masked = shapes[:, PADDED] != 0
     mask = shapes[masked, MASK]
     _inside(plan, mask, mask + length[masked] + _MORE)

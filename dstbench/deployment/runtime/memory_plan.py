@@ -1,19 +1,19 @@
 """Plans where the planes of a program are stored while it runs; see `workspace`.
 
-A plane's memory is reused as soon as its last reader is done, the memory freed last first, while it
-is in the cache.
+A plane's memory is free again as soon as its last reader is done, for planes of any shape, so that
+all planes together stay in a processor's cache.
 """
-
-from collections import defaultdict
 
 import numpy as np
 
 from dstbench.compiled.vectors import LANES
+from dstbench.deployment.runtime.free_memory import FreeMemory
 from dstbench.deployment.runtime.memory_check import check_memory
 from dstbench.deployment.runtime.program import NO_CLIP, Kind, Program
 from dstbench.deployment.runtime.program_check import InvalidProgram
 from dstbench.deployment.runtime.workspace import (
     COLUMNS,
+    GUARD,
     HEIGHT,
     IMAGE,
     IN_HEIGHT,
@@ -32,6 +32,7 @@ from dstbench.deployment.runtime.workspace import (
 )
 
 MAX_FLOATS = 2**28  # of a workspace, 1 GiB; places are int32
+_PAST_END = LANES // 2  # floats beyond its last one that a SAMPLE may write
 
 
 def plan_memory(program: Program, images: int) -> MemoryPlan:
@@ -46,16 +47,17 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
     rows = sizes[:, 1] + pads
     strides = (sizes[:, 0] + pads) * rows
     guard = _whole_vectors(pads * rows + pads)
-    room = guard + _whole_vectors(images * strides + pads * rows + pads) + LANES
+    room = guard + _whole_vectors(images * strides + _PAST_END)
     geometry = np.stack([sizes[:, 0], sizes[:, 1], pads], 1)
     if int(room.max()) > MAX_FLOATS:
         raise InvalidProgram("a plane needs too much memory.")
-    starts, size = _allocate(program, room, geometry)
+    starts, size = _allocate(program, room)
     starts = starts + guard
     mask_starts: dict[tuple[int, ...], int] = {}
     for key in map(tuple, np.unique(geometry[padded], axis=0).tolist()):
         mask_starts[key] = size
         size += int(room[(geometry == key).all(1)][0])
+    size += int(guard.max()) + LANES  # the last planes are read as far beyond their ends
     if size > MAX_FLOATS:
         raise InvalidProgram(f"it needs {4 * size / 2**30:.3g} GiB of memory for {images} images.")
 
@@ -69,6 +71,7 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
     table[:, IMAGE] = strides[computed]
     table[:, LENGTH] = np.where(padded, strides, (sizes[:, 0] - 1) * rows + sizes[:, 1])[computed]
     table[:, PADDED] = padded[computed]
+    table[:, GUARD] = np.where(padded, guard, 0)[computed]
     table[:, MASK] = [mask_starts.get(tuple(key), 0) for key in geometry[computed].tolist()]
     table[:, [IN_HEIGHT, IN_WIDTH]] = sizes[read]
     table[:, IN_ROW] = rows[read]
@@ -90,7 +93,8 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
             Mask(start, height, width, width + pad, (height + pad) * (width + pad))
             for (height, width, pad), start in mask_starts.items()
         ],
-        size=size + LANES,
+        size=size,
+        clipped=bool((program.clip > NO_CLIP).any()),
     )
     check_memory(plan, *program.image_shape[1:])
     return plan
@@ -153,34 +157,24 @@ def _connected(count: int, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.array([find(member) for member in range(count)])
 
 
-def _allocate(program: Program, room: np.ndarray, geometry: np.ndarray) -> tuple[np.ndarray, int]:
+def _allocate(program: Program, room: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the first index of each plane's memory, (planes,), and the size of all of it.
 
-    Memory is reused only by planes of the same geometry, so that the zeros before a plane's first
-    row are never written.
-
     room: (planes,), floats that each plane needs.
-    geometry: (planes, 3), height, width, and pixels between neighbours.
     """
-    sources, n, count = program.sources, len(program.kind), len(room)
-    starts = np.cumsum(room) - room
-    top = int(room[:sources].sum())
-    last_reader = np.full(count, -1, np.int64)
-    reader = np.repeat(np.arange(n), program.terms)
+    sources, operations, planes = program.sources, len(program.kind), len(room)
+    starts = np.cumsum(room) - room  # the sources are kept
+    last_reader = np.arange(planes) - sources  # an operation that nothing reads is free at once
+    reader = np.repeat(np.arange(operations), program.terms)
     np.maximum.at(last_reader, program.plane.astype(np.int64), reader)
-    last_reader[count - program.classes :] = n  # the logits are kept
-    freed_after: dict[int, list[int]] = defaultdict(list)
-    for plane in range(sources, count):
-        freed_after[int(last_reader[plane])].append(plane)
-    keys = [tuple(key) for key in geometry.tolist()]
-    free: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for number in range(n):
-        plane = sources + number
-        if free[keys[plane]]:
-            starts[plane] = free[keys[plane]].pop()
-        else:
-            starts[plane] = top
-            top += int(room[plane])
-        for unused in freed_after[number]:
-            free[keys[unused]].append(int(starts[unused]))
-    return starts, top
+    last_reader[planes - program.classes :] = operations  # the logits are kept
+    freed_after: list[list[int]] = [[] for _ in range(operations + 1)]
+    for plane in range(sources, planes):
+        freed_after[last_reader[plane]].append(plane)
+    memory = FreeMemory(int(room[:sources].sum()))
+    floats = room.tolist()
+    for operation in range(operations):
+        starts[sources + operation] = memory.take(floats[sources + operation])
+        for plane in freed_after[operation]:
+            memory.give_back(int(starts[plane]), floats[plane])
+    return starts, memory.end

@@ -169,6 +169,7 @@ class _Block:
             plan.offsets,
             network._coefficients,
             program.clip,
+            plan.clipped,
         )
 
     def infer(self, images: np.ndarray, logits: np.ndarray) -> None:

@@ -4,6 +4,7 @@ A strip is a contiguous range of floats. For each block of a strip the whole sum
 up in registers and stored once; a loop in Python is compiled so only for a fixed number of terms.
 """
 
+import itertools
 from typing import Any
 
 from numba import types
@@ -29,6 +30,7 @@ def _add(
     floor: Any,
     mask: Any,
     masked: Any,
+    clipped: Any,
 ) -> Any:
     """work[out + i] = max(bias + Σ coefficient · max(work[offset + i], clip), floor), i < n.
 
@@ -44,6 +46,7 @@ def _add(
     bias, floor: float32.
     mask: int64, first index of the mask.
     masked: whether the result is combined with the mask's bits by a bitwise and.
+    clipped: whether any term has a clip above all numbers' least; without, clips are not read.
     """
     arguments = (
         work,
@@ -58,8 +61,15 @@ def _add(
         types.float32,
         types.int64,
         types.boolean,
+        types.boolean,
     )
     return types.void(*arguments), _add_terms
+
+
+@intrinsic
+def _zero(typing: Any, work: Any, first: Any, end: Any) -> Any:
+    """work[i] = 0, first ≤ i < end. end − first is a multiple of LANES."""
+    return types.void(work, types.int64, types.int64), _zero_vectors
 
 
 @intrinsic
@@ -71,6 +81,15 @@ def _take(typing: Any, work: Any, out: Any, source: Any, n: Any) -> Any:
 # Compiled code calls them without the first argument.
 add_terms: Any = _add
 take_second: Any = _take
+zero_vectors: Any = _zero
+
+
+def _zero_vectors(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    emit = Emitter(context, builder, types.float32)
+    work = emit.data(signature, args, 0)
+    with emit.loop(args[1], args[2], LANES) as (at, _):
+        emit.store(emit.zero, work, at)
+    return context.get_dummy_value()
 
 
 def _take_second(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -86,21 +105,22 @@ def _take_second(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 def _add_terms(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     emit = Emitter(context, builder, types.float32)
     work, offsets, coefficients, clips = (emit.data(signature, args, at) for at in (0, 3, 4, 5))
-    _, out, n, _, _, _, first, last, bias, floor, mask, masked = args
+    _, out, n, _, _, _, first, last, bias, floor, mask, masked, clipped = args
     bias, floor = emit.broadcast(bias), emit.broadcast(floor)
 
-    def vectors(start: Any, count: int, with_mask: bool) -> None:
+    def vectors(start: Any, count: int, with_mask: bool, with_clips: bool) -> None:
         """Compute `count` vectors from `start` on: all terms, then floor and mask."""
         sums = [emit.variable(bias) for _ in range(count)]
         with emit.loop(first, last) as (number, _):
             offset = emit.integer_at(offsets, number)
             coefficient = emit.broadcast_at(coefficients, number)
-            clip = emit.broadcast_at(clips, number)
+            clip = emit.broadcast_at(clips, number) if with_clips else None
             position = builder.add(offset, start)
             for which, total in enumerate(sums):
                 x = emit.load(work, builder.add(position, integer(LANES * which)))
-                clipped = emit.maximum(x, clip)
-                emit.set(total, emit.multiply_add(coefficient, clipped, emit.get(total)))
+                if clip is not None:
+                    x = emit.maximum(x, clip)
+                emit.set(total, emit.multiply_add(coefficient, x, emit.get(total)))
         for which, total in enumerate(sums):
             at = builder.add(start, integer(LANES * which))
             result = emit.maximum(emit.get(total), floor)
@@ -108,7 +128,7 @@ def _add_terms(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 result = emit.bitwise_and(result, emit.load(work, builder.add(mask, at)))
             emit.store(result, work, builder.add(out, at))
 
-    def strip(with_mask: bool) -> None:
+    def strip(with_mask: bool, with_clips: bool) -> None:
         start = integer(0)
         for count in BLOCKS:
             end = n  # of the last blocks, which write up to LANES − 1 more floats
@@ -116,12 +136,12 @@ def _add_terms(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 rest = builder.and_(builder.sub(n, start), integer(LANES * count - 1))
                 end = builder.sub(n, rest)
             with emit.loop(start, end, LANES * count) as (at, _):
-                vectors(at, count, with_mask)
+                vectors(at, count, with_mask, with_clips)
             start = end
 
-    with builder.if_else(masked) as (then, otherwise):
-        with then:
-            strip(True)
-        with otherwise:
-            strip(False)
+    for with_mask, with_clips in itertools.product((True, False), repeat=2):
+        is_masked = masked if with_mask else builder.not_(masked)
+        is_clipped = clipped if with_clips else builder.not_(clipped)
+        with builder.if_then(builder.and_(is_masked, is_clipped)):
+            strip(with_mask, with_clips)
     return context.get_dummy_value()

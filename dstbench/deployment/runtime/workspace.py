@@ -14,10 +14,11 @@ from dstbench.compiled.vectors import LANES
 
 # Columns of `MemoryPlan.shapes`: kind of the operation; height and width of its result, floats
 # from row to row and from image to image, its length, whether zeros must surround it, and its mask;
-# the same sizes and strides of the plane that it reads; the settings of its kind.
-KIND, HEIGHT, WIDTH, ROW, IMAGE, LENGTH, PADDED, MASK = range(8)
-IN_HEIGHT, IN_WIDTH, IN_ROW, IN_IMAGE = range(8, 12)
-SETTINGS, COLUMNS = 12, 18
+# floats before it that must be zeros; the same sizes and strides of the plane that it reads; the
+# settings of its kind.
+KIND, HEIGHT, WIDTH, ROW, IMAGE, LENGTH, PADDED, MASK, GUARD = range(9)
+IN_HEIGHT, IN_WIDTH, IN_ROW, IN_IMAGE = range(9, 13)
+SETTINGS, COLUMNS = 13, 19
 
 _ALL_BITS = np.uint32(0xFFFFFFFF).view(np.float32)
 
@@ -54,6 +55,8 @@ class MemoryPlan:
     logits: int64 (classes, 2), index and image stride.
     masks: masks of planes that zeros must surround.
     size: floats of the workspace.
+    clipped: whether any term has a clip. One answer for all operations: a branch that changes from
+        one to the next costs more than the clips of those that need none.
     """
 
     images: int
@@ -65,6 +68,7 @@ class MemoryPlan:
     logits: np.ndarray
     masks: list[Mask]
     size: int
+    clipped: bool
 
     def workspace(self, constants: list[np.ndarray]) -> np.ndarray:
         """Return new memory for one thread, float32 and aligned, with constants and masks set.
