@@ -20,7 +20,7 @@ from dstbench.errors import UserError
 from dstbench.utils.processes import cores
 
 BLOCK_IMAGES = 2  # images that a thread runs at a time: their planes stay in its cache
-MAX_WORKSPACE_BYTES = 2**23  # a block has fewer images where its workspace would be larger
+MAX_WORKSPACE_BYTES = 2**22  # a block has fewer images where its workspace would be larger
 MIN_WORK_PER_THREAD = (
     4_000_000  # terms × pixels below which another thread costs more than it saves
 )
