@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from dstbench.deployment.runtime.program import NO_CLIP
-from dstbench.deployment.runtime.simd import take_second
-from dstbench.deployment.runtime.workspace import (
+from .program import NO_CLIP
+from .simd import take_second
+from .workspace import (
     HEIGHT,
     IMAGE,
     IN_HEIGHT,

@@ -7,10 +7,10 @@ each memory plan.
 
 import numpy as np
 
-from dstbench.compiled.vectors import LANES
-from dstbench.deployment.runtime.program import Kind
-from dstbench.deployment.runtime.program_check import InvalidProgram
-from dstbench.deployment.runtime.workspace import (
+from ...compiled.lanes import LANES
+from .program import Kind
+from .program_check import InvalidProgram
+from .workspace import (
     HEIGHT,
     IMAGE,
     IN_HEIGHT,

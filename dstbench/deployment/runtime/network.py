@@ -10,20 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from dstbench.deployment.runtime import interpreter
-from dstbench.deployment.runtime.memory_plan import plan_memory
-from dstbench.deployment.runtime.program import About, Program
-from dstbench.deployment.runtime.program_check import InvalidProgram
-from dstbench.deployment.runtime.program_file import read
-from dstbench.deployment.runtime.workspace import MemoryPlan
-from dstbench.errors import UserError
-from dstbench.utils.processes import cores
+from ...errors import UserError
+from ...utils.cores import cores
+from .interpreter import Interpreter, fastest
+from .memory_plan import MAX_FLOATS, plan_memory
+from .program import About, Program
+from .program_check import InvalidProgram
+from .program_file import read
+from .workspace import MemoryPlan
 
-BLOCK_IMAGES = 2  # images that a thread runs at a time: their planes stay in its cache
-MAX_WORKSPACE_BYTES = 2**23  # a block has fewer images where its workspace would be larger
-MIN_WORK_PER_THREAD = (
-    4_000_000  # terms × pixels below which another thread costs more than it saves
-)
+MIN_WORK_PER_THREAD = 5_000_000  # below it another thread costs more than it saves
 
 
 def load(path: str | Path, threads: int | None = None) -> "Network":
@@ -49,23 +45,33 @@ class Network:
     classes: names, in the order of the logits.
     about: description from its file: method, sparsity, accuracy and more.
     threads: most threads that a call uses.
+
+    Raises InvalidProgram for a program that needs too much memory or time.
     """
 
-    def __init__(self, program: Program, threads: int | None = None):
+    def __init__(
+        self,
+        program: Program,
+        threads: int | None = None,
+        interpreter: Interpreter | None = None,
+    ):
         if threads is not None and not (isinstance(threads, int) and threads >= 1):
             raise UserError(f"threads = {threads!r}: must be a whole number of at least 1.")
         self.image_shape = program.image_shape
         self.about: About = program.about
         numbers = [str(number) for number in range(program.classes)]
         self.classes: list[str] = program.about.get("classes") or numbers
-        self.threads = threads or cores()
         self._program = program
         self._coefficients = program.coefficients()
-        areas = program.settings[program.setting, :2].astype(np.int64).prod(1)
-        self._work_per_image = int(areas @ program.terms)  # terms × pixels
         self._table = _normalisation_table(program)
-        self._blocks: dict[int, _Block] = {}
-        self._block_images = self._largest_block()
+        self._interpreter = interpreter or fastest()
+        one = _Block(self, plan_memory(program, 1))
+        self._blocks = {1: one}
+        self._work_per_image = one.plan.work
+        self._block_images = self._largest_block(one.plan.size)
+        # All threads together have no more memory than a block may have.
+        most = max(1, MAX_FLOATS // (self._block_images * one.plan.size))
+        self.threads = min(threads or cores(), most)
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -84,7 +90,7 @@ class Network:
             self.threads, max(1, len(images) * self._work_per_image // MIN_WORK_PER_THREAD)
         )
         size = min(self._block_images, -(-len(images) // threads))
-        block = self._block(size)
+        block = self._block(1 << (size - 1).bit_length())  # few sizes, for any number of images
         starts = range(0, len(images), size)
         if self._pool is None or threads == 1 or len(starts) == 1:
             for start in starts:
@@ -147,9 +153,10 @@ class Network:
             self._blocks[size] = _Block(self, plan_memory(self._program, size))
         return self._blocks[size]
 
-    def _largest_block(self) -> int:
-        size = BLOCK_IMAGES
-        while size > 1 and 4 * plan_memory(self._program, size).size > MAX_WORKSPACE_BYTES:
+    def _largest_block(self, floats: int) -> int:
+        """Return the images of a block. floats: of the workspace of one image."""
+        size = self._interpreter.block_images
+        while size > 1 and 4 * size * floats > self._interpreter.workspace_bytes:
             size //= 2
         return size
 
@@ -159,7 +166,8 @@ class _Block:
 
     def __init__(self, network: Network, plan: MemoryPlan):
         program, table = network._program, network._table
-        self._plan, self._constants = plan, program.constants
+        self.plan, self._constants = plan, program.constants
+        self._interpreter = network._interpreter
         self._workspaces: list[np.ndarray] = []
         self._table = np.zeros((0, 256), np.float32) if table is None else table
         self._operations = (
@@ -176,9 +184,10 @@ class _Block:
         try:
             workspace = self._workspaces.pop()
         except IndexError:
-            workspace = self._plan.workspace(self._constants)
-        infer = interpreter.infer_bytes if images.dtype == np.uint8 else interpreter.infer
-        sources, logit_table = self._plan.sources, self._plan.logits
+            workspace = self.plan.workspace(self._constants)
+        run = self._interpreter
+        infer = run.infer_bytes if images.dtype == np.uint8 else run.infer
+        sources, logit_table = self.plan.sources, self.plan.logits
         infer(workspace, images, self._table, sources, logit_table, logits, *self._operations)
         self._workspaces.append(workspace)
 
