@@ -1,7 +1,5 @@
-"""Which interpreter runs a program: numba's, or numpy's where numba is not installed."""
+"""What an interpreter of programs is: numba's or numpy's; see `choose_interpreter`."""
 
-import functools
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,21 +21,3 @@ class Interpreter:
     infer_bytes: Callable[..., Any]
     block_images: int
     workspace_bytes: int
-
-
-@functools.cache  # so that the note is given once
-def fastest() -> Interpreter:
-    """Return the fastest interpreter that runs here; warn where that is numpy's."""
-    try:
-        from . import numba_interpreter
-    except ImportError as error:
-        from . import numpy_interpreter
-
-        warnings.warn(
-            f"Networks run with numpy alone ({error}). With numba they run 10 to 100 times "
-            "faster: pip install numba",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-        return numpy_interpreter.INTERPRETER
-    return numba_interpreter.INTERPRETER

@@ -12,7 +12,8 @@ import numpy as np
 
 from ...errors import UserError
 from ...utils.cores import cores
-from .interpreter import Interpreter, fastest
+from .choose_interpreter import fastest
+from .interpreter import Interpreter
 from .memory_plan import MAX_FLOATS, plan_memory
 from .program import About, Program
 from .program_check import InvalidProgram
