@@ -31,7 +31,7 @@ from .workspace import (
     MemoryPlan,
 )
 
-MAX_FLOATS = 2**28  # of a workspace, 1 GiB; places are int32
+MAX_FLOATS = 2**27  # of a workspace, 512 MiB; places are int32
 MAX_WORK = 20_000_000_000  # terms × pixels of an image: ten seconds or so of compiled code
 
 

@@ -118,7 +118,7 @@ def _maximum(work: np.ndarray, source: int, clip: np.float32, row: list[int], im
 def _mean(work: np.ndarray, source: int, clip: np.float32, row: list[int], images: int) -> Any:
     """Return the mean of max(pixel, clip) over the plane."""
     planes = _read_planes(work, source, row, images)
-    return np.maximum(planes, clip).mean((1, 2), keepdims=True)
+    return np.maximum(planes, clip).mean((1, 2), np.float64, keepdims=True)
 
 
 _KINDS = {int(Kind.SAMPLE): _sample, int(Kind.MAXIMUM): _maximum, int(Kind.MEAN): _mean}
