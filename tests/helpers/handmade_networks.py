@@ -2,10 +2,12 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from helpers.mutated_networks import joined
 
 LINEAR, SAMPLE, MAXIMUM, MEAN = range(4)
@@ -38,7 +40,7 @@ def handmade(
     *,
     planes: Sequence[tuple[int, int]] = (),
     about: Any = None,
-    program: dict[str, Any] | None = None,
+    metadata: Mapping[str, str] = MappingProxyType({}),
     **tensors: np.ndarray,
 ) -> bytes:
     """Return a file with one logit, the last operation.
@@ -46,7 +48,7 @@ def handmade(
     image: channels, height, width.
     planes: sizes of the constant planes, all ones.
     about: its description, as JSON text or a value.
-    program: more keys of the description of shapes.
+    metadata: in place of what would be written.
     tensors: in place of those of the operations; a dot in a name is __.
     """
     terms = [term for operation in operations for term in operation.terms]
@@ -75,13 +77,13 @@ def handmade(
     }
     made |= {name.replace("__", "."): tensor for name, tensor in tensors.items()}
     shapes = {"image_shape": list(image), "classes": 1, "planes": [list(p) for p in planes]}
-    metadata = {
+    written = {
         "format": "dstbench.network",
         "version": "1",
-        "program": json.dumps(shapes | (program or {})),
+        "program": json.dumps(shapes),
         "about": about if isinstance(about, str) else json.dumps({} if about is None else about),
     }
-    return joined(made, metadata)
+    return joined(made, {**written, **metadata})
 
 
 SIDES = (1, 1, 2, 3, 5, 9, 16, 17, 33, 400, 2**12, 2**15)

@@ -13,6 +13,7 @@ stored as their distinct rows and columns: a plane that is constant except near 
 Clips are stored for terms that have one.
 """
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def read(path: Path) -> Program:
     """
     try:
         with path.open("rb") as file:  # a device may have no end, and a size of zero
-            content = file.read(MAX_BYTES + 1)
+            pieces = itertools.islice(iter(lambda: file.read(2**20), b""), MAX_BYTES // 2**20 + 1)
+            content = b"".join(pieces)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
     if len(content) > MAX_BYTES:
