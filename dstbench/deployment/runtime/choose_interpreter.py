@@ -1,6 +1,7 @@
 """Which interpreter runs a program: numba's, or numpy's where numba is not installed."""
 
 import functools
+import importlib
 import warnings
 
 from .interpreter import Interpreter
@@ -10,6 +11,7 @@ from .interpreter import Interpreter
 def fastest() -> Interpreter:
     """Return the fastest interpreter that runs here; warn where that is numpy's."""
     try:
+        importlib.import_module("numba")  # by itself, so that a message names it
         from . import numba_interpreter
     except ImportError as error:
         from . import numpy_interpreter
