@@ -51,7 +51,7 @@ def accepted(path, interpreters=("numba",)) -> bool:
         assert str(path) in error.message and error.message.isprintable()
         assert len(error.message) < len(str(path)) + 300
         return False
-    if np.prod(network.image_shape) > MOST_PIXELS or network._work_per_image > MOST_WORK:
+    if np.prod(network.image_shape) > MOST_PIXELS or network._one.plan.work > MOST_WORK:
         return True
     images = np.random.default_rng(0).normal(size=(3, *network.image_shape)).astype(np.float32)
     results = []

@@ -100,7 +100,7 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
         size=size + LANES,
         work=int(work),
     )
-    check_memory(plan, *program.image_shape[1:])
+    check_memory(plan, sizes[: program.sources])
     return plan
 
 

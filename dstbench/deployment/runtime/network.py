@@ -66,13 +66,12 @@ class Network:
         self._coefficients = program.coefficients()
         self._table = _normalisation_table(program)
         self._interpreter = interpreter or fastest()
-        one = _Block(self, plan_memory(program, 1))
-        self._blocks = {1: one}
-        self._work_per_image = one.plan.work
-        self._block_images = self._largest_block(one.plan.size)
+        # Both are planned here, so that a call refuses nothing that loading has accepted.
+        self._one = _Block(self, plan_memory(program, 1))
+        images = self._largest_block(self._one.plan.size)
+        self._several = _Block(self, plan_memory(program, images))
         # All threads together have no more memory than a block may have.
-        most = max(1, MAX_FLOATS // (self._block_images * one.plan.size))
-        self.threads = min(threads or cores(), most)
+        self.threads = min(threads or cores(), max(1, MAX_FLOATS // self._several.plan.size))
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -88,10 +87,10 @@ class Network:
         if not len(images):
             return logits
         threads = min(
-            self.threads, max(1, len(images) * self._work_per_image // MIN_WORK_PER_THREAD)
+            self.threads, max(1, len(images) * self._one.plan.work // MIN_WORK_PER_THREAD)
         )
-        size = min(self._block_images, -(-len(images) // threads))
-        block = self._block(1 << (size - 1).bit_length())  # few sizes, for any number of images
+        size = min(self._several.plan.images, -(-len(images) // threads))
+        block = self._one if size == 1 else self._several
         starts = range(0, len(images), size)
         if self._pool is None or threads == 1 or len(starts) == 1:
             for start in starts:
@@ -148,11 +147,6 @@ class Network:
             )
         # One memory layout, so that the interpreter is compiled once.
         return np.require(images, requirements=("C", "W"))
-
-    def _block(self, size: int) -> "_Block":
-        if size not in self._blocks:
-            self._blocks[size] = _Block(self, plan_memory(self._program, size))
-        return self._blocks[size]
 
     def _largest_block(self, floats: int) -> int:
         """Return the images of a block. floats: of the workspace of one image."""

@@ -100,7 +100,15 @@ def test_threads_have_no_more_memory_together_than_a_block_may(tmp_path):
     large = Operation(LINEAR, (3000, 3000), [(1, (0, 0))])
     content = handmade(SMALL, [large, mean_of(2)], planes=[(3000, 3000)])
     network = load(written(tmp_path, content), threads=10_000)
-    assert network.threads == MAX_FLOATS // network._block(1).plan.size
+    assert network.threads == MAX_FLOATS // network._several.plan.size
+
+
+def test_small_constant_plane_beside_a_large_image_is_run(tmp_path):
+    """Its place near the end of the memory has room for it, not for an image."""
+    empty = Operation(LINEAR, (1, 5), [])
+    content = handmade((1, 16, 33), [empty, mean_of(2)], planes=[(1, 5)])
+    network = load(written(tmp_path, content), threads=1)
+    assert network(np.zeros((3, 1, 16, 33), np.float32)).tolist() == [[-0.25]] * 3  # its clip
 
 
 def test_file_without_end_is_refused(monkeypatch):
