@@ -1,11 +1,10 @@
 """What the description in a file must be, so that showing it and normalising with it is safe."""
 
 from collections.abc import Callable
-from reprlib import repr  # shortened: a message is one line
 from typing import Any, cast
 
 from .program import About
-from .program_check import InvalidProgram, counts, require
+from .program_check import InvalidProgram, counts, require, shown
 
 LEAST_STD, MOST_MEAN = 1e-6, 1e6  # pixels are in [0, 1]; normalised ones stay far from infinity
 
@@ -20,7 +19,7 @@ def check_about(about: Any, image_shape: list[int], classes: int) -> None:
     require(isinstance(about, dict), "its description is not one")
     for key, (allowed, holds) in _KINDS.items():
         if key in about and not holds(about[key]):
-            raise InvalidProgram(f"{key} is {repr(about[key])}, not {allowed}.")
+            raise InvalidProgram(f"{key} is {shown(about[key])}, not {allowed}.")
     require(about.get("image_shape") in (None, image_shape), "image_shape is described wrongly")
     names = about.get("classes")
     require(names is None or len(names) == classes, "classes are not named, one each")

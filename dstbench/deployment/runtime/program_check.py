@@ -8,7 +8,6 @@ Which memory the operations touch is checked later, with the tables that the ker
 
 import math
 from collections.abc import Mapping
-from reprlib import repr  # shortened: a message is one line
 from typing import Any
 
 import numpy as np
@@ -54,8 +53,8 @@ def check_header(header: Mapping[str, Any], size: int) -> None:
         entry = header[name]
         require(isinstance(entry, dict), f"{name} is not described")
         dtype, shape, offsets = (entry.get(k) for k in ("dtype", "shape", "data_offsets"))
-        require(dtype in dtypes, f"{name} has dtype {repr(dtype)}")
-        require(counts(shape) and len(shape) == rank, f"{name} has shape {repr(shape)}")
+        require(dtype in dtypes, f"{name} has dtype {shown(dtype)}")
+        require(counts(shape) and len(shape) == rank, f"{name} has shape {shown(shape)}")
         require(counts(offsets) and len(offsets) == 2, f"{name} has no place in the file")
         first, last = offsets
         require(first <= last <= size, f"{name} is not inside the file")
@@ -67,14 +66,14 @@ def check_shapes(shape: Any) -> None:
     """Raise InvalidProgram unless the description of shapes is one: image, classes, planes."""
     require(isinstance(shape, dict), "its shapes are not described")
     image, classes, planes = (shape.get(k) for k in ("image_shape", "classes", "planes"))
-    require(counts(image) and len(image) == 3, f"image_shape is {repr(image)}")
-    require(all(0 < side <= MAX_SIDE for side in image), f"image_shape is {repr(image)}")
-    require(image[1] * image[2] <= MAX_PIXELS, f"image_shape is {repr(image)}")
-    require(type(classes) is int and classes > 0, f"classes is {repr(classes)}")
+    require(counts(image) and len(image) == 3, f"image_shape is {shown(image)}")
+    require(all(0 < side <= MAX_SIDE for side in image), f"image_shape is {shown(image)}")
+    require(image[1] * image[2] <= MAX_PIXELS, f"image_shape is {shown(image)}")
+    require(type(classes) is int and classes > 0, f"classes is {shown(classes)}")
     require(isinstance(planes, list), "the constant planes are not described")
     for plane in planes:
-        require(counts(plane) and len(plane) == 2, f"a constant plane has shape {repr(plane)}")
-        require(all(0 < s <= MAX_SIDE for s in plane), f"a constant plane has shape {repr(plane)}")
+        require(counts(plane) and len(plane) == 2, f"a constant plane has shape {shown(plane)}")
+        require(all(0 < s <= MAX_SIDE for s in plane), f"a constant plane has shape {shown(plane)}")
     pixels = sum(height * width for height, width in planes)
     require(pixels <= MAX_PIXELS, "the constant planes are too large")
 
@@ -156,6 +155,12 @@ def _check_numbers(program: Program) -> None:
         require(bool(np.isfinite(program.coefficients()).all()), "a coefficient is not finite")
     finite = all(np.isfinite(plane).all() for plane in program.constants)
     require(finite, "a constant plane is not finite")
+
+
+def shown(value: Any) -> str:
+    """Return a value from a file for a message, which is one line: its beginning, escaped."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def counts(values: Any) -> bool:

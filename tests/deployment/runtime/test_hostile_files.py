@@ -7,7 +7,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from helpers.guarded_networks import accepted
 from helpers.handmade_networks import LINEAR, MAXIMUM, SAMPLE, Operation, handmade, mean_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dstbench.deployment import load
 from dstbench.deployment.runtime.memory_plan import MAX_FLOATS
@@ -206,6 +209,37 @@ def test_header_of_wrong_types_and_places_is_refused_in_one_short_line(tmp_path,
         load(path)
     assert error.value.message.isprintable()
     assert len(error.value.message) < len(str(path)) + 200
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=9,
+)
+
+
+@given(data=st.data())
+def test_any_value_in_a_header_or_description_is_refused_in_one_line_or_sound(
+    data, tmp_path_factory
+):
+    about = {"classes": ["a"], "mean": [0.5], "std": [0.5], "seed": 1, "method": "x"}
+    content = handmade(SMALL, [IDENTITY, mean_of(1)], planes=[(2, 3)], about=about)
+    length = int.from_bytes(content[:8], "little")
+    header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
+    described = header["__metadata__"]
+    parts = {name: json.loads(described[name]) for name in ("program", "about")}
+    tensors = {name: header[name] for name in header if name != "__metadata__"}
+    where = data.draw(st.sampled_from([header, described, *parts.values(), *tensors.values()]))
+    key = data.draw(st.sampled_from(sorted(where)) | st.text(max_size=9))
+    where[key] = data.draw(JSON)
+    if where in parts.values():
+        described |= {name: json.dumps(part) for name, part in parts.items()}
+    if isinstance(header["__metadata__"], dict):
+        described["sha256"] = checksum(header, body)
+    text = json.dumps(header).encode()
+    path = tmp_path_factory.mktemp("any") / "network.dst"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + body)
+    accepted(path)
 
 
 def test_last_of_two_equal_keys_counts_everywhere(tmp_path):
