@@ -24,7 +24,8 @@ def declared(requirements):
 def imported():
     """Distributions of the modules that the package imports, at any place."""
     found = set()
-    for path in [*ROOT.glob("dstbench/**/*.py"), *ROOT.glob("methods/*.py")]:
+    files = {*ROOT.glob("dstbench/**/*.py"), *ROOT.glob("methods/*.py")}
+    for path in files - set(ROOT.glob("dstbench/deployment/runtime_wheel/**/*.py")):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
@@ -38,6 +39,15 @@ def test_dependencies_are_those_that_are_imported():
     extras = PROJECT["optional-dependencies"].values()
     known = declared(PROJECT["dependencies"]).union(*map(declared, extras))
     assert imported() - IN_A_NOTEBOOK == known
+
+
+def test_runtime_needs_versions_that_dstbench_needs():
+    """dstbench-runtime, which is made of its files."""
+    path = ROOT / "dstbench" / "deployment" / "runtime_wheel" / "pyproject.toml"
+    runtime = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+    extras = runtime["optional-dependencies"].values()
+    known = {*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["native"]}
+    assert {*runtime["dependencies"], *(r for extra in extras for r in extra)} <= known
 
 
 def test_version_is_in_one_place():

@@ -273,5 +273,5 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]]
         "turns; medians are printed.")),
     "deploy": (_deploy, "compile a trained network to a small and fast program", (
         "Compile a trained network: fold batch norms, remove dead channels, and write a program "
-        "for numpy and numba, the sparse weights, ONNX, and a model card.")),
+        "for numpy or numba, the sparse weights, ONNX, and a model card.")),
 }

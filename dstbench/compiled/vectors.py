@@ -13,7 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-LANES = 16  # numbers of a vector; a processor with narrower registers uses several for it
+from .lanes import LANES
+
 BLOCK = 8  # vectors that are computed side by side
 AHEAD = 1024  # numbers between what is read and what is prefetched
 

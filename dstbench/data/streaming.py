@@ -24,7 +24,7 @@ from dstbench.data.preprocessing import FittedImageNetPipeline, Normaliser
 from dstbench.data.sources.decode import decode_rgb
 from dstbench.data.sources.encoded import EncodedImages
 from dstbench.errors import UserError
-from dstbench.utils.processes import cores
+from dstbench.utils.cores import cores
 
 AHEAD = 2  # batches a worker prepares before they are needed
 

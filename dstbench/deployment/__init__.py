@@ -1,14 +1,14 @@
 """Compiles a finished network to a small file, and runs it without torch.
 
-`load` reads and runs a compiled network and needs numpy and numba only (`runtime/`). All other
-modules need torch and are imported by their own names: `compiler/` makes a program of a network,
-`deploy_run` writes all files of a run.
+`load` reads and runs a compiled network; it needs numpy, and is faster with numba (`runtime/`). All
+other modules need torch and are imported by their own names: `compiler/` makes a program of a
+network, `deploy_run` writes all files of a run, `runtime_wheel/` distributes `load` by itself.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dstbench.deployment.runtime.network import Network, load
+    from .runtime.network import Network, load
 
 __all__ = ["Network", "load"]
 
@@ -16,6 +16,6 @@ __all__ = ["Network", "load"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dstbench.deployment.runtime import network
+    from .runtime import network
 
     return getattr(network, name)

@@ -46,18 +46,19 @@ def model_card(record: Record, about: About, files: Mapping[str, str]) -> str:
 
 _LOADING = """## Loading
 
-    pip install --no-deps PATH/TO/dstbench && pip install numpy numba
+    pip install 'PATH/TO/dstbench/dstbench/deployment/runtime_wheel[fast]'
 
 <!-- -->
 
-    from dstbench.deployment import load
+    from dstbench_runtime import load
 
     network = load("network.dst")
     logits = network(images)   # uint8 (n, height, width, channels) → float32 (n, classes)
     names = [network.classes[i] for i in logits.argmax(1)]
 
-No torch is needed. Images that are already normalised are given as float32
-(n, channels, height, width)."""
+No torch is needed: numpy, and numba for speed. Where dstbench is installed,
+`from dstbench.deployment import load` is the same. Images that are already normalised are given as
+float32 (n, channels, height, width)."""
 
 
 def _percent(number: float | None) -> str:

@@ -138,9 +138,11 @@ def deployed_form(
         raise UserError("this network is dense")
     from dstbench.deployment import Network as DeployedNetwork
     from dstbench.deployment.compiler.compile import compile_network
+    from dstbench.deployment.runtime.numba_interpreter import INTERPRETER
 
     with time_limit(COMPILE_SECONDS):
-        network = DeployedNetwork(compile_network(model, image_shape), torch.get_num_threads())
+        program = compile_network(model, image_shape)
+        network = DeployedNetwork(program, torch.get_num_threads(), INTERPRETER)
         for batch in batches:
             network(np.zeros((batch, *image_shape), np.float32))  # numba compiles on first calls
     return Form("deployed", "dstbench deploy", network, prepare=lambda x: x.contiguous().numpy())

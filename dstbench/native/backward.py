@@ -16,7 +16,7 @@ from typing import Any
 
 from numba import njit
 
-from dstbench.compiled.vectors import LANES
+from dstbench.compiled.lanes import LANES
 from dstbench.native import constants
 from dstbench.native.constants import OPTIONS
 from dstbench.native.dynamic import constant_backward, dynamic_backward, through_backward

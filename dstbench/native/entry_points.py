@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dstbench.compiled import vectors
+from dstbench.compiled import lanes, vectors
 from dstbench.compiled.kernel_cache import compiled_and_cached, source_hash
 from dstbench.native import (
     backward,
@@ -32,6 +32,7 @@ _COMPILED = (
     sources,
     tables,
     tasks,
+    lanes,
     vectors,
     zone_programs,
     zones,

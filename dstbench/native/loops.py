@@ -9,7 +9,8 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from dstbench.compiled.vectors import LANES, Emitter, integer
+from dstbench.compiled.lanes import LANES
+from dstbench.compiled.vectors import Emitter, integer
 from dstbench.native.tables import (
     E_COLUMN,
     E_OFFSET,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dstbench.compiled.vectors import LANES
+from dstbench.compiled.lanes import LANES
 from dstbench.native import tables
 from dstbench.native.dynamic_tables import (
     addends,

@@ -4,7 +4,7 @@ from typing import Any
 
 from numba import njit
 
-from dstbench.compiled.vectors import LANES
+from dstbench.compiled.lanes import LANES
 from dstbench.native.constants import OPTIONS
 from dstbench.native.tables import (
     BIG,

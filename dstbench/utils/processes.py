@@ -1,4 +1,4 @@
-"""Child processes that run modules of the suite, and the number of CPU cores."""
+"""Child processes that run modules of the suite."""
 
 import os
 import site
@@ -6,12 +6,6 @@ import sys
 from pathlib import Path
 
 import dstbench
-
-
-def cores() -> int:
-    """Return the number of cores this process may use; all cores if unknown, as on macOS."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def python(module: str, *arguments: str) -> list[str]:

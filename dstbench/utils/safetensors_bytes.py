@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Any
 
-from dstbench.utils.json_text import parse_json
+from .json_text import parse_json
 
 LENGTH_BYTES = 8
 CHECKSUM = "sha256"  # metadata: of the header without it, as JSON with sorted keys, and the bytes

@@ -9,7 +9,10 @@ import numpy as np
 DTYPES = {"U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "I32": np.int32, "F32": np.float32}
 NUMBERS = (0, 1, 2, 3, 7, 8, 127, 255, 256, 2**15, 2**15 + 1, 65535, 2**31 - 1, 2**31, 2**32 - 1)
 FLOATS = (0.0, -0.0, np.nan, np.inf, -np.inf, 3e38, -3.4e38, 1e-40)
-JSON_VALUES = (None, True, -1, 0, 1, 2, 3, 9, 2**15, 2**31, 10**30, 0.5, "3", [], [1], {}, [3, 9])
+JSON_VALUES = (
+    *(None, True, -1, 0, 1, 2, 3, 9, 2**15, 2**31, 10**30, 10**4000, 0.5, 1e-320, float("inf")),
+    *("3", "x" * 9999, "\x1b[31m\n", "\ud800", [], [1], {}, [3, 9], [[[[[[[[0]]]]]]]], ["a"] * 999),
+)
 
 
 def split(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:

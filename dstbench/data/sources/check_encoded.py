@@ -14,7 +14,7 @@ from rich.progress import track
 from dstbench.data.sources.decode import decode_rgb
 from dstbench.data.sources.encoded import EncodedImages
 from dstbench.errors import UserError
-from dstbench.utils.processes import cores
+from dstbench.utils.cores import cores
 
 _SHOWN = 3  # broken images that a message names
 _MANY = 2000  # images whose check shows progress

@@ -1,4 +1,4 @@
-"""Compiles a finished network to a program that numpy and numba run."""
+"""Compiles a finished network to a program that numpy or numba runs."""
 
 from torch import nn
 

@@ -1,1 +1,5 @@
-"""Loads and runs a compiled network. Needs numpy and numba only."""
+"""Loads and runs a compiled network. Needs numpy; runs faster with numba.
+
+Modules here, and those that they need, import each other relatively: they are also distributed
+under another name, by `../runtime_wheel`.
+"""

@@ -2,6 +2,8 @@
 
 from bisect import bisect_left
 
+MAX_RANGES = 1000  # a search looks at all of them; a ResNet-50 has 200
+
 
 class FreeMemory:
     """A memory without an end, whose ranges are taken and given back.
@@ -35,7 +37,11 @@ class FreeMemory:
         return start
 
     def give_back(self, start: int, length: int) -> None:
-        """Free a range that was taken."""
+        """Free a range that was taken.
+
+        With more than MAX_RANGES free ranges the smallest is forgotten, so that no file can make
+        the search last.
+        """
         at = bisect_left(self._starts, start)
         if at < len(self._starts) and start + length == self._starts[at]:
             length += self._lengths[at]
@@ -45,6 +51,9 @@ class FreeMemory:
         else:
             self._starts.insert(at, start)
             self._lengths.insert(at, length)
+            if len(self._starts) > MAX_RANGES:  # the smallest is not used again
+                smallest = self._lengths.index(min(self._lengths))
+                del self._starts[smallest], self._lengths[smallest]
 
     def _at_end(self, length: int) -> int:
         """Take a range that reaches beyond what was used; a free one at the end is part of it."""

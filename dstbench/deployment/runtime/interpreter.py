@@ -1,146 +1,23 @@
-"""The interpreter of programs: one compiled function runs all operations on a block of images.
+"""What an interpreter of programs is: numba's or numpy's; see `choose_interpreter`."""
 
-It releases Python's lock and starts no threads.
-"""
-
-import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 
-from dstbench.compiled import vectors
-from dstbench.compiled.kernel_cache import compiled_and_cached, source_hash
-from dstbench.deployment.runtime import kernels, program, simd, workspace
-from dstbench.deployment.runtime.kernels import (
-    compiled,
-    maximum,
-    mean,
-    read_logits,
-    sample,
-    write_bytes,
-    write_images,
-    zero_between,
-)
-from dstbench.deployment.runtime.program import Kind
-from dstbench.deployment.runtime.simd import add_terms, zero_vectors
-from dstbench.deployment.runtime.workspace import GUARD, IMAGE, KIND, LENGTH, MASK, PADDED
+@dataclass(frozen=True)
+class Interpreter:
+    """Runs the operations of a program on a block of images, in one workspace. Starts no threads.
 
-LINEAR, SAMPLE, MAXIMUM, MEAN = map(int, Kind)
-
-
-@compiled
-def run(work, images, shapes, operations, numbers, offsets, coefficients, clips, clipped):
-    """Run all operations on the first `images` images of a workspace. See `MemoryPlan`."""
-    k = 0  # the first term of the operation
-    for number in range(len(operations)):
-        shape, out = operations[number, 0], np.int64(operations[number, 1])
-        after = k + operations[number, 2]
-        kind, padded = shapes[shape, KIND], shapes[shape, PADDED]
-        mask, n = shapes[shape, MASK], (images - 1) * shapes[shape, IMAGE] + shapes[shape, LENGTH]
-        zero_vectors(work, out - shapes[shape, GUARD], out)  # another plane may have been there
-        if kind == LINEAR:
-            bias, floor = numbers[number, 0], numbers[number, 1]
-            add_terms(
-                work,
-                out,
-                n,
-                offsets,
-                coefficients,
-                clips,
-                k,
-                after,
-                bias,
-                floor,
-                mask,
-                padded != 0,
-                clipped,
-            )
-        else:
-            source = np.int64(offsets[k])
-            if kind == SAMPLE:
-                sample(work, source, out, shapes, shape, images)
-            elif kind == MAXIMUM:
-                maximum(work, source, out, shapes, shape, images)
-            else:
-                mean(work, source, clips[k], out, shapes, shape, images)
-            if padded:
-                zero_between(work, out, mask, n)
-        k = after
-
-
-def _entry_points(version: int) -> tuple[Any, Any]:
-    """Return (infer, infer_bytes).
-
-    version: part of numba's cache key, as a variable that both functions close over.
+    infer: images (n, C, H, W) float32 → out (n, classes); n is at most the images of the plan.
+    infer_bytes: images (n, H, W, C) uint8, each byte through its channel's table, float32 (C, 256).
+        Both take (work, images, table, sources, logits, out, shapes, operations, numbers, offsets,
+        coefficients, clips); see `MemoryPlan`.
+    block_images: most images of a block, a power of two.
+    workspace_bytes: a block has fewer images where its workspace would be larger.
     """
 
-    @compiled_and_cached
-    def infer(
-        work,
-        pixels,
-        table,
-        sources,
-        logits,
-        out,
-        shapes,
-        operations,
-        numbers,
-        offsets,
-        coefficients,
-        clips,
-        clipped,
-    ):
-        version  # noqa: B018
-        write_images(work, pixels, sources)
-        run(
-            work,
-            pixels.shape[0],
-            shapes,
-            operations,
-            numbers,
-            offsets,
-            coefficients,
-            clips,
-            clipped,
-        )
-        read_logits(work, logits, out)
-
-    @compiled_and_cached
-    def infer_bytes(
-        work,
-        pixels,
-        table,
-        sources,
-        logits,
-        out,
-        shapes,
-        operations,
-        numbers,
-        offsets,
-        coefficients,
-        clips,
-        clipped,
-    ):
-        version  # noqa: B018
-        write_bytes(work, pixels, table, sources)
-        run(
-            work,
-            pixels.shape[0],
-            shapes,
-            operations,
-            numbers,
-            offsets,
-            coefficients,
-            clips,
-            clipped,
-        )
-        read_logits(work, logits, out)
-
-    return infer, infer_bytes
-
-
-# infer: images (n, C, H, W) float32 → out (n, classes); n is at most the images of the memory plan.
-# infer_bytes: images (n, H, W, C) uint8, each byte through its channel's table, float32 (C, 256).
-infer, infer_bytes = _entry_points(
-    source_hash((kernels, program, simd, vectors, workspace, sys.modules[__name__]))
-)
+    infer: Callable[..., Any]
+    infer_bytes: Callable[..., Any]
+    block_images: int
+    workspace_bytes: int

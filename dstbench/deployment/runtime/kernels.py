@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from dstbench.deployment.runtime.program import NO_CLIP
-from dstbench.deployment.runtime.simd import take_second
-from dstbench.deployment.runtime.workspace import (
+from .program import NO_CLIP
+from .simd import take_second
+from .workspace import (
     HEIGHT,
     IMAGE,
     IN_HEIGHT,
@@ -87,12 +87,12 @@ def mean(work, source, clip, out, shapes, shape, images):
     row, image = shapes[shape, IN_ROW], shapes[shape, IN_IMAGE]
     out_image = shapes[shape, IMAGE]
     for b in range(images):
-        total = np.float32(0)
+        total = 0.0  # float64: of a large plane, float32 would lose the last two digits
         for r in range(height):
             x = source + b * image + r * row
             for c in range(width):
                 total += _clipped(work[x + c], clip)
-        work[out + b * out_image] = total / np.float32(height * width)
+        work[out + b * out_image] = np.float32(total / (height * width))
 
 
 @compiled

@@ -7,10 +7,10 @@ each memory plan.
 
 import numpy as np
 
-from dstbench.compiled.vectors import LANES
-from dstbench.deployment.runtime.program import Kind
-from dstbench.deployment.runtime.program_check import InvalidProgram
-from dstbench.deployment.runtime.workspace import (
+from ...compiled.lanes import LANES
+from .program import Kind
+from .program_check import InvalidProgram
+from .workspace import (
     GUARD,
     HEIGHT,
     IMAGE,
@@ -31,10 +31,10 @@ from dstbench.deployment.runtime.workspace import (
 _MORE = LANES - 1  # floats beyond the last one that a loop over vectors reads or writes
 
 
-def check_memory(plan: MemoryPlan, height: int, width: int) -> None:
-    """Raise InvalidProgram if an operation, an image or a logit is outside the workspace.
+def check_memory(plan: MemoryPlan, sources: np.ndarray) -> None:
+    """Raise InvalidProgram if an operation, a source or a logit is outside the workspace.
 
-    height, width: of the images.
+    sources: (p, 2) int64, height and width of the planes that no operation computes.
     """
     shapes = plan.shapes[plan.operations[:, 0]]
     out, terms = plan.operations[:, 1].astype(np.int64), plan.operations[:, 2]
@@ -73,7 +73,7 @@ def check_memory(plan: MemoryPlan, height: int, width: int) -> None:
     )
     _inside(plan, offsets, offsets + last[owner] + _MORE)
 
-    start, row, image = plan.sources.T
+    (start, row, image), (height, width) = plan.sources.T, sources.T
     _inside(plan, start, start + more_images * image + (height - 1) * row + width)
     start, image = plan.logits.T
     _inside(plan, start, start + more_images * image + 1)

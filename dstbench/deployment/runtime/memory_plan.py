@@ -6,12 +6,13 @@ all planes together stay in a processor's cache.
 
 import numpy as np
 
-from dstbench.compiled.vectors import LANES
-from dstbench.deployment.runtime.free_memory import FreeMemory
-from dstbench.deployment.runtime.memory_check import check_memory
-from dstbench.deployment.runtime.program import NO_CLIP, Kind, Program
-from dstbench.deployment.runtime.program_check import InvalidProgram
-from dstbench.deployment.runtime.workspace import (
+from ...compiled.lanes import LANES
+from .free_memory import FreeMemory
+from .memory_check import check_memory
+from .program import NO_CLIP, Kind, Program
+from .program_check import InvalidProgram
+from .workspace import (
+    CLIPPED,
     COLUMNS,
     GUARD,
     HEIGHT,
@@ -31,14 +32,15 @@ from dstbench.deployment.runtime.workspace import (
     MemoryPlan,
 )
 
-MAX_FLOATS = 2**28  # of a workspace, 1 GiB; places are int32
+MAX_FLOATS = 2**27  # of a workspace, 512 MiB; places are int32
 _PAST_END = LANES // 2  # floats beyond its last one that a SAMPLE may write
+MAX_WORK = 20_000_000_000  # terms × pixels of an image: ten seconds or so of compiled code
 
 
 def plan_memory(program: Program, images: int) -> MemoryPlan:
     """Return the memory plan of a program for blocks of up to `images` images.
 
-    Raises InvalidProgram for one that needs too much memory, or would leave its own.
+    Raises InvalidProgram for one that needs too much memory or time, or would leave its memory.
     """
     first_term = np.cumsum(program.terms) - program.terms
     computed = slice(program.sources, None)
@@ -46,17 +48,18 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
     pads, padded = _pads(program, plane, sizes)
     rows = sizes[:, 1] + pads
     strides = (sizes[:, 0] + pads) * rows
+    if int(strides.max()) > MAX_FLOATS:  # then nothing below overflows
+        raise InvalidProgram("a plane needs too much memory.")
     guard = _whole_vectors(pads * rows + pads)
     room = guard + _whole_vectors(images * strides + _PAST_END)
     geometry = np.stack([sizes[:, 0], sizes[:, 1], pads], 1)
-    if int(room.max()) > MAX_FLOATS:
-        raise InvalidProgram("a plane needs too much memory.")
     starts, size = _allocate(program, room)
     starts = starts + guard
     mask_starts: dict[tuple[int, ...], int] = {}
-    for key in map(tuple, np.unique(geometry[padded], axis=0).tolist()):
-        mask_starts[key] = size
-        size += int(room[(geometry == key).all(1)][0])
+    distinct, first = np.unique(geometry[padded], axis=0, return_index=True)
+    for key, floats in zip(distinct.tolist(), room[padded][first].tolist(), strict=True):
+        mask_starts[tuple(key)] = size
+        size += floats
     size += int(guard.max()) + LANES  # the last planes are read as far beyond their ends
     if size > MAX_FLOATS:
         raise InvalidProgram(f"it needs {4 * size / 2**30:.3g} GiB of memory for {images} images.")
@@ -72,11 +75,17 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
     table[:, LENGTH] = np.where(padded, strides, (sizes[:, 0] - 1) * rows + sizes[:, 1])[computed]
     table[:, PADDED] = padded[computed]
     table[:, GUARD] = np.where(padded, guard, 0)[computed]
+    table[:, CLIPPED] = (program.clip > NO_CLIP).any()
     table[:, MASK] = [mask_starts.get(tuple(key), 0) for key in geometry[computed].tolist()]
     table[:, [IN_HEIGHT, IN_WIDTH]] = sizes[read]
     table[:, IN_ROW] = rows[read]
     table[:, IN_IMAGE] = strides[read]
     table[:, SETTINGS:] = program.settings[program.setting][:, 2:]
+    work = _work(table, program.terms)
+    if not work <= MAX_WORK:
+        raise InvalidProgram(
+            f"an image takes {work:.2g} additions and comparisons; at most {MAX_WORK:.2g} are run."
+        )
     shapes, shape = np.unique(table, axis=0, return_inverse=True)
     shifts = _shifts(program)
     plan = MemoryPlan(
@@ -94,10 +103,30 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
             for (height, width, pad), start in mask_starts.items()
         ],
         size=size,
-        clipped=bool((program.clip > NO_CLIP).any()),
+        work=int(work),
     )
-    check_memory(plan, *program.image_shape[1:])
+    check_memory(plan, sizes[: program.sources])
     return plan
+
+
+def _work(table: np.ndarray, terms: np.ndarray) -> float:
+    """Return an upper bound of the pixels that all operations read and write for one image.
+
+    table: (n, COLUMNS), of all operations; see `MemoryPlan.shapes`.
+    terms: (n,), number of terms.
+    """
+    kind, t = table[:, KIND], table.T.astype(np.float64)  # as products may be beyond integers
+    pixels = np.select(
+        [kind == Kind.LINEAR, kind == Kind.SAMPLE, kind == Kind.MAXIMUM],
+        [
+            t[LENGTH] * terms,
+            t[HEIGHT] * t[WIDTH],
+            # By rows of windows or of pixels, whichever are more: numpy takes columns first.
+            np.maximum(t[HEIGHT], t[IN_HEIGHT]) * t[WIDTH] * t[SETTINGS + 4] * t[SETTINGS + 5],
+        ],
+        t[IN_HEIGHT] * t[IN_WIDTH],
+    )
+    return float((pixels + t[LENGTH]).sum())
 
 
 def _whole_vectors(numbers: np.ndarray) -> np.ndarray:

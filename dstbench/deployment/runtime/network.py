@@ -10,20 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from dstbench.deployment.runtime import interpreter
-from dstbench.deployment.runtime.memory_plan import plan_memory
-from dstbench.deployment.runtime.program import About, Program
-from dstbench.deployment.runtime.program_check import InvalidProgram
-from dstbench.deployment.runtime.program_file import read
-from dstbench.deployment.runtime.workspace import MemoryPlan
-from dstbench.errors import UserError
-from dstbench.utils.processes import cores
+from ...errors import UserError
+from ...utils.cores import cores
+from .choose_interpreter import fastest
+from .interpreter import Interpreter
+from .memory_plan import MAX_FLOATS, plan_memory
+from .program import About, Program
+from .program_check import InvalidProgram
+from .program_file import read
+from .workspace import MemoryPlan
 
-BLOCK_IMAGES = 2  # images that a thread runs at a time: their planes stay in its cache
-MAX_WORKSPACE_BYTES = 2**22  # a block has fewer images where its workspace would be larger
-MIN_WORK_PER_THREAD = (
-    4_000_000  # terms × pixels below which another thread costs more than it saves
-)
+MIN_WORK_PER_THREAD = 5_000_000  # below it another thread costs more than it saves
 
 
 def load(path: str | Path, threads: int | None = None) -> "Network":
@@ -49,23 +46,32 @@ class Network:
     classes: names, in the order of the logits.
     about: description from its file: method, sparsity, accuracy and more.
     threads: most threads that a call uses.
+
+    Raises InvalidProgram for a program that needs too much memory or time.
     """
 
-    def __init__(self, program: Program, threads: int | None = None):
+    def __init__(
+        self,
+        program: Program,
+        threads: int | None = None,
+        interpreter: Interpreter | None = None,
+    ):
         if threads is not None and not (isinstance(threads, int) and threads >= 1):
             raise UserError(f"threads = {threads!r}: must be a whole number of at least 1.")
         self.image_shape = program.image_shape
         self.about: About = program.about
         numbers = [str(number) for number in range(program.classes)]
         self.classes: list[str] = program.about.get("classes") or numbers
-        self.threads = threads or cores()
         self._program = program
         self._coefficients = program.coefficients()
-        areas = program.settings[program.setting, :2].astype(np.int64).prod(1)
-        self._work_per_image = int(areas @ program.terms)  # terms × pixels
         self._table = _normalisation_table(program)
-        self._blocks: dict[int, _Block] = {}
-        self._block_images = self._largest_block()
+        self._interpreter = interpreter or fastest()
+        # Both are planned here, so that a call refuses nothing that loading has accepted.
+        self._one = _Block(self, plan_memory(program, 1))
+        images = self._largest_block(self._one.plan.size)
+        self._several = _Block(self, plan_memory(program, images))
+        # All threads together have no more memory than a block may have.
+        self.threads = min(threads or cores(), max(1, MAX_FLOATS // self._several.plan.size))
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -81,10 +87,10 @@ class Network:
         if not len(images):
             return logits
         threads = min(
-            self.threads, max(1, len(images) * self._work_per_image // MIN_WORK_PER_THREAD)
+            self.threads, max(1, len(images) * self._one.plan.work // MIN_WORK_PER_THREAD)
         )
-        size = min(self._block_images, -(-len(images) // threads))
-        block = self._block(size)
+        size = min(self._several.plan.images, -(-len(images) // threads))
+        block = self._one if size == 1 else self._several
         starts = range(0, len(images), size)
         if self._pool is None or threads == 1 or len(starts) == 1:
             for start in starts:
@@ -142,14 +148,10 @@ class Network:
         # One memory layout, so that the interpreter is compiled once.
         return np.require(images, requirements=("C", "W"))
 
-    def _block(self, size: int) -> "_Block":
-        if size not in self._blocks:
-            self._blocks[size] = _Block(self, plan_memory(self._program, size))
-        return self._blocks[size]
-
-    def _largest_block(self) -> int:
-        size = BLOCK_IMAGES
-        while size > 1 and 4 * plan_memory(self._program, size).size > MAX_WORKSPACE_BYTES:
+    def _largest_block(self, floats: int) -> int:
+        """Return the images of a block. floats: of the workspace of one image."""
+        size = self._interpreter.block_images
+        while size > 1 and 4 * size * floats > self._interpreter.workspace_bytes:
             size //= 2
         return size
 
@@ -159,7 +161,8 @@ class _Block:
 
     def __init__(self, network: Network, plan: MemoryPlan):
         program, table = network._program, network._table
-        self._plan, self._constants = plan, program.constants
+        self.plan, self._constants = plan, program.constants
+        self._interpreter = network._interpreter
         self._workspaces: list[np.ndarray] = []
         self._table = np.zeros((0, 256), np.float32) if table is None else table
         self._operations = (
@@ -169,7 +172,6 @@ class _Block:
             plan.offsets,
             network._coefficients,
             program.clip,
-            plan.clipped,
         )
 
     def infer(self, images: np.ndarray, logits: np.ndarray) -> None:
@@ -177,9 +179,10 @@ class _Block:
         try:
             workspace = self._workspaces.pop()
         except IndexError:
-            workspace = self._plan.workspace(self._constants)
-        infer = interpreter.infer_bytes if images.dtype == np.uint8 else interpreter.infer
-        sources, logit_table = self._plan.sources, self._plan.logits
+            workspace = self.plan.workspace(self._constants)
+        run = self._interpreter
+        infer = run.infer_bytes if images.dtype == np.uint8 else run.infer
+        sources, logit_table = self.plan.sources, self.plan.logits
         infer(workspace, images, self._table, sources, logit_table, logits, *self._operations)
         self._workspaces.append(workspace)
 

@@ -52,6 +52,8 @@ def unpack_planes(tensors: dict[str, np.ndarray], shapes: list[list[int]]) -> li
         if (len(row), len(column)) != (height, width):
             raise ValueError("a plane lacks rows or columns")
         size = (int(row.max()) + 1, int(column.max()) + 1)
+        if size[0] > height or size[1] > width:  # such a plane could fill the memory on its way
+            raise ValueError("a plane has more distinct rows or columns than rows or columns")
         numbers = tensors["planes.numbers"][at : at + size[0] * size[1]].reshape(size)
         planes.append(numbers[row][:, column])
         at_row, at_column, at = at_row + height, at_column + width, at + numbers.size

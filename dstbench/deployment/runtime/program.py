@@ -18,8 +18,6 @@ from typing import TypedDict
 
 import numpy as np
 
-from dstbench.data.images import Shape
-
 NO_CLIP = np.float32(-3.4e38)  # a clip below every pixel
 
 
@@ -92,7 +90,7 @@ class Program:
     about: description of the network.
     """
 
-    image_shape: Shape
+    image_shape: tuple[int, int, int]
     classes: int
     constants: list[np.ndarray]
     weights: np.ndarray

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dstbench.deployment.runtime.program import Kind, Program
+from .program import Kind, Program
 
 MAX_SIDE = 2**15  # pixels of a plane's height or width, of a window, a stride, a shift
 MAX_PIXELS = 2**26  # of one plane, and of all constant planes together
@@ -48,34 +48,34 @@ def check_header(header: Mapping[str, Any], size: int) -> None:
 
     size: bytes after the header.
     """
-    _require(header.keys() == _TENSORS.keys(), "it has other tensors than a network's")
+    require(header.keys() == _TENSORS.keys(), "it has other tensors than a network's")
     for name, (dtypes, rank) in _TENSORS.items():
         entry = header[name]
-        _require(isinstance(entry, dict), f"{name} is not described")
+        require(isinstance(entry, dict), f"{name} is not described")
         dtype, shape, offsets = (entry.get(k) for k in ("dtype", "shape", "data_offsets"))
-        _require(dtype in dtypes, f"{name} has dtype {dtype!r}")
-        _require(_counts(shape) and len(shape) == rank, f"{name} has shape {shape!r}")
-        _require(_counts(offsets) and len(offsets) == 2, f"{name} has no place in the file")
+        require(dtype in dtypes, f"{name} has dtype {shown(dtype)}")
+        require(counts(shape) and len(shape) == rank, f"{name} has shape {shown(shape)}")
+        require(counts(offsets) and len(offsets) == 2, f"{name} has no place in the file")
         first, last = offsets
-        _require(first <= last <= size, f"{name} is not inside the file")
+        require(first <= last <= size, f"{name} is not inside the file")
         width = int(dtype[1:]) // 8
-        _require(last - first == math.prod(shape) * width, f"{name} has other bytes than its shape")
+        require(last - first == math.prod(shape) * width, f"{name} has other bytes than its shape")
 
 
 def check_shapes(shape: Any) -> None:
     """Raise InvalidProgram unless the description of shapes is one: image, classes, planes."""
-    _require(isinstance(shape, dict), "its shapes are not described")
+    require(isinstance(shape, dict), "its shapes are not described")
     image, classes, planes = (shape.get(k) for k in ("image_shape", "classes", "planes"))
-    _require(_counts(image) and len(image) == 3, f"image_shape is {image!r}")
-    _require(all(0 < side <= MAX_SIDE for side in image), f"image_shape is {image!r}")
-    _require(image[1] * image[2] <= MAX_PIXELS, f"image_shape is {image!r}")
-    _require(type(classes) is int and classes > 0, f"classes is {classes!r}")
-    _require(isinstance(planes, list), "the constant planes are not described")
+    require(counts(image) and len(image) == 3, f"image_shape is {shown(image)}")
+    require(all(0 < side <= MAX_SIDE for side in image), f"image_shape is {shown(image)}")
+    require(image[1] * image[2] <= MAX_PIXELS, f"image_shape is {shown(image)}")
+    require(type(classes) is int and classes > 0, f"classes is {shown(classes)}")
+    require(isinstance(planes, list), "the constant planes are not described")
     for plane in planes:
-        _require(_counts(plane) and len(plane) == 2, f"a constant plane has shape {plane!r}")
-        _require(all(0 < s <= MAX_SIDE for s in plane), f"a constant plane has shape {plane!r}")
+        require(counts(plane) and len(plane) == 2, f"a constant plane has shape {shown(plane)}")
+        require(all(0 < s <= MAX_SIDE for s in plane), f"a constant plane has shape {shown(plane)}")
     pixels = sum(height * width for height, width in planes)
-    _require(pixels <= MAX_PIXELS, "the constant planes are too large")
+    require(pixels <= MAX_PIXELS, "the constant planes are too large")
 
 
 def check_program(program: Program) -> None:
@@ -84,90 +84,90 @@ def check_program(program: Program) -> None:
     _check_references(program)
     _check_settings(program)
     _check_numbers(program)
-    _check_about(program)
 
 
 def _check_lengths(program: Program) -> None:
     operations, terms = len(program.kind), len(program.plane)
     for name in ("gain", "bias", "setting", "terms", "relu"):
-        _require(len(getattr(program, name)) == operations, f"{name} is not one an operation")
+        require(len(getattr(program, name)) == operations, f"{name} is not one an operation")
     for name in ("shift", "weight", "clip"):
-        _require(len(getattr(program, name)) == terms, f"{name} is not one a term")
-    _require(int(program.terms.sum(dtype=np.uint64)) == terms, "the numbers of terms do not add up")
-    _require(program.classes <= operations, "there are fewer operations than classes")
-    _require(program.settings.shape[1:] == (8,), "settings are not eight each")
-    _require(program.shifts.shape[1:] == (2,), "shifts are not two each")
+        require(len(getattr(program, name)) == terms, f"{name} is not one a term")
+    require(int(program.terms.sum(dtype=np.uint64)) == terms, "the numbers of terms do not add up")
+    require(program.classes <= operations, "there are fewer operations than classes")
+    require(program.settings.shape[1:] == (8,), "settings are not eight each")
+    require(program.shifts.shape[1:] == (2,), "shifts are not two each")
 
 
 def _check_references(program: Program) -> None:
     owner = np.repeat(np.arange(len(program.kind)), program.terms)
-    _require(bool((program.kind <= max(Kind)).all()), "an operation is of no known kind")
+    require(bool((program.kind <= max(Kind)).all()), "an operation is of no known kind")
     ahead = program.plane.astype(np.int64) >= program.sources + owner
-    _require(not ahead.any(), "an operation reads a plane that is not computed yet")
+    require(not ahead.any(), "an operation reads a plane that is not computed yet")
     for name, table in (("shift", program.shifts), ("setting", program.settings)):
         inside = (getattr(program, name) < len(table)).all()
-        _require(bool(inside), f"{name} is outside its table")
-    _require(bool((program.weight <= len(program.weights)).all()), "a term has no such weight")
+        require(bool(inside), f"{name} is outside its table")
+    require(bool((program.weight <= len(program.weights)).all()), "a term has no such weight")
 
 
 def _check_settings(program: Program) -> None:
     settings = program.settings.astype(np.int64)
-    _require(bool((abs(settings) <= MAX_SIDE).all()), "a size is too large")
-    _require(bool((abs(program.shifts.astype(np.int64)) <= MAX_SIDE).all()), "a shift is too large")
+    require(bool((abs(settings) <= MAX_SIDE).all()), "a size is too large")
+    require(bool((abs(program.shifts.astype(np.int64)) <= MAX_SIDE).all()), "a shift is too large")
     sizes = settings[:, :2]
-    _require(bool((sizes > 0).all()), "a plane has no pixels")
-    _require(bool((sizes.prod(1) <= MAX_PIXELS).all()), "a plane is too large")
+    require(bool((sizes > 0).all()), "a plane has no pixels")
+    require(bool((sizes.prod(1) <= MAX_PIXELS).all()), "a plane is too large")
     kind, owner = program.kind, np.repeat(np.arange(len(program.kind)), program.terms)
     rows = settings[program.setting]
     linear = kind == Kind.LINEAR
-    _require(bool((program.terms[~linear] == 1).all()), "only a sum may have several terms")
+    require(bool((program.terms[~linear] == 1).all()), "only a sum may have several terms")
     strided = (kind == Kind.SAMPLE) | (kind == Kind.MAXIMUM)
-    _require(bool((rows[strided, 4:6] > 0).all()), "a stride is not positive")
+    require(bool((rows[strided, 4:6] > 0).all()), "a stride is not positive")
     windows = rows[kind == Kind.MAXIMUM]
-    _require(bool((windows[:, 6:8] > 0).all()), "a window is not positive")
-    _require(bool((windows[:, 2:4] >= 0).all()), "a padding is negative")
+    require(bool((windows[:, 6:8] > 0).all()), "a window is not positive")
+    require(bool((windows[:, 2:4] >= 0).all()), "a padding is negative")
+    _check_windows(program, windows)
     shifted = program.shifts[program.shift].any(1)
-    _require(not shifted[~linear[owner]].any(), "only the planes of a sum may be shifted")
+    require(not shifted[~linear[owner]].any(), "only the planes of a sum may be shifted")
     sizes = program.sizes()
     results = sizes[program.sources :]
     same = sizes[program.plane[linear[owner]]] == results[owner[linear[owner]]]
-    _require(bool(same.all()), "a sum has planes of several sizes")
+    require(bool(same.all()), "a sum has planes of several sizes")
     numbers = np.concatenate([results[kind == Kind.MEAN], results[-program.classes :]])
-    _require(bool((numbers == 1).all()), "a mean or a logit is not one number")
+    require(bool((numbers == 1).all()), "a mean or a logit is not one number")
+
+
+def _check_windows(program: Program, windows: np.ndarray) -> None:
+    """Raise InvalidProgram unless every window has pixels of its plane.
+
+    windows: (n, 8) int64, the settings of all maxima.
+    """
+    first_term = np.cumsum(program.terms, dtype=np.int64) - program.terms
+    read = program.plane[first_term[program.kind == Kind.MAXIMUM]]
+    padding, last = windows[:, 2:4], (windows[:, :2] - 1) * windows[:, 4:6] - windows[:, 2:4]
+    inside = (padding < windows[:, 6:8]) & (last < program.sizes()[read])
+    require(bool(inside.all()), "a window is outside its plane")
 
 
 def _check_numbers(program: Program) -> None:
     for name in ("weights", "gain", "bias", "clip"):
-        _require(bool(np.isfinite(getattr(program, name)).all()), f"{name} is not finite")
+        require(bool(np.isfinite(getattr(program, name)).all()), f"{name} is not finite")
     with np.errstate(over="ignore"):
-        _require(bool(np.isfinite(program.coefficients()).all()), "a coefficient is not finite")
+        require(bool(np.isfinite(program.coefficients()).all()), "a coefficient is not finite")
     finite = all(np.isfinite(plane).all() for plane in program.constants)
-    _require(finite, "a constant plane is not finite")
+    require(finite, "a constant plane is not finite")
 
 
-def _check_about(program: Program) -> None:
-    about: Any = program.about
-    _require(isinstance(about, dict), "its description is not one")
-    classes, channels = about.get("classes"), program.image_shape[0]
-    if classes is not None:
-        fits = isinstance(classes, list) and len(classes) == program.classes
-        _require(fits and all(isinstance(name, str) for name in classes), "classes are not named")
-    for name in ("mean", "std"):
-        if (numbers := about.get(name)) is not None:
-            fits = isinstance(numbers, list) and len(numbers) == channels
-            _require(fits and all(map(_is_number, numbers)), f"{name} is not one number a channel")
-    _require(all(number > 0 for number in about.get("std") or ()), "std is not positive")
+def shown(value: Any) -> str:
+    """Return a value from a file for a message, which is one line: its beginning, escaped."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < 1e30  # false for NaN
-
-
-def _counts(values: Any) -> bool:
+def counts(values: Any) -> bool:
     """Return whether a value is a list of whole numbers that are not negative."""
     return isinstance(values, list) and all(type(v) is int and v >= 0 for v in values)
 
 
-def _require(holds: bool, message: str) -> None:
+def require(holds: bool, message: str) -> None:
     if not holds:
         raise InvalidProgram(f"{message}.")

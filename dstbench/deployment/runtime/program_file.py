@@ -13,24 +13,28 @@ stored as their distinct rows and columns: a plane that is constant except near 
 Clips are stored for terms that have one.
 """
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dstbench.deployment.runtime.packed_arrays import narrow, pack_planes, unpack_planes
-from dstbench.deployment.runtime.program import NO_CLIP, Program
-from dstbench.deployment.runtime.program_check import (
+from ...errors import UserError
+from ...utils.json_text import parse_json
+from ...utils.safetensors_bytes import CHECKSUM, checksum, signed, split
+from .about_check import check_about, known
+from .packed_arrays import narrow, pack_planes, unpack_planes
+from .program import NO_CLIP, Program
+from .program_check import (
     InvalidProgram,
     check_header,
     check_program,
     check_shapes,
 )
-from dstbench.errors import UserError
-from dstbench.utils.safetensors_bytes import CHECKSUM, checksum, signed, split
 
 FORMAT, VERSION = "dstbench.network", 1
+MAX_BYTES = 2**29  # of a file; reading one takes about ten times its size
 
 _DTYPES = {
     "U8": np.uint8,
@@ -74,9 +78,13 @@ def read(path: Path) -> Program:
         version.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:  # a device may have no end, and a size of zero
+            pieces = itertools.islice(iter(lambda: file.read(2**20), b""), MAX_BYTES // 2**20 + 1)
+            content = b"".join(pieces)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{path}: is larger than {MAX_BYTES / 2**20:.0f} MiB, which none may be.")
     try:
         return _program(content)
     except _InvalidFile as error:
@@ -106,6 +114,7 @@ def _program(content: bytes) -> Program:
     check_header(header, len(body))
     shape, about = (_json(metadata.get(name)) for name in ("program", "about"))
     check_shapes(shape)
+    check_about(about, shape["image_shape"], shape["classes"])
     tensors = {name: _tensor(body, entry) for name, entry in header.items()}
     operations, terms = len(tensors["kind"]), len(tensors["plane"])
     clipped = tensors["clipped"]
@@ -121,7 +130,7 @@ def _program(content: bytes) -> Program:
         constants=_constants(tensors, shape["planes"]),
         relu=np.unpackbits(tensors["relu"], count=operations).astype(bool),
         clip=clip,
-        about=about,
+        about=known(about),
         **{name: tensors[name] for name in (*_INTEGERS, *_FLOATS)},
     )
     check_program(program)
@@ -140,8 +149,8 @@ def _refuse_other_version(version: object) -> None:
 
 def _json(text: object) -> Any:
     try:
-        return json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
+        return parse_json(text) if isinstance(text, str) else None
+    except ValueError:
         return None
 
 

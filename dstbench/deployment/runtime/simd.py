@@ -10,7 +10,8 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from dstbench.compiled.vectors import LANES, Emitter, integer
+from ...compiled.lanes import LANES
+from ...compiled.vectors import Emitter, integer
 
 BLOCKS = (4, 2, 1)  # vectors that are added up side by side, each in its own register
 

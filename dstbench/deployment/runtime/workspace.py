@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dstbench.compiled.vectors import LANES
+from ...compiled.lanes import LANES
 
 # Columns of `MemoryPlan.shapes`: kind of the operation; height and width of its result, floats
 # from row to row and from image to image, its length, whether zeros must surround it, and its mask;
-# floats before it that must be zeros; the same sizes and strides of the plane that it reads; the
-# settings of its kind.
-KIND, HEIGHT, WIDTH, ROW, IMAGE, LENGTH, PADDED, MASK, GUARD = range(9)
-IN_HEIGHT, IN_WIDTH, IN_ROW, IN_IMAGE = range(9, 13)
-SETTINGS, COLUMNS = 13, 19
+# floats before it that must be zeros; whether any term of the program has a clip (one answer for
+# all operations: a branch that changes from one to the next costs more than clips that nothing
+# needs); the same sizes and strides of the plane that it reads; the settings of its kind.
+KIND, HEIGHT, WIDTH, ROW, IMAGE, LENGTH, PADDED, MASK, GUARD, CLIPPED = range(10)
+IN_HEIGHT, IN_WIDTH, IN_ROW, IN_IMAGE = range(10, 14)
+SETTINGS, COLUMNS = 14, 20
 
 _ALL_BITS = np.uint32(0xFFFFFFFF).view(np.float32)
 
@@ -55,8 +56,7 @@ class MemoryPlan:
     logits: int64 (classes, 2), index and image stride.
     masks: masks of planes that zeros must surround.
     size: floats of the workspace.
-    clipped: whether any term has a clip. One answer for all operations: a branch that changes from
-        one to the next costs more than the clips of those that need none.
+    work: terms × pixels of one image, at most.
     """
 
     images: int
@@ -68,7 +68,7 @@ class MemoryPlan:
     logits: np.ndarray
     masks: list[Mask]
     size: int
-    clipped: bool
+    work: int
 
     def workspace(self, constants: list[np.ndarray]) -> np.ndarray:
         """Return new memory for one thread, float32 and aligned, with constants and masks set.
@@ -80,14 +80,22 @@ class MemoryPlan:
         work = memory[skip : skip + self.size]
         first = len(self.sources) - len(constants)
         for plane, (start, row, image) in zip(constants, self.sources[first:], strict=True):
-            self._fill(work, start, row, image, plane)
+            view(work, start, (self.images, *plane.shape), (image, row, 1))[...] = plane
         for mask in self.masks:
-            plane = np.full((mask.height, mask.width), _ALL_BITS)
-            self._fill(work, mask.start, mask.row, mask.image, plane)
+            shape = (self.images, mask.height, mask.width)
+            view(work, mask.start, shape, (mask.image, mask.row, 1))[...] = _ALL_BITS
         return work
 
-    def _fill(self, work: np.ndarray, start: int, row: int, image: int, plane: np.ndarray) -> None:
-        for first in range(start, start + self.images * image, image):
-            for r, pixels in enumerate(plane):
-                at = first + r * row
-                work[at : at + len(pixels)] = pixels
+
+def view(
+    work: np.ndarray, start: int, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> np.ndarray:
+    """Return numbers of a workspace as an array that shares its memory.
+
+    work: float32 (floats,), contiguous.
+    start: index of the first number.
+    shape, strides: of the array, in numbers.
+
+    Raises ValueError when any of it is outside the workspace.
+    """
+    return np.ndarray(shape, np.float32, work.data, 4 * int(start), [4 * int(s) for s in strides])

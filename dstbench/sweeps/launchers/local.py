@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from dstbench.sweeps.launchers.base import End, Launcher, LaunchOptions, NotStarted, Task
-from dstbench.utils.processes import cores, environment, python
+from dstbench.utils.cores import cores
+from dstbench.utils.processes import environment, python
 
 _POLL_S = 0.05
 

@@ -1,8 +1,6 @@
-"""A loaded network as a function of images: any batch size, dtype and thread; no torch."""
+"""A loaded network as a function of images: any batch size, dtype and thread."""
 
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -111,23 +109,6 @@ def test_network_may_be_called_from_several_threads(network):
 def test_network_refuses_images_of_other_shape_or_dtype(network, images):
     with pytest.raises(UserError, match=r"expected uint8 \[n, 9, 7, 3\], or normalised float32"):
         network(images)
-
-
-@pytest.mark.slow
-def test_network_runs_without_torch(content, tmp_path):
-    (tmp_path / "network.dst").write_bytes(content)
-    code = (
-        "import sys, numpy as np\n"
-        "class No:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in ('torch', 'safetensors', 'gin', 'mlflow', 'onnx'):\n"
-        "            raise ImportError(name)\n"
-        "sys.meta_path.insert(0, No())\n"
-        "from dstbench.deployment import load\n"
-        f"print(load({str(tmp_path / 'network.dst')!r})(np.zeros((2, 3, 9, 7), np.float32)).shape)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "(2, 3)\n", done.stderr
 
 
 @pytest.mark.parametrize("labels", [["0", "1"], [0, 99], [-1, 0], [0.0, 1.0]])

@@ -15,7 +15,7 @@ from dstbench.deployment.runtime.program_file import write_bytes
 RUN = """
 import numpy as np
 from dstbench.deployment import load
-from dstbench.deployment.runtime import interpreter
+from dstbench.deployment.runtime import numba_interpreter as interpreter
 print(load("network.dst", 1)(np.ones((1, 1, 4, 4), np.float32))[0].tolist())
 print(sum(interpreter.infer.stats.cache_hits.values()))
 """
