@@ -86,9 +86,9 @@ def best_lines(measurement: Measurement) -> list[str]:
         if own and own >= latency[_best(measurement)[_ANY][str(batch)], batch]
     ]
     if behind:
-        names = sorted({_best(measurement)[_ANY][str(batch)] for batch in behind})
+        ahead = ", ".join(sorted({_best(measurement)[_ANY][str(batch)] for batch in behind}))
         lines.append(
-            f"At batch {', '.join(map(str, behind))} deployed is not ahead of {', '.join(names)}: "
+            f"At batch {', '.join(map(str, behind))} deployed is not ahead of {ahead}: "
             "there network.onnx, which `dstbench deploy` writes, is the one to run."
         )
     return lines

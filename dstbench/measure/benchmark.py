@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from dstbench.errors import UserError
-from dstbench.measure.budget import DEPLOYED, Budget
+from dstbench.measure.budget import Budget
 from dstbench.measure.dense_forms import dense_forms, failure
 from dstbench.measure.execution_forms import (
     Form,
@@ -161,7 +161,7 @@ def _results(
     try:
         if device.type != "cpu":
             raise UserError("it runs on the CPU: --device cpu")
-        with budget.preparing("deployed", DEPLOYED):
+        with budget.preparing("deployed", interrupt=True):
             form = deployed_form(network.model, network.masks, network.image_shape, batches)
         trained.append(form)
     except (UserError, ImportError, TimeoutError) as error:

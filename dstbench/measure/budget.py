@@ -7,10 +7,7 @@ from contextlib import contextmanager
 
 from dstbench.measure.time_limit import time_limit
 
-# Fractions of the time after which forms are no longer prepared; the rest is for timed calls. The
-# deployed form is the first: its first compilation on a machine takes a minute.
-DEPLOYED = 0.7
-DENSE = 0.75
+PREPARED = 0.6  # fraction of the time that preparing forms may take; the rest is for their calls
 
 
 class Budget:
@@ -36,17 +33,22 @@ class Budget:
         return self._start + fraction * self.seconds - time.monotonic()
 
     @contextmanager
-    def preparing(self, form: str, fraction: float = DENSE) -> Iterator[None]:
-        """Limit a block that prepares a form to the time until this fraction of it is over.
+    def preparing(self, form: str, interrupt: bool = False) -> Iterator[None]:
+        """Begin a block that prepares a form only while time for preparing is left.
 
-        Raises TimeoutError: when it takes longer; says how to allow more.
+        interrupt: whether the block is left when that time is over. For compilers in Python only:
+            libraries in C++ may crash, and take seconds.
+
+        Raises TimeoutError: when the time is over; says how to allow more.
         """
         self.show(f"preparing {form}")
+        left = self.left(PREPARED)
         try:
-            with time_limit(self.left(fraction)):
+            if left <= 0:
+                raise TimeoutError("not begun: no time was left")
+            with time_limit(left if interrupt else math.inf):
                 yield
         except TimeoutError as error:
             raise TimeoutError(
-                f"{error}, which is what --seconds {self.seconds:g} left for it; "
-                f"--seconds {3 * self.seconds:g} allows more"
+                f"{error} of --seconds {self.seconds:g}; --seconds {3 * self.seconds:g} allows more"
             ) from None

@@ -44,7 +44,7 @@ def dense_forms(
     forms, failed = [dense], dict[str, str]()
     for name, make in makers.items():
         try:
-            with budget.preparing(name):
+            with budget.preparing(name, interrupt=name == "dense compiled"):
                 form = make()
                 _check(form, dense, examples[0])
             forms.append(form)

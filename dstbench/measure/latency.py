@@ -75,16 +75,22 @@ class Turns:
     def calls_within(self, seconds: float) -> int:
         """Return how many timed calls of every form fit into a time, 1 to MOST."""
         each = sum(s if s >= LONG_S else s * (1 + 1 / BURST) for s in self._last.values())
-        return min(MOST, max(1, int(seconds / max(each, 1e-9))))
+        return int(min(MOST, max(1, seconds / max(each, 1e-9))))
 
-    def run(self, repeats: int) -> None:
-        """Time this many calls of every form."""
-        for done in range(0, repeats, BURST):
+    def run(self, repeats: int, go_on: Callable[[], bool] = lambda: True) -> None:
+        """Time this many calls of every form.
+
+        go_on: called after each round of turns; ends the calls by False.
+        """
+        burst = 1 if max(self._last.values()) >= LONG_S else BURST  # long turns could end late
+        for done in range(0, repeats, burst):
             for name in self._calls:
                 if self._last[name] < LONG_S:
                     self._call(name)
-                for _ in range(min(BURST, repeats - done)):
+                for _ in range(min(burst, repeats - done)):
                     self._timed[name].append(self._call(name))
+            if not go_on():
+                break
 
     def latencies(self) -> list[Latency]:
         """Return the latency of every form so far; nothing while one of them was not timed."""

@@ -16,58 +16,55 @@ def time_batches(
 ) -> tuple[list[Latency], dict[str, str]]:
     """Return the latencies, and batch size → reason of those that were left out.
 
-    The smallest batch size is timed in any case. Larger ones are left out where not even one call
-    of every form fits into the time, or after Ctrl-C.
+    Each batch size gets an equal share of the time that is left when its turn comes. The smallest
+    is timed in any case. The others are left out where not even one call of every form fits into
+    the time, or after Ctrl-C.
 
     examples: a batch of every size, ascending.
 
     Raises KeyboardInterrupt: on Ctrl-C before every form was timed at one batch size.
     """
     latencies: list[Latency] = []
-    warm: list[Turns] = []
-    not_timed: dict[str, str] = {}
-    turns = None
+    turns, reason = None, ""
     try:
-        for x in examples:
-            budget.show(f"warming up, batch {len(x)}")
+        for number, x in enumerate(examples):
             turns = Turns(forms, x)
-            try:
-                turns.warm_up(lambda: _check(budget, warm))
-            except TimeoutError as error:
-                not_timed |= {str(len(y)): str(error) for y in examples[len(warm) :]}
-                break
-            warm.append(turns)
-        while len(warm) > 1 and budget.repeats is None:
-            if sum(t.once for t in warm) <= budget.left():
-                break
-            not_timed[str(warm.pop().batch)] = _too_long(budget)
-        for number, turns in enumerate(warm):
-            later = warm[number + 1 :]
-            spare = budget.left() - sum(t.once for t in (turns, *later))
-            seconds = turns.once + max(0.0, spare) / (len(later) + 1)
-            repeats = budget.repeats or turns.calls_within(seconds)
-            budget.show(f"batch {turns.batch}: {len(forms)} forms, {repeats} calls each")
-            turns.run(repeats)
+            _time(turns, budget, shares=len(examples) - number, optional=number > 0)
             latencies += turns.latencies()
+    except TimeoutError as error:
+        reason = str(error)
     except KeyboardInterrupt:
-        done = {latency.batch for latency in latencies}
-        if turns is not None and turns.batch not in done:
-            latencies += turns.latencies()
-            done |= {latency.batch for latency in latencies}
+        latencies += turns.latencies() if turns else []
         if not latencies:
             raise
-        not_timed |= {str(len(x)): INTERRUPTED for x in examples if len(x) not in done}
-    return latencies, dict(sorted(not_timed.items(), key=lambda item: int(item[0])))
+        reason = INTERRUPTED
+    timed = {latency.batch for latency in latencies}
+    return latencies, {str(len(x)): reason for x in examples if len(x) not in timed}
 
 
-def _check(budget: Budget, warm: Sequence[Turns]) -> None:
-    """Raise TimeoutError when what is left of the time is needed for the batches that are warm."""
-    if warm and budget.repeats is None and budget.left() < sum(t.once for t in warm):
-        raise TimeoutError(_too_long(budget))
+def _time(turns: Turns, budget: Budget, shares: int, optional: bool) -> None:
+    """Warm up and time one batch size.
 
+    shares: number of batch sizes that the rest of the time is for.
+    optional: whether to leave it out where its calls do not fit into the time.
 
-def _too_long(budget: Budget) -> str:
-    return (
-        f"its calls do not fit into --seconds {budget.seconds:g}; "
-        f"--seconds {3 * budget.seconds:g} allows more"
-    )
+    Raises TimeoutError: when it is left out.
+    """
+
+    def check() -> None:
+        if optional and budget.repeats is None and turns.once > budget.left():
+            raise TimeoutError(
+                f"its calls do not fit into --seconds {budget.seconds:g}; "
+                f"--seconds {3 * budget.seconds:g} allows more"
+            )
+
+    def goes_on() -> bool:
+        return budget.repeats is not None or budget.left() > kept
+
+    kept = budget.left() * (shares - 1) / shares
+    budget.show(f"batch {turns.batch}: warming up")
+    turns.warm_up(check)
+    check()
+    repeats = budget.repeats or turns.calls_within(budget.left() - kept)
+    budget.show(f"batch {turns.batch}: {repeats} calls of each form")
+    turns.run(repeats, goes_on)

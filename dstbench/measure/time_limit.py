@@ -18,7 +18,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     The block is left when the call into a library that runs at that moment returns.
 
-    seconds: may be infinite. With 0 or less the block is still begun, and left at once.
+    seconds: positive; may be infinite.
     """
     in_main = threading.current_thread() is threading.main_thread()  # it alone receives signals
     if not in_main or math.isinf(seconds):
@@ -29,11 +29,11 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise _OutOfTime
 
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     except _OutOfTime:
-        raise TimeoutError(f"not done within {max(seconds, 0):.3g} s") from None
+        raise TimeoutError(f"not done within {seconds:.3g} s") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
