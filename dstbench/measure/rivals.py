@@ -5,6 +5,7 @@ run it on as many threads as torch has.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class Rivals:
     def _openvino(self, precision: str) -> Form:
         content = self._onnx()
         library = _library("openvino")
-        core = library.Core()
+        core = _core(library)
         if precision == "bf16":
             able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             if "BF16" not in able:
@@ -104,6 +105,16 @@ def _library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise UserError(f"needs {name}, which cannot be imported ({error}): {INSTALL}") from None
+
+
+@cache
+def _core(openvino: Any) -> Any:
+    """Return OpenVINO's core, kept while the process lives.
+
+    Its CPU plugin gives the thread a stack for signals. After the plugin was unloaded, the next
+    signal, such as that of Ctrl-C, crashed the process (2026.4).
+    """
+    return openvino.Core()
 
 
 def _form(name: str, how: str, network: Any, precision: str = "fp32") -> Form:
