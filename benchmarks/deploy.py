@@ -44,7 +44,8 @@ def dense_calls(model: nn.Module, x: torch.Tensor) -> dict[str, Call]:
         forms, _ = dense_forms(copy.deepcopy(model).to(memory_format=memory_format), [images])
         for form in (form for form in forms if form.precision == "fp32"):
             name = f"{form.name}, {str(memory_format).removeprefix('torch.')}"
-            calls[name] = lambda f=form, x=form.prepare(images): f.network(x)
+            prepared = form.prepare(images)
+            calls[name] = lambda f=form, x=prepared: f.network(x)
     return calls
 
 

@@ -4,7 +4,8 @@ Both read the ONNX model that `dstbench deploy` writes, here of the plain dense 
 run it on as many threads as torch has.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -37,15 +38,16 @@ class Rivals:
         Raises UserError: without the library, on a GPU, or when the network cannot be exported.
         """
         content = self._onnx()
-        library = _library("onnxruntime")
-        options = library.SessionOptions()
+        with _needing("onnxruntime"):
+            import onnxruntime
+        options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        session = library.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
         def network(images: np.ndarray) -> np.ndarray:
             return np.asarray(session.run(["logits"], {"images": images})[0])
 
-        how = f"onnxruntime {library.__version__}: fp32, its threads spin as by default"
+        how = f"onnxruntime {onnxruntime.__version__}: fp32, its threads spin as by default"
         return _form("onnxruntime", how, network)
 
     def openvino(self) -> Form:
@@ -61,8 +63,9 @@ class Rivals:
 
     def _openvino(self, precision: str) -> Form:
         content = self._onnx()
-        library = _library("openvino")
-        core = _core(library)
+        with _needing("openvino"):
+            import openvino
+        core = _core()
         if precision == "bf16":
             able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             if "BF16" not in able:
@@ -83,7 +86,7 @@ class Rivals:
             return np.asarray(found[0])
 
         name = "openvino" if precision == "f32" else f"openvino {precision}"
-        how = f"OpenVINO {library.get_version().partition('-')[0]}: {precision}, "
+        how = f"OpenVINO {openvino.get_version().partition('-')[0]}: {precision}, "
         how += "one stream, one program a batch size"
         return _form(name, how, network, precision="fp32" if precision == "f32" else precision)
 
@@ -91,29 +94,31 @@ class Rivals:
         if self._examples[0].device.type != "cpu":
             raise UserError("it is measured on the CPU: --device cpu")
         if self._content is None:
-            _library("onnx")
             shape = self._examples[0].shape[1:]
             image_shape = (shape[0], shape[1], shape[2])
-            self._content = onnx_bytes(trace(self._model, image_shape), image_shape)
+            with _needing("onnx"):
+                self._content = onnx_bytes(trace(self._model, image_shape), image_shape)
         return self._content
 
 
-def _library(name: str) -> Any:
-    import importlib
-
+@contextmanager
+def _needing(library: str) -> Iterator[None]:
+    """Raise UserError, with what installs the library, where a block cannot import it."""
     try:
-        return importlib.import_module(name)
+        yield
     except ImportError as error:
-        raise UserError(f"needs {name}, which cannot be imported ({error}): {INSTALL}") from None
+        raise UserError(f"needs {library}, which cannot be imported ({error}): {INSTALL}") from None
 
 
 @cache
-def _core(openvino: Any) -> Any:
+def _core() -> Any:
     """Return OpenVINO's core, kept while the process lives.
 
     Its CPU plugin gives the thread a stack for signals. After the plugin was unloaded, the next
     signal, such as that of Ctrl-C, crashed the process (2026.4).
     """
+    import openvino
+
     return openvino.Core()
 
 
