@@ -29,7 +29,7 @@ from dstbench.deployment.compiler.compile import compile_network
 from dstbench.deployment.runtime.network import Network
 from dstbench.deployment.runtime.program_file import write_bytes
 from dstbench.deployment.verify import relative_error
-from dstbench.measure.execution_forms import dense_forms
+from dstbench.measure.dense_forms import dense_forms
 from dstbench.measure.worst_case import worst_case
 from dstbench.models import resnet
 
@@ -42,9 +42,10 @@ def dense_calls(model: nn.Module, x: torch.Tensor) -> dict[str, Call]:
     for memory_format in (torch.contiguous_format, torch.channels_last):
         images = x.to(memory_format=memory_format)
         forms, _ = dense_forms(copy.deepcopy(model).to(memory_format=memory_format), [images])
-        for form in forms:
+        for form in (form for form in forms if form.precision == "fp32"):
             name = f"{form.name}, {str(memory_format).removeprefix('torch.')}"
-            calls[name] = lambda network=form.network, images=images: network(images)
+            prepared = form.prepare(images)
+            calls[name] = lambda f=form, x=prepared: f.network(x)
     return calls
 
 

@@ -25,7 +25,7 @@ def read_measurements(folder: Path) -> Measured:
             sparsity = float(content["sparsity"]["asked"])
             name = content["method"], content["model"], sparsity
             rows = _rows(content, sparsity, f"{folder.name}/{path.name}")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path}: is not the output of `dstbench measure --json` ({error!r}). "
                 "Delete it, or measure again."
@@ -38,6 +38,7 @@ def _rows(content: Mapping[str, Any], sparsity: float, link: str) -> list[SpeedR
     device = content["cpu"] if content["device"] == "cpu" else content["device"]
     threads = content["threads"]
     machine = f"{device}, {threads} thread{'' if threads == 1 else 's'}"
+    fp32, every = (_best(content, key) for key in ("best_dense", "best_dense_any"))
     return [
         SpeedRow(
             method=content["method"],
@@ -50,9 +51,26 @@ def _rows(content: Mapping[str, Any], sparsity: float, link: str) -> list[SpeedR
             images_per_s=float(timing["images_per_s"]),
             machine=machine,
             link=link,
+            speedup=_ratio(fp32, timing),
+            speedup_any=_ratio(every, timing),
         )
         for timing in content["timings"]
     ]
+
+
+def _best(content: Mapping[str, Any], key: str) -> dict[int, float]:
+    """Return batch size → latency of the form that is named under a key; none without the key."""
+    names = content.get(key, {})
+    return {
+        timing["batch"]: float(timing["latency_ms"])
+        for timing in content["timings"]
+        if names.get(str(timing["batch"])) == timing["form"]
+    }
+
+
+def _ratio(best: Mapping[int, float], timing: Mapping[str, Any]) -> float | None:
+    latency = best.get(timing["batch"])
+    return None if latency is None else latency / float(timing["latency_ms"])
 
 
 def measurements_of(jobs: Iterable[Job], measured: Measured) -> tuple[SpeedRow, ...]:

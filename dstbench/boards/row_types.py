@@ -87,6 +87,8 @@ class SpeedRow:
     dataset: that the network was trained on; None for a worst case, or where unknown.
     sparsity: None where unknown.
     link: path of the measurement's file, relative to the leaderboard's folder.
+    speedup: over the fastest dense form of fp32 at this batch size; None where unknown.
+    speedup_any: over the fastest dense form of any precision; None where only fp32 was measured.
     """
 
     method: str
@@ -99,6 +101,8 @@ class SpeedRow:
     dataset: str | None = None
     sparsity: float | None = None
     link: str | None = None
+    speedup: float | None = None
+    speedup_any: float | None = None
 
     @property
     def consistent(self) -> bool:

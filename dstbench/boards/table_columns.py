@@ -122,6 +122,10 @@ SPEED_COLUMNS: tuple[TableColumn[SpeedRow], ...] = (
     _number("batch", "batch", lambda row: row.batch, str),
     _number("latency", "latency (ms)", lambda row: row.latency_ms, _latency),
     _number("throughput", "images/s", lambda row: row.images_per_s, "{:,.2f}".format),
+    _number("speedup", "× best dense fp32", lambda row: row.speedup, "{:.3g}".format),
+    _number(
+        "speedup-any", "× best dense", lambda row: row.speedup_any, "{:.3g}".format, optional=True
+    ),
     TableColumn("machine", "machine", lambda row: row.machine),
 )
 

@@ -216,10 +216,12 @@ def _measure(command: argparse.ArgumentParser) -> None:
         help="classes of the worst case (default: 10)")
     add("--batch", default="1,2,64", metavar="N,N,…", help="batch sizes (default: 1,2,64)")
     add("--repeats", type=whole_number, metavar="N",
-        help="timed calls of each form (default: as many as the time allows, 3 to 100)")
-    add("--seconds", type=positive, default=60.0, metavar="S",
-        help="time for timed calls, all batch sizes together (default: 60)")
-    add("--json", action="store_true", help="print JSON")
+        help="timed calls of each form (default: as many as the time allows, 1 to 100)")
+    add("--seconds", type=positive, default=100.0, metavar="S",
+        help="time for everything, compilers included (default: 100)")
+    add("--json", action="store_true",
+        help="print JSON; progress only if standard error is a terminal")
+    add("--quiet", action="store_true", help="print the result only, no progress")
     add_environment(command)
     add_plugin(command)
 

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from dstbench.data.images import Shape
+from dstbench.deployment.compiler.expressions import Bias
 from dstbench.deployment.compiler.fold import constants_of
 from dstbench.deployment.compiler.live_channels import dense_weight, live_channels
 from dstbench.deployment.compiler.rewrites import fold_batch_norm
@@ -65,7 +66,7 @@ class _OnnxGraph:
 
     def __init__(self, steps: list[Step], image_shape: Shape):
         self.shapes = [image_shape, *(step.shape for step in steps)]
-        self.constants = constants_of(steps, image_shape)
+        self.constants = _constants(steps, image_shape)
         self.live = live_channels(steps, image_shape, self.constants)
         self.nodes: list[tuple[str, list[str], str, dict[str, Any]]] = []
         self.initialisers: dict[str, np.ndarray] = {}
@@ -130,7 +131,12 @@ class _OnnxGraph:
     def _constant_part(
         self, action: Convolution, source: int, weight: np.ndarray, pads: tuple[int, ...]
     ) -> np.ndarray:
-        """Return the convolution of the constant channels alone, (outputs, height, width)."""
+        """Return the convolution of the constant channels alone, (outputs, height, width).
+
+        Without such channels it is zero, (outputs, 1, 1).
+        """
+        if not any(constant is not None for constant in self.constants[source]):
+            return np.zeros((len(weight), 1, 1))
         planes = np.zeros((weight.shape[1], *self.shapes[source][1:]))
         for channel, constant in enumerate(self.constants[source]):
             if constant is not None:
@@ -212,6 +218,18 @@ class _OnnxGraph:
         model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
         onnx.checker.check_model(model)
         return model
+
+
+def _constants(steps: list[Step], image_shape: Shape) -> list[list[Bias | None]]:
+    """Return the constant of every channel of every value, the image first, or None without one.
+
+    Where every filter has a live weight, as in a dense network, none are looked for: following
+    millions of weights takes minutes. The graph computes a constant that is not known.
+    """
+    filters = [step.action.weight for step in steps if isinstance(step.action, Convolution)]
+    if all(weight.reshape(len(weight), -1).any(1).all() for weight in filters):
+        return [[None] * channels for channels, *_ in (image_shape, *(s.shape for s in steps))]
+    return constants_of(steps, image_shape)
 
 
 def _pads(action: Convolution | Pool, shape: Shape, output_shape: Shape) -> tuple[int, ...]:

@@ -4,32 +4,24 @@ import copy
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import NotRequired, TypedDict
 
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from torch import nn
 
 from dstbench.errors import UserError
+from dstbench.measure.budget import Budget
+from dstbench.measure.dense_forms import dense_forms, failure
 from dstbench.measure.execution_forms import (
     Form,
-    dense_forms,
     deployed_form,
     differences,
     trained_forms,
 )
-from dstbench.measure.latency import (
-    BURST,
-    WARM_UP,
-    Latency,
-    calls_within,
-    interleaved_latencies,
-)
+from dstbench.measure.latency import WARM_UP, Latency
 from dstbench.measure.measured_network import MeasuredNetwork, NetworkDescription
+from dstbench.measure.time_batches import time_batches
 from dstbench.recording.provenance import collect_provenance
 from dstbench.training.device import device_name
 
@@ -60,6 +52,7 @@ class FormResult(TypedDict):
     name: str
     how: str
     trained: bool
+    precision: NotRequired[str]  # absent in older files, whose forms are fp32
     difference: float | None
 
 
@@ -79,14 +72,18 @@ class Results(TypedDict):
 
     forms: all forms that were measured.
     timings: of each form at each batch size.
-    best_dense: batch size → name of the fastest dense form.
+    best_dense: batch size → name of the fastest dense fp32 form.
+    best_dense_any: the same of any precision; absent in older files, whose forms are fp32.
     failed: name of a form that was not measured → reason.
+    not_timed: batch size that was left out → reason; absent in older files.
     """
 
     forms: list[FormResult]
     timings: list[LatencyResult]
     best_dense: dict[str, str]
     failed: dict[str, str]
+    best_dense_any: NotRequired[dict[str, str]]
+    not_timed: NotRequired[dict[str, str]]
 
 
 class _Schema(TypedDict):
@@ -97,35 +94,22 @@ class Measurement(_Schema, NetworkDescription, Conditions, Results):
     """The output of `dstbench measure --json`; see docs/measuring.md."""
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How long to measure.
-
-    seconds: of timed calls, over all batch sizes together.
-    repeats: timed calls of each form at each batch size; None for as many as the time allows.
-    """
-
-    seconds: float = 60.0
-    repeats: int | None = None
-
-
 def measure(
-    network: MeasuredNetwork,
-    batches: Sequence[int],
-    effort: Effort,
-    device: torch.device,
-    show: Callable[[str], None] = lambda text: None,
+    network: MeasuredNetwork, batches: Sequence[int], budget: Budget, device: torch.device
 ) -> Measurement:
     """Measure every form of a network.
 
-    batches: batch sizes.
-    effort: how many calls are timed.
+    A batch size for which the time does not suffice is left out, but not the smallest. Ctrl-C ends
+    the measurement with what was timed.
+
+    batches: batch sizes, ascending.
+    budget: how long it may take, and how many calls are timed.
     device: on which the forms run.
-    show: called with a line for each batch size when it is done.
 
     Raises UserError: when a form computes another network than the trained one.
+    Raises KeyboardInterrupt: on Ctrl-C before every form was timed at one batch size.
     """
-    results = _results(network, batches, effort, device, show)
+    results = _results(network, batches, budget, device)
     fewest = min(timing["calls"] for timing in results["timings"])
     return {
         "schema": SCHEMA,
@@ -162,11 +146,7 @@ def _conditions(device: torch.device, repeats: int) -> Conditions:
 
 
 def _results(
-    network: MeasuredNetwork,
-    batches: Sequence[int],
-    effort: Effort,
-    device: torch.device,
-    show: Callable[[str], None],
+    network: MeasuredNetwork, batches: Sequence[int], budget: Budget, device: torch.device
 ) -> Results:
     rng = torch.Generator().manual_seed(0)
     examples = [
@@ -176,30 +156,32 @@ def _results(
         for batch in batches
     ]
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # on missing GPUs
-    _progress("preparing every form (compilers take a while)")
     trained = trained_forms(_on_device(network.model, device))
-    dense, failed = dense_forms(_on_device(network.plain, device), examples)
+    failed: dict[str, str] = {}
     try:
         if device.type != "cpu":
             raise UserError("it runs on the CPU: --device cpu")
-        trained.append(deployed_form(network.model, network.masks, network.image_shape, batches))
+        with budget.preparing("deployed", interrupt=True):
+            form = deployed_form(network.model, network.masks, network.image_shape, batches)
+        trained.append(form)
     except (UserError, ImportError, TimeoutError) as error:
-        failed["deployed"] = str(error)
-    difference = differences(trained, examples[-1])
+        failed["deployed"] = failure(error)
+    dense, failed_dense = dense_forms(_on_device(network.plain, device), examples, budget)
+    failed = failed_dense | failed
+    budget.show("comparing logits")
+    difference = differences(trained, examples[0])
     forms = [*dense, *trained]
-    latencies: list[Latency] = []
-    for x in examples:
-        repeats = effort.repeats or calls_within(forms, x, effort.seconds / len(examples))
-        title = f"batch {len(x)}: {len(forms)} forms, {repeats} calls each"
-        with progress(title, len(forms) * -(-repeats // BURST)) as tick:
-            found = interleaved_latencies(forms, x, repeats, tick)
-        latencies += found
-        show(_line(found, _best(found, dense, len(x)), len(x)))
+    latencies, not_timed = time_batches(forms, examples, budget)
+    timed = sorted({latency.batch for latency in latencies})
+    fp32 = {form.name for form in dense if form.precision == "fp32"}
+    every = {form.name for form in dense}
     return {
         "forms": [_form_result(form, difference.get(form.name)) for form in forms],
         "timings": [_latency_result(latency) for latency in latencies],
-        "best_dense": {str(batch): _best(latencies, dense, batch) for batch in batches},
+        "best_dense": {str(batch): _best(latencies, fp32, batch) for batch in timed},
+        "best_dense_any": {str(batch): _best(latencies, every, batch) for batch in timed},
         "failed": failed,
+        "not_timed": not_timed,
     }
 
 
@@ -214,6 +196,7 @@ def _form_result(form: Form, difference: float | None) -> FormResult:
         "name": form.name,
         "how": form.how,
         "trained": form.trained,
+        "precision": form.precision,
         "difference": difference,
     }
 
@@ -229,31 +212,7 @@ def _latency_result(latency: Latency) -> LatencyResult:
     }
 
 
-def _line(latencies: list[Latency], best: str, batch: int) -> str:
-    """Return the result of one batch size in one line."""
-    shown = ", ".join(f"{t.form} {t.latency_ms:.4g}" for t in latencies)
-    return f"batch {batch}, ms: {shown}; best dense: {best}"
-
-
-def _best(latencies: list[Latency], dense: list[Form], batch: int) -> str:
-    """Return the name of the fastest dense form at this batch size."""
-    names = {form.name for form in dense}
+def _best(latencies: list[Latency], names: Collection[str], batch: int) -> str:
+    """Return the name of the fastest of the named forms at this batch size."""
     candidates = [t for t in latencies if t.batch == batch and t.form in names]
     return min(candidates, key=lambda t: t.latency_ms).form
-
-
-def _progress(text: str) -> None:
-    print(f"measure: {text}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar of `total` steps in a terminal, else the title alone; yields what ends a step."""
-    console = Console(file=sys.stderr, highlight=False)
-    if not console.is_terminal:
-        _progress(title)
-        yield lambda: None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda: bar.advance(task)

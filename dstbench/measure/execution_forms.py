@@ -1,13 +1,11 @@
-"""The forms in which one network can run, all in fp32.
+"""The forms in which a trained network can run, all in fp32; see `dense_forms` for the others.
 
-*dense* forms are of the plain architecture with every weight live: the reference to beat. *masked*
-is the trained network as training leaves it, zeros multiplied. Then come the forms that modules
-offer (their `forms()`: name → function that makes an equivalent module), such as DCTpS's two
-branches. *deployed* is the network compiled by `dstbench deploy`.
+*masked* is the trained network as training leaves it, zeros multiplied. Then come the forms that
+modules offer (their `forms()`: name → function that makes an equivalent module), such as DCTpS's
+two branches. *deployed* is the network compiled by `dstbench deploy`.
 """
 
 import copy
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +17,7 @@ from torch import Tensor, nn
 from dstbench.core.masks import Masks
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
-from dstbench.measure.time_limit import time_limit
 
-COMPILE_SECONDS = 180  # for one compiler, all batch sizes together
 MAX_DIFFERENCE = 1e-3  # of logits, relative to the largest: more is not rounding
 
 Network = Callable[[Any], Any]
@@ -36,6 +32,7 @@ class Form:
     network: images (B, C, H, W) on its device → logits.
     trained: whether it computes the trained network; dense forms have fresh random weights.
     prepare: converts a batch tensor to what `network` takes; not timed.
+    precision: in which it computes, "fp32" or "bf16".
     """
 
     name: str
@@ -43,23 +40,7 @@ class Form:
     network: Network
     trained: bool = True
     prepare: Callable[[Tensor], Any] = field(default=lambda x: x)
-
-
-def dense_forms(model: nn.Module, examples: Sequence[Tensor]) -> tuple[list[Form], dict[str, str]]:
-    """Return the dense forms of a plain network, and name → reason of those that fail here.
-
-    model: in eval mode on its device, channels_last.
-    examples: a batch of every size that will be measured.
-    """
-    forms = [Form("dense", "eager", model, trained=False)]
-    failed: dict[str, str] = {}
-    for name, make in (("dense frozen", freeze), ("dense compiled", compile_frozen)):
-        try:
-            how, network = make(model, examples)
-            forms.append(Form(name, how, network, trained=False))
-        except Exception as error:  # compilers raise anything; the other forms are still measured
-            failed[name] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"[:300]
-    return forms, failed
+    precision: str = "fp32"
 
 
 def trained_forms(model: nn.Module) -> list[Form]:
@@ -91,35 +72,6 @@ def in_form(model: nn.Module, name: str) -> nn.Module:
     return result
 
 
-def freeze(model: nn.Module, examples: Sequence[Tensor]) -> tuple[str, Network]:
-    """Return TorchScript with constants folded and operators fused, and how it was made."""
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # deprecated, and the fastest for some
-        traced = torch.jit.trace(model, examples[0], check_trace=False)
-        script = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
-        for x in examples:
-            for _ in range(2):  # TorchScript fuses in its second call of a shape
-                script(x)
-    return "TorchScript: traced, frozen, optimize_for_inference", script
-
-
-def compile_frozen(model: nn.Module, examples: Sequence[Tensor]) -> tuple[str, Network]:
-    """Return torch.compile's network with constants folded, and how it was made.
-
-    Each batch size is compiled separately.
-
-    Raises TimeoutError: when compiling takes more than COMPILE_SECONDS.
-    """
-    torch.compiler.reset()
-    # Private. A test fails by this name on a torch without it.
-    torch._dynamo.config.recompile_limit = max(8, len(examples))
-    network = torch.compile(model, dynamic=False, options={"freezing": True})
-    with time_limit(COMPILE_SECONDS), torch.no_grad():
-        for x in examples:
-            network(x)
-    return "torch.compile: freezing, one program a batch size", network
-
-
 def deployed_form(
     model: nn.Module, masks: Masks, image_shape: Shape, batches: Sequence[int]
 ) -> Form:
@@ -132,7 +84,6 @@ def deployed_form(
 
     Raises UserError: when the network cannot be compiled.
     Raises ImportError: when numba is not installed.
-    Raises TimeoutError: when compiling takes more than COMPILE_SECONDS.
     """
     if not masks:
         raise UserError("this network is dense")
@@ -140,28 +91,19 @@ def deployed_form(
     from dstbench.deployment.compiler.compile import compile_network
     from dstbench.deployment.runtime.numba_interpreter import INTERPRETER
 
-    with time_limit(COMPILE_SECONDS):
-        program = compile_network(model, image_shape)
-        network = DeployedNetwork(program, torch.get_num_threads(), INTERPRETER)
-        for batch in batches:
-            network(np.zeros((batch, *image_shape), np.float32))  # numba compiles on first calls
+    threads = torch.get_num_threads()
+    network = DeployedNetwork(compile_network(model, image_shape), threads, INTERPRETER)
+    for batch in batches:
+        network(np.zeros((batch, *image_shape), np.float32))  # numba compiles on first calls
     return Form("deployed", "dstbench deploy", network, prepare=lambda x: x.contiguous().numpy())
 
 
 def differences(forms: Sequence[Form], x: Tensor) -> dict[str, float]:
-    """Return name → largest difference of a form's logits from the first one's.
-
-    Differences are relative to the largest logit.
-
-    x: images (B, C, H, W).
+    """Return `relative_differences`.
 
     Raises UserError: when a form differs by more than MAX_DIFFERENCE: it is another network.
     """
-    with torch.no_grad():
-        logits = {f.name: torch.as_tensor(f.network(f.prepare(x))).float().cpu() for f in forms}
-    reference = next(iter(logits.values()))
-    scale = reference.abs().max().clamp_min(1e-30)
-    found = {name: float((y - reference).abs().max() / scale) for name, y in logits.items()}
+    found = relative_differences(forms, x)
     wrong = [name for name, difference in found.items() if not difference < MAX_DIFFERENCE]
     if wrong:
         raise UserError(
@@ -170,3 +112,17 @@ def differences(forms: Sequence[Form], x: Tensor) -> dict[str, float]:
             "of the form; nothing was measured."
         )
     return found
+
+
+def relative_differences(forms: Sequence[Form], x: Tensor) -> dict[str, float]:
+    """Return name → largest difference of a form's logits from the first one's.
+
+    Differences are relative to the largest logit.
+
+    x: images (B, C, H, W).
+    """
+    with torch.no_grad():
+        logits = {f.name: torch.as_tensor(f.network(f.prepare(x))).float().cpu() for f in forms}
+    reference = next(iter(logits.values()))
+    scale = reference.abs().max().clamp_min(1e-30)
+    return {name: float((y - reference).abs().max() / scale) for name, y in logits.items()}

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from dstbench.measure.execution_forms import Form, Network
 
-WARM_UP = 3  # untimed calls of each form before any is timed
-FEWEST, MOST = 3, 100  # timed calls of a form, where they follow the time
+WARM_UP = 3  # untimed calls of each form before any is timed, unless they are long
+MOST = 100  # timed calls of a form, where they follow the time
 BURST = 10  # timed calls of a form in one turn, after one untimed call
+LONG_S = 0.5  # a call of this time needs no more warm-up: filling caches is a small part of it
 
 
 @dataclass(frozen=True)
@@ -38,48 +39,70 @@ class Latency:
         return 1000 * self.batch / self.latency_ms
 
 
-def calls_within(forms: Sequence[Form], x: Tensor, seconds: float) -> int:
-    """Return how many timed calls of every form fit into a time, FEWEST to MOST.
-
-    x: images (B, C, H, W). seconds: for all forms together, warm-up included.
-    """
-    with torch.no_grad():
-        once = 0.0
-        for form in forms:
-            call = (form.network, form.prepare(x), x.device)
-            _seconds(*call)  # the first call may compile or allocate
-            once += _seconds(*call)
-    left = seconds - (WARM_UP + 2) * once
-    calls = int(left / max(once * (1 + 1 / BURST), 1e-9))
-    return min(MOST, max(FEWEST, calls))
-
-
-def interleaved_latencies(
-    forms: Sequence[Form], x: Tensor, repeats: int, tick: Callable[[], None] = lambda: None
-) -> list[Latency]:
-    """Return the latency of every form on one batch.
+class Turns:
+    """Forms that take turns on one batch.
 
     The forms take turns of at most BURST calls, so that a machine that slows down slows all of
     them. A turn starts with an untimed call, because the previous form has emptied the caches. On
     a GPU each call is timed until the device is done.
 
+    forms: distinct names.
     x: images (B, C, H, W).
-    repeats: timed calls of each form.
-    tick: called after each turn of a form.
     """
-    seconds: dict[str, list[float]] = {form.name: [] for form in forms}
-    calls = {form.name: (form.network, form.prepare(x), x.device) for form in forms}
-    with torch.no_grad():
-        for call in calls.values():
+
+    def __init__(self, forms: Sequence[Form], x: Tensor):
+        self.batch = len(x)
+        self._calls = {form.name: (form.network, form.prepare(x), x.device) for form in forms}
+        self._last = dict.fromkeys(self._calls, 0.0)  # seconds of the last call
+        self._timed: dict[str, list[float]] = {form.name: [] for form in forms}
+
+    @property
+    def once(self) -> float:
+        """Seconds of one call of every form, as far as is known from their last calls."""
+        return sum(self._last.values())
+
+    def warm_up(self, check: Callable[[], None] = lambda: None) -> None:
+        """Call every form WARM_UP times, or until a call is long.
+
+        check: called before each form; may raise, to leave.
+        """
+        for name in self._calls:
+            check()
             for _ in range(WARM_UP):
-                _seconds(*call)
-        for done in range(0, repeats, BURST):
-            for name, call in calls.items():
-                _seconds(*call)
-                turn = (_seconds(*call) for _ in range(min(BURST, repeats - done)))
-                seconds[name].extend(turn)
-                tick()
-    return [_latency(name, len(x), times) for name, times in seconds.items()]
+                if self._call(name) >= LONG_S:
+                    break
+
+    def calls_within(self, seconds: float) -> int:
+        """Return how many timed calls of every form fit into a time, 1 to MOST."""
+        each = sum(s if s >= LONG_S else s * (1 + 1 / BURST) for s in self._last.values())
+        return int(min(MOST, max(1, seconds / max(each, 1e-9))))
+
+    def run(self, repeats: int, go_on: Callable[[], bool] = lambda: True) -> None:
+        """Time this many calls of every form.
+
+        go_on: called after each round of turns; ends the calls by False.
+        """
+        burst = 1 if max(self._last.values()) >= LONG_S else BURST  # long turns could end late
+        for done in range(0, repeats, burst):
+            for name in self._calls:
+                if self._last[name] < LONG_S:
+                    self._call(name)
+                for _ in range(min(burst, repeats - done)):
+                    self._timed[name].append(self._call(name))
+            if not go_on():
+                break
+
+    def latencies(self) -> list[Latency]:
+        """Return the latency of every form so far; nothing while one of them was not timed."""
+        if not all(self._timed.values()):
+            return []
+        return [_latency(name, self.batch, times) for name, times in self._timed.items()]
+
+    def _call(self, name: str) -> float:
+        network, x, device = self._calls[name]
+        with torch.no_grad():
+            self._last[name] = _seconds(network, x, device)
+        return self._last[name]
 
 
 def _seconds(network: Network, x: Any, device: torch.device) -> float:

@@ -1,5 +1,6 @@
 """A time limit for a block of code."""
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,9 +13,15 @@ class _OutOfTime(BaseException):
 
 
 @contextmanager
-def time_limit(seconds: int) -> Iterator[None]:
-    """Raise TimeoutError when the block takes longer. No limit outside the main thread."""
-    if threading.current_thread() is not threading.main_thread():  # it alone receives signals
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError when the block takes longer. No limit outside the main thread.
+
+    The block is left when the call into a library that runs at that moment returns.
+
+    seconds: positive; may be infinite.
+    """
+    in_main = threading.current_thread() is threading.main_thread()  # it alone receives signals
+    if not in_main or math.isinf(seconds):
         yield
         return
 
@@ -22,11 +29,11 @@ def time_limit(seconds: int) -> Iterator[None]:
         raise _OutOfTime
 
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     except _OutOfTime:
-        raise TimeoutError(f"not done within {seconds} s") from None
+        raise TimeoutError(f"not done within {seconds:.3g} s") from None
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)

@@ -21,7 +21,7 @@ def measured(out, **changes):
     content = {
         "method": "RigL", "model": "ImageNetResNet50", "dataset": "imagenet",
         "sparsity": {"asked": 0.995, "measured": 0.995}, "device": "cpu", "cpu": "EPYC",
-        "threads": 1,
+        "threads": 1, "best_dense": {"2": "dense"},
         "timings": [
             {"form": form, "batch": 2, "latency_ms": ms, "images_per_s": 2000 / ms}
             for form, ms in (("dense", 100.0), ("deployed", 8.0))
@@ -41,6 +41,25 @@ def test_measurements_are_shown_in_the_table_of_their_network(tmp_path):
     assert {m.method for m in made.measurements} == {"worst case"}
     text = table_file.render(table)
     assert "EPYC, 1 thread" in text and "measurements/0.json" in text and "250.0" in text
+    assert "12.5" in text and "× best dense fp32" in text
+    assert "× best dense |" not in text  # no form of another precision was measured
+
+
+def test_speedups_are_over_the_best_dense_forms_that_the_file_names(tmp_path):
+    latencies = {"dense": 100.0, "openvino bf16": 20.0, "deployed": 8.0}
+    measured(
+        tmp_path,
+        timings=[
+            {"form": form, "batch": 2, "latency_ms": ms, "images_per_s": 2000 / ms}
+            for form, ms in latencies.items()
+        ],
+        best_dense_any={"2": "openvino bf16"},
+    )
+    measured(tmp_path, best_dense={})
+    (rows,) = read_measurements(tmp_path / "measurements").values()
+    assert [(row.speedup, row.speedup_any) for row in rows] == [
+        (1.0, 0.2), (5.0, 1.0), (12.5, 2.5), (None, None), (None, None),
+    ]  # fmt: skip
 
 
 def test_inconsistent_paper_speeds_are_marked():

@@ -6,15 +6,7 @@ from helpers.tiny_runs import IMAGE, operated, tiny_resnet
 from torch import nn
 
 from dstbench.errors import UserError
-from dstbench.measure import execution_forms
-from dstbench.measure.execution_forms import (
-    Form,
-    dense_forms,
-    differences,
-    freeze,
-    in_form,
-    trained_forms,
-)
+from dstbench.measure.execution_forms import Form, differences, in_form, trained_forms
 from dstbench.methods.dctps import DCTConv2d, DCTLinear, DCTpS, TwoBranches
 from dstbench.methods.weight_sharing import SharedConv2d, WeightSharing
 
@@ -77,38 +69,9 @@ def test_in_form_keeps_a_module_in_two_places_shared():
     assert type(in_form(layer, "merged")) is nn.Conv2d
 
 
-def test_frozen_form_computes_the_same():
-    model, examples = trained([]), [images(1), images(4)]
-    _, frozen = freeze(model, examples)
-    with torch.no_grad():
-        for x in examples:
-            torch.testing.assert_close(frozen(x), model(x), rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("factor", [1.1, torch.nan])
 def test_form_that_computes_another_network_is_refused(factor):
     model = trained([])
     wrong = Form("wrong", "", lambda x: factor * model(x))
     with pytest.raises(UserError, match=r"wrong: the logits differ .* more than rounding explains"):
         differences([Form("right", "", model), wrong], images())
-
-
-def test_failing_compiler_is_reported_and_other_forms_remain(monkeypatch):
-    def fail(model, examples):
-        raise RuntimeError("no C++ here\nand a page of more")
-
-    monkeypatch.setattr(execution_forms, "compile_frozen", fail)
-    forms, failed = dense_forms(trained([]), [images()])
-    assert [form.name for form in forms] == ["dense", "dense frozen"]
-    assert failed == {"dense compiled": "RuntimeError: no C++ here"}
-
-
-@pytest.mark.slow
-def test_torch_has_private_dynamo_config_recompile_limit():
-    """`compile_frozen` sets it, so that more than eight batch sizes are compiled."""
-    import torch._dynamo
-
-    assert hasattr(torch._dynamo.config, "recompile_limit"), (
-        f"torch {torch.__version__} has no torch._dynamo.config.recompile_limit, which "
-        "dstbench.measure.execution_forms.compile_frozen sets. Find its new name."
-    )

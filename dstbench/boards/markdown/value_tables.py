@@ -39,8 +39,9 @@ def speed_table(rows: Sequence[SpeedRow]) -> list[str]:
         "## Inference",
         _table(SPEED_COLUMNS, rows),
         "Median latency of a whole batch, by `dstbench measure`; each row links to the full "
-        "output. Compare only rows of one machine. Speed does not depend on the training images."
-        + ("" if all(row.consistent for row in rows) else doubt),
+        "output. Compare only rows of one machine. × best dense: how many times faster than the "
+        "fastest form of the dense network, measured beside it. Speed does not depend on the "
+        "training images." + ("" if all(row.consistent for row in rows) else doubt),
     ]
 
 

@@ -1,0 +1,51 @@
+"""Batch sizes within a budget: what fits is timed, what does not is named."""
+
+import pytest
+import torch
+
+from dstbench.measure.budget import Budget
+from dstbench.measure.execution_forms import Form
+from dstbench.measure.time_batches import INTERRUPTED, time_batches
+
+EXAMPLES = [torch.zeros(batch, 1) for batch in (1, 2, 64)]
+
+
+def timed(network, budget):
+    latencies, not_timed = time_batches([Form("a", "", network)], EXAMPLES, budget)
+    return {t.batch: t.calls for t in latencies}, not_timed
+
+
+def test_given_number_of_calls_is_made_whatever_the_time():
+    calls, not_timed = timed(lambda x: x, Budget(1e-9, repeats=4))
+    assert calls == {1: 4, 2: 4, 64: 4} and not_timed == {}
+
+
+def test_calls_follow_the_time_of_all_batch_sizes():
+    calls, not_timed = timed(lambda x: x, Budget(60))
+    assert calls == {1: 100, 2: 100, 64: 100} and not_timed == {}
+
+
+def test_smallest_batch_is_timed_though_the_time_is_over_and_others_are_named():
+    calls, not_timed = timed(lambda x: x, Budget(1e-9))
+    assert calls == {1: 1} and list(not_timed) == ["2", "64"]  # the time is over after the first
+    assert "--seconds 1e-09" in not_timed["64"] and "allows more" in not_timed["64"]
+
+
+def test_interruption_keeps_what_was_timed():
+    seen = []
+
+    def network(x):
+        seen.append(len(x))
+        if seen.count(2) == 20:  # warm-up, then the second turn
+            raise KeyboardInterrupt
+
+    calls, not_timed = timed(network, Budget(repeats=30))
+    assert calls == {1: 30, 2: 14} and not_timed == {"64": INTERRUPTED}
+
+
+def test_interruption_before_anything_was_timed_is_passed_on():
+    def network(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        timed(network, Budget())
