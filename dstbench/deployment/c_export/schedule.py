@@ -1,0 +1,148 @@
+"""The order in which planes are computed, chosen so that few of them are in memory at a time.
+
+Finding the best order is NP-hard. A beam search extends the orders that are best so far by every
+plane that can be computed next. A plane that frees at least the memory that it takes is computed at
+once: that never makes an order worse.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dstbench.deployment.c_export.plane_graph import PlaneGraph
+
+_EXPANSIONS = 150_000  # planes tried, in all: a few seconds
+_MAX_WIDTH = 64  # orders kept at a time
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """What a plane's computation does to memory.
+
+    number: of the plane.
+    takes: the plane whose memory it takes over, or None for new memory.
+    frees: planes that are not needed any more, without the one that is taken over.
+    """
+
+    number: int
+    takes: int | None
+    frees: tuple[int, ...]
+
+
+def lifetimes(graph: PlaneGraph, order: Sequence[int]) -> list[Lifetime]:
+    """Return what each step of an order does to memory."""
+    done, steps = 0, []
+    masks = _reader_masks(graph)
+    for plane in order:
+        done |= 1 << plane
+        steps.append(_step(graph, masks, plane, done))
+    return steps
+
+
+def peak(graph: PlaneGraph, steps: Sequence[Lifetime]) -> int:
+    """Return the most pixels that are in memory at a time: no placement can take less."""
+    live = most = 0
+    for step in steps:
+        live += graph.pixels[step.number] if step.takes is None else 0
+        most = max(most, live)
+        live -= sum(graph.pixels[plane] for plane in step.frees)
+    return most
+
+
+def best_order(graph: PlaneGraph) -> tuple[int, ...]:
+    """Return an order of all planes with a low peak; never worse than the program's own."""
+    given = graph.planes
+    found = _beam_search(graph, _width(graph))
+    return min(found, given, key=lambda order: peak(graph, lifetimes(graph, order)))
+
+
+def _reader_masks(graph: PlaneGraph) -> list[int]:
+    """Return the readers of each plane as bits; a logit has one more, which never comes."""
+    beyond = 1 << len(graph.pixels)
+    return [
+        sum(1 << reader for reader in readers) | (beyond if plane in graph.kept else 0)
+        for plane, readers in enumerate(graph.readers)
+    ]
+
+
+def _step(graph: PlaneGraph, masks: list[int], plane: int, done: int) -> Lifetime:
+    dead = [source for source in graph.inputs[plane] if not masks[source] & ~done]
+    takes = next((source for source in graph.reusable[plane] if source in dead), None)
+    return Lifetime(plane, takes, tuple(source for source in dead if source != takes))
+
+
+def _width(graph: PlaneGraph) -> int:
+    """Return how many orders are kept at a time, so that the search takes seconds."""
+    return max(1, min(_MAX_WIDTH, 8 * _EXPANSIONS // max(len(graph.planes), 1) ** 2))
+
+
+@dataclass
+class _Partial:
+    """The beginning of an order.
+
+    peak, live: pixels, the most so far and those in memory now.
+    done: its planes, as bits.
+    ready: planes that can be computed next.
+    last: its last planes, and what precedes them.
+    """
+
+    peak: int
+    live: int
+    done: int
+    ready: frozenset[int]
+    last: tuple[tuple[int, ...], "_Partial | None"]
+
+    def order(self) -> tuple[int, ...]:
+        parts, partial = [], self
+        while True:
+            parts.append(partial.last[0])
+            if partial.last[1] is None:
+                return tuple(plane for part in reversed(parts) for plane in part)
+            partial = partial.last[1]
+
+
+def _beam_search(graph: PlaneGraph, width: int) -> tuple[int, ...]:
+    masks = _reader_masks(graph)
+    needs = [sum(1 << source for source in inputs) for inputs in graph.inputs]
+    everything = sum(1 << plane for plane in graph.planes)
+    first = frozenset(plane for plane in graph.planes if not needs[plane])
+    beam = [_Partial(0, 0, 0, first, ((), None))]
+
+    def extended(partial: _Partial, plane: int) -> _Partial:
+        """Return a beginning with one more plane, and those that then cost nothing."""
+        most, live, done, ready = partial.peak, partial.live, partial.done, set(partial.ready)
+        added: list[int] = []
+        following: int | None = plane
+        while following is not None:
+            added.append(following)
+            done |= 1 << following
+            step = _step(graph, masks, following, done)
+            live += graph.pixels[following] if step.takes is None else 0
+            most = max(most, live)
+            live -= sum(graph.pixels[freed] for freed in step.frees)
+            ready.discard(following)
+            ready |= {r for r in graph.readers[following] if not needs[r] & ~done}
+            following = free_of_cost(ready, done, live, most)
+        return _Partial(most, live, done, frozenset(ready), (tuple(added), partial))
+
+    def free_of_cost(ready: set[int], done: int, live: int, most: int) -> int | None:
+        for plane in ready:
+            step = _step(graph, masks, plane, done | 1 << plane)
+            new = graph.pixels[plane] if step.takes is None else 0
+            freed = sum(graph.pixels[source] for source in step.frees)
+            if new <= freed and live + new <= most:
+                return plane
+        return None
+
+    while any(partial.done != everything for partial in beam):
+        best: dict[int, _Partial] = {}
+        for partial in beam:
+            for plane in partial.ready:
+                new = extended(partial, plane)
+                known = best.get(new.done)
+                if known is None or (new.peak, new.live) < (known.peak, known.live):
+                    best[new.done] = new
+        beam = sorted(best.values(), key=lambda p: (p.peak, p.live))[:width]
+        finished = [partial for partial in beam if partial.done == everything]
+        if finished and finished[0].peak <= beam[0].peak:
+            return finished[0].order()
+    return beam[0].order()
