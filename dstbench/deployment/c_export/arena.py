@@ -57,9 +57,7 @@ def place(graph: PlaneGraph, order: Sequence[int]) -> Arena:
         if size == bound:
             break
     places = {
-        plane: start
-        for start, buffer in zip(best, buffers, strict=True)
-        for plane in buffer.planes
+        plane: start for start, buffer in zip(best, buffers, strict=True) for plane in buffer.planes
     }
     return Arena(places, max(size, 0), bound)
 
@@ -96,7 +94,8 @@ def _sequences(buffers: list[_Buffer]) -> Iterator[list[int]]:
 
 def _placed(buffers: list[_Buffer], sequence: list[int]) -> list[int]:
     """Return the start of each buffer, placed in this sequence, each in its best gap."""
-    starts, done = [0] * len(buffers), []
+    starts = [0] * len(buffers)
+    done: list[int] = []
     for number in sequence:
         new = buffers[number]
         taken = sorted(

@@ -12,7 +12,7 @@ from dstbench.deployment.c_export.arena import place
 from dstbench.deployment.c_export.float_tables import float_tables
 from dstbench.deployment.c_export.plane_graph import plane_graph
 from dstbench.deployment.c_export.schedule import best_order
-from dstbench.deployment.c_export.tables import Table, c_string, float_literal
+from dstbench.deployment.c_export.tables import Table, c_comment, c_string, float_literal
 from dstbench.deployment.runtime.network import Network
 from dstbench.deployment.runtime.program import NO_CLIP, Kind, Program
 from dstbench.errors import UserError
@@ -68,7 +68,7 @@ def c_source(program: Program) -> CSource:
     parts = [
         '#include "network.h"\n\n#include <stddef.h>\n',
         f"#define DST_STEPS {len(order)}",
-        f"#define DST_NO_CLIP {float_literal(NO_CLIP)} /* below every pixel */\n",
+        f"#define DST_NO_CLIP {float_literal(float(NO_CLIP))} /* below every pixel */\n",
         *(table.text for table in tables),
         f"#ifdef DST_OBSERVE\n{observed.text}\n#endif",
         f"#ifdef DST_SELF_TEST\n{_expected(program)}\n#endif",
@@ -112,8 +112,11 @@ def _expected(program: Program) -> str:
 def _header(program: Program) -> str:
     channels, height, width = program.image_shape
     about = program.about
-    title = " · ".join(str(about[k]) for k in ("method", "model", "dataset") if k in about)
-    return f"""#ifndef DST_NETWORK_H
+    described = [about.get(key) for key in ("method", "model", "dataset")]
+    title = " · ".join(["A network that dstbench compiled", *map(str, filter(None, described))])
+    return f"""{c_comment(title)}
+
+#ifndef DST_NETWORK_H
 #define DST_NETWORK_H
 
 #include <stdint.h>

@@ -130,7 +130,9 @@ class _Rows:
         self.numbers: dict[tuple, int] = {}
 
     def row(self, values: tuple) -> int:
-        return self.numbers.setdefault(tuple(v.item() if hasattr(v, "item") else v for v in values), len(self.numbers))
+        return self.numbers.setdefault(
+            tuple(v.item() if hasattr(v, "item") else v for v in values), len(self.numbers)
+        )
 
     @property
     def all(self) -> list[tuple]:

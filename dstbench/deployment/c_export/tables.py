@@ -46,6 +46,11 @@ def c_string(text: str) -> str:
     return '"' + "".join(chr(b) if b in plain else f"\\{b:03o}" for b in text.encode()) + '"'
 
 
+def c_comment(text: str) -> str:
+    """Return a comment of one line."""
+    return f"/* {' '.join(text.split()).replace('*/', '* /').replace('/*', '/ *')} */"
+
+
 def float_literal(number: float) -> str:
     """Return a float of C: as many digits as determine it."""
     text = repr(float(np.float32(number))) if number == int(number) else f"{number:.9g}"
