@@ -101,48 +101,54 @@ class _Partial:
 
 
 def _beam_search(graph: PlaneGraph, width: int) -> tuple[int, ...]:
-    masks = _reader_masks(graph)
+    masks, pixels = _reader_masks(graph), graph.pixels
     needs = [sum(1 << source for source in inputs) for inputs in graph.inputs]
     everything = sum(1 << plane for plane in graph.planes)
-    first = frozenset(plane for plane in graph.planes if not needs[plane])
-    beam = [_Partial(0, 0, 0, first, ((), None))]
+
+    def cost(plane: int, done: int) -> tuple[int, int]:
+        """Return pixels that computing a plane takes, and those that it frees afterwards."""
+        left = ~(done | 1 << plane)
+        new, freed = pixels[plane], 0
+        for source in graph.inputs[plane]:
+            if not masks[source] & left:
+                if new and source in graph.reusable[plane]:
+                    new = 0
+                else:
+                    freed += pixels[source]
+        return new, freed
 
     def extended(partial: _Partial, plane: int) -> _Partial:
         """Return a beginning with one more plane, and those that then cost nothing."""
         most, live, done, ready = partial.peak, partial.live, partial.done, set(partial.ready)
-        added: list[int] = []
-        following: int | None = plane
-        while following is not None:
-            added.append(following)
-            done |= 1 << following
-            step = _step(graph, masks, following, done)
-            live += graph.pixels[following] if step.takes is None else 0
-            most = max(most, live)
-            live -= sum(graph.pixels[freed] for freed in step.frees)
-            ready.discard(following)
-            ready |= {r for r in graph.readers[following] if not needs[r] & ~done}
-            following = free_of_cost(ready, done, live, most)
+        added, following = [], [plane]
+        while following:
+            plane = following.pop()
+            new, freed = cost(plane, done)
+            if added and (plane not in ready or new > freed or live + new > most):
+                continue
+            added.append(plane)
+            done |= 1 << plane
+            most = max(most, live + new)
+            live += new - freed
+            ready.discard(plane)
+            became_ready = [r for r in graph.readers[plane] if not needs[r] & ~done]
+            ready.update(became_ready)
+            following += became_ready
+            for source in graph.inputs[plane]:  # others may now be its last readers
+                following += graph.readers[source]
         return _Partial(most, live, done, frozenset(ready), (tuple(added), partial))
 
-    def free_of_cost(ready: set[int], done: int, live: int, most: int) -> int | None:
-        for plane in ready:
-            step = _step(graph, masks, plane, done | 1 << plane)
-            new = graph.pixels[plane] if step.takes is None else 0
-            freed = sum(graph.pixels[source] for source in step.frees)
-            if new <= freed and live + new <= most:
-                return plane
-        return None
-
-    while any(partial.done != everything for partial in beam):
+    ready = frozenset(plane for plane in graph.planes if not needs[plane])
+    beam = [_Partial(0, 0, 0, ready, ((), None))]
+    while beam[0].done != everything:
         best: dict[int, _Partial] = {}
         for partial in beam:
+            if partial.done == everything:
+                best[everything] = partial
             for plane in partial.ready:
                 new = extended(partial, plane)
                 known = best.get(new.done)
                 if known is None or (new.peak, new.live) < (known.peak, known.live):
                     best[new.done] = new
         beam = sorted(best.values(), key=lambda p: (p.peak, p.live))[:width]
-        finished = [partial for partial in beam if partial.done == everything]
-        if finished and finished[0].peak <= beam[0].peak:
-            return finished[0].order()
     return beam[0].order()
