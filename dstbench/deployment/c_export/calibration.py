@@ -8,25 +8,32 @@ from dstbench.deployment.c_export.simulation import simulate
 from dstbench.deployment.runtime.program import NO_CLIP, Program
 
 _BATCH = 64  # images whose planes are in memory at a time
+_OUTLIERS = 1e-4  # fraction of a plane's pixels at either end that may be out of its range
 
 
 def ranges(
     program: Program, order: Sequence[int], images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest pixel of every plane, (planes,) each.
+    """Return low and high of every plane's pixels but outliers, (planes,) each.
 
     order: of the planes that the logits need; others have the range 0 … 0.
     images: float32 (n, C, H, W), normalised.
     """
     count = program.sources + len(program.kind)
-    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    outliers = (_OUTLIERS * len(images) * program.sizes().prod(1)).astype(np.int64)
+    lowest: dict[int, np.ndarray] = {}  # pixels of each plane so far: its outliers and one more
+    highest: dict[int, np.ndarray] = {}
     for start in range(0, len(images), _BATCH):
-        batch = _Float32(program, images[start : start + _BATCH])
-        for plane, pixels in simulate(program, order, batch):
-            low[plane] = min(low[plane], pixels.min())
-            high[plane] = max(high[plane], pixels.max())
-    unused = low > high
-    low[unused] = high[unused] = 0
+        arithmetic = _Float32(program, images[start : start + _BATCH])
+        for plane, pixels in simulate(program, order, arithmetic):
+            for ends, sign in ((lowest, 1), (highest, -1)):
+                known = ends.get(plane, np.zeros(0, np.float32))
+                both = np.concatenate([known, sign * pixels.ravel()])
+                last = min(outliers[plane], len(both) - 1)
+                ends[plane] = np.partition(both, last)[: last + 1]
+    low, high = np.zeros(count), np.zeros(count)
+    for plane in order:
+        low[plane], high[plane] = lowest[plane].max(), -highest[plane].max()
     return low, high
 
 
@@ -47,7 +54,7 @@ class _Float32:
     def zero(self, plane: int) -> float:
         return 0.0
 
-    def lowest(self, dtype: np.dtype) -> float:
+    def lowest(self) -> float:
         return float(NO_CLIP)
 
     def linear(self, number: int, terms: range, read: list[np.ndarray]) -> np.ndarray:

@@ -51,8 +51,9 @@ static void dst_linear(int8_t *out, const dst_shape *shape, dst_cursor *at)
         }
         for (size_t k = 0; k < count; k++) {
             const size_t tap = dst_taps[at->tap + k], plane = dst_planes[at->term + k];
+            const int32_t weight = dst_coefficients[at->coefficient + k];
             dst_add_row(dst_arena + dst_place[plane], r + dst_tap_rows[tap], shape,
-                        dst_zeros[plane], dst_coefficients[at->coefficient + k], tap);
+                        dst_zeros[plane], weight * (1 << dst_tap_doublings[tap]), tap);
         }
         for (int32_t c = 0; c < width; c++) {
             dst_sums[c] = shape[DST_RELU] ? dst_at_least(dst_sums[c], 0) : dst_sums[c];
@@ -82,7 +83,7 @@ static void dst_read_image(int8_t *out, const dst_image *image, size_t channel, 
 {
     for (size_t i = 0; i < DST_HEIGHT * DST_WIDTH; i++) {
         if (image->bytes) {
-            out[i] = (int8_t)dst_bytes[channel][image->bytes[i * DST_CHANNELS + channel]];
+            out[i] = (int8_t)(image->bytes[i * DST_CHANNELS + channel] - 128);
         } else {
             const float x = image->normalised[channel * DST_HEIGHT * DST_WIDTH + i];
             const float q = x / dst_image_scales[channel] + (float)(dst_zeros[step] + 128) + 0.5f;

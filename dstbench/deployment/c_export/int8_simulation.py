@@ -9,15 +9,6 @@ from dstbench.deployment.c_export.simulation import simulate
 from dstbench.deployment.runtime.program import Kind, Program
 
 
-def byte_table(program: Program, numbers: Quantisation) -> np.ndarray:
-    """Return each byte of each channel as a pixel of its plane, int64 (channels, 256)."""
-    channels = program.image_shape[0]
-    mean, std = (np.array(program.about[name])[:, None] for name in ("mean", "std"))
-    normalised = ((np.arange(256) / 255 - mean) / std).astype(np.float32)
-    scales, zeros = numbers.scales[:channels, None], numbers.zeros[:channels, None]
-    return np.floor(normalised / scales + zeros + 0.5).clip(-128, 127).astype(np.int64)
-
-
 def constants(program: Program, numbers: Quantisation) -> list[np.ndarray]:
     """Return the constant planes as pixels, int64 (height, width) each."""
     first = program.image_shape[0]
@@ -59,27 +50,28 @@ class _Int8:
 
     def __init__(self, program: Program, numbers: Quantisation, images: np.ndarray):
         self.program, self.numbers, self.images = program, numbers, images
-        self.bytes, self.constants = byte_table(program, numbers), constants(program, numbers)
+        self.constants = constants(program, numbers)
         self.sum = np.zeros((0, 0, 0), np.int64)
 
     def source(self, plane: int) -> np.ndarray:
         channels = self.program.image_shape[0]
         if plane < channels:
-            return self.bytes[plane][self.images[..., plane]]
+            return self.images[..., plane].astype(np.int64) - 128
         constant = self.constants[plane - channels]
         return np.broadcast_to(constant, (len(self.images), *constant.shape))
 
     def zero(self, plane: int) -> float:
         return int(self.numbers.zeros[plane])
 
-    def lowest(self, dtype: np.dtype) -> float:
+    def lowest(self) -> float:
         return -128
 
     def linear(self, number: int, terms: range, read: list[np.ndarray]) -> np.ndarray:
         height, width = self.program.settings[int(self.program.setting[number])][:2]
         total = np.full((len(self.images), height, width), self.numbers.bias[number], np.int64)
         for term, plane in zip(terms, read, strict=True):
-            total += self.numbers.weights[term] * self._clipped(term, plane)
+            coefficient = self.numbers.weights[term] << self.numbers.doublings[term]
+            total += coefficient * self._clipped(term, plane)
         self.sum = np.maximum(total, 0) if self.program.relu[number] else total
         return self._rescaled(number)
 

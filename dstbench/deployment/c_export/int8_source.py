@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dstbench.deployment.c_export.assemble import CSource, Variant, assembled
-from dstbench.deployment.c_export.int8_simulation import byte_table, constants, int8_logits
+from dstbench.deployment.c_export.int8_simulation import constants, int8_logits
 from dstbench.deployment.c_export.plan import Plan
 from dstbench.deployment.c_export.quantisation import Quantisation
 from dstbench.deployment.c_export.self_test_images import self_test_images
@@ -22,7 +22,8 @@ def int8_source(program: Program, plan: Plan, numbers: Quantisation) -> CSource:
     plan: of the program.
     numbers: the int8 network.
     """
-    steps = step_tables(program, plan, {"dst_tap_clip": numbers.clips}, constants(program, numbers))
+    taps = {"dst_tap_doublings": numbers.doublings, "dst_tap_clip": numbers.clips}
+    steps = step_tables(program, plan, taps, constants(program, numbers))
     order, channels = list(plan.order), program.image_shape[0]
     integers = {
         "dst_coefficients": numbers.weights[steps.terms],
@@ -30,7 +31,6 @@ def int8_source(program: Program, plan: Plan, numbers: Quantisation) -> CSource:
         "dst_multipliers": numbers.multipliers[steps.rescaled],
         "dst_rescale_shifts": numbers.shifts[steps.rescaled],
         "dst_zeros": numbers.zeros[order],
-        "dst_bytes": byte_table(program, numbers),
     }
     floats = {
         "dst_image_scales": numbers.scales[:channels],

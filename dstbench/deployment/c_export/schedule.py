@@ -120,7 +120,8 @@ def _beam_search(graph: PlaneGraph, width: int) -> tuple[int, ...]:
     def extended(partial: _Partial, plane: int) -> _Partial:
         """Return a beginning with one more plane, and those that then cost nothing."""
         most, live, done, ready = partial.peak, partial.live, partial.done, set(partial.ready)
-        added, following = [], [plane]
+        added: list[int] = []
+        following = [plane]
         while following:
             plane = following.pop()
             new, freed = cost(plane, done)

@@ -29,7 +29,7 @@ class Arithmetic(Protocol):
 
     def mean(self, number: int, term: int, read: np.ndarray) -> np.ndarray: ...
 
-    def lowest(self, dtype: np.dtype) -> float:
+    def lowest(self) -> float:
         """Return a number that is below every pixel."""
         ...
 
@@ -91,7 +91,7 @@ def _computed(
         return _sampled(plane, first, stride, size, arithmetic.zero(source))
     if kind == Kind.MEAN:
         return arithmetic.mean(number, terms[0], plane)
-    lowest = arithmetic.lowest(plane.dtype)
+    lowest = arithmetic.lowest()
     offsets = [(r, c) for r in range(window[0]) for c in range(window[1])]
     pixels = [_sampled(plane, np.array(o) - first, stride, size, lowest) for o in offsets]
     return np.maximum.reduce(pixels)
