@@ -17,8 +17,9 @@ CONTENTS = {  # of every file that a deployment may have, besides the model card
     "tensor",
     "network.onnx": "a dense network of the channels that matter: `images`, normalised float32 "
     "(n, C, H, W) → `logits`",
-    "network.h": "the interface of `network.c`",
-    "network.c": "the network as C99 in float32, without any library",
+    "network.h": "the interface of the network in C: `dst_infer_bytes(image, logits)`",
+    "network.c": "the network as C99 in float32, with its tables; it needs no library",
+    "network_int8.c": "the same with pixels and weights of 8 bits, instead of `network.c`",
 }
 
 

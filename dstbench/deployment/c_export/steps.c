@@ -67,8 +67,9 @@ static void dst_observe(const dst_pixel *plane, const dst_shape *shape, size_t s
 
 static void dst_run(const dst_image *image, float *logits)
 {
-    dst_cursor at = {0, 0, 0, 0, 0, 0, 0, 0, 0};
-    for (; at.step < DST_STEPS; at.step++) {
+    dst_cursor at; /* an initialiser would call memset, which not every target has */
+    at.term = at.tap = at.coefficient = at.sum = at.rescaled = at.row = at.column = at.pixel = 0;
+    for (at.step = 0; at.step < DST_STEPS; at.step++) {
         const dst_shape *shape = dst_shapes[dst_shape_of[at.step]];
         dst_pixel *out = dst_arena + dst_place[at.step];
         const dst_pixel *in = dst_arena;
