@@ -12,7 +12,7 @@ from dstbench.deployment.c_export.plane_graph import PlaneGraph
 from dstbench.deployment.c_export.schedule import Lifetime, lifetimes, peak
 
 _SHUFFLES = 200  # random sequences that are tried while the arena is above its lower bound
-_PLACEMENTS = 40_000  # buffers that are placed, in all, at most
+_PLACEMENTS = 20_000  # buffers that are placed, in all, at most
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,16 @@ def _buffers(graph: PlaneGraph, steps: Sequence[Lifetime]) -> list[_Buffer]:
 def _sequences(buffers: list[_Buffer]) -> Iterator[list[int]]:
     """Yield sequences in which buffers are placed, the most promising ones first."""
     numbers = list(range(len(buffers)))
+    tries = min(_SHUFFLES, _PLACEMENTS // max(len(buffers), 1))
     length = [b.last - b.first for b in buffers]
     yield sorted(numbers, key=lambda n: (-buffers[n].size, -length[n]))
+    if not tries:  # of so many buffers, each sequence takes seconds
+        return
     yield sorted(numbers, key=lambda n: -buffers[n].size * (length[n] + 1))
     yield sorted(numbers, key=lambda n: (-length[n], -buffers[n].size))
     yield numbers  # in the order of their first use
     rng = random.Random(0)
-    for _ in range(min(_SHUFFLES, _PLACEMENTS // max(len(buffers), 1))):
+    for _ in range(tries):
         noise = [rng.uniform(0.5, 2) for _ in numbers]
         yield sorted(numbers, key=lambda n: -buffers[n].size * (length[n] + 1) ** 0.5 * noise[n])
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dstbench.deployment.c_export.plane_graph import PlaneGraph
 
-_EXPANSIONS = 150_000  # planes tried, in all: a few seconds
+_STEPS = 20_000_000  # planes × inputs × orders kept at a time: a few seconds
 _MAX_WIDTH = 64  # orders kept at a time
 
 
@@ -49,10 +49,15 @@ def peak(graph: PlaneGraph, steps: Sequence[Lifetime]) -> int:
 
 
 def best_order(graph: PlaneGraph) -> tuple[int, ...]:
-    """Return an order of all planes with a low peak; never worse than the program's own."""
-    given = graph.planes
-    found = _beam_search(graph, _width(graph))
-    return min(found, given, key=lambda order: peak(graph, lifetimes(graph, order)))
+    """Return an order of all planes with a low peak; never worse than the program's own.
+
+    A program of many thousands of planes keeps its own order: searching would take minutes.
+    """
+    steps = len(graph.planes) * sum(len(inputs) for inputs in graph.inputs)
+    if steps > 10 * _STEPS:
+        return graph.planes
+    found = _beam_search(graph, max(1, min(_MAX_WIDTH, _STEPS // max(steps, 1))))
+    return min(found, graph.planes, key=lambda order: peak(graph, lifetimes(graph, order)))
 
 
 def _reader_masks(graph: PlaneGraph) -> list[int]:
@@ -68,11 +73,6 @@ def _step(graph: PlaneGraph, masks: list[int], plane: int, done: int) -> Lifetim
     dead = [source for source in graph.inputs[plane] if not masks[source] & ~done]
     takes = next((source for source in graph.reusable[plane] if source in dead), None)
     return Lifetime(plane, takes, tuple(source for source in dead if source != takes))
-
-
-def _width(graph: PlaneGraph) -> int:
-    """Return how many orders are kept at a time, so that the search takes seconds."""
-    return max(1, min(_MAX_WIDTH, 8 * _EXPANSIONS // max(len(graph.planes), 1) ** 2))
 
 
 @dataclass
