@@ -78,16 +78,17 @@ static void dst_mean(int8_t *out, const int8_t *in, const dst_shape *shape, dst_
     *out = dst_rescaled(dst_sums[0], at->rescaled++, dst_zeros[at->step]);
 }
 
-/* NaN is taken for the lowest number. */
+/* A pixel is a byte - 128, so that a normalised number is rounded to a byte. NaN becomes 0. */
 static void dst_read_image(int8_t *out, const dst_image *image, size_t channel, size_t step)
 {
+    (void)step;
     for (size_t i = 0; i < DST_HEIGHT * DST_WIDTH; i++) {
         if (image->bytes) {
             out[i] = (int8_t)(image->bytes[i * DST_CHANNELS + channel] - 128);
         } else {
             const float x = image->normalised[channel * DST_HEIGHT * DST_WIDTH + i];
-            const float q = x / dst_image_scales[channel] + (float)(dst_zeros[step] + 128) + 0.5f;
-            out[i] = (int8_t)((q >= 255.0f ? 255 : q > 0.0f ? (int32_t)q : 0) - 128);
+            const float byte = x * dst_stds[channel] + dst_means[channel] + 0.5f;
+            out[i] = (int8_t)((byte >= 255.0f ? 255 : byte > 0.0f ? (int32_t)byte : 0) - 128);
         }
     }
 }

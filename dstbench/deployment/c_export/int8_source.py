@@ -24,7 +24,7 @@ def int8_source(program: Program, plan: Plan, numbers: Quantisation) -> CSource:
     """
     taps = {"dst_tap_doublings": numbers.doublings, "dst_tap_clip": numbers.clips}
     steps = step_tables(program, plan, taps, constants(program, numbers))
-    order, channels = list(plan.order), program.image_shape[0]
+    order = list(plan.order)
     integers = {
         "dst_coefficients": numbers.weights[steps.terms],
         "dst_bias": numbers.bias[steps.sums],
@@ -33,7 +33,8 @@ def int8_source(program: Program, plan: Plan, numbers: Quantisation) -> CSource:
         "dst_zeros": numbers.zeros[order],
     }
     floats = {
-        "dst_image_scales": numbers.scales[:channels],
+        "dst_means": 255 * np.array(program.about["mean"]),  # of bytes
+        "dst_stds": 255 * np.array(program.about["std"]),
         "dst_logit_scales": _logit_scales(program, numbers),
     }
     variant = Variant(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from dstbench.deployment.c_export.plane_graph import PlaneGraph
 
-_STEPS = 20_000_000  # planes × inputs × orders kept at a time: a few seconds
-_MAX_WIDTH = 64  # orders kept at a time
+_WORK = 3_000_000  # inputs looked at while orders are searched, in all: a few seconds
+_MAX_WIDTH = 64  # orders kept at a time; fewer where the work would not suffice
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,9 @@ def best_order(graph: PlaneGraph) -> tuple[int, ...]:
 
     A program of many thousands of planes keeps its own order: searching would take minutes.
     """
-    steps = len(graph.planes) * sum(len(inputs) for inputs in graph.inputs)
-    if steps > 10 * _STEPS:
+    if len(graph.planes) * sum(len(inputs) for inputs in graph.inputs) > 100 * _WORK:
         return graph.planes
-    found = _beam_search(graph, max(1, min(_MAX_WIDTH, _STEPS // max(steps, 1))))
+    found = _beam_search(graph)
     return min(found, graph.planes, key=lambda order: peak(graph, lifetimes(graph, order)))
 
 
@@ -100,13 +99,16 @@ class _Partial:
             partial = partial.last[1]
 
 
-def _beam_search(graph: PlaneGraph, width: int) -> tuple[int, ...]:
+def _beam_search(graph: PlaneGraph) -> tuple[int, ...]:
     masks, pixels = _reader_masks(graph), graph.pixels
     needs = [sum(1 << source for source in inputs) for inputs in graph.inputs]
     everything = sum(1 << plane for plane in graph.planes)
+    work, levels = _WORK, len(graph.planes)
 
     def cost(plane: int, done: int) -> tuple[int, int]:
         """Return pixels that computing a plane takes, and those that it frees afterwards."""
+        nonlocal work
+        work -= 1 + len(graph.inputs[plane])
         left = ~(done | 1 << plane)
         new, freed = pixels[plane], 0
         for source in graph.inputs[plane]:
@@ -124,8 +126,10 @@ def _beam_search(graph: PlaneGraph, width: int) -> tuple[int, ...]:
         following = [plane]
         while following:
             plane = following.pop()
+            if plane not in ready:
+                continue
             new, freed = cost(plane, done)
-            if added and (plane not in ready or new > freed or live + new > most):
+            if added and (new > freed or live + new > most):
                 continue
             added.append(plane)
             done |= 1 << plane
@@ -134,22 +138,24 @@ def _beam_search(graph: PlaneGraph, width: int) -> tuple[int, ...]:
             ready.discard(plane)
             became_ready = [r for r in graph.readers[plane] if not needs[r] & ~done]
             ready.update(became_ready)
-            following += became_ready
-            for source in graph.inputs[plane]:  # others may now be its last readers
-                following += graph.readers[source]
+            # They, and what may now be the last reader of an input, may cost nothing.
+            beside = {r for source in graph.inputs[plane] for r in graph.readers[source]}
+            following += [*became_ready, *(beside & ready)]
         return _Partial(most, live, done, frozenset(ready), (tuple(added), partial))
 
     ready = frozenset(plane for plane in graph.planes if not needs[plane])
     beam = [_Partial(0, 0, 0, ready, ((), None))]
     while beam[0].done != everything:
         best: dict[int, _Partial] = {}
+        before = work
         for partial in beam:
-            if partial.done == everything:
-                best[everything] = partial
-            for plane in partial.ready:
-                new = extended(partial, plane)
+            finished = [partial] if partial.done == everything else []
+            for new in [*finished, *(extended(partial, plane) for plane in partial.ready)]:
                 known = best.get(new.done)
                 if known is None or (new.peak, new.live) < (known.peak, known.live):
                     best[new.done] = new
+        each = (before - work) / len(beam)
+        levels = max(levels - 1, 1)
+        width = max(1, min(_MAX_WIDTH, int(work / (levels * each + 1))))
         beam = sorted(best.values(), key=lambda p: (p.peak, p.live))[:width]
     return beam[0].order()
