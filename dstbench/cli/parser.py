@@ -234,7 +234,7 @@ def _deploy(command: argparse.ArgumentParser) -> None:
     add("--dense", action="store_true",
         help="export only the dense network as ONNX, for methods with a dense offset (DCTpS)")
     add("--c", action="store_true",
-        help="write the network as plain C, too, in float32 and in int8")
+        help="write the network as C99, too, in float32 and in int8 (calibrated on training images)")
     add_runs(command)
     add_data(command)
     add_tracking(command)

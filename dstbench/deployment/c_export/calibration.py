@@ -24,7 +24,7 @@ def ranges(
     lowest: dict[int, np.ndarray] = {}  # pixels of each plane so far: its outliers and one more
     highest: dict[int, np.ndarray] = {}
     for start in range(0, len(images), _BATCH):
-        arithmetic = _Float32(program, images[start : start + _BATCH])
+        arithmetic = Float32(program, images[start : start + _BATCH])
         for plane, pixels in simulate(program, order, arithmetic):
             for ends, sign in ((lowest, 1), (highest, -1)):
                 known = ends.get(plane, np.zeros(0, np.float32))
@@ -37,8 +37,8 @@ def ranges(
     return low, high
 
 
-class _Float32:
-    """Arithmetic in float32."""
+class Float32:
+    """Arithmetic in float32; images are (n, C, H, W), normalised."""
 
     def __init__(self, program: Program, images: np.ndarray):
         self.program, self.images = program, images

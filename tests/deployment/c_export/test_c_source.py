@@ -11,6 +11,7 @@ from helpers.deploy_networks import IMAGE, noise, random_net
 from helpers.mutated_networks import mutated
 
 from dstbench.deployment.c_export.c_source import TOLERANCE, c_source
+from dstbench.deployment.c_export.calibration import Float32
 from dstbench.deployment.c_export.plan import plan_of
 from dstbench.deployment.c_export.simulation import simulate
 from dstbench.deployment.compiler.compile import compile_network
@@ -108,18 +109,17 @@ def test_self_test_passes_without_warnings_and_fails_for_other_logits(tmp_path, 
 
 def test_activity_is_the_mean_absolute_value_of_each_operation_in_the_programs_order():
     program = compiled(shared=True)
-    from dstbench.deployment.c_export.calibration import _Float32
-
-    images = noise(1).numpy()
+    images = noise(1).numpy().clip(-0.75, 1.75)  # what bytes can be
     expected = np.zeros(len(program.kind))
-    for plane, pixels in simulate(program, plan_of(program).order, _Float32(program, images)):
+    for plane, pixels in simulate(program, plan_of(program).order, Float32(program, images)):
         if plane >= program.sources:
             expected[plane - program.sources] = np.abs(pixels).mean()
-    for source, tolerance in ((c_source(program), 1e-4), (int8_of(program, images)[2], 0.05)):
+    for source, close in ((c_source(program), 1e-5), (int8_of(program, images)[2], 0.02)):
         with library(source, "DST_OBSERVE") as c:
             c.logits(images, program.classes)
             activity = (ctypes.c_float * len(expected)).in_dll(c.library, "dst_activity")
-            assert np.abs(np.array(activity) - expected).max() <= tolerance * expected.max()
+            assert np.corrcoef(np.array(activity), expected)[0, 1] > 1 - close
+            assert np.median(np.abs(np.array(activity) - expected)) <= close * expected.max()
 
 
 def test_names_of_classes_survive(tmp_path):
