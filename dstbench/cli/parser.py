@@ -234,7 +234,7 @@ def _deploy(command: argparse.ArgumentParser) -> None:
     add("--dense", action="store_true",
         help="export only the dense network as ONNX, for methods with a dense offset (DCTpS)")
     add("--c", action="store_true",
-        help="write the network as C99, too, in float32 and in int8 (calibrated on training images)")
+        help="also write the network as C99, in float32 and in int8, and measure both")
     add_runs(command)
     add_data(command)
     add_tracking(command)
