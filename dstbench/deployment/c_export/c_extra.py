@@ -44,14 +44,15 @@ class CExtra:
     def files(self, program: Program, network: "TrainedNetwork") -> ExtraFiles:
         plan = plan_of(program)
         sources = {FLOAT32: c_source(program, plan)}
-        loaders, notes = None, []
+        loaders, notes, card, report = None, [], {}, []
         try:
             loaders = loaders_of(network, self.data_root, self.cache)
             low, high = ranges(program, plan.order, calibration_images(loaders))
             sources[INT8] = int8_source(program, plan, quantised(program, low, high))
         except UserError as error:
-            notes.append(f"{INT8} is left out, as it is calibrated on training images: {error}")
-        card, report = {}, []
+            left_out = f"left out, as it is calibrated on training images: {error}"
+            notes.append(f"{INT8} is {left_out}")
+            card[f"`{INT8}`"] = left_out.replace("|", "\\|")
         for name, source in sources.items():
             accuracy = _accuracy(source, loaders, program.classes)
             size, fit = _sizes(source)
