@@ -22,9 +22,12 @@ def deploy(
     *,
     best: bool = False,
     dense: bool = False,
+    c: bool = False,
     runs: str | Path = "runs",
     tracking: str | None = None,
     plugins: Sequence[str | Path] = (),
+    data_root: str | Path | None = None,
+    cache: str | Path | None = None,
 ) -> "Deployed":
     """Write a finished run's network: network.dst, weights.safetensors, ONNX, a model card.
 
@@ -32,14 +35,22 @@ def deploy(
     out: folder for the files; None for `deployed` in the run's folder.
     best: the network of the best validation epoch, instead of the last one.
     dense: as a dense ONNX network only, for networks that cannot be compiled.
+    c: as plain C, too.
+    data_root, cache: folders of datasets and of decoded data, for the images that int8 needs.
 
     The result has the folder, the sizes of the files, and what was left out;
     `dstbench.deployment.load(deployed.folder / "network.dst")` runs the network.
 
     Raises UserError when numba is missing, or the network cannot be written.
     """
+    if dense and c:
+        raise UserError(
+            "Plain C is written of a compiled network, not of a dense one: leave out c "
+            "(--c) or dense (--dense)."
+        )
     if importlib.util.find_spec("numba") is None:
         raise UserError("Deploying needs numba: pip install 'dstbench[deploy]'.")
+    from dstbench.deployment.c_export.c_extra import CExtra
     from dstbench.deployment.deploy_run import deploy as compiled
     from dstbench.deployment.deploy_run import deploy_dense
 
@@ -48,5 +59,8 @@ def deploy(
     with isolated():
         files = () if given else paths(plugins)
         network = trained_network.load(folder, plugins=files, best=best)
-    write = deploy_dense if dense else compiled
-    return write(network, folder / "deployed" if out is None else Path(out), best)
+    place = folder / "deployed" if out is None else Path(out)
+    if dense:
+        return deploy_dense(network, place, best)
+    extras = [CExtra(data_root, cache)] if c else []
+    return compiled(network, place, best, extras)

@@ -235,7 +235,10 @@ def _deploy(command: argparse.ArgumentParser) -> None:
         help="use the epoch of the best validation accuracy, not the last")
     add("--dense", action="store_true",
         help="export only the dense network as ONNX, for methods with a dense offset (DCTpS)")
+    add("--c", action="store_true",
+        help="also write the network as C99, in float32 and in int8, and measure both")
     add_runs(command)
+    add_data(command)
     add_tracking(command)
     add_plugin(command)
 

@@ -1,7 +1,7 @@
 """Deploys a finished run: compiles its network, verifies the result, writes all files."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,29 +11,21 @@ import torch
 
 from dstbench.core.sparse_weights import write_weights
 from dstbench.deployment.compiler.compile import compile_network
-from dstbench.deployment.model_card import model_card
+from dstbench.deployment.extra import Extra
 from dstbench.deployment.onnx_export import onnx_bytes, onnx_logits
 from dstbench.deployment.runtime.network import Network, load
 from dstbench.deployment.runtime.program import About
 from dstbench.deployment.runtime.program_file import write_bytes
 from dstbench.deployment.verify import check_logits
+from dstbench.deployment.written_files import write_files
 from dstbench.errors import UserError
 from dstbench.graph.trace import trace
 from dstbench.sparsity import live_total
-from dstbench.utils.files import write_atomic
-from dstbench.utils.printable import utf8
 
 if TYPE_CHECKING:
     from dstbench.training.trained_network import TrainedNetwork
 
 _CHECKED_IMAGES = 64  # on which logits are compared
-_CONTENTS = {
-    "network.dst": "the compiled network, for `dstbench.deployment.load`",
-    "weights.safetensors": "the live weights (COO; see its metadata) and every other trained "
-    "tensor",
-    "network.onnx": "a dense network of the channels that matter: `images`, normalised float32 "
-    "(n, C, H, W) → `logits`",
-}
 
 
 @dataclass(frozen=True)
@@ -58,21 +50,26 @@ class Deployed:
     files: name → bytes.
     notes: files that were left out, and why.
     compilation: None where the network was written as dense ONNX only.
+    report: what extras say about their files, in lines.
     """
 
     folder: Path
     files: Mapping[str, int]
     notes: tuple[str, ...]
     compilation: Compilation | None = None
+    report: tuple[str, ...] = ()
 
 
-def deploy(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
+def deploy(
+    network: "TrainedNetwork", out: Path, best: bool, extras: Sequence[Extra] = ()
+) -> Deployed:
     """Compile a finished network and write all files.
 
     Nothing is written before everything is checked.
 
     out: folder.
     best: whether the network is the epoch that validated best.
+    extras: make the files that were asked for besides those of every deployment.
 
     Raises UserError: when the network cannot be compiled, is not at its budget, or a file's logits
         are wrong.
@@ -90,9 +87,18 @@ def deploy(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
         "weights.safetensors": write_weights(network.model, network.masks),
         **onnx,
     }
-    files = _write(network, about, contents, out)
+    card: dict[str, str] = {}
+    report: list[str] = []
+    for extra in extras:
+        more = extra.files(program, network)
+        contents |= more.contents
+        card |= more.card
+        notes += more.notes
+        report += more.report
+    files = write_files(network.record, about, contents, out, card)
     load(out / "network.dst")
-    return Deployed(out, files, notes, Compilation(seconds, len(program.kind), error))
+    compilation = Compilation(seconds, len(program.kind), error)
+    return Deployed(out, files, notes, compilation, tuple(report))
 
 
 def deploy_dense(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
@@ -108,7 +114,7 @@ def deploy_dense(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
     onnx, notes = _onnx(network, images, logits)
     if not onnx:
         raise UserError(notes[0])
-    return Deployed(out, _write(network, _about(network, best), onnx, out), notes)
+    return Deployed(out, write_files(network.record, _about(network, best), onnx, out), notes)
 
 
 def _check_budget(network: "TrainedNetwork") -> None:
@@ -161,26 +167,3 @@ def _onnx(
     content = onnx_bytes(trace(network.model, network.image_shape), network.image_shape)
     check_logits("network.onnx", onnx_logits(content, images), logits)
     return {"network.onnx": content}, ()
-
-
-def _write(
-    network: "TrainedNetwork", about: About, contents: dict[str, bytes], out: Path
-) -> dict[str, int]:
-    """Write the contents and a model card to `out`; return name → bytes.
-
-    Files of an earlier deployment that this one does not write are removed.
-    """
-    descriptions = {name: _CONTENTS[name] for name in contents}
-    card = model_card(network.record, about, descriptions)
-    contents = {**contents, "README.md": utf8(card)}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{out}: cannot be made ({error.strerror}). Choose another --out."
-        ) from None
-    for name in _CONTENTS.keys() - contents.keys():  # of an earlier deployment: another network's
-        (out / name).unlink(missing_ok=True)
-    for name, content in contents.items():
-        write_atomic(out / name, content)
-    return {name: len(content) for name, content in contents.items()}

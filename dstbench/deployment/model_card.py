@@ -7,12 +7,15 @@ from dstbench.recording.types import Record
 from dstbench.recording.uncounted import uncounted_text, unpruned_text
 
 
-def model_card(record: Record, about: About, files: Mapping[str, str]) -> str:
+def model_card(
+    record: Record, about: About, files: Mapping[str, str], more: Mapping[str, str]
+) -> str:
     """Return the card in markdown.
 
     record: of the run.
     about: description of the network.
     files: name → what it holds.
+    more: further rows of its table, name → value.
     """
     accuracy, cost, provenance = record["accuracy"], record["cost"], record["provenance"]
     title = f"{about['method']} · {about['model']} · {about['dataset']}"
@@ -24,6 +27,7 @@ def model_card(record: Record, about: About, files: Mapping[str, str]) -> str:
         "MACs of one image": f"{cost['macs']:,} of {cost['dense_macs']:,} dense",
         **({"MACs not counted": uncounted} if uncounted else {}),
         **({"never pruned": dense} if dense else {}),
+        **more,
         "input": f"{'×'.join(map(str, about['image_shape']))} (channels × height × width)",
         "classes": str(len(about["classes"])),
         "recipe, protocol, seed": f"{record['recipe']}, {record['protocol']}, {record['seed']}",

@@ -10,6 +10,7 @@ import pytest
 from dstbench.config.shipped_files import shipped
 from dstbench.data import datasets
 from dstbench.deployment import load
+from dstbench.deployment.c_export.toolchain import host_compiler
 
 # All tests here need two trained runs.
 pytestmark = pytest.mark.slow
@@ -71,6 +72,37 @@ def test_deploy_writes_four_files_with_the_accuracy_of_the_run(call, shared):
     assert network.accuracy(test.pixels, test.labels) == pytest.approx(expected, abs=1e-3)
     card = (shared / "deployed" / "README.md").read_text()
     assert record["config"]["sha256"] in card and f"{expected:.6g} %" in card
+
+
+def test_deploy_c_writes_both_arithmetics_with_measured_accuracies(call, shared):
+    if host_compiler() is None:
+        pytest.skip("needs a C compiler")
+    code, out, _ = call("deploy", str(shared), "--c")
+    assert code == 0
+    record = json.loads((shared / "record.json").read_text())
+    card = (shared / "deployed" / "README.md").read_text()
+    assert f"network.c: test accuracy {record['accuracy']['test_final']:.2f} %\n" in out
+    for name in ("network.c", "network_int8.c"):
+        assert (shared / "deployed" / name).exists()
+        (line,) = [x for x in out.splitlines() if x.startswith(f"{name}: test accuracy")]
+        assert f"| `{name}` | {line.removeprefix(f'{name}: ')} · flash" in card
+    assert call("deploy", str(shared))[0] == 0  # removes the C of the earlier deployment
+    assert not (shared / "deployed" / "network.h").exists()
+
+
+def test_deploy_c_of_other_images_leaves_int8_out_and_says_so(call, shared):
+    record = json.loads((shared / "record.json").read_text())
+    record["provenance"]["dataset_sha256"] = "0" * 64
+    (shared / "record.json").write_text(json.dumps(record))
+    code, out, _ = call("deploy", str(shared), "--c")
+    assert code == 0 and "network_int8.c is left out" in out
+    assert "network.c: test accuracy not measured" in out
+    assert not (shared / "deployed" / "network_int8.c").exists()
+
+
+def test_deploy_dense_as_c_is_refused(call, offset):
+    code, _, err = call("deploy", str(offset), "--dense", "--c")
+    assert code == 2 and "leave out c (--c) or dense (--dense)" in err
 
 
 def test_deploy_best_writes_the_best_epoch_to_another_folder(call, shared, tmp_path):

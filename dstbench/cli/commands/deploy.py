@@ -11,9 +11,12 @@ def main(args: argparse.Namespace) -> int:
         args.out,
         best=args.best,
         dense=args.dense,
+        c=args.c,
         runs=args.runs,
         tracking=args.tracking,
         plugins=args.plugins,
+        data_root=args.data_root,
+        cache=args.cache,
     )
     for name, size in deployed.files.items():
         print(f"{deployed.folder / name}  {size:,} bytes")
@@ -24,4 +27,6 @@ def main(args: argparse.Namespace) -> int:
             f"compiled in {compilation.seconds:.1f} s to {compilation.operations:,} operations · "
             f"largest relative error {compilation.error:.1e}"
         )
+    for line in deployed.report:
+        print(line)
     return 0

@@ -1,0 +1,46 @@
+"""The images that a network's C is calibrated and tested on: those of its run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dstbench.data.loaders import DataLoaders
+from dstbench.deployment.c_export.shared_library import SharedLibrary
+from dstbench.errors import UserError
+from dstbench.training.run import data_loaders, load_images
+from dstbench.training.runtime_options import RuntimeOptions
+
+if TYPE_CHECKING:
+    from dstbench.training.trained_network import TrainedNetwork
+
+CALIBRATION_IMAGES = 256
+
+
+def loaders_of(
+    network: "TrainedNetwork", data_root: Path | None, cache: Path | None
+) -> DataLoaders:
+    """Return the loaders of a network's run.
+
+    Raises UserError: when its dataset is not on this machine, or has other images.
+    """
+    dataset = load_images(network.run, data_root, cache)
+    if dataset.sha256 != network.record["provenance"]["dataset_sha256"]:
+        raise UserError(f"{network.run.dataset}: the images are not those that the run had.")
+    return data_loaders(network.run, dataset, RuntimeOptions())
+
+
+def calibration_images(loaders: DataLoaders) -> np.ndarray:
+    """Return training images, not augmented: float32 (n, C, H, W), normalised."""
+    images, _ = loaders.health_batch()
+    return images[:CALIBRATION_IMAGES].contiguous().numpy()
+
+
+def accuracy_on_test(library: SharedLibrary, loaders: DataLoaders, classes: int) -> float:
+    """Return the percentage of the test images whose largest logit is their label's."""
+    correct = count = 0
+    for images, labels in loaders.test():
+        logits = library.logits(images.contiguous().numpy(), classes)
+        correct += int((logits.argmax(1) == labels.numpy()).sum())
+        count += len(labels)
+    return 100 * correct / count

@@ -1,0 +1,45 @@
+"""The C compilers of this machine."""
+
+import importlib.util
+import shutil
+import sys
+from dataclasses import dataclass
+
+_CORTEX_M4 = (
+    ("arm-none-eabi-gcc", ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")),
+    ("ziglang", ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp")),
+)
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A C compiler.
+
+    name: for users.
+    command: its words, to be followed by options and files.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+
+def host_compiler() -> Compiler | None:
+    """Return a compiler for this machine; None where there is none."""
+    return next(filter(None, map(_found, ("cc", "gcc", "clang", "ziglang"))), None)
+
+
+def cortex_m4_compiler() -> Compiler | None:
+    """Return a compiler for an Arm Cortex-M4 with its FPU; None where there is none."""
+    for name, options in _CORTEX_M4:
+        if (compiler := _found(name)) is not None:
+            return Compiler(name, (*compiler.command, *options))
+    return None
+
+
+def _found(name: str) -> Compiler | None:
+    if name == "ziglang":  # a package of PyPI
+        if importlib.util.find_spec(name) is None:
+            return None
+        return Compiler(name, (sys.executable, "-P", "-m", name, "cc"))
+    path = shutil.which(name)
+    return None if path is None else Compiler(name, (path,))
