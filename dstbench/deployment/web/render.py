@@ -23,7 +23,17 @@ from dstbench.deployment.web.drawing import Drawing, drawing
 from dstbench.deployment.web.samples import Sample
 from dstbench.deployment.web.wasm import WebAssembly
 
-_SCRIPTS = ("engine", "picture", "layout", "colours", "activity", "view", "main")  # in this order
+_SCRIPTS = (
+    "engine",
+    "picture",
+    "layout",
+    "colours",
+    "activity",
+    "painter",
+    "choice",
+    "view",
+    "main",
+)  # in this order
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dstbench.deployment.runtime.program import Program
 from dstbench.deployment.web.render import Fact, render
 from dstbench.deployment.web.samples import test_samples
 from dstbench.deployment.web.wasm import WebAssembly, web_assembly
-from dstbench.sparsity import percent
 from dstbench.utils.printable import utf8
 
 if TYPE_CHECKING:
@@ -39,7 +38,11 @@ def _facts(program: Program, network: "TrainedNetwork", compiled: WebAssembly) -
     about, cost = program.about, network.record["cost"]
     accuracy = about["accuracy"]
     return [
-        Fact("Sparsity", percent(about["sparsity"]), f"of {cost['prunable_weights']:,} weights"),
+        Fact(
+            "Sparsity",
+            f"{100 * about['sparsity']:.6g} %",
+            f"of {cost['prunable_weights']:,} weights",
+        ),
         Fact(
             "Live weights",
             f"{cost['live_weights']:,}",

@@ -6,7 +6,7 @@ const { shape, classes, dots, lines } = data;
 const engine = await startEngine(data);
 const view = makeView(one("view"), data, showCard);
 const samples = [...document.querySelectorAll("#samples button")];
-let probabilities = [], logits = [];
+let probabilities = [], logits = [], timing;
 
 // — classes —
 
@@ -59,11 +59,12 @@ function run(picture, name, label) {
   logits = [...engine.infer(bytes)];
   document.body.dataset.logits = JSON.stringify(logits); // for programs that open this page
   const best = showClasses(label);
-  const activity = { ...activityOf(engine.planes, data), bytes };
+  const activity = activityOf(engine.planes, data);
   const largest = Math.max(...probabilities); // a logit is as strong as its class is probable
   probabilities.forEach((p, i) => (activity.tone[dots.column.length - classes.length + i] = Math.sqrt(p / largest)));
-  view.light({ ...activity, best });
-  setTimeout(() => {
+  view.light(activity, bytes, best);
+  clearTimeout(timing);
+  timing = setTimeout(() => {
     const { milliseconds, calls } = medianTime(() => engine.infer(bytes));
     one("time").textContent = duration(milliseconds);
     one("calls").textContent = `in this browser: median, ${calls.toLocaleString("en")} calls`;
@@ -100,7 +101,7 @@ function showCard(dot, place) {
   if (dot < 0) return;
   const activity = view.activity(), map = one("map");
   map.hidden = !activity || dots.height[dot] * dots.width[dot] === 1;
-  if (!map.hidden) view.drawPlane(map, dot, 1);
+  if (!map.hidden) view.plane(map, dot);
   const [title, ...notes] = describe(dot, activity);
   const strong = document.createElement("strong");
   strong.textContent = title;
@@ -148,6 +149,4 @@ const first = samples[wanted ? Number(wanted[1]) : 0];
 if (first) {
   await first.querySelector("img").decode();
   first.click();
-} else {
-  view.light(null);
 }
