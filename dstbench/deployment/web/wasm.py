@@ -72,7 +72,7 @@ def compiler() -> tuple[str, ...]:
 
     Raises UserError: when none is installed.
     """
-    if importlib.util.find_spec("ziglang") is not None:
+    if _has_zig():
         return (sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-freestanding")
     if (clang := shutil.which("clang")) and shutil.which("wasm-ld"):
         return (clang, "--target=wasm32", "-ffreestanding")
@@ -80,6 +80,10 @@ def compiler() -> tuple[str, ...]:
         "A web page needs a C compiler for WebAssembly, and none is installed: "
         "pip install ziglang (or install clang and lld)."
     )
+
+
+def _has_zig() -> bool:
+    return importlib.util.find_spec("ziglang") is not None
 
 
 def _everything_kept(program: Program) -> Plan:

@@ -1,7 +1,6 @@
 """The page of a network: one file, no requests, the logits of the engine."""
 
 import base64
-import importlib.util
 import json
 import re
 import shutil
@@ -13,6 +12,7 @@ from helpers.browser import ask, needs_chromium
 from helpers.web_pages import needs_compiler, noise_samples, small_program
 
 from dstbench.deployment.runtime.network import Network
+from dstbench.deployment.web import wasm
 from dstbench.deployment.web.render import Fact, render
 from dstbench.deployment.web.wasm import WebAssembly, compiler, web_assembly
 from dstbench.errors import UserError
@@ -70,7 +70,7 @@ def test_names_and_facts_are_escaped(page):
 
 
 def test_without_a_compiler_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(wasm, "_has_zig", lambda: False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UserError, match="pip install ziglang"):
         compiler()
@@ -114,6 +114,48 @@ def test_logits_in_a_browser_are_the_engines(in_browser, channels):
     assert np.abs(np.array(found) - logits).max() <= 1e-4 * np.abs(logits).max()
 
 
+DROP = """const drop = async (content, name) => {
+  const event = new view.Event("drop", { cancelable: true });
+  event.dataTransfer = { files: [new view.File([content], name)] };
+  view.dispatchEvent(event);
+  for (let i = 0; i < 10; i++) await settled();
+}; """
+
+
+@needs_chromium
+@needs_compiler
+def test_dropped_picture_is_scaled_and_normalised(in_browser):
+    program = small_program()
+    _, found = in_browser(
+        program,
+        DROP
+        + """const canvas = page.createElement("canvas");
+        [canvas.width, canvas.height] = [90, 300];
+        const c = canvas.getContext("2d");
+        c.fillStyle = "rgb(200, 30, 110)";
+        c.fillRect(0, 0, 90, 300);
+        await drop(await new Promise((done) => canvas.toBlob(done)), "flat.png");
+        return JSON.parse(page.body.dataset.logits);""",
+    )
+    flat = np.broadcast_to(np.array([200, 30, 110], np.uint8), (1, 9, 7, 3))
+    logits = Network(program, 1)(flat)[0]
+    assert np.abs(np.array(found) - logits).max() <= 1e-4 * np.abs(logits).max()
+
+
+@needs_chromium
+@needs_compiler
+def test_dropped_file_that_is_no_picture_is_refused(in_browser):
+    program = small_program()
+    _, found = in_browser(
+        program,
+        DROP
+        + """const before = page.body.dataset.logits;
+        await drop("text", "notes.txt");
+        return [one("#verdict").textContent, page.body.dataset.logits === before];""",
+    )
+    assert found == ["notes.txt: no picture that this browser can read.", True]
+
+
 @needs_chromium
 @needs_compiler
 @pytest.mark.parametrize("width", [390, 1280])
@@ -121,11 +163,13 @@ def test_page_fits_and_can_be_used_by_keyboard(in_browser, width):
     program = small_program()
     _, found = in_browser(
         program,
-        """const press = (key) => one("#view").dispatchEvent(new view.KeyboardEvent("keydown", { key }));
+        """const press = (key) =>
+          one("#view").dispatchEvent(new view.KeyboardEvent("keydown", { key }));
         await settled();
         press("ArrowDown"); press("ArrowDown");
         const card = one("#card"), shown = !card.hidden && one("#described").textContent;
-        const box = card.getBoundingClientRect(), inside = box.left >= 0 && box.right <= view.innerWidth;
+        const box = card.getBoundingClientRect();
+        const inside = box.left >= 0 && box.right <= view.innerWidth;
         press("Escape");
         return { overflow: page.documentElement.scrollWidth - view.innerWidth, shown, inside,
                  left: card.hidden, classes: all("#bars li").length, violations };""",
