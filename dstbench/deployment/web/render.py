@@ -75,7 +75,7 @@ def render(
             samples=[
                 {"source": _png(s.pixels), "label": s.label, "number": s.number} for s in samples
             ],
-            sampled="every class" if len({s.label for s in samples}) == len(classes) else "some",
+            sampled="every class" if len({s.label for s in samples}) == len(classes) else "some classes",
             facts=facts,
             dots=len(drawn.plane),
             lines=len(drawn.start),

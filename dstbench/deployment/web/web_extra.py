@@ -40,7 +40,7 @@ def _facts(program: Program, network: "TrainedNetwork", compiled: WebAssembly) -
     return [
         Fact(
             "Sparsity",
-            f"{100 * about['sparsity']:.6g} %",
+            f"{100 * about['sparsity']:.5g} %",
             f"of {cost['prunable_weights']:,} weights",
         ),
         Fact(

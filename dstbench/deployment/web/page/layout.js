@@ -10,7 +10,7 @@ function layOut(dots, width, height, longestLabel) {
   const count = dots.column.length;
   const columns = Math.max(...dots.column) + 1;
   const horizontal = width >= NARROW;
-  if (!horizontal) height = 110 + columns * Math.max(17, Math.min(34, 860 / columns));
+  if (!horizontal) height = 110 + columns * Math.max(17, Math.min(44, 860 / columns));
   const along = horizontal ? [10, width - longestLabel - 12] : [8, height - longestLabel - 12];
   const across = horizontal ? [30, height - 6] : [46, width - 6];
   const step = (along[1] - along[0]) / columns;

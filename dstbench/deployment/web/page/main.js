@@ -3,7 +3,10 @@
 const one = (id) => document.getElementById(id);
 const data = JSON.parse(one("data").textContent);
 const { shape, classes, dots, lines } = data;
-const engine = await startEngine(data);
+const engine = await startEngine(data).catch((error) => {
+  one("verdict").textContent = `This browser cannot run the network, which needs WebAssembly with SIMD: ${error.message}`;
+  throw error;
+});
 const view = makeView(one("view"), data, showCard);
 const samples = [...document.querySelectorAll("#samples button")];
 let probabilities = [], logits = [], timing;
