@@ -36,7 +36,7 @@ def small_program(channels=3, **settings):
         "sparsity": 0.7,
         "accuracy": 33.3,
     }
-    return compile_network(random_net(3, image=image, **settings), image, about)
+    return compile_network(random_net(3, image=image, sparsity=0.4, **settings), image, about)
 
 
 def noise_samples(program, count=4):

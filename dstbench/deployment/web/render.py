@@ -61,6 +61,7 @@ def render(
     classes = about.get("classes") or [str(number) for number in range(program.classes)]
     _, height, width = program.image_shape
     style = _read("page.css")
+    every = len({sample.label for sample in samples}) == len(classes)
     script = "\n".join(_read(f"{name}.js") for name in _SCRIPTS)
     heading = " · ".join(str(about[key]) for key in ("method", "model", "dataset") if key in about)
     return (
@@ -75,7 +76,7 @@ def render(
             samples=[
                 {"source": _png(s.pixels), "label": s.label, "number": s.number} for s in samples
             ],
-            sampled="every class" if len({s.label for s in samples}) == len(classes) else "some classes",
+            sampled="every class" if every else "some classes",
             facts=facts,
             dots=len(drawn.plane),
             lines=len(drawn.start),
