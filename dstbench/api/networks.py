@@ -23,6 +23,7 @@ def deploy(
     best: bool = False,
     dense: bool = False,
     c: bool = False,
+    web: bool = False,
     runs: str | Path = "runs",
     tracking: str | None = None,
     plugins: Sequence[str | Path] = (),
@@ -36,23 +37,26 @@ def deploy(
     best: the network of the best validation epoch, instead of the last one.
     dense: as a dense ONNX network only, for networks that cannot be compiled.
     c: as plain C, too.
-    data_root, cache: folders of datasets and of decoded data, for the images that int8 needs.
+    web: as a web page that runs it, too.
+    data_root, cache: folders of datasets and of decoded data, for the images that int8 needs and
+        those that the page offers.
 
     The result has the folder, the sizes of the files, and what was left out;
     `dstbench.deployment.load(deployed.folder / "network.dst")` runs the network.
 
     Raises UserError when numba is missing, or the network cannot be written.
     """
-    if dense and c:
+    if dense and (c or web):
         raise UserError(
-            "Plain C is written of a compiled network, not of a dense one: leave out c "
-            "(--c) or dense (--dense)."
+            "Plain C and web pages are written of a compiled network, not of a dense one: leave "
+            "out dense (--dense), or c (--c) and web (--web)."
         )
     if importlib.util.find_spec("numba") is None:
         raise UserError("Deploying needs numba: pip install 'dstbench[deploy]'.")
     from dstbench.deployment.c_export.c_extra import CExtra
     from dstbench.deployment.deploy_run import deploy as compiled
     from dstbench.deployment.deploy_run import deploy_dense
+    from dstbench.deployment.web.web_extra import WebExtra
 
     given = isinstance(run, Result)
     folder = run.path if isinstance(run, Result) else find_run.find(str(run), Path(runs), tracking)
@@ -62,5 +66,6 @@ def deploy(
     place = folder / "deployed" if out is None else Path(out)
     if dense:
         return deploy_dense(network, place, best)
-    extras = [CExtra(data_root, cache)] if c else []
+    chosen = ((CExtra, c), (WebExtra, web))
+    extras = [extra(data_root, cache) for extra, wanted in chosen if wanted]
     return compiled(network, place, best, extras)

@@ -237,6 +237,8 @@ def _deploy(command: argparse.ArgumentParser) -> None:
         help="export only the dense network as ONNX, for methods with a dense offset (DCTpS)")
     add("--c", action="store_true",
         help="also write the network as C99, in float32 and in int8, and measure both")
+    add("--web", action="store_true",
+        help="write one web page, too, that runs the network in a browser and draws it")
     add_runs(command)
     add_data(command)
     add_tracking(command)

@@ -20,6 +20,7 @@ CONTENTS = {  # of every file that a deployment may have, besides the model card
     "network.h": "the interface of the network in C: `dst_infer_bytes(image, logits)`",
     "network.c": "the network as C99 in float32, with its tables; it needs no library",
     "network_int8.c": "the same with pixels and weights of 8 bits, instead of `network.c`",
+    "network.html": "the network as a web page that runs it and draws it, without other files",
 }
 
 

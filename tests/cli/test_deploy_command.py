@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.web_pages import needs_compiler
 
 from dstbench.config.shipped_files import shipped
 from dstbench.data import datasets
 from dstbench.deployment import load
 from dstbench.deployment.c_export.toolchain import host_compiler
+from dstbench.deployment.web import wasm
 
 # All tests here need two trained runs.
 pytestmark = pytest.mark.slow
@@ -102,7 +104,34 @@ def test_deploy_c_of_other_images_leaves_int8_out_and_says_so(call, shared):
 
 def test_deploy_dense_as_c_is_refused(call, offset):
     code, _, err = call("deploy", str(offset), "--dense", "--c")
-    assert code == 2 and "leave out c (--c) or dense (--dense)" in err
+    assert code == 2 and "leave out dense (--dense), or c (--c) and web (--web)" in err
+
+
+@needs_compiler
+def test_deploy_web_writes_a_page_with_test_images(call, shared):
+    code, out, _ = call("deploy", str(shared), "--web", "--tracking", "off")
+    assert code == 0 and "network.html" in out
+    page = (shared / "deployed" / "network.html").read_text()
+    assert page.count("<img ") == 20 and "test image" in page
+    assert "network.html" in (shared / "deployed" / "README.md").read_text()
+
+
+@needs_compiler
+def test_deploy_web_with_other_images_than_the_runs_writes_none(call, shared):
+    record = json.loads((shared / "record.json").read_text())
+    record["provenance"]["dataset_sha256"] = "0" * 64
+    (shared / "record.json").write_text(json.dumps(record))
+    code, out, _ = call("deploy", str(shared), "--web", "--tracking", "off")
+    assert code == 0 and "network.html has no test images" in out
+    assert "<img " not in (shared / "deployed" / "network.html").read_text()
+
+
+def test_deploy_web_without_a_compiler_writes_nothing(call, shared, monkeypatch):
+    monkeypatch.setattr(wasm, "_has_zig", lambda: False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    code, _, err = call("deploy", str(shared), "--web", "--tracking", "off")
+    assert code == 2 and "pip install ziglang" in err and err.count("\n") == 1
+    assert not (shared / "deployed").exists()
 
 
 def test_deploy_best_writes_the_best_epoch_to_another_folder(call, shared, tmp_path):

@@ -12,6 +12,7 @@ def main(args: argparse.Namespace) -> int:
         best=args.best,
         dense=args.dense,
         c=args.c,
+        web=args.web,
         runs=args.runs,
         tracking=args.tracking,
         plugins=args.plugins,

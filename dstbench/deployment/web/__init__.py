@@ -1,0 +1,1 @@
+"""A compiled network as one web page, with its C code as WebAssembly."""

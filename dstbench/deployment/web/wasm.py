@@ -1,0 +1,95 @@
+"""A compiled network's C code as WebAssembly, by the compiler that is installed: Zig's, or clang.
+
+Every plane has memory of its own, so that a page can show all of them.
+"""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import accumulate
+from pathlib import Path
+
+from dstbench.deployment.c_export.c_source import c_source
+from dstbench.deployment.c_export.plan import Plan
+from dstbench.deployment.c_export.plane_graph import plane_graph
+from dstbench.deployment.runtime.program import Program
+from dstbench.errors import UserError
+
+_OPTIONS = (
+    *("-std=c99", "-O3", "-msimd128", "-mbulk-memory", "-nostdlib", "-Wl,--no-entry"),
+    *("-Wl,--strip-all", "-Wl,-z,stack-size=65536"),
+)
+
+
+@dataclass(frozen=True)
+class WebAssembly:
+    """A network as WebAssembly.
+
+    module: its bytes; `web.c` says what they export.
+    starts: plane → its first pixel, from the address of all planes. Planes that the logits do not
+        need are missing.
+    pixels: of all planes.
+    """
+
+    module: bytes
+    starts: dict[int, int]
+    pixels: int
+
+
+def web_assembly(program: Program) -> WebAssembly:
+    """Return a program as WebAssembly.
+
+    Raises UserError: when no compiler is installed, or it fails, or the program cannot be C.
+    """
+    command = compiler()
+    plan = _everything_kept(program)
+    source = c_source(program, plan)
+    glue = files(__package__).joinpath("web.c").read_text(encoding="utf-8")
+    texts = {"web.c": glue, "network.h": source.header, "network.c": source.source}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in texts.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            [*command, *_OPTIONS, "-o", "network.wasm", "web.c"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise UserError(
+                f"{' '.join(command)} could not compile the network to WebAssembly: "
+                f"{done.stderr.strip()[-500:]}"
+            )
+        return WebAssembly(Path(folder, "network.wasm").read_bytes(), plan.starts, plan.pixels)
+
+
+def compiler() -> tuple[str, ...]:
+    """Return the command of a C compiler for WebAssembly, with its target.
+
+    Raises UserError: when none is installed.
+    """
+    if _has_zig():
+        return (sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-freestanding")
+    if (clang := shutil.which("clang")) and shutil.which("wasm-ld"):
+        return (clang, "--target=wasm32", "-ffreestanding")
+    raise UserError(
+        "A web page needs a C compiler for WebAssembly, and none is installed: "
+        "pip install ziglang (or install clang and lld)."
+    )
+
+
+def _has_zig() -> bool:
+    return importlib.util.find_spec("ziglang") is not None
+
+
+def _everything_kept(program: Program) -> Plan:
+    """Return a plan in which no two planes share memory, in the program's order."""
+    graph = plane_graph(program)
+    pixels = [graph.pixels[plane] for plane in graph.planes]
+    total = sum(pixels)
+    starts = dict(zip(graph.planes, accumulate(pixels, initial=0), strict=False))
+    return Plan(graph.planes, starts, total, total, int(program.sizes()[:, 1].max()))
