@@ -62,6 +62,10 @@ def assembled(program: Program, plan: Plan, variant: Variant) -> CSource:
     names = ",\n    ".join(map(c_string, classes))
     planes = f"static {variant.pixel} dst_arena[{max(plan.pixels, 1)}];"
     parts = [
+        c_comment(
+            f"{variant.pixel} network, made by dstbench deploy --c. Tables first, then their "
+            "interpreter. -DDST_SELF_TEST adds a main that checks it, -DDST_OBSERVE dst_activity."
+        ),
         f'#include "{HEADER}"\n\n#include <stddef.h>\n',
         f"typedef {variant.pixel} dst_pixel;",
         f"#define DST_STEPS {len(plan.order)}\n",

@@ -97,5 +97,6 @@ def _flash_and_ram(source: CSource, size: Footprint) -> str:
     stack = "a stack" if size.stack is None else f"at most {size.stack:,} of stack"
     return (
         f"flash {size.flash:,} bytes ({source.flash_bytes:,} of tables; Cortex-M4, "
-        f"{size.compiler} -Os) · RAM {size.ram:,} bytes and {stack}"
+        f"{size.compiler} -Os) · RAM {size.ram:,} bytes (this order of operations needs "
+        f"{source.bound_bytes:,}) and {stack}"
     )
