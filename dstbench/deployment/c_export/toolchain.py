@@ -37,7 +37,7 @@ def cortex_m4_compiler() -> Compiler | None:
 
 
 def _found(name: str) -> Compiler | None:
-    if name == "ziglang":  # a package of PyPI
+    if name == "ziglang":  # a Python package
         if importlib.util.find_spec(name) is None:
             return None
         return Compiler(name, (sys.executable, "-P", "-m", name, "cc"))
