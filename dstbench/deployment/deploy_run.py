@@ -20,6 +20,7 @@ from dstbench.deployment.verify import check_logits
 from dstbench.deployment.written_files import write_files
 from dstbench.errors import UserError
 from dstbench.graph.trace import trace
+from dstbench.recording.run_summary import COLLAPSED
 from dstbench.sparsity import live_total
 
 if TYPE_CHECKING:
@@ -80,8 +81,10 @@ def deploy(
     program = compile_network(network.model, network.image_shape, about)
     seconds = time.perf_counter() - start
     images, logits = _reference(network)
+    collapsed = network.record["health"]["collapsed"]
     error = check_logits("network.dst", Network(program)(images), logits)
     onnx, notes = _onnx(network, images, logits)
+    notes += (f"collapsed: {COLLAPSED}",) if collapsed else ()
     contents = {
         "network.dst": write_bytes(program),
         "weights.safetensors": write_weights(network.model, network.masks),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from dstbench.deployment.runtime.program import About
+from dstbench.recording.run_summary import COLLAPSED
 from dstbench.recording.types import Record
 from dstbench.recording.uncounted import uncounted_text, unpruned_text
 
@@ -24,6 +25,7 @@ def model_card(
         "sparsity": f"{_percent(100 * about['sparsity'])} ({cost['live_weights']:,} of "
         f"{cost['prunable_weights']:,} weights)",
         "test accuracy": f"{_percent(about['accuracy'])} ({about['epoch']})",
+        **({"collapsed": COLLAPSED} if record["health"]["collapsed"] else {}),
         "MACs of one image": f"{cost['macs']:,} of {cost['dense_macs']:,} dense",
         **({"MACs not counted": uncounted} if uncounted else {}),
         **({"never pruned": dense} if dense else {}),

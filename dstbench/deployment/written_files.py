@@ -41,8 +41,13 @@ def write_files(
     out: folder.
     rows: further rows of the card, name → value.
 
-    Raises UserError: when the folder cannot be made.
+    Raises UserError: when the folder cannot be made, or has a README.md of something else.
     """
+    if (out / "README.md").exists() and not any((out / name).exists() for name in CONTENTS):
+        raise UserError(
+            f"{out}: has a README.md and no deployed network; it would be overwritten. Choose "
+            "another --out."
+        )
     descriptions = {name: CONTENTS[name] for name in contents}
     card = model_card(record, about, descriptions, rows)
     contents = {**contents, "README.md": utf8(card)}

@@ -6,6 +6,8 @@ from dstbench.recording.types import Override, Record
 from dstbench.recording.uncounted import uncounted_text, unpruned_text
 from dstbench.sparsity import percent
 
+COLLAPSED = "yes: the network answers no better than chance"
+
 
 def run_summary(record: Record, path: str, tracked: str) -> str:
     """Return the summary as aligned lines `label  value`.
@@ -64,7 +66,7 @@ def summary_rows(record: Record) -> list[tuple[str, str]]:
     if accuracy["selected_on_test"]:
         rows.append(("selected on test", "yes: the best epoch was chosen on the test images"))
     if record["health"]["collapsed"]:
-        rows.append(("collapsed", "yes: the network answers no better than chance"))
+        rows.append(("collapsed", COLLAPSED))
     return rows
 
 

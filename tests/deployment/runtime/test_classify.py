@@ -25,6 +25,7 @@ def folder(tmp_path, monkeypatch):
     Image.fromarray(PIXELS[:5]).save(tmp_path / "small.png")
     np.save(tmp_path / "small.npy", PIXELS[:5])
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "text.npy").write_text("")
     monkeypatch.chdir(tmp_path)
@@ -49,6 +50,7 @@ def test_class_and_probability_of_images_are_printed(folder, capsys):
         (["network.dst", "objects.npy"], "objects.npy: cannot be read"),
         (["network.dst", "text.npy"], "text.npy: cannot be read"),
         (["network.dst", "text.png"], "text.png: is no image that pillow reads"),
+        (["network.dst", "deep.png"], "deep.png: has more than 8 bits a channel"),
         (["network.dst", "missing.png"], "missing.png: is no image that pillow reads"),
         (["image.npy", "image.npy"], "image.npy: is not a network that dstbench compiled"),
     ],

@@ -141,16 +141,16 @@ function makePainter({ dots, lines, shape, classes }, state) {
   function plane(target, dot, level = 1) {
     [target.width, target.height] = [dots.width[dot], dots.height[dot]];
     const c = target.getContext("2d"), image = c.createImageData(target.width, target.height);
-    const from = Math.max(0, dots.offset[dot]), out = image.data;
-    const pixels = state.activity.planes.subarray(from, from + target.width * target.height);
+    const from = dots.offset[dot], out = image.data; // below 0: nothing reads this channel
     const largest = state.activity.peak[dot] || 1, channels = shape[0];
     const tint = dot >= channels ? null : channels === 3 ? TINTS[dot] : [255, 255, 255];
-    for (let i = 0; i < pixels.length; i++) {
+    for (let i = 0; i < target.width * target.height; i++) {
       if (tint) {
         const byte = state.activity.bytes[i * channels + dot] / 255;
         out.set(tint.map((part) => part * byte), 4 * i);
       } else {
-        const row = 3 * (255 + Math.round((255 * level * pixels[i]) / largest));
+        const pixel = from < 0 ? 0 : state.activity.planes[from + i];
+        const row = 3 * (255 + Math.round((255 * level * pixel) / largest));
         out.set(state.table.subarray(row, row + 3), 4 * i);
       }
       out[4 * i + 3] = 255;
@@ -172,12 +172,19 @@ function makePainter({ dots, lines, shape, classes }, state) {
       c.translate(x[dot], y[dot]);
       if (!horizontal) c.rotate(Math.PI / 2);
       c.fillStyle = rgba(name === best ? state.colours.ink : state.colours.soft);
-      c.fillText(text, side[dot] / 2 + 7, 0, LONGEST_NAME);
+      c.fillText(cut(c, text), side[dot] / 2 + 7, 0);
       c.restore();
     });
   }
 
   return { faint, lit, strokeOne, emptyDot, litDot, outline, plane, names };
+}
+
+// A name, cut where it is too long.
+function cut(c, text) {
+  const letters = [...text];
+  while (letters.length && c.measureText(letters.join("")).width > LONGEST_NAME) letters.splice(-2, 2, "…");
+  return letters.join("");
 }
 
 function quantile(numbers, fraction) {
