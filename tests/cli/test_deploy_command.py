@@ -67,6 +67,7 @@ def test_deploy_writes_four_files_with_the_accuracy_of_the_run(call, shared):
     files = {"network.dst", "weights.safetensors", "network.onnx", "README.md"}
     assert {path.name for path in (shared / "deployed").iterdir()} == files
     assert all(name in out for name in files)
+    assert "of the dense network's MACs: a dense library may be faster" in out  # it has many
     record = json.loads((shared / "record.json").read_text())
     network = load(shared / "deployed" / "network.dst", threads=1)
     test = datasets.load("digits", None, None).test

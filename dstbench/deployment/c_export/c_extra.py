@@ -15,6 +15,7 @@ from dstbench.deployment.c_export.footprint import (
     footprint,
     limits_exceeded,
 )
+from dstbench.deployment.c_export.instructions import instructions
 from dstbench.deployment.c_export.int8_source import int8_source
 from dstbench.deployment.c_export.plan import plan_of
 from dstbench.deployment.c_export.quantisation import quantised
@@ -56,8 +57,9 @@ class CExtra:
         for name, source in sources.items():
             accuracy = _accuracy(source, loaders, program.classes)
             size, fit = _sizes(source)
-            card[f"`{name}`"] = f"test accuracy {accuracy} · {size} · {source.macs:,} multiply-adds"
-            report += [f"{name}: {size} · {source.macs:,} multiply-adds · {fit}"]
+            work = _work(source)
+            card[f"`{name}`"] = f"test accuracy {accuracy} · {size} · {work}"
+            report += [f"{name}: {size} · {work} · {fit}"]
             report += [f"{name}: test accuracy {accuracy}"]
         contents = {HEADER: utf8(sources[FLOAT32].header)}
         contents |= {name: utf8(source.source) for name, source in sources.items()}
@@ -77,6 +79,13 @@ def _accuracy(source: CSource, loaders: DataLoaders | None, classes: int) -> str
         return f"not measured: {error}"
 
 
+def _work(source: CSource) -> str:
+    """Return multiply-adds, and instructions where they can be counted, in words."""
+    counted = instructions(source)
+    emulated = "" if counted is None else f", {counted:,} instructions (QEMU's Cortex-M4, -O2)"
+    return f"{source.macs:,} multiply-adds{emulated}"
+
+
 def _sizes(source: CSource) -> tuple[str, str]:
     """Return flash and RAM in words, and whether they fit a small microcontroller."""
     target = f"a Cortex-M4 with {RAM // 2**10} KiB RAM and {FLASH // 2**20} MiB flash"
@@ -85,7 +94,7 @@ def _sizes(source: CSource) -> tuple[str, str]:
     if size is None:
         text = (
             f"flash {source.flash_bytes:,} bytes of tables, code not counted (no compiler for a "
-            f"Cortex-M4) · RAM {source.arena_bytes:,} bytes and a stack"
+            f"Cortex-M4) · RAM {source.arena_bytes:,} bytes, stack not measured"
         )
         return text, f"whether it fits {target} is not known"
     exceeded = limits_exceeded(size)
@@ -94,9 +103,9 @@ def _sizes(source: CSource) -> tuple[str, str]:
 
 
 def _flash_and_ram(source: CSource, size: Footprint) -> str:
-    stack = "a stack" if size.stack is None else f"at most {size.stack:,} of stack"
+    stack = "stack not measured" if size.stack is None else f"at most {size.stack:,} of stack"
     return (
         f"flash {size.flash:,} bytes ({source.flash_bytes:,} of tables; Cortex-M4, "
-        f"{size.compiler} -Os) · RAM {size.ram:,} bytes (this order of operations needs "
-        f"{source.bound_bytes:,}) and {stack}"
+        f"{size.compiler} -Os) · RAM {size.ram:,} bytes (lower bound of this order of operations "
+        f"{source.bound_bytes:,}), {stack}"
     )

@@ -11,6 +11,7 @@ from helpers.deploy_networks import IMAGE, noise, random_net
 
 from dstbench.deployment.c_export.c_source import c_source
 from dstbench.deployment.c_export.footprint import footprint, limits_exceeded
+from dstbench.deployment.c_export.instructions import instructions
 from dstbench.deployment.c_export.toolchain import cortex_m4_compiler
 from dstbench.deployment.compiler.compile import compile_network
 
@@ -48,6 +49,14 @@ def test_footprint_is_what_size_prints(sources, tmp_path):
     assert sources["float32"].flash_bytes < found.flash
     assert sources["float32"].arena_bytes <= found.ram < sources["float32"].arena_bytes + 16
     assert found.stack is None or 0 < found.stack < 1000
+
+
+def test_instructions_are_those_of_the_network(sources):
+    if not all(map(shutil.which, ("arm-none-eabi-gcc", "qemu-system-arm"))):
+        pytest.skip("needs arm-none-eabi-gcc and qemu-system-arm")
+    counted = instructions(sources["float32"])
+    assert counted > sources["float32"].macs
+    assert counted == instructions(sources["float32"])  # of one machine, whatever its load
 
 
 def test_limits_name_what_does_not_fit(sources):

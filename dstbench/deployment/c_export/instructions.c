@@ -1,5 +1,5 @@
 /* Counts the instructions of one image on QEMU's mps2-an386 board, a Cortex-M4: with -icount shift=0
-   an instruction takes 1 ns, and its SysTick counts 25 MHz. See c_instructions.py. */
+   an instruction takes 1 ns, and its SysTick counts 25 MHz. See instructions.py. */
 #include <stdint.h>
 #include <stdio.h>
 
