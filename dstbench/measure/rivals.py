@@ -114,8 +114,8 @@ def _needing(library: str) -> Iterator[None]:
 def _core() -> Any:
     """Return OpenVINO's core, kept while the process lives.
 
-    Its CPU plugin gives the thread a stack for signals. After the plugin was unloaded, the next
-    signal, such as that of Ctrl-C, crashed the process (2026.4).
+    After it was freed, the next signal, such as that of Ctrl-C, crashed the process (2026.4); the
+    stack for signals that its CPU plugin gives the thread is the likely cause.
     """
     import openvino
 
