@@ -36,7 +36,7 @@ def installed(tmp_path):
 
 CHANGES = (
     ("compiled/vectors.py", "builder.fmul(x, y", "builder.fadd(x, y"),
-    ("deployment/runtime/simd.py", "(coefficient, clipped", "(coefficient, coefficient"),
+    ("deployment/runtime/simd.py", "(coefficient, x, ", "(coefficient, coefficient, "),
     ("deployment/runtime/kernels.py", "out[b, c] = work[", "out[b, c] = 2 * work["),
 )
 
