@@ -127,8 +127,7 @@ def deploy_dense(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
 
 def _slow_note(program: Program, dense_macs: int) -> tuple[str, ...]:
     """Return a note where a dense library may be faster than the compiled network."""
-    areas = program.settings[program.setting, :2].astype(np.int64).prod(1)
-    share = int(areas @ program.terms.astype(np.int64)) / dense_macs
+    share = program.multiply_adds() / dense_macs
     if share < _MANY_MACS:
         return ()
     return (

@@ -8,7 +8,7 @@ import numpy as np
 
 from dstbench.deployment.c_export.plan import Plan
 from dstbench.deployment.c_export.tables import Table, c_comment, c_string, float_literal
-from dstbench.deployment.runtime.program import Kind, Program
+from dstbench.deployment.runtime.program import Program
 
 HEADER = "network.h"
 
@@ -81,15 +81,13 @@ def assembled(program: Program, plan: Plan, variant: Variant) -> CSource:
         f"{planes}\nstatic {variant.sum} dst_sums[{plan.sums}]; /* of a row */\n",
         "".join(_file(name) for name in ("types.c", variant.file, "steps.c", "self_test.c")),
     ]
-    linear = program.kind == Kind.LINEAR
-    areas = program.settings[program.setting, :2].astype(np.int64).prod(1)
     return CSource(
         header=_header(program),
         source="\n".join(parts),
         arena_bytes=variant.bytes * plan.pixels + 4 * plan.sums,
         bound_bytes=variant.bytes * plan.bound + 4 * plan.sums,
         flash_bytes=sum(table.bytes for table in variant.tables),
-        macs=int(areas[linear] @ program.terms[linear].astype(np.int64)),
+        macs=program.multiply_adds(),
     )
 
 

@@ -36,10 +36,10 @@ def plane_graph(program: Program) -> PlaneGraph:
     inputs: list[tuple[int, ...]] = [()] * count
     reusable: list[tuple[int, ...]] = [()] * count
     readers: list[list[int]] = [[] for _ in range(count)]
-    ends = np.cumsum(program.terms.astype(np.int64)).tolist()
-    rows = program.shifts.astype(np.int64).reshape(-1, 2)[:, 0][program.shift.astype(np.int64)]
-    first = 0
-    for number, end in enumerate(ends):
+    rows = program.term_shifts()[:, 0]
+    firsts, counts = program.first_terms().tolist(), program.terms.tolist()
+    for number, (first, count_read) in enumerate(zip(firsts, counts, strict=True)):
+        end = first + count_read
         read = program.plane[first:end].astype(np.int64)
         plane = program.sources + number
         inputs[plane] = tuple(np.unique(read).tolist())
@@ -48,7 +48,6 @@ def plane_graph(program: Program) -> PlaneGraph:
             reusable[plane] = tuple(p for p in inputs[plane] if p not in above)
         for source in inputs[plane]:
             readers[source].append(plane)
-        first = end
     kept = frozenset(range(count - program.classes, count))
     needed = [False] * count
     for plane in reversed(range(count)):

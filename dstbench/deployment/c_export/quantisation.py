@@ -4,8 +4,8 @@ A pixel q of a plane stands for scale · (q − zero), with a scale and a zero o
 operation adds up integers, in units of a scale of its own, and rescales the sum by
 multiplier · 2^−shift into its result's. A coefficient, times the scale of the plane that it
 multiplies, is an integer of 8 bits times a power of two: the terms of a sum differ too much for one
-scale. SAMPLE and MAXIMUM copy
-pixels, so their results have their source's scale and zero. A pixel of the image is its byte − 128.
+scale. SAMPLE and MAXIMUM copy pixels, so their results have their source's scale and zero. A pixel
+of the image is its byte − 128.
 """
 
 from dataclasses import dataclass
@@ -61,8 +61,7 @@ def quantised(program: Program, low: np.ndarray, high: np.ndarray) -> Quantisati
     Raises UserError: when black or white bytes are on one side of the mean.
     """
     scales, zeros = _scales(program, low, high)
-    plane, count = program.plane.astype(np.int64), len(program.kind)
-    owner = np.repeat(np.arange(count), program.terms)
+    plane, owner = program.plane.astype(np.int64), program.owners()
     exact = program.coefficients().astype(np.float64) * scales[plane]
     bias = program.bias.astype(np.float64)
     sum_scales = _sum_scales(program, exact, owner, scales)
@@ -98,9 +97,8 @@ def _sum_scales(
     np.add.at(total, owner, 255 * np.abs(exact))
     sum_scales = np.maximum(largest / (_LARGEST_WEIGHT * 2**_MOST_DOUBLINGS), total / _LARGEST_SUM)
     sum_scales[sum_scales == 0] = 1
-    ends = np.cumsum(program.terms.astype(np.int64))
     mean = program.kind == Kind.MEAN
-    read = program.plane.astype(np.int64)[ends[mean] - 1]
+    read = program.plane.astype(np.int64)[program.first_terms()[mean]]
     sum_scales[mean] = scales[read] / program.sizes()[read].prod(1)
     return sum_scales
 
@@ -108,11 +106,11 @@ def _sum_scales(
 def _scales(program: Program, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return scale and zero of every plane. Zero is a pixel of each: planes are padded with it."""
     channels, plane = program.image_shape[0], program.plane.astype(np.int64)
-    ends = np.cumsum(program.terms.astype(np.int64))
+    first = program.first_terms()
     origin = np.arange(len(low))  # the plane whose pixels a plane has
     for number in np.flatnonzero((program.kind == Kind.SAMPLE) | (program.kind == Kind.MAXIMUM)):
-        origin[program.sources + number] = origin[plane[ends[number] - 1]]
-    owner = np.repeat(np.arange(len(program.kind)), program.terms)
+        origin[program.sources + number] = origin[plane[first[number]]]
+    owner = program.owners()
     summed = np.isin(program.kind[owner], (Kind.LINEAR, Kind.MEAN))
     floor = np.full(len(low), np.inf)  # what is below every reader's clip need not be told apart
     np.minimum.at(floor, origin[plane[summed]], program.clip[summed])

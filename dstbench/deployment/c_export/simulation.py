@@ -41,15 +41,15 @@ def simulate(
 
     order: of the planes; each comes after those that it reads.
     """
-    ends = np.cumsum(program.terms.astype(np.int64)).tolist()
-    shifts = program.shifts.astype(np.int64).reshape(-1, 2)[program.shift.astype(np.int64)]
+    terms = _ranges(program)
+    shifts = program.term_shifts()
     plane_of = program.plane.astype(np.int64).tolist()
     known: dict[int, np.ndarray] = {}
     last = {}
     for step, plane in enumerate(order):
         last[plane] = step
         if (number := plane - program.sources) >= 0:
-            for term in range(ends[number] - int(program.terms[number]), ends[number]):
+            for term in terms[number]:
                 last[plane_of[term]] = step
     dropped: list[list[int]] = [[] for _ in order]
     for plane, step in last.items():
@@ -59,12 +59,18 @@ def simulate(
         if number < 0:
             known[plane] = arithmetic.source(plane)
         else:
-            terms = range(ends[number] - int(program.terms[number]), ends[number])
-            sources = [plane_of[term] for term in terms]
-            known[plane] = _computed(program, number, terms, sources, shifts, known, arithmetic)
+            own = terms[number]
+            sources = [plane_of[term] for term in own]
+            known[plane] = _computed(program, number, own, sources, shifts, known, arithmetic)
         yield plane, known[plane]
         for unused in dropped[step]:
             known.pop(unused)
+
+
+def _ranges(program: Program) -> list[range]:
+    """Return the numbers of each operation's terms."""
+    firsts, counts = program.first_terms().tolist(), program.terms.tolist()
+    return [range(first, first + count) for first, count in zip(firsts, counts, strict=True)]
 
 
 def _computed(

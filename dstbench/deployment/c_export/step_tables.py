@@ -44,15 +44,15 @@ def step_tables(
         of the shifts are distinct: a term stores which one it has.
     constants: the constant planes in the numbers of the interpreter.
     """
-    ends = np.cumsum(program.terms.astype(np.int64))
-    firsts, kind = ends - program.terms, program.kind
+    firsts, kind = program.first_terms(), program.kind
+    ends = firsts + program.terms
     operations = [plane - program.sources for plane in plan.order]
     computed = [number for number in operations if number >= 0]
     sums = np.array([n for n in computed if kind[n] == Kind.LINEAR], np.int64)
     rescaled = np.array([n for n in computed if kind[n] in (Kind.LINEAR, Kind.MEAN)], np.int64)
     sizes = program.sizes()
     shapes = _Rows(_shape(program, plane, constants, sizes, firsts) for plane in plan.order)
-    shifts = program.shifts.astype(np.int64).reshape(-1, 2)[program.shift.astype(np.int64)]
+    shifts = program.term_shifts()
     tapped = _terms_of(rescaled, firsts, ends)
     columns = [*shifts[tapped].T, *(values[tapped] for values in taps.values())]
     tap_rows = _Rows(zip(*(column.tolist() for column in columns), strict=True))

@@ -42,7 +42,6 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
 
     Raises InvalidProgram for one that needs too much memory or time, or would leave its memory.
     """
-    first_term = np.cumsum(program.terms) - program.terms
     computed = slice(program.sources, None)
     plane, sizes = program.plane.astype(np.int64), program.sizes()
     pads, padded = _pads(program, plane, sizes)
@@ -67,7 +66,7 @@ def plan_memory(program: Program, images: int) -> MemoryPlan:
     table = np.zeros((len(program.kind), COLUMNS), np.int64)
     read = np.arange(program.sources, len(sizes))  # an operation without terms reads itself
     has_terms = program.terms > 0
-    read[has_terms] = plane[first_term[has_terms]]
+    read[has_terms] = plane[program.first_terms()[has_terms]]
     table[:, KIND] = program.kind
     table[:, [HEIGHT, WIDTH]] = sizes[computed]
     table[:, ROW] = rows[computed]
@@ -138,10 +137,9 @@ def _shifts(program: Program) -> np.ndarray:
 
     The result is (terms, 2).
     """
-    shifts = program.shifts[program.shift].astype(np.int64).reshape(-1, 2)
     sample = np.repeat(program.kind == Kind.SAMPLE, program.terms)
     origins = np.repeat(program.settings[program.setting][:, 2:4], program.terms, axis=0)
-    return shifts + sample[:, None] * origins
+    return program.term_shifts() + sample[:, None] * origins
 
 
 def _pads(program: Program, plane: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,7 +148,7 @@ def _pads(program: Program, plane: np.ndarray, sizes: np.ndarray) -> tuple[np.nd
     plane: (terms,) int64, the plane that each term reads.
     sizes: (planes, 2), height and width.
     """
-    owner = np.repeat(np.arange(len(program.kind)), program.terms)
+    owner = program.owners()
     result = owner + program.sources
     shifts = _shifts(program)
     linear = program.kind[owner] == Kind.LINEAR
@@ -194,8 +192,7 @@ def _allocate(program: Program, room: np.ndarray) -> tuple[np.ndarray, int]:
     sources, operations, planes = program.sources, len(program.kind), len(room)
     starts = np.cumsum(room) - room  # the sources are kept
     last_reader = np.arange(planes) - sources  # an operation that nothing reads is free at once
-    reader = np.repeat(np.arange(operations), program.terms)
-    np.maximum.at(last_reader, program.plane.astype(np.int64), reader)
+    np.maximum.at(last_reader, program.plane.astype(np.int64), program.owners())
     last_reader[planes - program.classes :] = operations  # the logits are kept
     freed_after: list[list[int]] = [[] for _ in range(operations + 1)]
     for plane in range(sources, planes):

@@ -69,7 +69,8 @@ class Network:
         # Both are planned here, so that a call refuses nothing that loading has accepted.
         self._one = _Block(self, plan_memory(program, 1))
         images = self._largest_block(self._one.plan.size)
-        self._several = _Block(self, plan_memory(program, images))
+        several = images > 1
+        self._several = _Block(self, plan_memory(program, images)) if several else self._one
         # All threads together have no more memory than a block may have.
         self.threads = min(threads or cores(), max(1, MAX_FLOATS // self._several.plan.size))
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None

@@ -113,6 +113,23 @@ class Program:
         """Number of planes that no operation computes: the image's and the constant ones."""
         return self.image_shape[0] + len(self.constants)
 
+    def owners(self) -> np.ndarray:
+        """Return the operation of each term, (terms,) int64."""
+        return np.repeat(np.arange(len(self.kind)), self.terms)
+
+    def first_terms(self) -> np.ndarray:
+        """Return the first term of each operation, (operations,) int64."""
+        return np.cumsum(self.terms, dtype=np.int64) - self.terms
+
+    def term_shifts(self) -> np.ndarray:
+        """Return rows and columns by which each term's plane is shifted, (terms, 2) int64."""
+        return self.shifts[self.shift].astype(np.int64).reshape(-1, 2)
+
+    def multiply_adds(self) -> int:
+        """Return the multiply-adds of all sums for one image."""
+        sums = self.kind == Kind.LINEAR
+        return int(self.sizes()[self.sources :][sums].prod(1) @ self.terms[sums].astype(np.int64))
+
     def coefficients(self) -> np.ndarray:
         """Return the factor of each term's plane, (terms,) float32."""
         stored = np.concatenate([np.ones(1, np.float32), self.weights])[self.weight]

@@ -99,7 +99,7 @@ def _check_lengths(program: Program) -> None:
 
 
 def _check_references(program: Program) -> None:
-    owner = np.repeat(np.arange(len(program.kind)), program.terms)
+    owner = program.owners()
     require(bool((program.kind <= max(Kind)).all()), "an operation is of no known kind")
     ahead = program.plane.astype(np.int64) >= program.sources + owner
     require(not ahead.any(), "an operation reads a plane that is not computed yet")
@@ -116,7 +116,7 @@ def _check_settings(program: Program) -> None:
     sizes = settings[:, :2]
     require(bool((sizes > 0).all()), "a plane has no pixels")
     require(bool((sizes.prod(1) <= MAX_PIXELS).all()), "a plane is too large")
-    kind, owner = program.kind, np.repeat(np.arange(len(program.kind)), program.terms)
+    kind, owner = program.kind, program.owners()
     rows = settings[program.setting]
     linear = kind == Kind.LINEAR
     require(bool((program.terms[~linear] == 1).all()), "only a sum may have several terms")
@@ -141,8 +141,7 @@ def _check_windows(program: Program, windows: np.ndarray) -> None:
 
     windows: (n, 8) int64, the settings of all maxima.
     """
-    first_term = np.cumsum(program.terms, dtype=np.int64) - program.terms
-    read = program.plane[first_term[program.kind == Kind.MAXIMUM]]
+    read = program.plane[program.first_terms()[program.kind == Kind.MAXIMUM]]
     padding, last = windows[:, 2:4], (windows[:, :2] - 1) * windows[:, 4:6] - windows[:, 2:4]
     inside = (padding < windows[:, 6:8]) & (last < program.sizes()[read])
     require(bool(inside.all()), "a window is outside its plane")

@@ -41,7 +41,7 @@ class Drawing:
 def drawing(program: Program) -> Drawing:
     """Return the drawing of a program."""
     plane, dot_of = _dots(program)
-    owner = program.sources + np.repeat(np.arange(len(program.kind)), program.terms)
+    owner = program.sources + program.owners()
     start, end = dot_of[program.plane.astype(np.int64)], dot_of[owner]
     # Planes that are drawn as one have no line between them, nor has a copy to what it is not.
     shown = (start >= 0) & (start != end)
@@ -65,7 +65,7 @@ def drawing(program: Program) -> Drawing:
 
 def _dots(program: Program) -> tuple[np.ndarray, np.ndarray]:
     """Return the planes that are dots, and the dot of each plane: -1 for constants."""
-    first = np.cumsum(program.terms.astype(np.int64)) - program.terms
+    first = program.first_terms()
     channels, sources = program.image_shape[0], program.sources
     shown_as = np.arange(sources + len(program.kind))
     shown_as[channels:sources] = -1
