@@ -15,6 +15,7 @@ from dstbench.errors import UserError
 from dstbench.measure.budget import Budget
 from dstbench.measure.execution_forms import MAX_DIFFERENCE, Form, Network, relative_differences
 from dstbench.measure.rivals import Rivals
+from dstbench.training.device import computes_bf16
 
 MAX_DIFFERENCE_BF16 = 0.1  # of logits: bf16 has 8 bits of precision, and rounds in every layer
 
@@ -82,16 +83,6 @@ def _frozen_bf16(model: nn.Module, examples: Sequence[Tensor]) -> Form:
         copy.deepcopy(model).to(torch.bfloat16), [x.to(torch.bfloat16) for x in examples]
     )
     return Form("dense bf16", how, network, False, lambda x: x.to(torch.bfloat16), "bf16")
-
-
-def computes_bf16(device: torch.device) -> bool:
-    """Return whether the device has instructions for bf16, so that it is more than emulated."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    # Private. A test fails by these names on a torch without them.
-    return device.type == "cpu" and bool(
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
 
 
 def freeze(model: nn.Module, examples: Sequence[Tensor]) -> tuple[str, Network]:

@@ -11,8 +11,8 @@ from helpers.web_pages import needs_compiler
 from dstbench.config.shipped_files import shipped
 from dstbench.data import datasets
 from dstbench.deployment import load
+from dstbench.deployment.c_export import toolchain
 from dstbench.deployment.c_export.toolchain import host_compiler
-from dstbench.deployment.web import wasm
 
 # All tests here need two trained runs.
 pytestmark = pytest.mark.slow
@@ -128,7 +128,7 @@ def test_deploy_web_with_other_images_than_the_runs_writes_none(call, shared):
 
 
 def test_deploy_web_without_a_compiler_writes_nothing(call, shared, monkeypatch):
-    monkeypatch.setattr(wasm, "_has_zig", lambda: False)
+    monkeypatch.setattr(toolchain, "_has_zig", lambda: False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     code, _, err = call("deploy", str(shared), "--web", "--tracking", "off")
     assert code == 2 and "pip install ziglang" in err and err.count("\n") == 1

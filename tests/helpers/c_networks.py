@@ -45,8 +45,7 @@ def build(source: CSource, folder, compiler: str, *options: str):
     """Compile the self-test with warnings as errors; return the program's path."""
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
-    (folder / "network.h").write_text(source.header)
-    (folder / "network.c").write_text(source.source)
+    source.write_to(folder)
     program = folder / "program"
     command = [compiler, *WARNINGS, "-DDST_SELF_TEST", *options, "network.c", "-o", str(program)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)

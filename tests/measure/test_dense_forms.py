@@ -9,9 +9,10 @@ from helpers.tiny_runs import IMAGE, tiny_resnet
 from dstbench.errors import UserError
 from dstbench.measure import dense_forms as module
 from dstbench.measure.budget import Budget
-from dstbench.measure.dense_forms import computes_bf16, dense_forms, freeze
+from dstbench.measure.dense_forms import dense_forms, freeze
 from dstbench.measure.execution_forms import Form, relative_differences
 from dstbench.measure.rivals import Rivals
+from dstbench.training.device import computes_bf16
 
 RIVALS = ["onnxruntime", "openvino", "openvino bf16"]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from dstbench.deployment.c_export.plan import Plan
 from dstbench.deployment.c_export.tables import Table, c_comment, c_string, float_literal
 from dstbench.deployment.runtime.program import Program
 
-HEADER = "network.h"
+HEADER, SOURCE = "network.h", "network.c"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class CSource:
     bound_bytes: int
     flash_bytes: int
     macs: int
+
+    def write_to(self, folder: Path) -> None:
+        """Write both files, as HEADER and SOURCE, for a compiler."""
+        (folder / HEADER).write_text(self.header, encoding="utf-8")
+        (folder / SOURCE).write_text(self.source, encoding="utf-8")
 
 
 @dataclass(frozen=True)

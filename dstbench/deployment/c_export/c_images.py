@@ -7,8 +7,8 @@ import numpy as np
 
 from dstbench.data.loaders import DataLoaders
 from dstbench.deployment.c_export.shared_library import SharedLibrary
-from dstbench.errors import UserError
-from dstbench.training.run import data_loaders, load_images
+from dstbench.deployment.run_images import images_of_run
+from dstbench.training.run import data_loaders
 from dstbench.training.runtime_options import RuntimeOptions
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ def loaders_of(
 
     Raises UserError: when its dataset is not on this machine, or has other images.
     """
-    dataset = load_images(network.run, data_root, cache)
-    if dataset.sha256 != network.record["provenance"]["dataset_sha256"]:
-        raise UserError(f"{network.run.dataset}: the images are not those that the run had.")
+    dataset = images_of_run(network, data_root, cache)
     return data_loaders(network.run, dataset, RuntimeOptions())
 
 

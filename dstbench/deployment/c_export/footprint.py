@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from dstbench.deployment.c_export.assemble import HEADER, CSource
+from dstbench.deployment.c_export.assemble import SOURCE, CSource
 from dstbench.deployment.c_export.toolchain import Compiler
 
 RAM, FLASH = 256 * 2**10, 2**20  # bytes of the microcontroller that is asked about
@@ -36,10 +36,9 @@ def footprint(source: CSource, compiler: Compiler) -> Footprint | None:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / HEADER).write_text(source.header, encoding="utf-8")
-        (folder / "network.c").write_text(source.source, encoding="utf-8")
+        source.write_to(folder)
         options = ["-std=c99", "-Os", "-fstack-usage", "-fno-unwind-tables", "-c"]
-        command = [*compiler.command, *options, "network.c", "-o", "network.o"]
+        command = [*compiler.command, *options, SOURCE, "-o", "network.o"]
         done = subprocess.run(command, cwd=folder, capture_output=True)
         usage = folder / "network.su"
         if done.returncode:

@@ -6,7 +6,7 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
-from dstbench.deployment.c_export.assemble import HEADER, CSource
+from dstbench.deployment.c_export.assemble import SOURCE, CSource
 from dstbench.deployment.c_export.toolchain import cortex_m4_compiler
 
 _LAYOUT = ("-Wl,--section-start=.vectors=0", "-Wl,-Tdata=0x20000000")
@@ -26,11 +26,10 @@ def instructions(source: CSource) -> int | None:
         return None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        main = files(__package__).joinpath("instructions.c").read_text(encoding="utf-8")
-        for file, text in ((HEADER, source.header), ("network.c", source.source), ("main.c", main)):
-            (folder / file).write_text(text, encoding="utf-8")
+        source.write_to(folder)
+        (folder / "main.c").write_bytes(files(__package__).joinpath("instructions.c").read_bytes())
         options = ["-std=c99", "-O2", "--specs=rdimon.specs", *_LAYOUT]
-        command = [*compiler.command, *options, "network.c", "main.c", "-o", "program"]
+        command = [*compiler.command, *options, SOURCE, "main.c", "-o", "program"]
         counted = _output(command, folder) is not None and _output(
             [emulator, *_BOARD, "-kernel", "program"], folder
         )

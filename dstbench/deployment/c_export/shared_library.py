@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dstbench.deployment.c_export.assemble import HEADER, CSource
+from dstbench.deployment.c_export.assemble import SOURCE, CSource
 from dstbench.deployment.c_export.toolchain import Compiler
 from dstbench.errors import UserError
 
@@ -25,10 +25,9 @@ class SharedLibrary:
     def __init__(self, source: CSource, compiler: Compiler, defines: tuple[str, ...] = ()):
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
-        (folder / HEADER).write_text(source.header, encoding="utf-8")
-        (folder / "network.c").write_text(source.source, encoding="utf-8")
+        source.write_to(folder)
         options = ["-std=c99", "-O2", "-shared", "-fPIC", *(f"-D{name}" for name in defines)]
-        command = [*compiler.command, *options, "network.c", "-o", "network.so"]
+        command = [*compiler.command, *options, SOURCE, "-o", "network.so"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         if done.returncode:
             first = next(iter(done.stderr.splitlines()), f"exit code {done.returncode}")

@@ -3,11 +3,16 @@
 import importlib.util
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _CORTEX_M4 = (
     ("arm-none-eabi-gcc", ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")),
     ("ziglang", ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp")),
+)
+_WASM32 = (
+    ("ziglang", ("-target", "wasm32-freestanding")),
+    ("clang", ("--target=wasm32", "-ffreestanding")),  # with LLVM's linker
 )
 
 
@@ -30,7 +35,18 @@ def host_compiler() -> Compiler | None:
 
 def cortex_m4_compiler() -> Compiler | None:
     """Return a compiler for an Arm Cortex-M4 with its FPU; None where there is none."""
-    for name, options in _CORTEX_M4:
+    return _first(_CORTEX_M4)
+
+
+def wasm32_compiler() -> Compiler | None:
+    """Return a compiler for WebAssembly without a system; None where there is none."""
+    linker = shutil.which("wasm-ld") is not None
+    return _first([(name, options) for name, options in _WASM32 if name != "clang" or linker])
+
+
+def _first(targets: Iterable[tuple[str, tuple[str, ...]]]) -> Compiler | None:
+    """Return the first compiler that is there, of names and the options of a target."""
+    for name, options in targets:
         if (compiler := _found(name)) is not None:
             return Compiler(name, (*compiler.command, *options))
     return None
@@ -38,8 +54,12 @@ def cortex_m4_compiler() -> Compiler | None:
 
 def _found(name: str) -> Compiler | None:
     if name == "ziglang":  # a Python package
-        if importlib.util.find_spec(name) is None:
+        if not _has_zig():
             return None
         return Compiler(name, (sys.executable, "-P", "-m", name, "cc"))
     path = shutil.which(name)
     return None if path is None else Compiler(name, (path,))
+
+
+def _has_zig() -> bool:
+    return importlib.util.find_spec("ziglang") is not None

@@ -9,8 +9,8 @@ import numpy as np
 from dstbench.data.augment import centre_crop
 from dstbench.data.preprocessing import ImageNetPipeline
 from dstbench.data.sources.decode import decode_rgb
+from dstbench.deployment.run_images import images_of_run
 from dstbench.errors import UserError
-from dstbench.training.run import load_images
 
 if TYPE_CHECKING:
     from dstbench.training.trained_network import TrainedNetwork
@@ -43,14 +43,9 @@ def test_samples(
     """
     run = network.run
     try:
-        dataset = load_images(run, data_root, cache)
+        dataset = images_of_run(network, data_root, cache)
     except UserError as error:
         return [], f"network.html has no test images: {error.message}"
-    if dataset.sha256 != network.record["provenance"]["dataset_sha256"]:
-        return [], (
-            f"network.html has no test images: those of {run.dataset} here are others than those "
-            "of the run."
-        )
     images = dataset.test
     numbers = chosen(images.labels, len(dataset.classes))
     if isinstance(run.pipeline, ImageNetPipeline):

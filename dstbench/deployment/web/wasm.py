@@ -3,10 +3,7 @@
 Every plane has memory of its own, so that a page can show all of them.
 """
 
-import importlib.util
-import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,6 +13,7 @@ from pathlib import Path
 from dstbench.deployment.c_export.c_source import c_source
 from dstbench.deployment.c_export.plan import Plan
 from dstbench.deployment.c_export.plane_graph import plane_graph
+from dstbench.deployment.c_export.toolchain import Compiler, wasm32_compiler
 from dstbench.deployment.runtime.program import Program
 from dstbench.errors import UserError
 
@@ -45,14 +43,12 @@ def web_assembly(program: Program) -> WebAssembly:
 
     Raises UserError: when no compiler is installed, or it fails, or the program cannot be C.
     """
-    command = compiler()
+    command = compiler().command
     plan = _everything_kept(program)
     source = c_source(program, plan)
-    glue = files(__package__).joinpath("web.c").read_text(encoding="utf-8")
-    texts = {"web.c": glue, "network.h": source.header, "network.c": source.source}
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in texts.items():
-            Path(folder, name).write_text(text, encoding="utf-8")
+        source.write_to(Path(folder))
+        Path(folder, "web.c").write_bytes(files(__package__).joinpath("web.c").read_bytes())
         done = subprocess.run(
             [*command, *_OPTIONS, "-o", "network.wasm", "web.c"],
             cwd=folder,
@@ -67,23 +63,17 @@ def web_assembly(program: Program) -> WebAssembly:
         return WebAssembly(Path(folder, "network.wasm").read_bytes(), plan.starts, plan.pixels)
 
 
-def compiler() -> tuple[str, ...]:
-    """Return the command of a C compiler for WebAssembly, with its target.
+def compiler() -> Compiler:
+    """Return a C compiler for WebAssembly.
 
     Raises UserError: when none is installed.
     """
-    if _has_zig():
-        return (sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-freestanding")
-    if (clang := shutil.which("clang")) and shutil.which("wasm-ld"):
-        return (clang, "--target=wasm32", "-ffreestanding")
+    if (found := wasm32_compiler()) is not None:
+        return found
     raise UserError(
         "A web page needs a C compiler for WebAssembly, and none is installed: "
         "pip install ziglang (or install clang and lld)."
     )
-
-
-def _has_zig() -> bool:
-    return importlib.util.find_spec("ziglang") is not None
 
 
 def _everything_kept(program: Program) -> Plan:

@@ -11,8 +11,8 @@ import pytest
 from helpers.browser import ask, needs_chromium
 from helpers.web_pages import needs_compiler, noise_samples, small_program
 
+from dstbench.deployment.c_export import toolchain
 from dstbench.deployment.runtime.network import Network
-from dstbench.deployment.web import wasm
 from dstbench.deployment.web.render import Fact, render
 from dstbench.deployment.web.wasm import WebAssembly, compiler, web_assembly
 from dstbench.errors import UserError
@@ -70,7 +70,7 @@ def test_names_and_facts_are_escaped(page):
 
 
 def test_without_a_compiler_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(wasm, "_has_zig", lambda: False)
+    monkeypatch.setattr(toolchain, "_has_zig", lambda: False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UserError, match="pip install ziglang"):
         compiler()
