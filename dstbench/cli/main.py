@@ -7,6 +7,7 @@ import errno
 import importlib
 import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -28,8 +29,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # before anything is printed, the help included
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal shows ? for characters it lacks
+    started = time.monotonic()
     ignore_announcements()
     args = parser().parse_args(argv)
+    args.started = started  # before imports, which may take seconds
     # Waiting OpenMP threads spin by default, which slows small networks tenfold on a busy machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:

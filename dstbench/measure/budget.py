@@ -11,12 +11,13 @@ PREPARED = 0.6  # fraction of the time that preparing forms may take; the rest i
 
 
 class Budget:
-    """The time since it was made, and a note of what it is spent on.
+    """The time since it began, and a note of what it is spent on.
 
     seconds: for everything, compilation included; infinite for no limit.
     repeats: timed calls of each form at each batch size; None for as many as fit. A given number
         is made whatever time it takes.
     show: called with a line about each step when it begins.
+    start: when the time began, of `time.monotonic()`; None for now.
     """
 
     def __init__(
@@ -24,9 +25,10 @@ class Budget:
         seconds: float = math.inf,
         repeats: int | None = None,
         show: Callable[[str], None] = lambda text: None,
+        start: float | None = None,
     ):
         self.seconds, self.repeats, self.show = seconds, repeats, show
-        self._start = time.monotonic()
+        self._start = time.monotonic() if start is None else start
 
     def left(self, fraction: float = 1.0) -> float:
         """Return the seconds until this fraction of the time is over; negative afterwards."""

@@ -48,18 +48,21 @@ class Turns:
 
     forms: distinct names.
     x: images (B, C, H, W).
+    smaller: the turns on a smaller batch, whose calls take no longer; None for the first.
     """
 
-    def __init__(self, forms: Sequence[Form], x: Tensor):
+    def __init__(self, forms: Sequence[Form], x: Tensor, smaller: "Turns | None" = None):
         self.batch = len(x)
         self._calls = {form.name: (form.network, form.prepare(x), x.device) for form in forms}
-        self._last = dict.fromkeys(self._calls, 0.0)  # seconds of the last call
+        self._cold = set(self._calls)  # not warmed up yet
+        # Seconds of the last call, or of a call on the smaller batch.
+        self._last = dict(smaller._last) if smaller else dict.fromkeys(self._calls, 0.0)
         self._timed: dict[str, list[float]] = {form.name: [] for form in forms}
 
     @property
-    def once(self) -> float:
-        """Seconds of one call of every form, as far as is known from their last calls."""
-        return sum(self._last.values())
+    def needed(self) -> float:
+        """Seconds until every form is warmed up and timed once, at least, as far as is known."""
+        return sum(self._last.values()) + sum(self._last[name] for name in self._cold)
 
     def warm_up(self, check: Callable[[], None] = lambda: None) -> None:
         """Call every form WARM_UP times, or until a call is long.
@@ -71,6 +74,7 @@ class Turns:
             for _ in range(WARM_UP):
                 if self._call(name) >= LONG_S:
                     break
+            self._cold.remove(name)
 
     def calls_within(self, seconds: float) -> int:
         """Return how many timed calls of every form fit into a time, 1 to MOST."""

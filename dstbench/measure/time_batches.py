@@ -28,7 +28,7 @@ def time_batches(
     turns, reason = None, ""
     try:
         for number, x in enumerate(examples):
-            turns = Turns(forms, x)
+            turns = Turns(forms, x, smaller=turns)
             _time(turns, budget, shares=len(examples) - number, optional=number > 0)
             latencies += turns.latencies()
     except TimeoutError as error:
@@ -52,7 +52,7 @@ def _time(turns: Turns, budget: Budget, shares: int, optional: bool) -> None:
     """
 
     def check() -> None:
-        if optional and budget.repeats is None and turns.once > budget.left():
+        if optional and budget.repeats is None and turns.needed > budget.left():
             raise TimeoutError(
                 f"its calls do not fit into --seconds {budget.seconds:g}; "
                 f"--seconds {3 * budget.seconds:g} allows more"

@@ -49,3 +49,24 @@ def test_interruption_before_anything_was_timed_is_passed_on():
 
     with pytest.raises(KeyboardInterrupt):
         timed(network, Budget())
+
+
+def test_larger_batch_is_not_begun_where_even_the_smaller_one_would_not_fit(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("dstbench.measure.budget.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("dstbench.measure.latency.time.perf_counter", lambda: clock[0])
+    begun = []
+
+    def network(x):
+        begun.append(len(x))
+        clock[0] += 4.0  # long, so once untimed and once timed at least
+
+    calls, not_timed = timed(network, Budget(23.0))
+    assert calls == {1: 1, 2: 1} and set(not_timed) == {"64"}  # 7 s are left, and 8 s needed
+    assert 64 not in begun
+
+
+def test_time_counts_from_the_given_start(monkeypatch):
+    monkeypatch.setattr("dstbench.measure.budget.time.monotonic", lambda: 100.0)
+    assert Budget(60.0, start=90.0).left() == 50.0
+    assert Budget(60.0).left() == 60.0

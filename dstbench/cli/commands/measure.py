@@ -25,7 +25,7 @@ def main(args: argparse.Namespace) -> int:
     device = choose_device(args.device)
     quiet = args.quiet or (args.json and not sys.stderr.isatty())
     with progress(args.seconds, quiet) as step:
-        budget = Budget(args.seconds, args.repeats, step)
+        budget = Budget(args.seconds, args.repeats, step, start=args.started)
         step("building the network")
         measurement = measure(chosen_network(args), batches, budget, device)
     if args.json:

@@ -1,7 +1,6 @@
 """Flash and RAM that a network's C takes on a Cortex-M4, by compiling it."""
 
 import struct
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +37,9 @@ def footprint(source: CSource, compiler: Compiler) -> Footprint | None:
         folder = Path(name)
         source.write_to(folder)
         options = ["-std=c99", "-Os", "-fstack-usage", "-fno-unwind-tables", "-c"]
-        command = [*compiler.command, *options, SOURCE, "-o", "network.o"]
-        done = subprocess.run(command, cwd=folder, capture_output=True)
-        usage = folder / "network.su"
-        if done.returncode:
+        if compiler.complaint([*options, SOURCE, "-o", "network.o"], folder) is not None:
             return None
+        usage = folder / "network.su"
         flash, ram = _sections((folder / "network.o").read_bytes())
         stack = None
         if usage.exists():

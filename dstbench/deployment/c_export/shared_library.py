@@ -1,7 +1,6 @@
 """A network's C, compiled for this machine and called from Python."""
 
 import ctypes
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -27,11 +26,9 @@ class SharedLibrary:
         folder = Path(self._folder.name)
         source.write_to(folder)
         options = ["-std=c99", "-O2", "-shared", "-fPIC", *(f"-D{name}" for name in defines)]
-        command = [*compiler.command, *options, SOURCE, "-o", "network.so"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        if done.returncode:
-            first = next(iter(done.stderr.splitlines()), f"exit code {done.returncode}")
-            raise UserError(f"{compiler.name} does not compile the network's C: {first}")
+        complaint = compiler.complaint([*options, SOURCE, "-o", "network.so"], folder)
+        if complaint is not None:
+            raise UserError(f"{compiler.name} does not compile the network's C: {complaint}")
         self.library = ctypes.CDLL(str(folder / "network.so"))
 
     def __enter__(self) -> "SharedLibrary":

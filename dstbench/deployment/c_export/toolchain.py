@@ -2,9 +2,11 @@
 
 import importlib.util
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 _CORTEX_M4 = (
     ("arm-none-eabi-gcc", ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")),
@@ -26,6 +28,20 @@ class Compiler:
 
     name: str
     command: tuple[str, ...]
+
+    def complaint(self, arguments: Iterable[str], folder: Path) -> str | None:
+        """Compile, and return in one line why it failed; None where it did not.
+
+        arguments: options and files.
+        folder: where it runs.
+        """
+        command = [*self.command, *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+        if done.returncode == 0:
+            return None
+        lines = done.stderr.split("\n")
+        errors = [line for line in lines if "error" in line.lower() and not line.startswith(" ")]
+        return (errors or lines)[0].strip() or f"exit code {done.returncode}"
 
 
 def host_compiler() -> Compiler | None:

@@ -20,7 +20,7 @@ from .program_check import InvalidProgram
 from .program_file import read
 from .workspace import MemoryPlan
 
-MIN_WORK_PER_THREAD = 5_000_000  # below it another thread costs more than it saves
+MIN_WORK_PER_THREAD = 10_000_000  # waking a thread takes as long as 4,000,000 or so
 
 
 def load(path: str | Path, threads: int | None = None) -> "Network":

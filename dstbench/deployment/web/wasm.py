@@ -3,7 +3,6 @@
 Every plane has memory of its own, so that a page can show all of them.
 """
 
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
@@ -43,22 +42,17 @@ def web_assembly(program: Program) -> WebAssembly:
 
     Raises UserError: when no compiler is installed, or it fails, or the program cannot be C.
     """
-    command = compiler().command
+    wasm32 = compiler()
     plan = _everything_kept(program)
     source = c_source(program, plan)
     with tempfile.TemporaryDirectory() as folder:
         source.write_to(Path(folder))
         Path(folder, "web.c").write_bytes(files(__package__).joinpath("web.c").read_bytes())
-        done = subprocess.run(
-            [*command, *_OPTIONS, "-o", "network.wasm", "web.c"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
+        arguments = [*_OPTIONS, "-o", "network.wasm", "web.c"]
+        complaint = wasm32.complaint(arguments, Path(folder))
+        if complaint is not None:
             raise UserError(
-                f"{' '.join(command)} could not compile the network to WebAssembly: "
-                f"{done.stderr.strip()[-500:]}"
+                f"{wasm32.name} does not compile the network to WebAssembly: {complaint}"
             )
         return WebAssembly(Path(folder, "network.wasm").read_bytes(), plan.starts, plan.pixels)
 
