@@ -171,16 +171,25 @@ class _Draw:
 
     def mark_read(self, read: np.ndarray, into: np.ndarray) -> None:
         """Set the input pixels that the weights read for output pixels that are read, in place."""
-        for output, channel, position in self.live:
+        for channel, position, outputs in self._by_input():
+            pixels = read[outputs].any(0, keepdims=True)
             planes = into[channel : channel + 1]
-            self._window.mark_read(planes, read[output][None], *self._positions[position])
+            self._window.mark_read(planes, pixels, *self._positions[position])
 
     def mark_reached(self, reached: np.ndarray, into: np.ndarray) -> None:
         """Set the output pixels that the weights write from reached input pixels, in place."""
-        for output, channel, position in self.live:
-            into[output] |= self._window.read(
+        for channel, position, outputs in self._by_input():
+            into[outputs] |= self._window.read(
                 reached[channel], *self._positions[position], outside=False
             )
+
+    def _by_input(self) -> Iterator[tuple[int, int, list[int]]]:
+        """Yield each input and position that any weight reads, with the outputs of those weights."""
+        outputs: dict[tuple[int, int], list[int]] = {}
+        for output, channel, position in self.live:
+            outputs.setdefault((channel, position), []).append(output)
+        for (channel, position), writers in outputs.items():
+            yield channel, position, writers
 
     def flat_indices(self) -> np.ndarray:
         """Return the flat indices of the live weights in row order."""
