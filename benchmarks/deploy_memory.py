@@ -1,4 +1,4 @@
-"""Peak memory of a compiled network and of the dense one, in the worst case; see deploy.py.
+"""Peak memory of a compiled network and of the dense one, in the worst case.
 
 Measured is the peak of resident memory that each needs beyond its imported libraries and the
 images, in its own process, the dense one run eagerly; and the same without what the libraries take
