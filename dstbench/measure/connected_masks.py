@@ -172,7 +172,7 @@ class _Draw:
     def mark_read(self, read: np.ndarray, into: np.ndarray) -> None:
         """Set the input pixels that the weights read for output pixels that are read, in place."""
         for channel, position, outputs in self._by_input():
-            pixels = read[outputs].any(0, keepdims=True)
+            pixels = np.asarray(read[outputs].any(0))[None]
             planes = into[channel : channel + 1]
             self._window.mark_read(planes, pixels, *self._positions[position])
 
@@ -184,7 +184,7 @@ class _Draw:
             )
 
     def _by_input(self) -> Iterator[tuple[int, int, list[int]]]:
-        """Yield each input and position that any weight reads, with the outputs of those weights."""
+        """Yield each input and position that weights read, with the outputs of these weights."""
         outputs: dict[tuple[int, int], list[int]] = {}
         for output, channel, position in self.live:
             outputs.setdefault((channel, position), []).append(output)

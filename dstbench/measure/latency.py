@@ -56,7 +56,9 @@ class Turns:
         self._calls = {form.name: (form.network, form.prepare(x), x.device) for form in forms}
         self._cold = set(self._calls)  # not warmed up yet
         # Seconds of the last call, or of a call on the smaller batch.
-        self._last = dict(smaller._last) if smaller else dict.fromkeys(self._calls, 0.0)
+        self._last: dict[str, float] = dict.fromkeys(self._calls, 0.0)
+        if smaller is not None:
+            self._last |= smaller._last
         self._timed: dict[str, list[float]] = {form.name: [] for form in forms}
 
     @property

@@ -5,13 +5,9 @@ Content-Security-Policy allows only these, by hash. Templates escape every value
 Without JavaScript the page shows everything.
 """
 
-import base64
-import hashlib
 import shlex
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
 from dstbench.boards.board import Board
 from dstbench.boards.board_figures import plots_by_setting
@@ -33,12 +29,12 @@ from dstbench.boards.table_columns import COST_COLUMNS, SPEED_COLUMNS, shown_col
 from dstbench.figures.draw_plots import figure_size
 from dstbench.figures.styles import in_display_order, style_of
 from dstbench.sparsity import percent
+from dstbench.utils.web_page import inline, templates
 
 
 def render_page(board: Board) -> str:
     """Return the content of index.html, to be written beside `records/` and `figures/`."""
     keys = page_values.all_keys(board)
-    style, script = _read("page.css"), _read("page.js")
     return (
         _environment()
         .get_template("page.html")
@@ -54,23 +50,14 @@ def render_page(board: Board) -> str:
             },
             figures=plots_by_setting(board),
             cells=page_values.all_cells(board),
-            style=Markup(style),
-            style_hash=_hash(style),
-            script=Markup(script),
-            script_hash=_hash(script),
+            style=inline(__package__, "page.css"),
+            script=inline(__package__, "page.js"),
         )
     )
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("dstbench.boards.page"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
+    environment = templates(__package__, "templates")
     environment.filters |= {
         "accuracy": accuracy_text,
         "percent": percent,
@@ -99,12 +86,3 @@ def _environment() -> Environment:
         "style_of": style_of,
     }
     return environment
-
-
-def _hash(content: str) -> str:
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"
-
-
-def _read(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

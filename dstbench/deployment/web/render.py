@@ -5,16 +5,13 @@ to load anything else.
 """
 
 import base64
-import hashlib
 import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
@@ -22,6 +19,7 @@ from dstbench.deployment.runtime.program import Program
 from dstbench.deployment.web.drawing import Drawing, drawing
 from dstbench.deployment.web.samples import Sample
 from dstbench.deployment.web.wasm import WebAssembly
+from dstbench.utils.web_page import inline, templates
 
 _SCRIPTS = (
     "engine",
@@ -60,12 +58,10 @@ def render(
     about, drawn = program.about, drawing(program)
     classes = about.get("classes") or [str(number) for number in range(program.classes)]
     _, height, width = program.image_shape
-    style = _read("page.css")
     every = len({sample.label for sample in samples}) == len(classes)
-    script = "\n".join(_read(f"{name}.js") for name in _SCRIPTS)
     heading = " · ".join(str(about[key]) for key in ("method", "model", "dataset") if key in about)
     return (
-        _environment()
+        templates(__package__, "page")
         .get_template("page.html")
         .render(
             title=f"{heading or 'A network'} – live in the browser",
@@ -81,10 +77,8 @@ def render(
             dots=len(drawn.plane),
             lines=len(drawn.start),
             data=Markup(_json(_data(program, drawn, classes, compiled))),
-            style=Markup(style),
-            style_hash=_hash(style),
-            script=Markup(script),
-            script_hash=_hash(script),
+            style=inline(__package__, "page/page.css"),
+            script=inline(__package__, *(f"page/{name}.js" for name in _SCRIPTS)),
         )
     )
 
@@ -129,23 +123,3 @@ def _png(pixels: np.ndarray) -> str:
 def _json(data: dict[str, Any]) -> str:
     """Return JSON that cannot end the element it is in."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("dstbench.deployment.web", "page"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
-
-
-def _hash(content: str) -> str:
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"
-
-
-def _read(name: str) -> str:
-    return files(__package__).joinpath("page", name).read_text(encoding="utf-8")
