@@ -63,7 +63,7 @@ def add_environment(command: argparse.ArgumentParser) -> None:
         "--threads",
         type=whole_number,
         metavar="N",
-        help="CPU threads (default: 1 where a step is small, else all)",
+        help="CPU threads of a run (default: 1 where a step is small and in sweeps, else all)",
     )
 
 
