@@ -1,6 +1,7 @@
 """Parses JSON that others wrote: any failure is a ValueError, however the text is made."""
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -14,13 +15,13 @@ def parse_json(text: str | bytes) -> Any:
 
     text: bytes are UTF-8.
 
-    Raises ValueError: for no JSON, for NaN and infinity, for half a character (a lone surrogate,
-        which no file takes), and for a text nested too deeply.
+    Raises ValueError: for no JSON, for NaN, infinity and a number that overflows to it, for half a
+        character (a lone surrogate, which no file takes), and for a text nested too deeply.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
@@ -35,6 +36,13 @@ def parse_json(text: str | bytes) -> Any:
 
 def _in(outer: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return outer.values() if isinstance(outer, dict) else outer
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"{digits[:30]} is too large a number")
+    return value
 
 
 def _refuse_constant(name: str) -> None:

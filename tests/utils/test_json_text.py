@@ -7,7 +7,16 @@ from dstbench.utils.json_text import parse_json
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[", "NaN", "[" * 100_000, "[" * 300 + "]" * 300, '{"a":' * 300 + "1" + "}" * 300],
+    [
+        "",
+        "[",
+        "NaN",
+        "1e999",
+        "[-1e999]",
+        "[" * 100_000,
+        "[" * 300 + "]" * 300,
+        '{"a":' * 300 + "1" + "}" * 300,
+    ],
 )
 def test_parse_json_raises_value_errors_only(text):
     with pytest.raises(ValueError):
