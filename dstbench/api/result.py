@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from dstbench.config.gin_state import isolated
 from dstbench.errors import UserError
+from dstbench.recording.curves import read_curves
 from dstbench.recording.file_names import CURVES, RECORD
 from dstbench.recording.record import read
 from dstbench.recording.run_summary import run_summary, summary_rows
@@ -76,10 +77,10 @@ class Result:
         """Return one row an epoch: losses, accuracies, learning rate, health.
 
         `dstbench.recording.types.EpochLine` documents the columns; values per layer are left out.
+
+        Raises UserError when they cannot be read.
         """
-        file = self.path / CURVES
-        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-        rows = [_scalars(json.loads(line)) for line in lines]
+        rows = [_scalars(line) for line in read_curves(self.path / CURVES)]
         return pd.DataFrame(rows).set_index("epoch") if rows else pd.DataFrame()
 
     def layers(self) -> pd.DataFrame:
@@ -157,5 +158,5 @@ def load(run: str | Path, *, runs: str | Path = "runs", tracking: str | None = N
     return Result(path, read(path / RECORD))
 
 
-def _scalars(line: dict[str, Any]) -> dict[str, Any]:
+def _scalars(line: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in line.items() if not isinstance(value, dict | str)}

@@ -8,11 +8,10 @@ sequence is in display order.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dstbench.boards.cells import Cell, Column, Key, Result
+from dstbench.boards.reduce_curves import ReducedCurves, read_reduced
 from dstbench.boards.row_types import CostRow, SpeedRow
-from dstbench.utils.json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -136,10 +135,10 @@ class Board:
     hidden: tuple[Result, ...] = ()
     measurements: tuple[SpeedRow, ...] = ()
 
-    def curves(self, result: Result) -> dict[str, Any] | None:
-        """Return a run's curves as reduce_curves.py wrote them; None when there are none."""
+    def curves(self, result: Result) -> ReducedCurves | None:
+        """Return a run's curves; None when there are none. Raises UserError as `read_reduced`."""
         path = self.folder / "curves" / f"{result.name}.json"
-        return parse_json(path.read_bytes()) if path.exists() else None
+        return read_reduced(path) if path.exists() else None
 
 
 def all_blocks(board: Board) -> Sequence[Block]:

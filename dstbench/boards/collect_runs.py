@@ -21,6 +21,7 @@ from dstbench.boards.read_results import group_by_cell, result_from_record
 from dstbench.boards.validation import inconsistencies, record_name
 from dstbench.errors import UserError
 from dstbench.recording import record as records
+from dstbench.recording.curves import read_curves
 from dstbench.recording.file_names import BEST_WEIGHTS, CURVES, FINAL_WEIGHTS, RECORD
 from dstbench.recording.stored_network import read_network
 from dstbench.recording.types import Record, StoredNetwork
@@ -202,8 +203,7 @@ def _reduced_curves(path: Path) -> bytes | None:
     """Return the content of a run's curve file; None where the run has no curves."""
     if not path.exists():
         return None
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return reduce_curves.encode(reduce_curves.reduce_curves(lines, str(path)))
+    return reduce_curves.encode(reduce_curves.reduce_curves(read_curves(path)))
 
 
 def _write(path: Path, content: bytes) -> bool:

@@ -1,37 +1,49 @@
-"""Checks the reduced curves of a finished run against its record."""
+"""Checks the reduced curves of a run, and those of a finished one against its record."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dstbench.boards.numbers import is_finite
+from dstbench.boards.reduce_curves import read_reduced
+from dstbench.errors import UserError
 from dstbench.recording.configuration import epochs_of
-from dstbench.utils.json_text import parse_json
 
 _DIGITS = 1e-5  # curves keep six significant digits
 
 
 def curve_problems(record: Mapping[str, Any], path: Path) -> Iterator[str]:
-    """Yield a message for each contradiction between a record and its curves.
+    """Yield a message for each contradiction between a record and its curves, or within these.
 
     record: without inconsistencies.
     path: of the reduced curves; nothing is checked where there is no such file.
     """
-    if record["status"] != "finished" or not path.exists():
+    if not path.exists():
         return
     try:
-        curves = parse_json(path.read_bytes())
-        accuracies, sparsities = list(curves["val_accuracy"]), list(curves["sparsity"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        yield f"its curves, {path.name}, cannot be read ({error})"
+        curves = read_reduced(path)
+    except UserError as error:
+        reason = error.message.removeprefix(f"{path}: ").removesuffix(".")
+        yield f"its curves, {path.name}, {reason}"
         return
+    if record["status"] != "finished":
+        return
+    accuracies, sparsities = curves.get("val_accuracy", []), curves.get("sparsity", [])
     epochs = epochs_of(record["config"]["text"])
     if epochs and len(accuracies) != epochs:
         yield f"its curves have {len(accuracies)} epochs; its configuration has {epochs}"
         return
+    if not accuracies or len(accuracies) != len(sparsities):
+        yield (
+            f"its curves have val_accuracy of {len(accuracies)} epochs and sparsity of "
+            f"{len(sparsities)}"
+        )
+        return
     accuracy, best = record["accuracy"], record["accuracy"]["best_epoch"]
-    pairs = [("accuracy.val_final", accuracy["val_final"], accuracies[-1])]
-    pairs.append(("sparsity.measured", record["sparsity"]["measured"], sparsities[-1]))
+    pairs: list[tuple[str, Any, Any]] = [
+        ("accuracy.val_final", accuracy["val_final"], accuracies[-1]),
+        ("sparsity.measured", record["sparsity"]["measured"], sparsities[-1]),
+    ]
     if best is not None:
         if not isinstance(best, int) or not 1 <= best <= len(accuracies):
             yield f"accuracy.best_epoch is {best!r}; its curves have {len(accuracies)} epochs"

@@ -12,6 +12,6 @@ GRADIENT_FLOW = "gradient_flow"  # its name in curves
 
 
 def gradient_flow(line: Mapping[str, Any]) -> float | None:
-    """Return the gradient flow of a line of curves; None where the gradients were not measured."""
+    """Return the gradient flow of a line of curves; None where a gradient has no finite norm."""
     norms = line.get("layers_grad_norm")
-    return sum(norms.values()) if norms else None
+    return sum(norms.values()) if norms and None not in norms.values() else None

@@ -12,11 +12,11 @@ from dstbench.errors import UserError
 from dstbench.figures.gradient_flow import GRADIENT_FLOW, gradient_flow
 from dstbench.recording import record
 from dstbench.recording.configuration import configuration_of
+from dstbench.recording.curves import read_curves
 from dstbench.recording.file_names import CURVES, RECORD
 from dstbench.recording.run_name import slug
-from dstbench.recording.types import EpochLine, Record
+from dstbench.recording.types import Record
 from dstbench.sparsity import percent
-from dstbench.utils.json_text import parse_json
 from dstbench.utils.printable import utf8
 
 
@@ -81,7 +81,7 @@ def load_runs(folders: Iterable[Path]) -> list[RunData]:
     """
     runs = []
     for folder in folders:
-        curves = _read_curves(folder / CURVES)
+        curves = read_curves(folder / CURVES)
         if curves:
             runs.append(run_from_record(record.read(folder / RECORD), curves))
     if not runs:
@@ -165,14 +165,3 @@ def by_setting(runs: Iterable[RunData]) -> dict[Setting, list[RunData]]:
     for run in runs:
         groups[run.setting].append(run)
     return dict(sorted(groups.items()))
-
-
-def _read_curves(path: Path) -> list[EpochLine]:
-    try:
-        return [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
-    except ValueError as error:
-        raise UserError(f"{path}: holds no curves: it is not JSON lines ({error}).") from None

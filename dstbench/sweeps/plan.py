@@ -1,7 +1,6 @@
 """The plan of a sweep: each run of the grid once, and how far it is on disk."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from dstbench.config.jobs import Job
 from dstbench.data.dataset_folder import split_dataset
 from dstbench.errors import UserError
 from dstbench.recording import file_names
+from dstbench.recording.curves import read_curves
 from dstbench.recording.record import OVER
 from dstbench.recording.run_folder import RunFolder
 from dstbench.recording.run_lock import is_locked
@@ -119,11 +119,10 @@ class PlannedRun:
 
     def epochs_done(self) -> int:
         """Return the number of epochs up to the last checkpoint."""
-        try:
-            lines = (self.folder / file_names.CURVES).read_text(encoding="utf-8").splitlines()
-            return int(json.loads(lines[-1])["epoch"])
-        except (OSError, ValueError, LookupError):
-            return 0
+        with suppress(UserError):  # an estimate needs no more
+            if lines := read_curves(self.folder / file_names.CURVES):
+                return lines[-1]["epoch"]
+        return 0
 
 
 @dataclass(frozen=True)

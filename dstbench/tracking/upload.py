@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dstbench.recording.curves import read_curves
 from dstbench.recording.file_names import (
     BEST_NETWORK,
     BEST_WEIGHTS,
@@ -77,8 +78,8 @@ def upload(folder: Path, store: Store) -> Upload:
     Artifacts are sent when no session is running; checkpoints and links are never sent. Passes
     over the same folder take turns.
 
-    Raises UserError for a record that cannot be read, TimeoutError when another pass does not end,
-    and MLflow's errors when the store fails; the next pass then sends the rest.
+    Raises UserError for a record or curves that cannot be read, TimeoutError when another pass does
+    not end, and MLflow's errors when the store fails; the next pass then sends the rest.
     """
     folder = folder.resolve()
     with held(folder / MIRROR_LOCK, _LOCK_S):
@@ -164,7 +165,7 @@ def _lacking_epochs(store: Store, run: "MlflowRun", path: Path) -> list[EpochLin
     """Return the lines of the curves whose epochs the store lacks."""
     if not is_own_file(path):
         return []
-    lines: list[EpochLine] = list(map(json.loads, path.read_text(encoding="utf-8").splitlines()))
+    lines = read_curves(path)
     if mlflow_terms.EPOCH not in run.data.metrics:  # spares a question for each new run
         return lines
     history = store.client.get_metric_history(run.info.run_id, mlflow_terms.EPOCH)

@@ -113,6 +113,7 @@ def test_gradient_flow_is_the_sum_of_the_layers_norms():
     assert gradient_flow({"layers_grad_norm": {"a": 3.0, "b": 4.0}}) == 7.0
     assert gradient_flow({"layers_grad_norm": {"a": 0.0}}) == 0.0
     assert gradient_flow({"layers_grad_norm": {}}) is None and gradient_flow({}) is None
+    assert gradient_flow({"layers_grad_norm": {"a": 3.0, "b": None}}) is None
 
 
 def test_gradient_flow_is_drawn_in_the_epochs_in_which_it_was_measured(tmp_path):
@@ -247,7 +248,7 @@ def test_load_runs_reports_unreadable_files(tmp_path):
     with pytest.raises(UserError, match="no such record"):
         load_runs([tmp_path])
     (tmp_path / "curves.jsonl").write_text("no JSON\n")
-    with pytest.raises(UserError, match="holds no curves"):
+    with pytest.raises(UserError, match="line 1 holds no epoch"):
         load_runs([tmp_path])
 
 
