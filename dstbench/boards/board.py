@@ -137,8 +137,7 @@ class Board:
 
     def curves(self, result: Result) -> ReducedCurves | None:
         """Return a run's curves; None when there are none. Raises UserError as `read_reduced`."""
-        path = self.folder / "curves" / f"{result.name}.json"
-        return read_reduced(path) if path.exists() else None
+        return read_reduced(self.folder / "curves" / f"{result.name}.json")
 
 
 def all_blocks(board: Board) -> Sequence[Block]:

@@ -16,7 +16,7 @@ from dstbench.errors import UserError
 from dstbench.recording.provenance import without_folder
 from dstbench.recording.run_name import slug
 from dstbench.recording.uncounted import uncounted_text
-from dstbench.utils.files import write_atomic
+from dstbench.utils.files import content_of, make_folder, write_atomic
 from dstbench.utils.json_text import parse_json
 from dstbench.utils.printable import utf8
 
@@ -41,6 +41,8 @@ class CostFile:
 def write_cost(folder: Path, job: Job, command: Sequence[str], figures: Mapping[str, Any]) -> Path:
     """Write the cost of one job; return the file's path.
 
+    Raises UserError when it cannot be written.
+
     command: the command line that counts the same.
     figures: what `dstbench cost --json` prints.
     """
@@ -50,7 +52,7 @@ def write_cost(folder: Path, job: Job, command: Sequence[str], figures: Mapping[
         "figures": {k: v for k, v in figures.items() if k not in NOT_KEPT},
     }
     path = folder / f"{name}.json"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_atomic(path, utf8(f"{json.dumps(content, indent=1, ensure_ascii=False)}\n"))
     return path
 
@@ -58,12 +60,13 @@ def write_cost(folder: Path, job: Job, command: Sequence[str], figures: Mapping[
 def read_costs(folder: Path) -> dict[NetworkName, CostFile]:
     """Return the counted costs of a folder.
 
-    Raises UserError for a file that `write_cost` did not write.
+    Raises UserError for a file that cannot be read, or that `write_cost` did not write.
     """
     found = {}
     for path in sorted(folder.glob("*.json")):
+        text = content_of(path) or b""
         try:
-            content = parse_json(path.read_text(encoding="utf-8"))
+            content = parse_json(text)
             figures = content["figures"]
             name = (
                 figures["method"],
@@ -77,7 +80,7 @@ def read_costs(folder: Path) -> dict[NetworkName, CostFile]:
                 link=f"{folder.name}/{path.name}",
                 uncounted=uncounted_text(figures),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path}: is not the output of `dstbench cost --json` with its command "
                 f"({error!r}). Delete it, and count again: dstbench leaderboard --count-costs"

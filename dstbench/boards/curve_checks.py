@@ -18,15 +18,13 @@ def curve_problems(record: Mapping[str, Any], path: Path) -> Iterator[str]:
     record: without inconsistencies.
     path: of the reduced curves; nothing is checked where there is no such file.
     """
-    if not path.exists():
-        return
     try:
         curves = read_reduced(path)
     except UserError as error:
         reason = error.message.removeprefix(f"{path}: ").removesuffix(".")
-        yield f"its curves, {path.name}, {reason}"
+        yield f"{path.parent.name}/{path.name} {reason}"
         return
-    if record["status"] != "finished":
+    if curves is None or record["status"] != "finished":
         return
     accuracies, sparsities = curves.get("val_accuracy", []), curves.get("sparsity", [])
     epochs = epochs_of(record["config"]["text"])

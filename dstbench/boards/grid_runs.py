@@ -14,7 +14,7 @@ from dstbench.config.gin_file import read_file, skip_import
 from dstbench.config.grid import Table as Grid
 from dstbench.config.shipped_files import find_gin, find_recipe
 from dstbench.errors import UserError
-from dstbench.utils.files import write_atomic
+from dstbench.utils.files import content_of, make_folder, write_atomic
 from dstbench.utils.json_text import parse_json
 from dstbench.utils.printable import utf8
 
@@ -27,25 +27,32 @@ def path_of(folder: Path, grid: Grid) -> Path:
 
 
 def read(folder: Path, grid: Grid) -> frozenset[str] | None:
-    """Return the configuration hashes of a grid's runs; None where the file is missing or stale."""
+    """Return the configuration hashes of a grid's runs; None where the file is missing or stale.
+
+    Raises UserError when it cannot be read, or is no list of runs.
+    """
     path = path_of(folder, grid)
+    text = content_of(path)
+    if text is None:
+        return None
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = parse_json(text)
         is_current = content["source_sha256"] == fingerprint(grid)
         return frozenset(map(str, content["runs"])) if is_current else None
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: is no list of runs ({error!r}). Delete it; it is made again."
         ) from None
 
 
 def write(folder: Path, grid: Grid, runs: Iterable[str]) -> Path:
-    """Write the configuration hashes of a grid's runs; return the path of the file."""
+    """Write the configuration hashes of a grid's runs; return the path of the file.
+
+    Raises UserError when it cannot be written.
+    """
     path = path_of(folder, grid)
     content = {"source_sha256": fingerprint(grid), "runs": sorted(set(runs))}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomic(path, utf8(f"{json.dumps(content, indent=1)}\n"))
     return path
 

@@ -7,6 +7,7 @@ from typing import Any
 from dstbench.boards.row_types import SpeedRow
 from dstbench.config.jobs import Job
 from dstbench.errors import UserError
+from dstbench.utils.files import content_of
 from dstbench.utils.json_text import parse_json
 
 NetworkName = tuple[str, str, float]  # method, model, sparsity; speed depends on no dataset
@@ -16,16 +17,18 @@ Measured = Mapping[NetworkName, Sequence[SpeedRow]]
 def read_measurements(folder: Path) -> Measured:
     """Return the measurements of each network, in the order of files and of their content.
 
-    Raises UserError for a file that is not the output of `dstbench measure --json`.
+    Raises UserError for a file that cannot be read, or is not the output of `dstbench measure
+    --json`.
     """
     found: dict[NetworkName, list[SpeedRow]] = {}
     for path in sorted(folder.glob("*.json"), key=lambda path: path.name):
+        text = content_of(path) or b""
         try:
-            content = parse_json(path.read_text(encoding="utf-8"))
+            content = parse_json(text)
             sparsity = float(content["sparsity"]["asked"])
             name = content["method"], content["model"], sparsity
             rows = _rows(content, sparsity, f"{folder.name}/{path.name}")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path}: is not the output of `dstbench measure --json` ({error!r}). "
                 "Delete it, or measure again."

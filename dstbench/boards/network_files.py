@@ -1,9 +1,13 @@
 """Where a leaderboard keeps the networks that are too large for their records."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from dstbench.errors import UserError
 from dstbench.recording.file_names import BEST_WEIGHTS, FINAL_WEIGHTS
+from dstbench.recording.stored_network import read_network
+from dstbench.recording.types import Record, StoredNetwork
 
 NETWORKS = "networks"  # folder beside records/
 
@@ -38,3 +42,22 @@ def paths_of(record: Path, place: NetworkPlace) -> list[Path]:
     record: path of the record.
     """
     return [record.parent / place.in_run, record.parent.parent / NETWORKS / place.on_board]
+
+
+def large_networks(folder: Path, record: Record, name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield (file in networks/, content) of a run's networks that its record has no room for.
+
+    folder: of the run.
+    name: of the record's file on the leaderboard, without ending.
+
+    Raises UserError when a network, also one inside the record, is missing or not the record's.
+    """
+    for key, beside, file in network_files(name):
+        stored: StoredNetwork | None = record.get(key)  # type: ignore[assignment]
+        if stored is not None:
+            try:
+                content = read_network(stored, [folder / beside])
+            except UserError as error:
+                raise UserError(f"{folder}: {error.message}") from None
+            if "data" not in stored:
+                yield file, content

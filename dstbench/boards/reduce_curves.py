@@ -9,6 +9,7 @@ from dstbench.errors import UserError
 from dstbench.figures.gradient_flow import GRADIENT_FLOW, gradient_flow
 from dstbench.recording.json_types import type_problem
 from dstbench.recording.types import EpochLine
+from dstbench.utils.files import content_of
 from dstbench.utils.json_text import parse_json
 
 SCALARS = ("epoch", "sparsity", "grad_norm_live", "live_path_share", "positive_preactivations",
@@ -46,19 +47,20 @@ def reduce_curves(epochs: Sequence[EpochLine]) -> ReducedCurves:
     return cast(ReducedCurves, reduced)
 
 
-def read_reduced(path: Path) -> ReducedCurves:
-    """Return the content of a curve file.
+def read_reduced(path: Path) -> ReducedCurves | None:
+    """Return the content of a curve file, None where there is none.
 
     Raises UserError when it cannot be read, or is not one.
     """
+    content = content_of(path)
+    if content is None:
+        return None
     try:
-        curves = parse_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+        curves = parse_json(content)
     except ValueError as error:
-        raise UserError(f"{path}: cannot be read (it is not JSON: {error}).") from None
+        raise UserError(f"{path}: is no curve file (it is not JSON: {error}).") from None
     if problem := type_problem(curves, ReducedCurves, ""):
-        raise UserError(f"{path}: cannot be read ({problem.strip()}).")
+        raise UserError(f"{path}: is no curve file ({problem.strip()}).")
     return cast(ReducedCurves, curves)
 
 

@@ -11,8 +11,7 @@ from dstbench.boards.board import Board
 from dstbench.boards.markdown import overview, table_file
 from dstbench.boards.markdown.text import RENDERED
 from dstbench.boards.page.render_page import render_page
-from dstbench.errors import UserError
-from dstbench.utils.files import write_atomic
+from dstbench.utils.files import make_folder, write_atomic
 from dstbench.utils.printable import utf8
 
 README, FIGURES = "README.md", "figures"
@@ -30,10 +29,7 @@ def write_text_files(board: Board) -> list[Path]:
 
     Raises UserError for a file that cannot be written.
     """
-    try:
-        board.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {board.folder}: cannot be made ({error.strerror}).") from None
+    make_folder(board.folder)
     paths = []
     for name, content in text_files(board).items():
         path = board.folder / name

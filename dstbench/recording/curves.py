@@ -9,6 +9,7 @@ from typing import cast
 from dstbench.errors import UserError
 from dstbench.recording.json_types import type_problem
 from dstbench.recording.types import EpochLine
+from dstbench.utils.files import content_of
 from dstbench.utils.json_text import parse_json
 
 
@@ -20,12 +21,7 @@ def read_curves(path: Path) -> list[EpochLine]:
 
     Raises UserError when the file cannot be read, or a line is not that of an epoch.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    lines = (content_of(path) or b"").splitlines()
     return [_epoch_line(line, f"{path}: line {number}") for number, line in enumerate(lines, 1)]
 
 

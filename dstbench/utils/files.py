@@ -54,6 +54,30 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
     _sync_folder(path.parent)
 
 
+def content_of(path: Path) -> bytes | None:
+    """Return the content of a file, None where there is none. Raises UserError if that fails."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror or error}). It has to be a file that this "
+            "user may read."
+        ) from None
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it, unless they exist. Raises UserError if that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be made ({error.strerror or error}). Get permission there, or "
+            "choose another folder."
+        ) from None
+
+
 def is_own_file(path: Path) -> bool:
     """Return whether a path is a file itself, and no link to one outside its folder."""
     return path.is_file() and not path.is_symlink()

@@ -1,9 +1,8 @@
 """Trains a record's run again: another attempt, compared with the first and kept beside it."""
 
-import shutil
 from pathlib import Path
 
-from dstbench.boards.network_files import NETWORKS, network_files
+from dstbench.boards.network_files import NETWORKS, large_networks
 from dstbench.boards.replications import REPLICATIONS
 from dstbench.errors import UserError
 from dstbench.recording.file_names import RECORD
@@ -13,6 +12,7 @@ from dstbench.training.configure import resolved_run
 from dstbench.training.progress import Reporter
 from dstbench.training.run import carry_out, run_name
 from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.utils.files import make_folder, write_atomic
 from dstbench.verify.rebuild import configured_run
 
 
@@ -37,19 +37,19 @@ def retrain(path: Path, options: RuntimeOptions) -> Path:
 
 
 def keep(replication: Path, original: Path, leaderboard: Path) -> Path:
-    """Copy a new record, and its networks, to a leaderboard, and return the record's copy."""
+    """Copy a new record, and its networks, to a leaderboard, and return the record's copy.
+
+    Raises UserError when a network is not the record's, or a file cannot be written.
+    """
     record = read(replication)
     attempt = _attempt(record)
     target = leaderboard / REPLICATIONS / f"{original.stem}-{attempt[:8]}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for place in network_files(target.stem):  # before the record: it names them
-        stored = record.get(place.key)
-        if isinstance(stored, dict) and "file" in stored:
-            (leaderboard / NETWORKS).mkdir(exist_ok=True)
-            shutil.copyfile(
-                replication.parent / place.in_run, leaderboard / NETWORKS / place.on_board
-            )
-    shutil.copyfile(replication, target)
+    networks = dict(large_networks(replication.parent, record, target.stem))
+    for file, network in networks.items():  # before the record: it names them
+        make_folder(leaderboard / NETWORKS)
+        write_atomic(leaderboard / NETWORKS / file, network)
+    make_folder(target.parent)
+    write_atomic(target, replication.read_bytes())
     return target
 
 

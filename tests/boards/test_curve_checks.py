@@ -32,7 +32,7 @@ def test_curves_of_a_wrong_type_are_named_and_the_rest_is_shown(tmp_path, status
     path.parent.mkdir()
     path.write_text(content)
     (problem,) = curve_problems(bad, path)
-    assert f"its curves, {path.name}, cannot be read (" in problem and message in problem
+    assert f"curves/{path.name} is no curve file (" in problem and message in problem
     results, (rejected,) = read_results(tmp_path / "records")
     assert [result.name for result in results] == [other]
     assert rejected.names == (name,) and message in rejected.reason

@@ -141,7 +141,7 @@ def test_two_unknown_names_that_look_alike_are_both_refused():
         ({"val_accuracy": [50.0, 70.0, 80.0]}, "accuracy.val_final is 90.0"),
         ({"val_accuracy": [50.0, 90.0]}, "have 2 epochs"),
         ({"sparsity": [0.99, 0.99, 0.9]}, "sparsity.measured is 0.99"),
-        ({"val_accuracy": None}, "cannot be read"),
+        ({"val_accuracy": None}, "is no curve file"),
         ({"val_accuracy": [50.0, "x", "x"]}, "val_accuracy[1] is 'x', not a number"),
         ({"val_accuracy": [50.0, 70.0, None]}, "accuracy.val_final"),
         ({"sparsity": []}, "of 3 epochs and sparsity of 0"),

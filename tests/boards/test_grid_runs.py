@@ -15,6 +15,7 @@ from dstbench.boards.build_board import build_board
 from dstbench.boards.markdown import table_file
 from dstbench.config import grid
 from dstbench.config.shipped_files import shipped
+from dstbench.errors import UserError
 
 
 @pytest.fixture
@@ -151,3 +152,18 @@ def test_committed_lists_are_those_of_the_sweeps(name):
     folder = Path(__file__).resolve().parents[2] / "leaderboard"
     if table.kind != "cost":
         assert grid_runs.read(folder, table) == set(grid_hashes(table))
+
+
+def test_a_list_that_cannot_be_read_is_not_called_a_wrong_one(out):
+    path = grid_runs.path_of(out, grid.read(out / "mine.gin"))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match="cannot be read") as raised:
+        built(out)
+    assert "Delete" not in raised.value.message
+
+
+def test_a_file_in_place_of_the_leaderboard_is_one_message(out, monkeypatch, call):
+    monkeypatch.chdir(out)
+    code, _, err = call("leaderboard", "mine.gin", "--out", "mine.gin")
+    assert code == 2 and "mine.gin/grids/mine.json: cannot be read (Not a directory)" in err

@@ -12,7 +12,7 @@ from dstbench.boards.replications import (
     REPLICATIONS,
     replication_problem,
 )
-from dstbench.boards.verified import Entry, file_sha256, read_verified, write_verified
+from dstbench.boards.verified import Entry, changing_verified, file_sha256, read_verified
 from dstbench.errors import UserError
 from dstbench.recording.file_names import RECORD
 from dstbench.recording.provenance import package_version
@@ -31,7 +31,6 @@ def main(args: argparse.Namespace) -> int:
         read(path)  # bad input is reported before any work
     if args.retrain:
         return _retrain(args)
-    entries: dict[Path, dict[str, Entry]] = {}
     differing = 0
     paths = _with_replications(args.files)
     images = Images(args.data_root, args.cache, len(paths))
@@ -40,15 +39,14 @@ def main(args: argparse.Namespace) -> int:
         outcome = recompute(path, leaderboard, images)
         if path.absolute().parent.name == REPLICATIONS:
             _compare_with_original(path, leaderboard, outcome)
-        noted = entries.setdefault(leaderboard, read_verified(leaderboard))
         sha256 = file_sha256(path)
-        if sha256 in noted and not outcome.recomputed and not outcome.problems:
+        if sha256 in read_verified(leaderboard) and not outcome.recomputed and not outcome.problems:
             outcome.problems.append(f"verified.json has it as recomputed; {outcome.reason}")
         print(outcome.line, flush=True)
         differing += bool(outcome.problems)
-        _note(noted, sha256, outcome)
         if args.write:  # after each record, so that a long call may be stopped
-            write_verified(leaderboard, noted)
+            with changing_verified(leaderboard) as noted:
+                _note(noted, sha256, outcome)
     print(f"records: {len(paths)}, that differ: {differing}")
     return 1 if differing else 0
 
