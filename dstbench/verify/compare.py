@@ -15,7 +15,7 @@ from dstbench.recording.record import plain
 from dstbench.recording.types import Record
 from dstbench.sparsity import live_total
 
-_ROUNDING = 1e-9
+ROUNDING = 1e-9  # of a fraction or a percentage
 _IF_ANY = ("uncounted", "unpruned", "unpruned_fraction")  # of a cost; absent for none
 
 
@@ -26,7 +26,7 @@ def network_problems(record: Record, state: State, training_only: int) -> Iterat
     training_only: number of parameters that served training only.
     """
     yield from budget_problems(record, state)
-    if abs(state.sparsity - record["sparsity"]["measured"]) > _ROUNDING:
+    if abs(state.sparsity - record["sparsity"]["measured"]) > ROUNDING:
         yield f"sparsity.measured is {record['sparsity']['measured']}, not {state.sparsity}"
     counted = plain(
         cost(state.model, state.masks, state.image_shape, state.dense_numel, state.dense_macs)
@@ -56,7 +56,7 @@ def network_problems(record: Record, state: State, training_only: int) -> Iterat
         ("health.live_path_share", paths.fraction, record["health"]["live_path_share"]),
     ):
         if (found is None) != (claimed_path is None) or (
-            found is not None and claimed_path is not None and abs(found - claimed_path) > _ROUNDING
+            found is not None and claimed_path is not None and abs(found - claimed_path) > ROUNDING
         ):
             yield f"{name} is {claimed_path}, not {found}"
 
@@ -70,7 +70,7 @@ def unpruned_problems(record: Record, begin: State) -> Iterator[str]:
     if claimed.get("unpruned", {}) != found.sizes:
         yield f"sparsity.unpruned is {claimed.get('unpruned')!r}, not {found.sizes!r}"
     fraction = claimed.get("unpruned_fraction", 0.0)
-    if not is_finite(fraction) or abs(fraction - found.fraction) > _ROUNDING:
+    if not is_finite(fraction) or abs(fraction - found.fraction) > ROUNDING:
         yield f"sparsity.unpruned_fraction is {fraction!r}, not {found.fraction!r}"
 
 

@@ -1,18 +1,15 @@
 """Recomputes one record: its network's numbers, its accuracy, and its predictions."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from dstbench.boards.network_files import NetworkPlace, network_files, paths_of
 from dstbench.boards.run_size import run_size
 from dstbench.boards.validation import inconsistencies
-from dstbench.boards.verified import Recomputed
 from dstbench.core.state import State
 from dstbench.data import datasets
 from dstbench.data.batch_plan import BatchPlan
-from dstbench.data.images import Dataset
 from dstbench.data.loaders import DataLoaders
 from dstbench.errors import UserError
 from dstbench.metrics.training_cost import dense_training_macs
@@ -21,82 +18,27 @@ from dstbench.recording.record import read
 from dstbench.recording.stored_network import read_network
 from dstbench.recording.types import Record, StoredNetwork
 from dstbench.training.engines.choose import evaluation_engine
-from dstbench.training.engines.engine import Engine
-from dstbench.training.evaluation import Scores, evaluate
-from dstbench.training.run import data_loaders, load_images
-from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.training.evaluation import evaluate
 from dstbench.training.settings import Run
 from dstbench.verify.begin import begun, initial_weights_problem, repeated_weights_problem
 from dstbench.verify.compare import (
+    ROUNDING,
     budget_problems,
     health_problems,
     network_problems,
     unpruned_problems,
 )
+from dstbench.verify.forward_pass import (
+    compare_predictions,
+    compare_top5,
+    compare_validation,
+    images_evaluated,
+)
+from dstbench.verify.images import Images
 from dstbench.verify.labels import Labels, test_labels
-from dstbench.verify.noise import most_changed, most_gained
+from dstbench.verify.outcome import Outcome
 from dstbench.verify.rebuild import NotRecomputable, configured_run, rebuilt
 from dstbench.verify.training_cost import training_flops, training_flops_problem
-
-_ROUNDING = 1e-9  # of a percentage
-
-
-@dataclass
-class Outcome:
-    """What recomputing a record gave.
-
-    path: of the record.
-    problems: what differs.
-    recomputed: what was recomputed and agrees; empty for a self-reported record.
-    reason: why nothing was recomputed.
-    notes: what could not be compared, and why.
-    changed: predictions that a new forward pass changed; None without images.
-    images: number of test images.
-    """
-
-    path: Path
-    problems: list[str] = field(default_factory=list)
-    recomputed: list[Recomputed] = field(default_factory=list)
-    reason: str = ""
-    notes: list[str] = field(default_factory=list)
-    changed: int | None = None
-    images: int = 0
-
-    @property
-    def line(self) -> str:
-        """The outcome in one line."""
-        if self.problems:
-            return f"{self.path}: differs: {'; '.join(self.problems)}"
-        if not self.recomputed:
-            return f"{self.path}: self-reported: {self.reason}"
-        text = f"{self.path}: recomputed: {', '.join(self.recomputed)}"
-        if self.changed is not None:
-            text += f" (a new forward pass changes {self.changed} of {self.images:,} predictions)"
-        return "; ".join([text, *self.notes])
-
-
-class Images:
-    """Test images of the datasets that are on this machine, loaded once.
-
-    records: how many records will be recomputed with them.
-    """
-
-    def __init__(self, data_root: Path | None, cache: Path | None, records: int = 1):
-        self.data_root, self.cache, self.records = data_root, cache, records
-        self._known: dict[tuple[str, bool, int | None], Dataset[Any] | None] = {}
-
-    def loaders(self, run: Run) -> DataLoaders | None:
-        """Return the loaders of a run; None where its dataset is not on this machine."""
-        key = run.dataset, run.pipeline.decoded, run.pipeline.scaled_to
-        if key not in self._known:
-            try:
-                self._known[key] = load_images(run, self.data_root, self.cache)
-            except UserError:
-                self._known[key] = None
-        dataset = self._known[key]
-        if dataset is None:
-            return None
-        return data_loaders(run, dataset, RuntimeOptions())
 
 
 def recompute(path: Path, leaderboard: Path, images: Images) -> Outcome:
@@ -189,13 +131,13 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
         predicted = predictions.decode(record["predictions"][key], classes).tolist()
         if loaders is not None:
             device = record["provenance"]["device"]
-            evaluated = _evaluated(loaders) * images.records  # by kernels that are compiled once
+            evaluated = images_evaluated(loaders) * images.records  # kernels are compiled once
             engine = evaluation_engine(state, run.precision, evaluated)
             now = evaluate(engine, loaders.test())
-            _compare_forward(run, device, now, loaders, predicted, outcome)
-            _compare_top5(record, accuracy, now, run, outcome)
+            compare_predictions(run, device, now, loaders, predicted, outcome)
+            compare_top5(record, accuracy, now, run, outcome)
             if final:
-                _compare_validation(record, engine, loaders, run, outcome)
+                compare_validation(record, engine, loaders, run, outcome)
         _compare_accuracy(record, accuracy, predicted, labels, outcome)
     if "test_at_best_val" in record["predictions"] and "network_at_best_val" not in record:
         predicted = predictions.decode(record["predictions"]["test_at_best_val"], classes).tolist()
@@ -225,7 +167,7 @@ def _compare_accuracy(
         return
     found = predictions.accuracy(predicted, labels.test)
     claimed = record["accuracy"][key]  # type: ignore[literal-required]
-    if claimed is None or abs(found - claimed) > _ROUNDING:
+    if claimed is None or abs(found - claimed) > ROUNDING:
         outcome.problems.append(f"accuracy.{key} is {claimed}, but its predictions give {found}")
 
 
@@ -256,79 +198,4 @@ def _compare_training(
     if record["cost"].get("dense_training_flops", dense) != dense:
         outcome.problems.append(
             f"cost.dense_training_flops is {record['cost']['dense_training_flops']}, not {dense}"
-        )
-
-
-def _compare_top5(record: Record, key: str, now: Scores, run: Run, outcome: Outcome) -> None:
-    """Compare the top-5 accuracy with that of a new forward pass, within the noise of devices."""
-    claimed: Any = record["accuracy"].get(f"{key}_top5")
-    if (claimed is None) != (now.top5 is None):
-        outcome.problems.append(f"accuracy.{key}_top5 is {claimed!r}, not {now.top5!r}")
-    elif claimed is not None and now.top5 is not None:
-        count = len(now.predicted)
-        most = most_changed(run.precision, record["provenance"]["device"], count)
-        if (claimed - now.top5) * count / 100 > most_gained(most, count) + _ROUNDING:
-            outcome.problems.append(
-                f"accuracy.{key}_top5 is {claimed}; a new forward pass has {now.top5}"
-            )
-
-
-def _evaluated(loaders: DataLoaders) -> int:
-    """Return how many images a new forward pass evaluates."""
-    split = loaders.split
-    return len(loaders.dataset.test) + (0 if split.val_augmented else len(split.val))
-
-
-def _compare_validation(
-    record: Record, engine: Engine, loaders: DataLoaders, run: Run, outcome: Outcome
-) -> None:
-    """Compare the final validation accuracy with that of a new forward pass.
-
-    Augmented validation images, which differ between epochs, are not compared.
-    """
-    if loaders.split.val_augmented:
-        return
-    now, claimed = evaluate(engine, loaders.validation(0)), record["accuracy"]["val_final"]
-    count = len(now.predicted)
-    most = most_gained(most_changed(run.precision, record["provenance"]["device"], count), count)
-    if (claimed - now.accuracy) * count / 100 > most + _ROUNDING:
-        outcome.problems.append(
-            f"accuracy.val_final is {claimed}; a new forward pass has {now.accuracy:.2f}, and "
-            f"noise explains at most {most} of {count:,} images"
-        )
-
-
-def _compare_forward(
-    run: Run,
-    device: str,
-    scores: Scores,
-    loaders: DataLoaders,
-    predicted: list[int],
-    outcome: Outcome,
-) -> None:
-    """Compare the predictions with those of a new forward pass on this machine.
-
-    device: that made the predictions.
-    scores: of the new forward pass.
-    """
-    now = scores.predicted.tolist()
-    if len(now) != len(predicted):
-        return  # the accuracy reports it
-    changed = sum(a != b for a, b in zip(now, predicted, strict=True))
-    outcome.changed = max(changed, outcome.changed or 0)
-    labels = loaders.dataset.test.labels.tolist()
-    right = [(a == y, b == y) for a, b, y in zip(predicted, now, labels, strict=True)]
-    better = sum(one and not other for one, other in right)
-    worse = sum(other and not one for one, other in right)
-    most_better = most_gained(better + worse, len(now))
-    if changed > (most := most_changed(run.precision, device, len(now))):
-        outcome.problems.append(
-            f"a new forward pass changes {changed} of {len(now):,} predictions; devices differ in "
-            f"at most {most}"
-        )
-    elif better - worse > most_better:
-        outcome.problems.append(
-            f"a new forward pass changes {changed} of {len(now):,} predictions and has "
-            f"{better - worse} fewer right ({better} lost, {worse} won); noise explains at most "
-            f"{most_better}"
         )

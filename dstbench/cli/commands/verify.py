@@ -19,8 +19,10 @@ from dstbench.recording.provenance import package_version
 from dstbench.recording.record import read
 from dstbench.training.device import choose_device, set_threads
 from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.verify.images import Images
+from dstbench.verify.outcome import Outcome
 from dstbench.verify.rebuild import NotRecomputable
-from dstbench.verify.recompute import Images, Outcome, recompute
+from dstbench.verify.recompute import recompute
 from dstbench.verify.retrain import keep, retrain
 
 
