@@ -6,10 +6,11 @@ from typing import Any
 
 from dstbench.boards.network_files import network_files, paths_of
 from dstbench.boards.replications import REPLICATIONS
-from dstbench.boards.verified import file_sha256, read_verified
+from dstbench.boards.verified import read_verified
 from dstbench.errors import UserError
 from dstbench.recording.record import read
 from dstbench.recording.stored_network import read_network
+from dstbench.utils.files import sha256_of
 
 
 def badge_file_problems(folder: Path) -> Iterator[str]:
@@ -20,7 +21,7 @@ def badge_file_problems(folder: Path) -> Iterator[str]:
     verified = read_verified(folder)
     for kind in ("records", REPLICATIONS):
         for path in sorted((folder / kind).glob("*.json")):
-            if file_sha256(path) not in verified:
+            if sha256_of(path) not in verified:
                 continue
             try:
                 record: Any = read(path)

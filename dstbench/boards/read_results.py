@@ -23,6 +23,7 @@ from dstbench.recording.configuration import configuration_of, origin_of
 from dstbench.recording.types import Record
 from dstbench.recording.uncounted import uncounted_text
 from dstbench.sparsity import percent
+from dstbench.utils.listed import listed
 
 _LISTED = 4  # differences that a message lists
 
@@ -137,8 +138,7 @@ def _difference(group: list[Result]) -> str | None:
         lines: list[set[str]] = [set(text.splitlines()) for text in texts]
         common = lines[0].intersection(*lines[1:])
         names = sorted({line.partition(" = ")[0] for own in lines for line in own - common})
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return ", ".join(names[:_LISTED]) + more or "the order of their lines"
+        return listed(names, _LISTED) or "the order of their lines"
     if len({r.images for r in group}) > 1:
         return "their images"
     return _network_difference([r for r in group if r.layers])

@@ -9,9 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from dstbench.boards.cells import Column, Key, Result
-from dstbench.config.shared_settings import differing, shared_settings
-
-_IMAGES = "images"
+from dstbench.config.shared_settings import comparable_lines, differing
 
 
 def with_variants(
@@ -62,4 +60,4 @@ def _setting(key: Key) -> Column:
 
 
 def _shared(result: Result) -> frozenset[str]:
-    return shared_settings(result.configuration) | {f"{_IMAGES} = {result.images}"}
+    return comparable_lines(result.configuration, result.images)

@@ -3,7 +3,6 @@
 Keys are the sha256 of record files, so that a changed record loses its entry.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,7 @@ from typing import Literal, TypedDict, cast
 
 from dstbench.boards.replications import REPLICATIONS
 from dstbench.errors import UserError
-from dstbench.utils.files import content_of, held, make_folder, write_atomic
+from dstbench.utils.files import content_of, held, make_folder, sha256_of, write_atomic
 from dstbench.utils.json_text import parse_json
 from dstbench.utils.printable import utf8
 
@@ -28,11 +27,6 @@ class Entry(TypedDict):
     recomputed: list[Recomputed]
     version: str  # of dstbench
     commit: str | None  # of dstbench
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_verified(folder: Path) -> dict[str, Entry]:
@@ -81,7 +75,7 @@ def changing_verified(folder: Path) -> Iterator[dict[str, Entry]]:
 def _write(folder: Path, entries: Mapping[str, Entry]) -> None:
     """Write the entries of the records and replications that the leaderboard has."""
     folders = (folder / "records", folder / REPLICATIONS)
-    present = {file_sha256(path) for one in folders for path in one.glob("*.json")}
+    present = {sha256_of(path) for one in folders for path in one.glob("*.json")}
     kept = {sha256: entries[sha256] for sha256 in entries if sha256 in present}
     ordered = dict(sorted(kept.items(), key=lambda item: (item[1]["record"], item[0])))
     write_atomic(folder / VERIFIED, utf8(f"{json.dumps(ordered, indent=1)}\n"))

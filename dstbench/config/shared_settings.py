@@ -39,6 +39,15 @@ def shared_settings(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def comparable_lines(text: str, images: str | None) -> frozenset[str]:
+    """Return the shared settings of a run, and a line for its images.
+
+    text: resolved gin text.
+    images: sha256 of the images; empty or None where it is not known.
+    """
+    return shared_settings(text) | {f"images = {images}"}
+
+
 def differing(groups: list[frozenset[str]]) -> list[str]:
     """Return for each group of lines those that not all groups have, as text; empty for none."""
     common = frozenset.intersection(*groups) if groups else frozenset()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dstbench.config.shared_settings import differing, shared_settings
+from dstbench.config.shared_settings import comparable_lines, differing
 from dstbench.errors import UserError
 from dstbench.figures.gradient_flow import GRADIENT_FLOW, gradient_flow
 from dstbench.recording import record
@@ -102,7 +102,7 @@ def with_variants(runs: Sequence[RunData]) -> list[RunData]:
         groups[run.setting].append(run)
     found: list[RunData] = []
     for group in groups.values():
-        shared = [_shared(run) for run in group]
+        shared = [comparable_lines(run.configuration, run.images) for run in group]
         distinct = list(dict.fromkeys(shared))
         names = dict(zip(distinct, differing(distinct), strict=True))
         found += [
@@ -122,10 +122,6 @@ def with_variants(runs: Sequence[RunData]) -> list[RunData]:
                 "of one of them, or give one another Method.name."
             )
     return found
-
-
-def _shared(run: RunData) -> frozenset[str]:
-    return shared_settings(run.configuration) | {f"images = {run.images}"}
 
 
 def cost_fraction(part: int | None, whole: int | None) -> float | None:

@@ -5,7 +5,6 @@ and kept in the record, because the result may then differ in its last bits. A c
 refused: it would be another method.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ from dstbench.config import interactive
 from dstbench.config.plugin_sources import sources
 from dstbench.errors import UserError
 from dstbench.recording.types import EngineName, Provenance, SessionEntry
+from dstbench.utils.files import sha256_of
 
 _COMPARED: tuple[Literal["device", "cpu", "threads", "processes", "commit"], ...] = (
     "device",
@@ -63,10 +63,7 @@ def plugin_hashes(files: Sequence[Path], text: str = "") -> dict[str, str]:
     files: given by --plugin.
     text: resolved gin text, which may import plugins too, or name classes of a notebook.
     """
-    of_files = {
-        label: hashlib.sha256(path.read_bytes()).hexdigest()
-        for label, path in sorted(sources(files, text).items())
-    }
+    of_files = {label: sha256_of(path) for label, path in sorted(sources(files, text).items())}
     return of_files | interactive.hashes(text)
 
 

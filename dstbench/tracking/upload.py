@@ -7,7 +7,6 @@ incomplete epoch is sent with rows that the store recognises as the same. The ru
 mlflow.json only saves a search.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from dstbench.recording.types import EpochLine, Record, Status
 from dstbench.tracking import mlflow_terms, run_reference
 from dstbench.tracking.run_reference import RunReference
 from dstbench.tracking.store import Store
-from dstbench.utils.files import held, is_own_file
+from dstbench.utils.files import held, is_own_file, sha256_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -182,11 +181,7 @@ def _send_metrics(store: Store, run: "MlflowRun", epochs: Iterable[list[mlflow_t
 
 def _send_artifacts(store: Store, run: "MlflowRun", folder: Path) -> int:
     """Send the files that the store lacks or has in another version; return how many."""
-    digests = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in ARTIFACTS
-        if is_own_file(folder / name)
-    }
+    digests = {name: sha256_of(folder / name) for name in ARTIFACTS if is_own_file(folder / name)}
     sent = json.loads(run.data.tags.get(_SENT, "{}"))
     lacking = [name for name, digest in digests.items() if sent.get(name) != digest]
     for name in lacking:

@@ -14,6 +14,7 @@ from dstbench.core.method import Method
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError
+from dstbench.utils.listed import listed
 
 _HOOKS = ("surgery", "init_masks", "before_step", "after_backward", "after_step", "finish")
 _SUITE = "dstbench."
@@ -44,9 +45,7 @@ def refuse_nonzero_dead(state: State, method: Part) -> None:
     if not found:
         return
     largest = sorted(found.items(), key=lambda item: -item[1])
-    named = ", ".join(f"{name} ({count:,})" for name, count in largest[:_NAMED])
-    if len(largest) > _NAMED:
-        named += f" and {len(largest) - _NAMED} more tensors"
+    named = listed([f"{name} ({count:,})" for name, count in largest], _NAMED)
     raise UserError(
         f"{sum(found.values()):,} dead weights are not zero at step {state.step}: {named}. "
         f"{_writer(method)} An accuracy would be that of a denser network than the masks and the "

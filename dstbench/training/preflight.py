@@ -20,6 +20,7 @@ from dstbench.models.network_copy import copy_with
 from dstbench.models.precision import Autocast, autocast_for
 from dstbench.sparsity import percent
 from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.utils.listed import listed
 
 _NAMED = 6  # tensors that a message names
 
@@ -90,9 +91,7 @@ def refuse_unpruned(found: Unpruned, allowed: float) -> str | None:
     if not found.sizes:
         return None
     largest = sorted(found.sizes.items(), key=lambda item: -item[1])
-    named = ", ".join(f"{name} ({size:,})" for name, size in largest[:_NAMED])
-    if len(largest) > _NAMED:
-        named += f" and {len(largest) - _NAMED} more"
+    named = listed([f"{name} ({size:,})" for name, size in largest], _NAMED)
     what = (
         f"Trained, but never pruned: {named}. They are {percent(found.fraction)} of the "
         "weights, embeddings (nn.Embedding) apart, and no part of the sparsity."

@@ -23,6 +23,7 @@ from dstbench.errors import UserError
 from dstbench.recording.file_names import FINAL_NETWORK
 from dstbench.training.initial_weights import hash_tensor_
 from dstbench.training.network_file import Unreadable, load
+from dstbench.utils.listed import listed
 
 Take = Literal["both", "weights", "masks"]
 _NAMED = 3  # tensors in a message
@@ -112,7 +113,7 @@ class StartingNetwork:
         if self.take == "masks":
             return []
         unused = [name for name in self._network.values if name not in kept_tensors(state.model)]
-        return [f"{self.file}: {_some(unused)} are not in this network."] if unused else []
+        return [f"{self.file}: {listed(unused, _NAMED)} are not in this network."] if unused else []
 
     def _fitting(self, state: State) -> dict[str, Tensor]:
         """Return name → tensor of the run's network, each of which the file has as well."""
@@ -123,17 +124,18 @@ class StartingNetwork:
         other = [n for n, tensor in own.items() if n in given and given[n].shape != tensor.shape]
         if lacking:
             raise UserError(
-                f"{self.file}: has no {_some(lacking)}, which the run's network begins with. "
-                "Begin with the network of a run of the same model and the same parts; what a part "
-                "adds for training alone is in epoch-N.pt (Run.kept_epochs), not in network.pt.",
+                f"{self.file}: has no {listed(lacking, _NAMED)}, which the run's network begins "
+                "with. Begin with the network of a run of the same model and the same parts; what "
+                "a part adds for training alone is in epoch-N.pt (Run.kept_epochs), not in "
+                "network.pt.",
                 "StartingNetwork.file",
             )
         if other:
             name = other[0]
             raise UserError(
-                f"{self.file}: {_some(other)} have other shapes than in the run's network: "
-                f"{list(given[name].shape)}, not {list(own[name].shape)}. Choose the model, the "
-                "width and the dataset that the network was made for.",
+                f"{self.file}: {listed(other, _NAMED)} have other shapes than in the run's "
+                f"network: {list(given[name].shape)}, not {list(own[name].shape)}. Choose "
+                "the model, the width and the dataset that the network was made for.",
                 "StartingNetwork.file",
             )
         return own
@@ -231,8 +233,3 @@ def _without_prune(stored: Mapping[str, Tensor]) -> Tensors:
         elif not (kind == "mask" and f"{stem}_orig" in stored):
             tensors[name] = tensor
     return Tensors(tensors, masks)
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

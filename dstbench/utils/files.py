@@ -5,6 +5,7 @@ one clear message.
 """
 
 import errno
+import hashlib
 import os
 import time
 import uuid
@@ -65,6 +66,12 @@ def content_of(path: Path) -> bytes | None:
             f"{path}: cannot be read ({error.strerror or error}). It has to be a file that this "
             "user may read."
         ) from None
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file's content, hex. Raises OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def make_folder(folder: Path) -> None:

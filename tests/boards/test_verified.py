@@ -7,8 +7,9 @@ from helpers.lab import write_records
 from helpers.record_factory import make_record
 
 from dstbench.boards import verified
-from dstbench.boards.verified import VERIFIED, changing_verified, file_sha256, read_verified
+from dstbench.boards.verified import VERIFIED, changing_verified, read_verified
 from dstbench.errors import UserError
+from dstbench.utils.files import sha256_of
 
 
 def entry(name):
@@ -18,7 +19,7 @@ def entry(name):
 def note(folder, names):
     for name in names:
         with changing_verified(folder) as entries:
-            entries[file_sha256(folder / "records" / f"{name}.json")] = entry(name)
+            entries[sha256_of(folder / "records" / f"{name}.json")] = entry(name)
 
 
 def test_two_processes_keep_each_others_entries(tmp_path):
@@ -41,7 +42,7 @@ def test_entries_of_records_that_are_gone_are_dropped(tmp_path):
 def test_a_fault_meanwhile_changes_nothing(tmp_path):
     (name,) = write_records(tmp_path, make_record())
     with pytest.raises(KeyError), changing_verified(tmp_path) as entries:
-        entries[file_sha256(tmp_path / "records" / f"{name}.json")] = entry(name)
+        entries[sha256_of(tmp_path / "records" / f"{name}.json")] = entry(name)
         raise KeyError
     assert not (tmp_path / VERIFIED).exists()
 

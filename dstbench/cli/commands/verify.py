@@ -12,13 +12,14 @@ from dstbench.boards.replications import (
     REPLICATIONS,
     replication_problem,
 )
-from dstbench.boards.verified import Entry, changing_verified, file_sha256, read_verified
+from dstbench.boards.verified import Entry, changing_verified, read_verified
 from dstbench.errors import UserError
 from dstbench.recording.file_names import RECORD
 from dstbench.recording.provenance import package_version
 from dstbench.recording.record import read
 from dstbench.training.device import choose_device, set_threads
 from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.utils.files import sha256_of
 from dstbench.verify.images import Images
 from dstbench.verify.outcome import Outcome
 from dstbench.verify.rebuild import NotRecomputable
@@ -41,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
         outcome = recompute(path, leaderboard, images)
         if path.absolute().parent.name == REPLICATIONS:
             _compare_with_original(path, leaderboard, outcome)
-        sha256 = file_sha256(path)
+        sha256 = sha256_of(path)
         if sha256 in read_verified(leaderboard) and not outcome.recomputed and not outcome.problems:
             outcome.problems.append(f"verified.json has it as recomputed; {outcome.reason}")
         print(outcome.line, flush=True)

@@ -19,6 +19,7 @@ import numpy as np
 from dstbench.data.images import Images, Source
 from dstbench.data.sources.published import verified
 from dstbench.errors import UserError
+from dstbench.utils.files import sha256_of
 
 # What a pickled numpy array needs, of numpy 1 and 2, and of Python 2 and 3.
 ARRAY_PARTS = {
@@ -106,9 +107,7 @@ def find(name: str, folder: Path) -> Source:
     """
     digest = hashlib.sha256()
     for file in ORIGINALS[name].files:
-        with (folder / file).open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
-        digest.update(f"{file}\0{content}\n".encode())
+        digest.update(f"{file}\0{sha256_of(folder / file)}\n".encode())
     return Source(digest.hexdigest(), lambda: _decode(name, folder))
 
 

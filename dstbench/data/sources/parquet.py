@@ -29,6 +29,7 @@ from dstbench.data.sources.parquet_labels import (
     numbering_note,
     read_labels,
 )
+from dstbench.utils.files import sha256_of
 
 
 class Rows(NamedTuple):
@@ -69,9 +70,7 @@ def find(folder: Path, size: int | None = None) -> Source:
     found = _found(folder)
     digest = hashlib.sha256(repr((found.classes, size)).encode())
     for path in found.files:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(os.fsencode(path.name) + f"\0{content}\n".encode())
+        digest.update(os.fsencode(path.name) + f"\0{sha256_of(path)}\n".encode())
     for split in (found.train, found.test):
         digest.update(split.labels.tobytes())
 
