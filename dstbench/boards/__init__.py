@@ -2,6 +2,7 @@
 
 Needs neither torch nor MLflow, so that any laptop can check a leaderboard.
 
+run_sources.py        folders and stores → run folders
 collect_runs.py       finished runs → records/ and curves/ (reduce_curves.py)
 read_results.py       records → results in cells; contradictory records are rejected
 validation.py         what is wrong with a record, and what keeps it from being submitted

@@ -1,6 +1,7 @@
 """Whole writes and locks, with real failures: a full device, a missing folder, a killed process."""
 
 import errno
+import hashlib
 import os
 import stat
 import subprocess
@@ -10,7 +11,14 @@ import time
 import pytest
 
 from dstbench.errors import UserError
-from dstbench.utils.files import held, remove_leftovers, write_atomic
+from dstbench.utils.files import (
+    content_of,
+    held,
+    make_folder,
+    remove_leftovers,
+    sha256_of,
+    write_atomic,
+)
 
 
 def names(folder):
@@ -97,3 +105,23 @@ def test_one_holder_at_a_time_and_a_killed_one_lets_go(tmp_path):
         other.kill()
     with held(lock, 5):
         pass
+
+
+def test_content_is_none_without_a_file_and_one_message_where_it_cannot_be_read(tmp_path):
+    path = tmp_path / "file"
+    assert content_of(path) is None
+    path.write_bytes(b"abc")
+    assert content_of(path) == b"abc"
+    assert sha256_of(path) == hashlib.sha256(b"abc").hexdigest()
+    for wrong in (tmp_path, path / "below"):
+        with pytest.raises(UserError, match="cannot be read"):
+            content_of(wrong)
+
+
+def test_folder_below_a_file_cannot_be_made(tmp_path):
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    (tmp_path / "file").touch()
+    for wrong in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="cannot be made"):
+            make_folder(wrong)

@@ -8,8 +8,11 @@ from helpers.record_factory import make_record, name_of
 
 from dstbench.boards.badges import Badges
 from dstbench.boards.replications import most_retrained, replication_problem
+from dstbench.errors import UserError
 from dstbench.recording import record as records
+from dstbench.recording.stored_network import INLINE_BYTES, stored_network
 from dstbench.verify.noise import most_changed, most_gained
+from dstbench.verify.retrain import keep
 
 RUN = (
     "methods/rigl.gin", "--set", "Run.epochs=1", "--set", "ResNet20.width=4", "--device", "cpu",
@@ -37,6 +40,31 @@ def test_attempt_beyond_the_noise_of_devices_differs(again, differs):
 
 def test_attempt_at_another_run_is_no_replication():
     assert replication_problem(make_record(), make_record(seed=1)) is not None
+
+
+def large_network(folder, content):
+    """Write the folder of a run whose record has no room for its network; return its record."""
+    folder.mkdir()
+    stored = stored_network(bytes(INLINE_BYTES + 1), "network.safetensors")
+    records.write(folder / "record.json", make_record() | {"network": stored})
+    (folder / "network.safetensors").write_bytes(content)
+    return folder / "record.json"
+
+
+def test_replication_is_kept_with_its_network(tmp_path):
+    content = bytes(INLINE_BYTES + 1)
+    run = large_network(tmp_path / "run", content)
+    kept = keep(run, tmp_path / "first.json", tmp_path / "board")
+    assert kept.read_bytes() == run.read_bytes()
+    network = tmp_path / "board" / "networks" / f"{kept.stem}.safetensors"
+    assert network.read_bytes() == content
+
+
+def test_replication_with_another_network_than_its_records_is_not_kept(tmp_path):
+    run = large_network(tmp_path / "run", bytes(INLINE_BYTES))
+    with pytest.raises(UserError, match="network"):
+        keep(run, tmp_path / "first.json", tmp_path / "board")
+    assert not (tmp_path / "board").exists()
 
 
 @pytest.mark.slow
