@@ -81,29 +81,50 @@ def held(path: Path, wait_s: float) -> Iterator[TextIO]:
     Raises TimeoutError when another process still holds it then, OSError when the file cannot be
     opened, and UserError on a file system without locks.
     """
-    # A link would be followed to a file that is somebody else's.
     with open(path, "a+", opener=_open_no_link) as file:
         deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise TimeoutError(f"{path}: another process holds it") from None
-                time.sleep(_POLL_S)
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
-                raise UserError(
-                    f"{path}: this disk has no locks ({error.strerror}), without which two "
-                    "processes could work on one folder. Choose another folder, or mount the disk "
-                    "with locks, such as Lustre with -o flock."
-                ) from None
+        while not _lock(path, file, fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"{path}: another process holds it")
+            time.sleep(_POLL_S)
         yield file
 
 
+def is_held(path: Path) -> bool:
+    """Return whether a process holds the lock file `path` by `held`.
+
+    The lock is taken for a moment, shared, so that two processes that ask do not see each other. A
+    process that wants to hold the file at that moment has to try again.
+
+    Raises OSError when the file is missing or cannot be opened, and UserError on a file system
+    without locks.
+    """
+    with open(path, opener=_open_no_link) as file:
+        return not _lock(path, file, fcntl.LOCK_SH)
+
+
+def _lock(path: Path, file: TextIO, kind: int) -> bool:
+    """Lock an open file until it is closed; return whether no other process was in the way.
+
+    kind: LOCK_EX, or LOCK_SH.
+    """
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise UserError(
+            f"{path}: this disk has no locks ({error.strerror}), without which two processes could "
+            "work on one folder. Choose another folder, or mount the disk with locks, such as "
+            "Lustre with -o flock."
+        ) from None
+    return True
+
+
 def _open_no_link(path: str, flags: int) -> int:
+    # A link would be followed to a file that is somebody else's.
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
