@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from dstbench.errors import UserError
 
@@ -24,34 +24,47 @@ except ImportError:
     ) from None
 
 _POLL_S = 0.05
+_ABANDONED_S = 24 * 3600  # without a change, a file that is being written has lost its writer
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
-def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """Write `data` to `path`: after a crash at any moment the file is the old one or the new one.
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write; after a crash at any moment `path` is the old file or the new one.
 
-    A temporary file in the same folder is written, flushed to the disk and renamed; the rename is
-    flushed too. Several processes may write the same path; the last one wins.
+    The file is a temporary one in the same folder, which is flushed to the disk and renamed when
+    the block ends; the rename is flushed too. Several processes, also of several machines, may
+    write the same path; the last one wins. A block that fails leaves `path` as it was and no
+    temporary file.
 
-    Raises UserError, with `path` as it was and no temporary file left, when that fails.
+    Raises OSError when the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            _unlink_if_possible(temporary)
-            raise
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        _unlink_if_possible(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
+    """Write `data` to `path` by `atomic_file`.
+
+    Raises UserError when that fails.
+    """
+    try:
+        with atomic_file(path) as file:
+            file.write(data)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror or error}). Make room or get permission "
             "there, or choose another folder."
         ) from None
-    _sync_folder(path.parent)
 
 
 def is_own_file(path: Path) -> bool:
@@ -66,6 +79,17 @@ def remove_leftovers(folder: Path) -> None:
     """
     for leftover in folder.glob(".*.tmp"):
         _unlink_if_possible(leftover)
+
+
+def remove_old_leftovers(folder: Path, names: str) -> None:
+    """Delete temporary files of files called `names` that nobody has written to for a day.
+
+    For a folder that several processes write to. names: a pattern, such as `*.images`.
+    """
+    for leftover in folder.glob(f".{names}.*.tmp"):
+        with suppress(OSError):  # another process deletes it as well
+            if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
+                leftover.unlink()
 
 
 @contextmanager
