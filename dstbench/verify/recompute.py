@@ -12,6 +12,7 @@ from dstbench.boards.verified import Recomputed
 from dstbench.core.state import State
 from dstbench.data import datasets
 from dstbench.data.batch_plan import BatchPlan
+from dstbench.data.datasets import load_images
 from dstbench.data.images import Dataset
 from dstbench.data.loaders import DataLoaders
 from dstbench.errors import UserError
@@ -23,7 +24,7 @@ from dstbench.recording.types import Record, StoredNetwork
 from dstbench.training.engines.choose import evaluation_engine
 from dstbench.training.engines.engine import Engine
 from dstbench.training.evaluation import Scores, evaluate
-from dstbench.training.run import data_loaders, load_images
+from dstbench.training.run import data_loaders
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
 from dstbench.verify.begin import begun, initial_weights_problem, repeated_weights_problem
@@ -90,7 +91,9 @@ class Images:
         key = run.dataset, run.pipeline.decoded, run.pipeline.scaled_to
         if key not in self._known:
             try:
-                self._known[key] = load_images(run, self.data_root, self.cache)
+                self._known[key] = load_images(
+                    run.dataset, run.pipeline, self.data_root, self.cache
+                )
             except UserError:
                 self._known[key] = None
         dataset = self._known[key]
