@@ -25,7 +25,8 @@ def build_model(
     channels, height, width = image_shape
     name = model.__name__
     # gin's wrapper of a class hides the parameters of the class, and not those of its __init__
-    takes = inspect.signature(model.__init__ if isinstance(model, type) else model).parameters
+    call = model.__init__ if isinstance(model, type) else model  # type: ignore[misc]
+    takes = inspect.signature(call).parameters
     if height != width and "image_size" in takes:
         raise UserError(
             f"{name} takes one image_size, but the images are {width}×{height} pixels (width × "

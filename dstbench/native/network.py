@@ -130,7 +130,7 @@ class NativeNetwork:
     def _forward(self, compiled: Compiled, images: Tensor, evaluate: bool) -> Tensor:
         """Return the logits, float64 (B, classes)."""
         program = compiled.forward
-        self._parameters.pull(evaluate)
+        self._parameters.pull()
         self._weight_values = self._weights.read()
         self._tap_weights(compiled)
         program.evaluate[0] = evaluate

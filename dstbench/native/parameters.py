@@ -82,7 +82,7 @@ class Parameters:
         if counter is not None:
             self._counters.append(counter)
 
-    def pull(self, evaluate: bool) -> None:
+    def pull(self) -> None:
         """Read the model's parameters, and its running averages unless newer ones are kept here."""
         for (_, own, column), values in zip(self._read, self._views.current(), strict=True):
             self.numbers[own, column] = values

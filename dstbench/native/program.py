@@ -141,7 +141,7 @@ def compile_program(
     }
     forward = Program(**shared, order=order.forward, after=order.forward_after)
     backward = Program(**shared, order=order.backward, after=place.backward_after)
-    scratch = tuple(_scratch(channels, filters, passed, batch, arena.dtype) for _ in range(threads))
+    scratch = tuple(_scratch(channels, filters, batch, arena.dtype) for _ in range(threads))
     return Compiled(forward, backward, scratch, live, order, sorted_taps, place)
 
 
@@ -317,9 +317,7 @@ def _most_sources(channels: Array, filters: Array) -> int:
     return int(max(np.max(taps), (readers + own).max())) + 2
 
 
-def _scratch(
-    channels: Array, filters: Array, passed: Array, batch: int, dtype: np.dtype
-) -> Scratch:
+def _scratch(channels: Array, filters: Array, batch: int, dtype: np.dtype) -> Scratch:
     most = _most_sources(channels, filters)
     links = channels[:, tables.C_PASSED_END] - channels[:, tables.C_PASSED_FIRST]
     links_most = int(links.max()) + 1
