@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from dstbench.graph.steps import BatchNorm
 from dstbench.graph.unsupported import Unsupported
+from dstbench.native.compiled_passes import Compiled
 from dstbench.native.layers import Filters
-from dstbench.native.program import Compiled
 from dstbench.native.storage_views import StorageViews
 from dstbench.native.tables import (
     EMPTY,
