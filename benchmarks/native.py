@@ -20,6 +20,7 @@ from collections.abc import Callable
 import torch
 from timing import machine
 from torch import nn
+from traffic import bytes_moved
 
 from dstbench.core.budgets import ERK
 from dstbench.core.masks import Masks
@@ -29,7 +30,6 @@ from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing
 from dstbench.models import resnet
 from dstbench.models.precision import autocast_for
 from dstbench.native.network import NativeNetwork
-from dstbench.native.traffic import bytes_moved
 from dstbench.optim.settings import SGD
 from dstbench.training.device import default_precision
 

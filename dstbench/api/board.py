@@ -13,7 +13,7 @@ from dstbench.boards.board import Board
 from dstbench.boards.build_board import build_board
 from dstbench.boards.collect_runs import Collected, collect_runs
 from dstbench.config import grid
-from dstbench.config.shipped_files import shipped
+from dstbench.config.shipped_files import GRIDS, shipped
 from dstbench.errors import UserError
 
 
@@ -91,7 +91,7 @@ def read_grids(names: list[str]) -> list[grid.Table]:
     Raises UserError when two have the same name, or one that of the overview: a table's file is
     named after its grid.
     """
-    found = [grid.read(name) for name in names or shipped(grid.FOLDER)]
+    found = [grid.read(name) for name in names or shipped(GRIDS)]
     overview = Path(write_files.README).stem
     counts = Counter([overview, *(table.path.stem for table in found)])
     twice = [name for name, n in counts.items() if n > 1]

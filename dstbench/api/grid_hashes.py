@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from dstbench.config.grid import Table
+from dstbench.models.precision import PRECISIONS
 from dstbench.sweeps.plan import RunOptions, plan_run
-
-PRECISIONS = ("fp32", "bf16")  # defaults of machines; equal hashes where the grid sets one
 
 
 def grid_hashes(grid: Table) -> list[str]:
     """Return the configuration hashes of a grid's runs, on machines of either default precision.
+
+    The two hashes of a run are equal where the grid sets its precision.
 
     Raises UserError for anything wrong with a run's configuration.
     """

@@ -67,5 +67,6 @@ def deploy(
     if dense:
         return deploy_dense(network, place, best)
     chosen = ((CExtra, c), (WebExtra, web))
-    extras = [extra(data_root, cache) for extra, wanted in chosen if wanted]
+    root, decoded = (None if path is None else Path(path) for path in (data_root, cache))
+    extras = [extra(root, decoded) for extra, wanted in chosen if wanted]
     return compiled(network, place, best, extras)

@@ -1,17 +1,15 @@
 """Compares the predictions of two finished runs on the same test images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
-from dstbench.config.gin_file import read_text, skip_import
+from dstbench.config import plugins
 from dstbench.config.shared_settings import shared_settings
 from dstbench.data import datasets
-from dstbench.data.images import Dataset
-from dstbench.data.preprocessing import ImageNetPipeline
 from dstbench.errors import UserError
 from dstbench.recording import predictions
 from dstbench.recording import record as records
@@ -20,6 +18,7 @@ from dstbench.recording.file_names import RECORD
 from dstbench.recording.types import Record
 from dstbench.sparsity import percent
 from dstbench.statistics.same_images import ImageComparison, compare_predictions
+from dstbench.training.configure import pipeline_from_text
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,14 @@ def is_run(name: str) -> bool:
     return name.endswith(".json") or (Path(name) / RECORD).is_file()
 
 
-def compare_runs(a: str, b: str, data_root: Path | None, cache: Path | None) -> ComparedRuns:
+def compare_runs(
+    a: str, b: str, data_root: Path | None, cache: Path | None, files: Sequence[Path] = ()
+) -> ComparedRuns:
     """Return the comparison of two runs.
 
     a, b: run folders or records.
     data_root, cache: where the dataset is, for its labels; see `data.datasets`.
+    files: plugins, where the runs' pipeline is of one.
 
     Raises UserError for a run that is not finished or has no predictions, and for two runs on
     different images.
@@ -59,7 +61,9 @@ def compare_runs(a: str, b: str, data_root: Path | None, cache: Path | None) -> 
             f"{a} is on {first['dataset']} and {b} on {second['dataset']}, with other images: "
             "compare runs on the same images."
         )
-    dataset = _dataset(first, data_root, cache)
+    plugins.load(files)
+    pipeline = pipeline_from_text(first["config"]["text"])
+    dataset = datasets.load_images(first["dataset"], pipeline, data_root, cache)
     if dataset.sha256 != images[0]:
         raise UserError(
             f"{a} and {b} are of other images than {dataset.name} has here. Give the folder of "
@@ -72,17 +76,6 @@ def compare_runs(a: str, b: str, data_root: Path | None, cache: Path | None) -> 
     result = compare_predictions(predicted_a, predicted_b, labels)
     differences = tuple(_differences(first, second))
     return ComparedRuns(first, second, (network_a, network_b), result, differences)
-
-
-def _dataset(record: Record, data_root: Path | None, cache: Path | None) -> Dataset[Any]:
-    """Return the dataset of a run, decoded or not, and scaled, as its pipeline had it."""
-    read = read_text(record["config"]["text"], "config.text", skip_import)
-    bindings = {str(binding): binding.value for binding in read}
-    pipeline = bindings["Run.pipeline"].name
-    if pipeline == ImageNetPipeline.__name__:
-        return datasets.load_encoded(record["dataset"], data_root, cache)
-    size = bindings.get(f"{pipeline}.size")
-    return datasets.load(record["dataset"], data_root, cache, size)
 
 
 def _differences(a: Record, b: Record) -> Iterator[tuple[str, str, str]]:

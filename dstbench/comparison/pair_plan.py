@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dstbench.config.jobs import Job, expand
-from dstbench.config.shipped_files import find_gin, find_recipe, methods
-from dstbench.errors import UserError, did_you_mean
+from dstbench.config.shipped_files import find_gin, find_recipe
+from dstbench.errors import UserError
 from dstbench.sweeps.plan import PlannedRun, RunOptions, plan_run
 from dstbench.training.configure import DEFAULT_RECIPE
 
@@ -21,18 +21,6 @@ class Side:
 
     name: str
     sets: tuple[str, ...] = ()
-
-    def path(self) -> Path:
-        """Return its gin file. Raises UserError, with the nearest name."""
-        known = methods()
-        if self.name in known:
-            return known[self.name]
-        try:
-            return find_gin(self.name)
-        except UserError:
-            raise UserError(
-                f"{self.name}: no such method.{did_you_mean(self.name, known)}"
-            ) from None
 
 
 @dataclass(frozen=True)
@@ -85,7 +73,7 @@ def plan_pairs(
 
 def _jobs(side: Side, settings: Settings, seeds: Sequence[int]) -> Iterator[Job]:
     return expand(
-        methods=[side.path()],
+        methods=[find_gin(side.name)],
         recipes=[find_recipe(settings.recipe or DEFAULT_RECIPE)],
         datasets=None if settings.dataset is None else [settings.dataset],
         models=None if settings.model is None else [settings.model],

@@ -13,7 +13,7 @@ torch is needed.
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -23,10 +23,8 @@ from dstbench.config.jobs import Job, expand
 from dstbench.config.overrides import parse_override
 from dstbench.config.registry import register
 from dstbench.config.resolver import Config
-from dstbench.config.shipped_files import find_gin, find_recipe, methods, roots, shipped
-from dstbench.errors import UserError, did_you_mean
-
-FOLDER = "gin/tables"  # of the suite's grids
+from dstbench.config.shipped_files import find_gin, find_grid, find_recipe
+from dstbench.errors import UserError
 
 
 @register("tables")
@@ -96,8 +94,8 @@ class Section:
         """
         return tuple(
             expand(
-                methods=[self._method(name, folder) for name in self.methods],
-                recipes=[self._recipe(name, folder) for name in self.recipes],
+                methods=self._files("methods", find_gin, folder),
+                recipes=self._files("recipes", find_recipe, folder),
                 datasets=[_dataset(name, folder) for name in self.datasets or ()],
                 models=self.models,
                 sparsities=self.sparsities,
@@ -116,25 +114,15 @@ class Section:
         name = f"{self.scope}/Section" if self.scope else "Section"
         return UserError(f"{name}.{parameter} {what}", f"{name}.{parameter}")
 
-    def _method(self, name: str, folder: Path) -> Path:
-        known = methods()
-        if (folder / name).is_file():
-            return folder / name
-        if name in known:
-            return known[name]
-        try:
-            return find_gin(name)
-        except UserError:
-            message = f"has {name!r}: no such file.{did_you_mean(name, known)}"
-            raise self._error("methods", message) from None
-
-    def _recipe(self, name: str, folder: Path) -> Path:
-        if (folder / name).is_file():
-            return folder / name
-        try:
-            return find_recipe(name)
-        except UserError as error:
-            raise self._error("recipes", f"has {name!r}: {error.message}") from None
+    def _files(self, parameter: str, find: Callable[[str, Path], Path], folder: Path) -> list[Path]:
+        """Return the gin files that a parameter names. folder: where relative paths start."""
+        found = []
+        for name in getattr(self, parameter):
+            try:
+                found.append(find(name, folder))
+            except UserError as error:
+                raise self._error(parameter, f"has {name!r}: {error.message}") from None
+        return found
 
 
 @register("tables")
@@ -170,7 +158,7 @@ def read(name: str | Path) -> Table:
 
     Raises UserError, with file and line, for anything wrong with it.
     """
-    path = find(str(name))
+    path = find_grid(str(name))
     config = Config("Table")
     config.add_file(path)
     resolved = config.resolve()
@@ -182,17 +170,6 @@ def read(name: str | Path) -> Table:
         except UserError as error:
             raise config.bindings.located(error) from None
     return table
-
-
-def find(name: str) -> Path:
-    """Return the grid file called `name`. Raises UserError, with the nearest name."""
-    known = shipped(FOLDER)
-    for candidate in (Path(name), *(root / name for root in roots())):
-        if candidate.is_file():
-            return candidate
-    if name in known:
-        return known[name]
-    raise UserError(f"{name}: no such grid.{did_you_mean(name, known)}")
 
 
 def _dataset(name: str, folder: Path) -> str:

@@ -1,16 +1,18 @@
 """Finds gin files: methods, recipes and grids, in a checkout or in an installed wheel.
 
-A name on the command line is looked up as a path, then in the installed package, then in the
-checkout that holds the package. A wheel has `methods/` and `gin/` inside the package; a checkout
-has them beside it.
+A name on the command line is that of a shipped file, or a path: in the working folder, then in the
+installed package, then in the checkout that holds the package. A wheel has `methods/` and `gin/`
+inside the package; a checkout has them beside it.
 """
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dstbench.config.plugins import package_gin_files
 from dstbench.errors import UserError, did_you_mean
 
 PACKAGE = Path(__file__).resolve().parents[1]
+RECIPES, GRIDS = "gin/recipes", "gin/tables"  # folders of the suite
 
 
 def checkout() -> Path | None:
@@ -47,35 +49,59 @@ def packaged() -> dict[str, Path]:
     return found
 
 
-def find_gin(name: str) -> Path:
-    """Return the gin file called `name`: a path, or the name of a method.
+def find_gin(name: str, folder: Path | None = None) -> Path:
+    """Return the gin file called `name`: the name of a method, or a path.
+
+    folder: where relative paths start, before the working folder and the suite's; None for these.
 
     Raises UserError, with the nearest name.
     """
-    for candidate in (Path(name), *(root / name for root in roots())):
-        if candidate.is_file():
-            return candidate
-    if name in methods():
-        return methods()[name]
-    known = list(methods())
+    known = methods()
+    if (found := _found(name, known, folder)) is not None:
+        return found
+    valid: Iterable[str] = known
     if "/" in name:
-        known = [f"methods/{path.name}" for path in shipped("methods").values()]
+        valid = [f"methods/{path.name}" for path in shipped("methods").values()]
     kind = "is a folder" if name and Path(name).is_dir() else "no such file"
-    raise UserError(f"{name or repr(name)}: {kind}.{did_you_mean(name, known)}")
+    raise UserError(f"{name or repr(name)}: {kind}.{did_you_mean(name, valid)}")
 
 
-def find_recipe(name: str) -> Path:
+def find_recipe(name: str, folder: Path | None = None) -> Path:
     """Return the recipe called `name`, or the gin file of that path.
 
+    folder: as of `find_gin`.
+
     Raises UserError, with the nearest name.
     """
-    recipes = shipped("gin/recipes")
-    if name in recipes:
-        return recipes[name]
-    for candidate in (Path(name), *(root / name for root in roots())):
-        if candidate.is_file():
-            return candidate
+    recipes = shipped(RECIPES)
+    if (found := _found(name, recipes, folder)) is not None:
+        return found
     raise UserError(f"no recipe {name!r}.{did_you_mean(name, recipes)}")
+
+
+def find_grid(name: str) -> Path:
+    """Return the grid called `name`, or the gin file of that path.
+
+    Raises UserError, with the nearest name.
+    """
+    grids = shipped(GRIDS)
+    if (found := _found(name, grids, None)) is not None:
+        return found
+    raise UserError(f"{name}: no such grid.{did_you_mean(name, grids)}")
+
+
+def _found(name: str, known: Mapping[str, Path], folder: Path | None) -> Path | None:
+    """Return the file called `name`, None if there is none.
+
+    known: name → file of what is shipped. A file of `folder` goes before it, one of the working
+        folder or the suite's folders after it.
+    """
+    if folder is not None and (folder / name).is_file():
+        return folder / name
+    if name in known:
+        return known[name]
+    candidates = (Path(name), *(root / name for root in roots()))
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def find_include(name: str, including: Path) -> Path | None:

@@ -79,7 +79,7 @@ class State:
         self.total_steps = total_steps
         self.training_macs = 0
         self.memory: dict[str, Tensor] = {}
-        self.curves: list[Any] = []  # lines as in records.types.EpochLine
+        self.curves: list[Any] = []  # lines as in recording.types.EpochLine
         self.best: dict[str, Any] = {}
 
     @property

@@ -9,9 +9,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from dstbench.data.images import Dataset, Shape, Source
+from dstbench.data.preprocessing import Pipeline
 from dstbench.data.sources import cache as disk_cache
 from dstbench.data.sources import cifar, digits, image_folder, parquet
 from dstbench.data.sources.check_encoded import check_test_images
@@ -129,6 +130,21 @@ def load_encoded(
         train, test = found.images(cache_of(cache))
     check_test_images(test, found.sha256, cache_of(cache))
     return Dataset(name, train, test, found.classes, found.sha256, found.notes)
+
+
+def load_images(
+    name: str, pipeline: Pipeline, data_root: Path | None = None, cache: Path | None = None
+) -> Dataset[Any]:
+    """Return the dataset as a pipeline wants it: decoded or not, and scaled.
+
+    name: the dataset's id.
+    data_root, cache: see `root_of`, `cache_of`.
+
+    Raises UserError: as `load` or `load_encoded`.
+    """
+    if not pipeline.decoded:
+        return load_encoded(name, data_root, cache)
+    return load(name, data_root, cache, pipeline.scaled_to)
 
 
 def names(data_root: Path | None, cache: Path | None = None) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """Further files of a deployment, which are written when they are asked for."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dstbench.deployment.runtime.program import Program
 
@@ -26,9 +28,17 @@ class ExtraFiles:
     report: tuple[str, ...] = ()
 
 
-class Extra(Protocol):
-    """Makes further files of a compiled network."""
+@dataclass(frozen=True)
+class Extra(ABC):
+    """Makes further files of a compiled network.
 
+    data_root, cache: folders of datasets and of decoded data, for images; None for the defaults.
+    """
+
+    data_root: Path | None
+    cache: Path | None
+
+    @abstractmethod
     def files(self, program: Program, network: "TrainedNetwork") -> ExtraFiles:
         """Return the files of a network.
 
@@ -37,4 +47,3 @@ class Extra(Protocol):
 
         Raises UserError: when they cannot be made. Nothing of the deployment is written then.
         """
-        ...

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dstbench.data.datasets import Dataset
+from dstbench.data.datasets import load_images
+from dstbench.data.images import Dataset
 from dstbench.errors import UserError
-from dstbench.training.run import load_images
 
 if TYPE_CHECKING:
     from dstbench.training.trained_network import TrainedNetwork
@@ -20,7 +20,8 @@ def images_of_run(
 
     Raises UserError: when it is not on this machine, or has other images.
     """
-    dataset = load_images(network.run, data_root, cache)
+    run = network.run
+    dataset = load_images(run.dataset, run.pipeline, data_root, cache)
     if dataset.sha256 != network.record["provenance"]["dataset_sha256"]:
-        raise UserError(f"{network.run.dataset}: the images are not those that the run had.")
+        raise UserError(f"{run.dataset}: the images are not those that the run had.")
     return dataset

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dstbench.core.masks import Masks
 from dstbench.data.images import Shape
+from dstbench.deployment.verify import relative_error
 from dstbench.errors import UserError
 
 MAX_DIFFERENCE = 1e-3  # of logits, relative to the largest: more is not rounding
@@ -117,12 +118,12 @@ def differences(forms: Sequence[Form], x: Tensor) -> dict[str, float]:
 def relative_differences(forms: Sequence[Form], x: Tensor) -> dict[str, float]:
     """Return name → largest difference of a form's logits from the first one's.
 
-    Differences are relative to the largest logit.
+    Differences are relative to the largest logit; see `relative_error`.
 
     x: images (B, C, H, W).
     """
     with torch.no_grad():
-        logits = {f.name: torch.as_tensor(f.network(f.prepare(x))).float().cpu() for f in forms}
+        outputs = {f.name: torch.as_tensor(f.network(f.prepare(x))) for f in forms}
+    logits = {name: y.float().cpu().numpy() for name, y in outputs.items()}
     reference = next(iter(logits.values()))
-    scale = reference.abs().max().clamp_min(1e-30)
-    return {name: float((y - reference).abs().max() / scale) for name, y in logits.items()}
+    return {name: relative_error(y, reference) for name, y in logits.items()}

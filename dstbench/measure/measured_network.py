@@ -14,9 +14,8 @@ from dstbench.core.masks import Masks
 from dstbench.core.random_generators import preserve_rng
 from dstbench.data.images import Shape
 from dstbench.errors import UserError, did_you_mean
-from dstbench.models.memory_layout import to_channels_last
+from dstbench.models.build import build_model
 from dstbench.training import trained_network
-from dstbench.training.build import build_network
 
 
 class MeasuredSparsity(TypedDict):
@@ -92,7 +91,7 @@ def from_run(folder: Path, plugins: Sequence[Path] = ()) -> MeasuredNetwork:
         "classes": len(trained.classes),
     }
     with preserve_rng(torch.empty(0)):
-        plain = build_network(trained.run, len(trained.classes), trained.image_shape).eval()
+        plain = trained.run.build_model(len(trained.classes), trained.image_shape).eval()
     return MeasuredNetwork(description, trained.model, trained.masks, plain, trained.image_shape)
 
 
@@ -107,7 +106,8 @@ def from_worst_case(
     classes: number of logits.
     plugins: files to import before the model is looked up.
 
-    Raises UserError: when the model is not registered, or cannot have this sparsity.
+    Raises UserError: when the model is not registered, cannot be built for such images, or cannot
+        have this sparsity.
     """
     from dstbench.measure.worst_case import worst_case  # not needed for runs
 
@@ -115,9 +115,9 @@ def from_worst_case(
     known = names("models")
     if model not in known:
         raise UserError(f"--worst-case {model}: no such model.{did_you_mean(model, known)}")
-    build = lookup(model)
-    network, masks = worst_case(build, sparsity, image_shape=image_shape, num_classes=classes)
-    plain = build(num_classes=classes, in_channels=image_shape[0]).eval()
+    made = lookup(model)
+    network, masks = worst_case(made, sparsity, image_shape=image_shape, num_classes=classes)
+    plain = build_model(made, classes, image_shape).eval()
     prunable = sum(p.numel() for p in masks.parameters.values())
     description: NetworkDescription = {
         "method": "worst case",
@@ -135,5 +135,4 @@ def from_worst_case(
         "image_shape": list(image_shape),
         "classes": classes,
     }
-    network, plain = (to_channels_last(net) for net in (network, plain))
     return MeasuredNetwork(description, network, masks, plain, image_shape)

@@ -6,6 +6,7 @@ statistics like a trained network's, so that no channel is constant by chance.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,14 +14,16 @@ from torch import nn
 
 from dstbench.core.budgets import ERK
 from dstbench.core.masks import Masks, storage_index
+from dstbench.core.random_generators import seed_all
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.graph.trace import trace
 from dstbench.measure.connected_masks import connected_masks
+from dstbench.models.build import build_model
 
 
 def worst_case(
-    model: type[nn.Module],
+    model: Callable[..., nn.Module],
     sparsity: float,
     seed: int = 0,
     image_shape: Shape = (3, 32, 32),
@@ -28,17 +31,17 @@ def worst_case(
 ) -> tuple[nn.Module, Masks]:
     """Return a network in eval mode and its masks, every live weight on a path of live weights.
 
-    model: its class.
+    model: its class, or a function that returns the network.
     sparsity: fraction removed; counts of layers are ERK's.
     seed: of weights, masks and statistics.
     image_shape: channels, height, width.
     num_classes: number of logits.
 
-    Raises UserError: when ERK cannot reach this sparsity, its live weights cannot all be on paths,
-        or the network cannot be compiled.
+    Raises UserError: when the model cannot be built for such images, ERK cannot reach this
+        sparsity, its live weights cannot all be on paths, or the network cannot be compiled.
     """
-    torch.manual_seed(seed)
-    network = model(num_classes=num_classes, in_channels=image_shape[0]).eval()
+    seed_all(seed)
+    network = build_model(model, num_classes, image_shape).eval()
     state = State(network, image_shape, seed, total_steps=1)
     counts = ERK(sparsity).live_counts(state, sparsity)
     steps = trace(network, image_shape)

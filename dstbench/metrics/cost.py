@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dstbench.core.masks import Masks
+from dstbench.core.packing import kept_tensors
 from dstbench.core.prunable import left_out, unpruned
 from dstbench.data.images import Shape
 from dstbench.metrics.call_sites import CallSite, recorded_calls
@@ -31,7 +32,7 @@ def cost(
     dense_numel: int | None = None,
     dense_macs: int | None = None,
 ) -> Cost:
-    """Return the cost of one input; `records.types.Cost` documents the fields.
+    """Return the cost of one input; `recording.types.Cost` documents the fields.
 
     masks: live weights; an unmasked tensor is all live.
     input_shape: (channels, height, width).
@@ -138,11 +139,8 @@ def deployed_bytes(model: nn.Module, masks: Masks) -> int:
     of DCTpS.
     """
     training_only = _training_only(model)
-    stored = model.state_dict(keep_vars=True)
-    tensors: dict[str, Tensor] = dict(model.named_parameters())
-    tensors |= {name: b for name, b in model.named_buffers() if name in stored}
     total = 0
-    for name, tensor in tensors.items():
+    for name, tensor in kept_tensors(model).items():
         if id(tensor) in training_only or name.endswith("num_batches_tracked"):
             continue
         size = tensor.numel() * tensor.element_size()

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+PRECISIONS = ("fp32", "bf16")
 Autocast = Callable[[], AbstractContextManager[Any]]  # makes the context of one forward pass
 
 

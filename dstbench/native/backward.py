@@ -18,9 +18,10 @@ from numba import njit
 
 from dstbench.compiled.lanes import LANES
 from dstbench.native import constants
+from dstbench.native.backward_loop import back
 from dstbench.native.constants import OPTIONS
 from dstbench.native.dynamic import constant_backward, dynamic_backward, through_backward
-from dstbench.native.loops import back, norm_back
+from dstbench.native.norm_loop import norm_back
 from dstbench.native.pooling import pool_backward
 from dstbench.native.sources import lanes, number, put_source
 from dstbench.native.tables import (

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.graph.dynamic import DynamicActivation
-from dstbench.native.program import Compiled
+from dstbench.native.compiled_passes import Compiled
 from dstbench.native.tables import C_COEFFICIENTS, V_FRACTION, Program
 from dstbench.native.wiring import Wiring
 

@@ -6,11 +6,13 @@ from dstbench.compiled import lanes, vectors
 from dstbench.compiled.kernel_cache import compiled_and_cached, source_hash
 from dstbench.native import (
     backward,
+    backward_loop,
     constants,
     dynamic,
     dynamic_loops,
     forward,
     loops,
+    norm_loop,
     pooling,
     sources,
     tables,
@@ -23,11 +25,13 @@ from dstbench.native.zone_programs import lay_out as lay_out_zones
 
 _COMPILED = (
     backward,
+    backward_loop,
     constants,
     dynamic,
     dynamic_loops,
     forward,
     loops,
+    norm_loop,
     pooling,
     sources,
     tables,

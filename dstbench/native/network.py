@@ -11,11 +11,13 @@ from dstbench.core.masks import Masks
 from dstbench.data.images import Shape
 from dstbench.graph.trace import trace
 from dstbench.native import tables
+from dstbench.native.arena import Arena
+from dstbench.native.compiled_passes import Compiled
 from dstbench.native.dynamic_modules import DynamicModules
 from dstbench.native.entry_points import run
 from dstbench.native.layers import Layers, layers_of
 from dstbench.native.parameters import Parameters
-from dstbench.native.program import Arena, Compiled, compile_program
+from dstbench.native.program import compile_program
 from dstbench.native.tables import Program
 from dstbench.native.tasks import CACHE_LINE, END
 from dstbench.native.wiring import Array, WeightVector, Wiring, taps_of
@@ -130,7 +132,7 @@ class NativeNetwork:
     def _forward(self, compiled: Compiled, images: Tensor, evaluate: bool) -> Tensor:
         """Return the logits, float64 (B, classes)."""
         program = compiled.forward
-        self._parameters.pull(evaluate)
+        self._parameters.pull()
         self._weight_values = self._weights.read()
         self._tap_weights(compiled)
         program.evaluate[0] = evaluate

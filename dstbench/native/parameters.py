@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from dstbench.graph.steps import BatchNorm
 from dstbench.graph.unsupported import Unsupported
+from dstbench.native.compiled_passes import Compiled
 from dstbench.native.layers import Filters
-from dstbench.native.program import Compiled
 from dstbench.native.storage_views import StorageViews
 from dstbench.native.tables import (
     EMPTY,
@@ -82,7 +82,7 @@ class Parameters:
         if counter is not None:
             self._counters.append(counter)
 
-    def pull(self, evaluate: bool) -> None:
+    def pull(self) -> None:
         """Read the model's parameters, and its running averages unless newer ones are kept here."""
         for (_, own, column), values in zip(self._read, self._views.current(), strict=True):
             self.numbers[own, column] = values

@@ -1,11 +1,11 @@
 """From masks to tables: all that a step needs, for one size of batch. Values are not read."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from dstbench.compiled.lanes import LANES
 from dstbench.native import tables
+from dstbench.native.arena import Arena
+from dstbench.native.compiled_passes import Compiled
 from dstbench.native.dynamic_tables import (
     addends,
     coefficient_rows,
@@ -17,6 +17,7 @@ from dstbench.native.layers import Layers
 from dstbench.native.liveness import Liveness, liveness
 from dstbench.native.memory import Places, places
 from dstbench.native.order import Order, order_of
+from dstbench.native.scratch import most_sources, scratch_of
 from dstbench.native.tables import (
     BIG,
     CHANNEL,
@@ -31,59 +32,10 @@ from dstbench.native.tables import (
     WINDOW,
     ZONE,
     Program,
-    Scratch,
 )
 from dstbench.native.wiring import Array, Taps, Wiring
 from dstbench.native.zone_programs import Plan
 from dstbench.native.zones import Lines, Sheet
-
-
-class Arena:
-    """Memory that is used again by the next program, if it is large enough."""
-
-    def __init__(self, dtype: np.dtype):
-        self.dtype = dtype
-        self._arrays: dict[str, Array] = {}
-
-    def get(self, name: str, size: int, dtype: np.dtype | None = None) -> Array:
-        """Return an array of at least `size` numbers that starts at a cache line."""
-        found = self._arrays.get(name)
-        if found is None or len(found) < size:
-            self._arrays.pop(name, None)
-            dtype = dtype or self.dtype
-            memory = np.zeros(int(size * 1.1) + 64, dtype)
-            skip = (-memory.ctypes.data // memory.itemsize) % (64 // memory.itemsize)
-            found = self._arrays[name] = memory[skip:]
-        return found
-
-    def nbytes(self) -> int:
-        return sum(array.nbytes for array in self._arrays.values())
-
-
-@dataclass
-class Compiled:
-    """A network, compiled for one size of batch.
-
-    forward, backward: the two passes; they have the same tables.
-    scratch: one a thread.
-    live: what is live. order: of the tasks. taps: as the kernels number them.
-    place: where everything is stored.
-    """
-
-    forward: Program
-    backward: Program
-    scratch: tuple[Scratch, ...]
-    live: Liveness
-    order: Order
-    taps: Taps
-    place: Places
-
-    def reset_memory_(self) -> None:
-        """Set to 0 what has to be, after another program used the memory."""
-        zeros, plane = self.place.zeros, self.place.largest_plane
-        self.forward.values[zeros : zeros + plane] = 0
-        self.forward.levels[-1] = 0
-        self.forward.coefficient_gradients[:] = 0  # those that nothing depends on stay 0
 
 
 def compile_program(
@@ -141,7 +93,7 @@ def compile_program(
     }
     forward = Program(**shared, order=order.forward, after=order.forward_after)
     backward = Program(**shared, order=order.backward, after=place.backward_after)
-    scratch = tuple(_scratch(channels, filters, passed, batch, arena.dtype) for _ in range(threads))
+    scratch = tuple(scratch_of(channels, filters, batch, arena.dtype) for _ in range(threads))
     return Compiled(forward, backward, scratch, live, order, sorted_taps, place)
 
 
@@ -282,7 +234,7 @@ def _lay_out(
     """Return the tables of zones and entries; they are enlarged until everything fits."""
     channels, filters = plan.channels, plan.filters
     side = int(max(wiring.height.max(), wiring.width.max()))
-    most = _most_sources(channels, filters)
+    most = most_sources(channels, filters)
     base, widths, inside, border = np.zeros((4, most), np.int64)
     lines = Lines(
         np.zeros((most, side), np.int64),
@@ -307,36 +259,3 @@ def _lay_out(
         needed = (int(sheet.filled[0]), int(sheet.filled[1]))
         if needed[0] <= len(zones) and needed[1] <= len(entries):
             return zones[: needed[0]].copy(), entries[: needed[1]].copy()
-
-
-def _most_sources(channels: Array, filters: Array) -> int:
-    """Return the largest number of sources of any task."""
-    taps = filters[:, tables.F_TAP_FIXED] - filters[:, tables.F_TAP] if len(filters) else [0]
-    readers = channels[:, tables.C_READ_END] - channels[:, tables.C_READ_FIRST]
-    own = channels[:, tables.C_END] - channels[:, tables.C_FIRST]
-    return int(max(np.max(taps), (readers + own).max())) + 2
-
-
-def _scratch(
-    channels: Array, filters: Array, passed: Array, batch: int, dtype: np.dtype
-) -> Scratch:
-    most = _most_sources(channels, filters)
-    links = channels[:, tables.C_PASSED_END] - channels[:, tables.C_PASSED_FIRST]
-    links_most = int(links.max()) + 1
-    own = int((channels[:, tables.C_END] - channels[:, tables.C_FIRST]).max()) + 1
-    return Scratch(
-        sources=np.zeros((2 * (most + own), 4), dtype),
-        own=np.zeros((2, 4), dtype),
-        passed=np.zeros((2 * links_most, 4), dtype),
-        readers=np.zeros(most, dtype),
-        products=np.zeros((links_most + most + own) * LANES, dtype),
-        sums=np.zeros(2 * LANES),
-        totals=np.zeros(own),
-        centres=np.zeros(own),
-        seen=np.zeros(own, np.int64),
-        row=np.zeros(batch, dtype),
-        maximum=np.zeros(batch, dtype),
-        place=np.zeros(batch, np.int64),
-        image_sums=np.zeros(4 * batch, dtype),
-        image_totals=np.zeros(4 * batch),
-    )

@@ -18,7 +18,7 @@ from dstbench.recording.types import Provenance
 from dstbench.utils.passwords import without_password
 from dstbench.utils.printable import printable
 
-_PACKAGES = (
+PACKAGES = (
     "torch",
     "torchvision",
     "numpy",
@@ -74,7 +74,7 @@ def collect_provenance(
 def versions() -> dict[str, str]:
     """Return name → version of Python, dstbench and the packages that influence a result."""
     found = {"python": platform.python_version(), "dstbench": dstbench.__version__}
-    for package in _PACKAGES:
+    for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -9,7 +9,10 @@ from pathlib import Path
 from dstbench.errors import UserError
 from dstbench.recording import heartbeat
 from dstbench.recording.file_names import LOCK
-from dstbench.utils.files import held
+from dstbench.utils.files import held, is_held
+
+BUSY = "is working on this run"  # in the message that another process holds a run
+_PROBE_S = 1.0  # a start waits so long for processes that only look whether a run is locked
 
 
 @contextmanager
@@ -28,14 +31,13 @@ def locked(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(held(folder / LOCK, 0))
+            stack.enter_context(held(folder / LOCK, _PROBE_S))
             if heartbeat.alive_elsewhere(folder / LOCK):
                 _wait_for_another_machine(folder / LOCK)
             stack.enter_context(heartbeat.beating(folder / LOCK))
         except TimeoutError:
             raise UserError(
-                f"{folder}: another process (pid {heartbeat.holder(folder / LOCK)}) is working on "
-                "this run."
+                f"{folder}: another process (pid {heartbeat.holder(folder / LOCK)}) {BUSY}."
             ) from None
         except OSError as error:
             raise UserError(
@@ -78,11 +80,6 @@ def is_locked(folder: Path) -> bool:
     """Return whether a process is working on the run in a folder."""
     path = folder / LOCK
     try:
-        if path.exists():
-            with held(path, 0):
-                return heartbeat.alive_elsewhere(path)
-    except TimeoutError:
-        return True
-    except (OSError, UserError):  # a run there reports what is wrong
-        pass
-    return False
+        return is_held(path) or heartbeat.alive_elsewhere(path)
+    except (OSError, UserError):  # no lock there, or a run there reports what is wrong
+        return False

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from dstbench.errors import UserError
+from dstbench.recording.configuration import epochs_of
 from dstbench.recording.file_names import RECORD
 from dstbench.recording.record import read
 from dstbench.recording.types import Record
@@ -50,11 +51,11 @@ class Estimate:
 
 def _per_epoch(record: Record) -> float | None:
     """Return the seconds per epoch of a finished run, None for any other."""
-    epochs = re.search(r"^Run\.epochs = (\d+)$", record["config"]["text"], re.MULTILINE)
+    epochs = epochs_of(record["config"]["text"])
     seconds = record["provenance"].get("train_seconds")
-    if record["status"] != "finished" or epochs is None or not seconds:
+    if record["status"] != "finished" or not epochs or not seconds:
         return None
-    return seconds / int(epochs[1])
+    return seconds / epochs
 
 
 def _kind(text: str) -> Kind:

@@ -6,10 +6,9 @@ from pathlib import Path
 from dstbench.config.jobs import Job
 from dstbench.data import datasets
 from dstbench.errors import UserError
+from dstbench.models.precision import PRECISIONS
 from dstbench.sweeps.plan import PlannedRun
 from dstbench.training.device import choose_device, default_precision
-
-PRECISIONS = ("bf16", "fp32")
 
 
 def precision_of_runs(device: str) -> str:

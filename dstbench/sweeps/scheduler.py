@@ -15,6 +15,7 @@ from typing import Protocol
 
 from dstbench.errors import UserError
 from dstbench.recording.record import OVER
+from dstbench.recording.run_lock import BUSY
 from dstbench.sweeps.launchers.base import End, Launcher, NotStarted, Task
 from dstbench.sweeps.plan import PlannedRun
 from dstbench.utils.passwords import without_password
@@ -28,7 +29,6 @@ _REFUSED_S = 30.0  # until a place that took no more runs is asked again
 _MOST_TAKEN_AWAY = 100  # how often a run may lose its machine; its own fault would not end either
 _INPUT_ERROR = 2  # exit code of a mistake in the input, which a retry does not change
 LOG_HEADER = "--- "  # begins the line of each start in a run's log
-_BUSY = "is working on this run"  # in a run's message that another process holds its lock
 
 
 class SweepObserver(Protocol):
@@ -155,7 +155,7 @@ class Sweep:
         """Decide about a run whose process ended, by its record first, then by how it ended."""
         if run.stage() in OVER:
             self.observer.done(run, elsewhere=False)
-        elif end.code == _INPUT_ERROR and _BUSY in last_line(run):
+        elif end.code == _INPUT_ERROR and BUSY in last_line(run):
             self.attempts[run.name] -= 1
             self._postpone(run)
         elif end.code == _INPUT_ERROR:

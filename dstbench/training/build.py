@@ -1,12 +1,9 @@
 """A run's network: built and checked before training, finalized after it."""
 
-import inspect
 from contextlib import nullcontext
 
 import torch
-from torch import nn
 
-from dstbench.config.registry import lookup
 from dstbench.core.masks import Masks
 from dstbench.core.part import Part
 from dstbench.core.prunable import prunable
@@ -16,7 +13,7 @@ from dstbench.errors import UserError
 from dstbench.metrics.cost import cost, training_only_parameters
 from dstbench.models.onednn import disable_onednn_if_unsafe
 from dstbench.models.precision import autocast_for
-from dstbench.training.preflight import error_with_line, refuse_wrong_logits
+from dstbench.training.preflight import refuse_wrong_logits
 from dstbench.training.settings import Run
 
 
@@ -36,7 +33,7 @@ def new_state(
     """
     by_shape = device.type == "meta"
     with device if by_shape else nullcontext():
-        model = build_network(run, num_classes, image_shape)
+        model = run.build_model(num_classes, image_shape)
     prunable(model)  # refuses a computed weight by name, before it fails otherwise
     if not by_shape:
         autocast = autocast_for(run.precision, device)
@@ -74,34 +71,6 @@ def choose_first_masks(run: Run, state: State) -> None:
     run.method.init_masks(state)
     if run.start is not None:
         run.start.set_masks_(state)
-
-
-def build_network(run: Run, num_classes: int, image_shape: Shape) -> nn.Module:
-    """Return the run's original network with its initial weights.
-
-    image_shape: (channels, height, width).
-
-    Raises UserError when its constructor fails, or takes one image_size for images that are not
-    square.
-    """
-    channels, height, width = image_shape
-    name = run.model.__name__
-    if height != width and "image_size" in inspect.signature(lookup(name)).parameters:
-        raise UserError(
-            f"{name} takes one image_size, but the images are {width}×{height} pixels (width × "
-            "height). Use square images, or a model that does not ask for their size.",
-            "Run.model",
-        )
-    try:
-        return run.build_model(num_classes, image_shape)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"{name} cannot be built for {num_classes} classes and images of {channels}×{height}×"
-            f"{width} (channels × height × width): {error_with_line(error)}",
-            "Run.model",
-        ) from error
 
 
 def finalize(method: Part, state: State) -> int:

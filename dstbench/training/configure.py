@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dstbench.config import plugins
 from dstbench.config.choices import Choices
-from dstbench.config.gin_file import Reference, import_known
-from dstbench.config.identity import Resolved
+from dstbench.config.gin_file import Reference, import_known, read_text, skip_import
+from dstbench.config.identity import Resolved, literal
 from dstbench.config.registry import names
 from dstbench.config.resolver import Config
 from dstbench.config.shipped_files import find_gin, find_recipe
@@ -18,7 +18,7 @@ from dstbench.config.shipped_files import find_gin, find_recipe
 # Imported for what they register: the classes that a gin file may name without importing them.
 # Methods are not among them: a gin file imports the method it configures.
 from dstbench.core import budgets, gradient_clip, layer_densities, method, schedules  # noqa: F401
-from dstbench.data import preprocessing  # noqa: F401
+from dstbench.data.preprocessing import Pipeline
 from dstbench.errors import UserError, did_you_mean
 from dstbench.models import resnet  # noqa: F401
 from dstbench.optim import settings  # noqa: F401
@@ -59,6 +59,26 @@ def resolved_run(text: str) -> tuple[Run, Resolved]:
     config.add_text(text, "run.gin", import_known)
     resolved = config.resolve()
     return config.build(resolved), resolved
+
+
+def pipeline_from_text(text: str) -> Pipeline:
+    """Return the pipeline that a resolved gin text configures; the method is not needed for it.
+
+    The text may be anybody's: it imports nothing.
+
+    Raises UserError for a pipeline that is not registered or has wrong settings.
+    """
+    read = read_text(text, "run.gin", skip_import)
+    chosen = next((b.value for b in read if str(b) == "Run.pipeline"), None)
+    if not isinstance(chosen, Reference):
+        raise UserError("run.gin: Run.pipeline is not set.")
+    config = Config(chosen.name)
+    for binding in read:
+        if (binding.scope, binding.target) == (chosen.scope, chosen.name):
+            line = f"{binding.target}.{binding.parameter} = {literal(binding.value)}"
+            config.add_text(line, binding.where)
+    pipeline: Pipeline = config.build(config.resolve())
+    return pipeline
 
 
 def configure(choices: Choices, precision: str) -> Config:

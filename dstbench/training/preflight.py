@@ -4,7 +4,6 @@ A network that does not fit its data is refused with one message. The passes use
 are cheap, and change neither the network, its buffers, nor the random generators.
 """
 
-import traceback
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from dstbench.models.network_copy import copy_with
 from dstbench.models.precision import Autocast, autocast_for
 from dstbench.sparsity import percent
 from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.utils.error_text import error_with_line
 from dstbench.utils.listed import listed
 
 _NAMED = 6  # tensors that a message names
@@ -119,15 +119,6 @@ def _forward(
     like = next(twin.parameters())
     with preserve_rng(like), torch.no_grad(), autocast():
         return twin(like.new_zeros((batch, *image_shape)))
-
-
-def error_with_line(error: Exception) -> str:
-    """Return an error's type, message and, outside torch, the line that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "/torch/" not in f.filename and f.filename != __file__]
-    line = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
-    text = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {text}{line}."
 
 
 def refuse_small_batches(

@@ -77,21 +77,11 @@ def load_dataset(run: Run, options: RuntimeOptions) -> Dataset[Any]:
     for first in (True, False):
         with group.raise_together():
             if group.first is first:
-                dataset = load_images(run, options.data_root, options.cache)
+                dataset = datasets.load_images(
+                    run.dataset, run.pipeline, options.data_root, options.cache
+                )
     group.check_equal(dataset.sha256, "the images they have")
     return dataset
-
-
-def load_images(run: Run, root: Path | None, cache: Path | None) -> Dataset[Any]:
-    """Return the run's dataset, decoded or not as its pipeline wants it.
-
-    root, cache: folders of datasets and of decoded data; None for the defaults.
-
-    Raises UserError when the dataset is missing or cannot be read.
-    """
-    if not run.pipeline.decoded:
-        return datasets.load_encoded(run.dataset, root, cache)
-    return datasets.load(run.dataset, root, cache, run.pipeline.scaled_to)
 
 
 def earlier_record(

@@ -1,13 +1,12 @@
 """The settings of one training run, which gin configures."""
 
-import inspect
 from collections.abc import Sequence
 from functools import cached_property
 from typing import ClassVar, Literal
 
 from torch import nn
 
-from dstbench.config.registry import SUPPLIED, lookup, register
+from dstbench.config.registry import register
 from dstbench.core.method import Method
 from dstbench.core.random_generators import seed_all
 from dstbench.core.schedules import Schedule
@@ -15,7 +14,7 @@ from dstbench.data.images import Shape
 from dstbench.data.preprocessing import Pipeline
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.errors import UserError, did_you_mean, require
-from dstbench.models.memory_layout import to_channels_last
+from dstbench.models.build import build_model
 from dstbench.optim.settings import OptimizerSettings
 from dstbench.sparsity import UNPRUNED_FRACTION
 from dstbench.training.starting_network import StartingNetwork
@@ -148,10 +147,7 @@ class Run:
 
         image_shape: (channels, height, width).
 
-        A model gets those of num_classes, in_channels and image_size that its constructor takes.
+        Raises UserError when it cannot be built, see `models.build.build_model`.
         """
         seed_all(self.seed)
-        offered = dict(zip(SUPPLIED, (num_classes, image_shape[0], image_shape[1]), strict=True))
-        taken = inspect.signature(lookup(self.model.__name__)).parameters  # gin's wrapper hides it
-        model = self.model(**{name: v for name, v in offered.items() if name in taken})
-        return to_channels_last(model)
+        return build_model(self.model, num_classes, image_shape)

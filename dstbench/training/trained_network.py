@@ -38,7 +38,7 @@ class TrainedNetwork:
     mean, std: of each channel, for pixels in [0, 1].
     config: the run's gin text.
     dense_numel: prunable weights of the original network.
-    run: what the gin text configures; `build_network` gives its original network.
+    run: what the gin text configures; its `build_model` gives its original network.
     """
 
     model: nn.Module

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from dstbench.errors import UserError
 
@@ -25,34 +25,47 @@ except ImportError:
     ) from None
 
 _POLL_S = 0.05
+_ABANDONED_S = 24 * 3600  # without a change, a file that is being written has lost its writer
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
-def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """Write `data` to `path`: after a crash at any moment the file is the old one or the new one.
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write; after a crash at any moment `path` is the old file or the new one.
 
-    A temporary file in the same folder is written, flushed to the disk and renamed; the rename is
-    flushed too. Several processes may write the same path; the last one wins.
+    The file is a temporary one in the same folder, which is flushed to the disk and renamed when
+    the block ends; the rename is flushed too. Several processes, also of several machines, may
+    write the same path; the last one wins. A block that fails leaves `path` as it was and no
+    temporary file.
 
-    Raises UserError, with `path` as it was and no temporary file left, when that fails.
+    Raises OSError when the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            _unlink_if_possible(temporary)
-            raise
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        _unlink_if_possible(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
+    """Write `data` to `path` by `atomic_file`.
+
+    Raises UserError when that fails.
+    """
+    try:
+        with atomic_file(path) as file:
+            file.write(data)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror or error}). Make room or get permission "
             "there, or choose another folder."
         ) from None
-    _sync_folder(path.parent)
 
 
 def content_of(path: Path) -> bytes | None:
@@ -99,6 +112,17 @@ def remove_leftovers(folder: Path) -> None:
         _unlink_if_possible(leftover)
 
 
+def remove_old_leftovers(folder: Path, names: str) -> None:
+    """Delete temporary files of files called `names` that nobody has written to for a day.
+
+    For a folder that several processes write to. names: a pattern, such as `*.images`.
+    """
+    for leftover in folder.glob(f".{names}.*.tmp"):
+        with suppress(OSError):  # another process deletes it as well
+            if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
+                leftover.unlink()
+
+
 @contextmanager
 def held(path: Path, wait_s: float) -> Iterator[TextIO]:
     """Hold the lock file `path`, created if missing, and yield it open; its content is kept.
@@ -112,29 +136,50 @@ def held(path: Path, wait_s: float) -> Iterator[TextIO]:
     Raises TimeoutError when another process still holds it then, OSError when the file cannot be
     opened, and UserError on a file system without locks.
     """
-    # A link would be followed to a file that is somebody else's.
     with open(path, "a+", opener=_open_no_link) as file:
         deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise TimeoutError(f"{path}: another process holds it") from None
-                time.sleep(_POLL_S)
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
-                raise UserError(
-                    f"{path}: this disk has no locks ({error.strerror}), without which two "
-                    "processes could work on one folder. Choose another folder, or mount the disk "
-                    "with locks, such as Lustre with -o flock."
-                ) from None
+        while not _lock(path, file, fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"{path}: another process holds it")
+            time.sleep(_POLL_S)
         yield file
 
 
+def is_held(path: Path) -> bool:
+    """Return whether a process holds the lock file `path` by `held`.
+
+    The lock is taken for a moment, shared, so that two processes that ask do not see each other. A
+    process that wants to hold the file at that moment has to try again.
+
+    Raises OSError when the file is missing or cannot be opened, and UserError on a file system
+    without locks.
+    """
+    with open(path, opener=_open_no_link) as file:
+        return not _lock(path, file, fcntl.LOCK_SH)
+
+
+def _lock(path: Path, file: TextIO, kind: int) -> bool:
+    """Lock an open file until it is closed; return whether no other process was in the way.
+
+    kind: LOCK_EX, or LOCK_SH.
+    """
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise UserError(
+            f"{path}: this disk has no locks ({error.strerror}), without which two processes could "
+            "work on one folder. Choose another folder, or mount the disk with locks, such as "
+            "Lustre with -o flock."
+        ) from None
+    return True
+
+
 def _open_no_link(path: str, flags: int) -> int:
+    # A link would be followed to a file that is somebody else's.
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from dstbench.data.datasets import load_images
 from dstbench.data.images import Dataset
 from dstbench.data.loaders import DataLoaders
 from dstbench.errors import UserError
-from dstbench.training.run import data_loaders, load_images
+from dstbench.training.run import data_loaders
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
 
@@ -26,7 +27,9 @@ class Images:
         key = run.dataset, run.pipeline.decoded, run.pipeline.scaled_to
         if key not in self._known:
             try:
-                self._known[key] = load_images(run, self.data_root, self.cache)
+                self._known[key] = load_images(
+                    run.dataset, run.pipeline, self.data_root, self.cache
+                )
             except UserError:
                 self._known[key] = None
         dataset = self._known[key]

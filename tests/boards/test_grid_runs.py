@@ -14,7 +14,7 @@ from dstbench.boards import grid_runs
 from dstbench.boards.build_board import build_board
 from dstbench.boards.markdown import table_file
 from dstbench.config import grid
-from dstbench.config.shipped_files import shipped
+from dstbench.config.shipped_files import GRIDS, shipped
 from dstbench.errors import UserError
 
 
@@ -146,7 +146,7 @@ except SystemExit as end:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", shipped(grid.FOLDER))
+@pytest.mark.parametrize("name", shipped(GRIDS))
 def test_committed_lists_are_those_of_the_sweeps(name):
     table = grid.read(name)
     folder = Path(__file__).resolve().parents[2] / "leaderboard"

@@ -9,7 +9,7 @@ from dstbench.boards.build_board import build_board
 from dstbench.boards.markdown import table_file
 from dstbench.boards.measurement_files import read_measurements
 from dstbench.config import grid
-from dstbench.config.shipped_files import shipped
+from dstbench.config.shipped_files import GRIDS, shipped
 from dstbench.errors import UserError
 
 OWN = Path(__file__).parents[2] / "leaderboard"
@@ -33,7 +33,7 @@ def measured(out, **changes):
 def test_measurements_are_shown_in_the_table_of_their_network(tmp_path):
     measured(tmp_path)
     measured(tmp_path, method="worst case", dataset=None, model="ResNet50")
-    made = build_board(tmp_path, [grid.read(shipped(grid.FOLDER)["table3"])])
+    made = build_board(tmp_path, [grid.read(shipped(GRIDS)["table3"])])
     (table,) = made.tables
     assert [(m.method, m.form, m.latency_ms) for m in table.measurements] == [
         ("RigL", "dense", 100.0), ("RigL", "deployed", 8.0),

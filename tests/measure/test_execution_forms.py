@@ -75,3 +75,9 @@ def test_form_that_computes_another_network_is_refused(factor):
     wrong = Form("wrong", "", lambda x: factor * model(x))
     with pytest.raises(UserError, match=r"wrong: the logits differ .* more than rounding explains"):
         differences([Form("right", "", model), wrong], images())
+
+
+def test_rounding_of_a_network_whose_logits_are_almost_zero_is_no_difference():
+    form = Form("rounded", "", lambda x: torch.full((len(x), 2), 3e-8))
+    nothing = Form("collapsed", "", lambda x: torch.zeros(len(x), 2))
+    assert differences([nothing, form], images())["rounded"] == pytest.approx(3e-5)

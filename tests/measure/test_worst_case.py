@@ -7,6 +7,7 @@ from torch import nn
 
 from dstbench.core.budgets import ERK
 from dstbench.errors import UserError
+from dstbench.measure.measured_network import from_worst_case
 from dstbench.measure.worst_case import worst_case
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.resnet import ResNet20, ResNet34
@@ -44,6 +45,26 @@ def test_worst_case_has_every_live_weight_on_a_path_and_compiles_exactly(model, 
     _, state = started(model(10, image[0]), [ERK(sparsity)])
     assert masks.counts() == state.masks.counts()
     assert compare(network, image, 3, threads=2)[0] <= 1e-4
+
+
+PLUGIN = """
+import dstbench
+from torch import nn
+
+@dstbench.register("models")
+class FlatWithImageSize(nn.Sequential):
+    def __init__(self, num_classes: int, image_size: int):
+        super().__init__(nn.Flatten(), nn.Linear(3 * image_size**2, num_classes))
+"""
+
+
+def test_worst_case_of_a_plugin_is_built_as_in_a_run(tmp_path):
+    plugin = tmp_path / "flat.py"
+    plugin.write_text(PLUGIN)
+    found = from_worst_case("FlatWithImageSize", 0.5, (3, 4, 4), 7, [plugin])
+    assert found.plain[1].weight.shape == found.model[1].weight.shape == (7, 48)
+    with pytest.raises(UserError, match="takes one image_size"):
+        from_worst_case("FlatWithImageSize", 0.5, (3, 4, 5), 7)
 
 
 def test_worst_case_of_a_seed_is_reproducible():

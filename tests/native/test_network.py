@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dstbench.core.masks import flat
+from dstbench.native.arena import Arena
 from dstbench.native.network import NativeNetwork
-from dstbench.native.program import Arena
 
 pytestmark = pytest.mark.slow  # the kernels are compiled once on a machine, in about a minute
 

@@ -1,6 +1,7 @@
 """The lock of a run's folder."""
 
 import errno
+import fcntl
 import os
 import socket
 import subprocess
@@ -61,6 +62,16 @@ def test_locked_names_the_holder_each_time_and_ends_with_its_process(tmp_path):
         other.kill()
     with run_lock.locked(tmp_path):
         pass
+
+
+def test_process_that_only_looks_is_taken_for_no_run_and_makes_no_start_fail(tmp_path):
+    (tmp_path / LOCK).touch()
+    with (tmp_path / LOCK).open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not run_lock.is_locked(tmp_path)
+        threading.Timer(0.2, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        with run_lock.locked(tmp_path):
+            assert run_lock.is_locked(tmp_path)
 
 
 def test_locked_lets_errors_of_its_body_through(tmp_path):

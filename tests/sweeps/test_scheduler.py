@@ -10,6 +10,7 @@ from helpers.example_run import ExampleRun
 from helpers.planned_runs import run_of
 
 from dstbench.errors import UserError
+from dstbench.recording.run_lock import BUSY
 from dstbench.sweeps import scheduler
 from dstbench.sweeps.launchers.base import End, NotStarted
 from dstbench.sweeps.scheduler import Sweep
@@ -140,7 +141,7 @@ def test_sweep_waits_for_a_run_that_another_process_holds(swept, tmp_path):
 
 
 def test_sweep_postpones_a_run_whose_lock_another_process_took_first(swept):
-    busy = (2, "dstbench: runs/x: another process (pid 7) is working on this run.\n")
+    busy = (2, f"dstbench: runs/x: another process (pid 7) {BUSY}.\n")
     done, launcher, events = swept(retries=0, one=[busy, busy, "finished"])
     assert launcher.starts == {"one": 3} and not done.failed
     assert ("busy_elsewhere", "one") in events

@@ -4,7 +4,7 @@ import pytest
 
 from dstbench.config.choices import Choices
 from dstbench.errors import UserError
-from dstbench.training.configure import assemble, resolved_run
+from dstbench.training.configure import assemble, pipeline_from_text, resolved_run
 
 
 def test_engine_is_set_by_gin_and_left_out_of_the_hash():
@@ -54,3 +54,13 @@ def test_a_short_option_and_a_binding_of_the_same_setting_are_refused(short, set
         assemble(choices, "fp32")
     only = Choices(("methods/rigl.gin",), "digits", sets=("Run.epochs=1",), short=(("lr", 0.1),))
     assert assemble(only, "fp32")[0].epochs == 1
+
+
+def test_pipeline_of_a_text_needs_no_method_and_follows_its_scope():
+    rest = "import stranger\nRun.method = @Strange()\nRun.model = @Strange\n"
+    text = rest + "Run.pipeline = @own/ResizedPipeline()\nown/ResizedPipeline.size = 8\n"
+    pipeline = pipeline_from_text(text + "ResizedPipeline.size = 9\n")
+    assert pipeline.scaled_to == 8 and pipeline.decoded
+    assert not pipeline_from_text(rest + "Run.pipeline = @ImageNetPipeline()\n").decoded
+    with pytest.raises(UserError, match=r"nothing is registered as 'Own"):
+        pipeline_from_text(rest + "Run.pipeline = @OwnPipeline()\n")

@@ -8,7 +8,7 @@ from dstbench.core.prunable import Unpruned
 from dstbench.errors import UserError
 from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import ResNet20
-from dstbench.training import build, preflight
+from dstbench.training import preflight
 
 CPU = torch.device("cpu")
 FP32 = autocast_for("fp32", CPU)
@@ -88,22 +88,6 @@ def test_network_that_can_train_on_one_image_is_accepted():
     preflight.refuse_small_batch(model, 1, (3, 8, 8), CPU, FP32, "")  # 2×2 positions at its end
     with pytest.raises(UserError, match=r"batch of 1, .*more than 1 value.* Do so\."):
         preflight.refuse_small_batch(model, 1, (3, 4, 4), CPU, FP32, "Do so.")
-
-
-def test_one_image_size_for_images_that_are_not_square_is_refused(monkeypatch):
-    class Run:
-        model = nn.Linear
-
-        def build_model(self, classes, shape):
-            raise AssertionError
-
-    monkeypatch.setattr(build, "lookup", lambda name: _WantsSize)
-    with pytest.raises(UserError, match=r"takes one image_size.*5×4 pixels"):
-        build.build_network(Run(), 3, (3, 4, 5))
-
-
-class _WantsSize:
-    def __init__(self, num_classes, image_size): ...
 
 
 def test_preflight_leaves_network_and_random_numbers_unchanged():

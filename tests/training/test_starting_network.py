@@ -15,7 +15,8 @@ from dstbench.core.packing import kept_tensors
 from dstbench.errors import UserError
 from dstbench.recording.file_names import CURVES, RECORD
 from dstbench.training.configure import assemble
-from dstbench.training.starting_network import StartingNetwork, read, starting_bindings
+from dstbench.training.starting_network import StartingNetwork, starting_bindings
+from dstbench.training.stored_tensors import read
 
 FIRST = "stem.conv1.weight"
 

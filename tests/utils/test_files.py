@@ -12,10 +12,12 @@ import pytest
 
 from dstbench.errors import UserError
 from dstbench.utils.files import (
+    atomic_file,
     content_of,
     held,
     make_folder,
     remove_leftovers,
+    remove_old_leftovers,
     sha256_of,
     write_atomic,
 )
@@ -87,6 +89,28 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path):
     assert len(names(tmp_path)) == 2
     remove_leftovers(tmp_path)
     assert names(tmp_path) == ["file"]
+
+
+def test_two_writers_of_one_file_do_not_mix_and_a_failing_one_changes_nothing(tmp_path):
+    path = tmp_path / "file"
+    with atomic_file(path) as one, atomic_file(path) as other:
+        for piece in (b"a", b"b"):
+            one.write(piece)
+            other.write(2 * piece)
+    assert path.read_bytes() == b"ab"
+    with pytest.raises(KeyError), atomic_file(path) as file:
+        file.write(b"half")
+        raise KeyError
+    assert path.read_bytes() == b"ab" and names(tmp_path) == ["file"]
+
+
+def test_leftovers_of_a_shared_folder_are_removed_after_a_day(tmp_path):
+    for name in (".a.images.1234.tmp", ".b.images.5678.tmp", ".theirs.1234.tmp", "a.images"):
+        (tmp_path / name).touch()
+        if not name.startswith(".b"):
+            os.utime(tmp_path / name, (time.time() - 90_000,) * 2)
+    remove_old_leftovers(tmp_path, "*.images")
+    assert names(tmp_path) == [".b.images.5678.tmp", ".theirs.1234.tmp", "a.images"]
 
 
 def test_one_holder_at_a_time_and_a_killed_one_lets_go(tmp_path):

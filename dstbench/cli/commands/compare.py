@@ -175,7 +175,8 @@ def _images(args: argparse.Namespace) -> int:
         if getattr(args, name):
             option = name.replace("sets", "set").replace("_", "-")
             raise UserError(f"--{option}: is for two methods; {args.a} is a finished run.")
-    print("\n".join(_image_lines(compare_runs(args.a, args.b, args.data_root, args.cache))))
+    found = compare_runs(args.a, args.b, args.data_root, args.cache, args.plugins)
+    print("\n".join(_image_lines(found)))
     return 0
 
 

@@ -36,7 +36,6 @@ def _loaded(name: str, root: Path | None, args: argparse.Namespace) -> Dataset[A
     if name in (DIGITS, *PUBLISHED) and not (args.recipe or args.sets):
         return datasets.load(name, root, args.cache)
     from dstbench.training.configure import assemble
-    from dstbench.training.run import load_images
 
     # the method is not used: any that fits every recipe
     choices = Choices(
@@ -46,7 +45,7 @@ def _loaded(name: str, root: Path | None, args: argparse.Namespace) -> Dataset[A
         sets=tuple(args.sets),
     )
     run, _ = assemble(choices, "fp32")
-    return load_images(run, root, args.cache)
+    return datasets.load_images(run.dataset, run.pipeline, root, args.cache)
 
 
 def _shape(dataset: Dataset[Any]) -> str:

@@ -10,18 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dstbench import __version__
-from dstbench.recording.provenance import package_version
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "gin-config",
-    "mlflow",
-    "pyarrow",
-    "pillow",
-    "scikit-learn",
-)
+from dstbench.recording.provenance import PACKAGES, package_version
 
 EXTRAS = {  # package → what needs it, and the extra that installs it
     "numba": ("native engine, deployment", "native"),

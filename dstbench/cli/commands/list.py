@@ -13,10 +13,11 @@ from dstbench.cli.parser import LISTS
 from dstbench.config import catalog
 from dstbench.config.catalog import Entry
 from dstbench.config.reference import Setting
+from dstbench.config.shipped_files import GRIDS, RECIPES
 from dstbench.data import datasets
 from dstbench.errors import UserError, did_you_mean
 
-_FOLDERS = {"recipes": "gin/recipes", "grids": "gin/tables"}
+_FOLDERS = {"recipes": RECIPES, "grids": GRIDS}
 
 
 def main(args: argparse.Namespace) -> int:

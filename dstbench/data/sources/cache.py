@@ -22,8 +22,7 @@ from typing import BinaryIO
 import numpy as np
 
 from dstbench.data.images import Dataset, Images, Source, fingerprint
-from dstbench.errors import UserError
-from dstbench.utils.files import write_atomic
+from dstbench.utils.files import atomic_file, remove_old_leftovers
 from dstbench.utils.json_text import parse_json
 
 log = logging.getLogger("dstbench")
@@ -56,7 +55,7 @@ def load_or_build(source: Source, name: str, folder: Path) -> Dataset:
     try:
         write(path, dataset)
         return replace(read(path, name, source.sha256), notes=source.notes)
-    except (ValueError, OSError, UserError) as error:
+    except (ValueError, OSError) as error:
         log.warning(
             "%s could not be cached, so each run decodes it again (%s). Choose another folder with "
             "DSTBENCH_CACHE.",
@@ -86,7 +85,7 @@ def _path(source: Source, name: str, folder: Path) -> Path:
 
 
 def write(path: Path, dataset: Dataset) -> None:
-    """Write the file atomically. Raises OSError or UserError: when it cannot be written."""
+    """Write the file atomically. Raises OSError: when it cannot be written."""
     splits = (dataset.train, dataset.test)
     header = {
         "train": dataset.train.pixels.shape,
@@ -99,7 +98,10 @@ def write(path: Path, dataset: Dataset) -> None:
     parts: list[bytes | memoryview] = [head.ljust(_aligned(len(head)), b"\0")]
     parts += [np.ascontiguousarray(images.labels, dtype="<i8").data for images in splits]
     parts += [np.ascontiguousarray(images.pixels).data for images in splits]
-    write_atomic(path, b"".join(parts))
+    remove_old_leftovers(path.parent, "*.images")
+    with atomic_file(path) as file:
+        for part in parts:
+            file.write(part)
 
 
 def _aligned(size: int) -> int:

@@ -1,7 +1,6 @@
 """Decoding of images with Pillow into one uint8 array, in threads where they help."""
 
 import io
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from dstbench.data.images import Images
 from dstbench.errors import UserError
+from dstbench.utils.cores import cores
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -112,7 +112,7 @@ def _map_chunks(fill: Callable[[range], int], chunks: list[range], large: bool) 
     if not large:
         yield from map(fill, chunks)
         return
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(cores())
     try:
         yield from pool.map(fill, chunks)
     finally:

@@ -16,6 +16,7 @@ import numpy as np
 
 from dstbench.data.sources.decode import EncodedImage
 from dstbench.errors import UserError
+from dstbench.utils.files import atomic_file, remove_old_leftovers
 
 log = logging.getLogger("dstbench")
 
@@ -162,24 +163,19 @@ def _numbers(table: bytes, count: int) -> bytes:
 
 
 def _write_packed_file(path: Path, contents: Iterable[bytes]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_old_leftovers(path.parent, "*.encoded")
         sizes, checksums = [], []
-        with temporary.open("wb") as file:
+        with atomic_file(path) as file:
             for content in contents:
                 file.write(content)
                 sizes.append(len(content))
                 checksums.append(zlib.crc32(content))
             table = np.array(sizes, "<i8").tobytes() + np.array(checksums, "<u4").tobytes()
             file.write(table + _numbers(table, len(sizes)) + _END)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}). It takes as much space as the dataset; "
             "choose another folder with --cache or DSTBENCH_CACHE."
         ) from None
-    finally:
-        temporary.unlink(missing_ok=True)

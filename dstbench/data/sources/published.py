@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dstbench.data.images import Images, Source, fingerprint
+from dstbench.data.images import Images, Source
 from dstbench.errors import UserError
 
 
@@ -157,27 +157,6 @@ def pixels_sha256(images: Images) -> str:
     """Return the sha256 (hex) of the sorted sha256 of every image's pixels, without its label."""
     pixels = np.ascontiguousarray(images.pixels)
     return split_sha256(hashlib.sha256(image.data).digest() for image in pixels)
-
-
-def publish(title: str, train: Images, test: Images, classes: tuple[str, ...]) -> Published:
-    """Return the description of a dataset, from its images in any order."""
-
-    def published(images: Images, digests: list[bytes]) -> PublishedSplit:
-        return PublishedSplit(len(images), split_sha256(digests), pixels_sha256(images))
-
-    height, width, channels = train.pixels.shape[1:]
-    in_train, in_test = image_digests(train), image_digests(test)
-    sha256 = fingerprint(
-        in_canonical_order(train, in_train), in_canonical_order(test, in_test), classes
-    )
-    return Published(
-        title,
-        (height, width, channels),
-        classes,
-        published(train, in_train),
-        published(test, in_test),
-        sha256,
-    )
 
 
 def _with_published_labels(images: Images, classes: tuple[str, ...], known: Published) -> Images:

@@ -1,6 +1,5 @@
 """The files that `dstbench deploy --c` adds: a network as C99, in two arithmetics."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dstbench.data.loaders import DataLoaders
@@ -21,7 +20,7 @@ from dstbench.deployment.c_export.plan import plan_of
 from dstbench.deployment.c_export.quantisation import quantised
 from dstbench.deployment.c_export.shared_library import SharedLibrary
 from dstbench.deployment.c_export.toolchain import cortex_m4_compiler, host_compiler
-from dstbench.deployment.extra import ExtraFiles
+from dstbench.deployment.extra import Extra, ExtraFiles
 from dstbench.deployment.runtime.program import Program
 from dstbench.errors import UserError
 from dstbench.utils.printable import utf8
@@ -32,15 +31,8 @@ if TYPE_CHECKING:
 FLOAT32, INT8 = "network.c", "network_int8.c"
 
 
-class CExtra:
-    """Writes a network as C99, in float32 and in int8, and measures both.
-
-    data_root, cache: folders of datasets and of decoded data; None for the defaults.
-    """
-
-    def __init__(self, data_root: str | Path | None = None, cache: str | Path | None = None):
-        self.data_root = None if data_root is None else Path(data_root)
-        self.cache = None if cache is None else Path(cache)
+class CExtra(Extra):
+    """Writes a network as C99, in float32 and in int8, and measures both."""
 
     def files(self, program: Program, network: "TrainedNetwork") -> ExtraFiles:
         plan = plan_of(program)

@@ -54,7 +54,7 @@ def drawing(program: Program) -> Drawing:
     return Drawing(
         plane=plane,
         column=column,
-        place=_places(column, start, end, program),
+        place=_places(column, start, end),
         start=start,
         end=end,
         weight=np.bincount(line, factors, len(pairs)),
@@ -108,7 +108,7 @@ def _columns(program: Program, plane: np.ndarray, start: np.ndarray, end: np.nda
     return column
 
 
-def _places(column: np.ndarray, start: np.ndarray, end: np.ndarray, program: Program) -> np.ndarray:
+def _places(column: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Return each dot's place in its column, near those of its neighbours.
 
     The image's channels and the logits keep their order.

@@ -1,9 +1,8 @@
 """The file that `dstbench deploy --web` adds to a deployment."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dstbench.deployment.extra import ExtraFiles
+from dstbench.deployment.extra import Extra, ExtraFiles
 from dstbench.deployment.runtime.program import Program
 from dstbench.deployment.web.render import Fact, render
 from dstbench.deployment.web.samples import test_samples
@@ -16,16 +15,8 @@ if TYPE_CHECKING:
 PAGE = "network.html"
 
 
-class WebExtra:
-    """Writes a network as one web page that runs it.
-
-    data_root, cache: folders of datasets and of decoded data, for test images; None for the
-        defaults.
-    """
-
-    def __init__(self, data_root: str | Path | None = None, cache: str | Path | None = None):
-        self.data_root = None if data_root is None else Path(data_root)
-        self.cache = None if cache is None else Path(cache)
+class WebExtra(Extra):
+    """Writes a network as one web page that runs it on test images."""
 
     def files(self, program: Program, network: "TrainedNetwork") -> ExtraFiles:
         compiled = web_assembly(program)

@@ -112,6 +112,17 @@ def test_unwritable_cache_only_warns(root, tmp_path, caplog):
     assert "DSTBENCH_CACHE" in caplog.text
 
 
+def test_caches_are_written_without_leftovers_of_killed_writers(root, tmp_path):
+    write_hub(root / "hub")
+    (tmp_path / "cache").mkdir()
+    for name in (".x.images.1234.tmp", ".x.encoded.1234.tmp"):
+        (tmp_path / "cache" / name).touch()
+        os.utime(tmp_path / "cache" / name, (0, 0))
+    datasets.load("hub")
+    datasets.load_encoded("hub")
+    assert not list((tmp_path / "cache").glob(".*"))
+
+
 def test_two_processes_build_the_cache_at_once(root, tmp_path):
     write_hub(root / "hub")
     code = "from dstbench.data import datasets; print(datasets.load('hub').sha256)"

@@ -19,7 +19,7 @@ def without_images(monkeypatch):
 
 
 def test_without_images_int8_is_left_out_with_a_note_and_nothing_is_claimed(without_images):
-    made = c_extra.CExtra().files(without_images, None)
+    made = c_extra.CExtra(None, None).files(without_images, None)
     assert made.contents.keys() == {"network.h", "network.c"}
     (note,) = made.notes
     assert note.startswith("network_int8.c is left out") and note.endswith("no images.")

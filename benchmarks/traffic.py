@@ -1,7 +1,7 @@
 """Bytes that the passes of a compiled network move, counted from its tables."""
 
 from dstbench.native import tables
-from dstbench.native.program import Compiled
+from dstbench.native.compiled_passes import Compiled
 from dstbench.native.tables import FIXED, LIVE
 
 

@@ -1,0 +1,47 @@
+"""Builds a network of its class, for a number of classes and the shape of the images."""
+
+import inspect
+from collections.abc import Callable
+
+from torch import nn
+
+from dstbench.config.registry import SUPPLIED
+from dstbench.errors import UserError
+from dstbench.models.memory_layout import to_channels_last
+from dstbench.utils.error_text import error_with_line
+
+
+def build_model(
+    model: Callable[..., nn.Module], num_classes: int, image_shape: tuple[int, int, int]
+) -> nn.Module:
+    """Return a network with fresh weights from the global generators, laid out channels_last.
+
+    model: its class, or a function that returns it; called with those of num_classes, in_channels
+        and image_size that it takes.
+    image_shape: channels, height, width.
+
+    Raises UserError when the call fails, or takes one image_size for images that are not square.
+    """
+    channels, height, width = image_shape
+    name = model.__name__
+    # gin's wrapper of a class hides the parameters of the class, and not those of its __init__
+    call = model.__init__ if isinstance(model, type) else model  # type: ignore[misc]
+    takes = inspect.signature(call).parameters
+    if height != width and "image_size" in takes:
+        raise UserError(
+            f"{name} takes one image_size, but the images are {width}×{height} pixels (width × "
+            "height). Use square images, or a model that does not ask for their size.",
+            "Run.model",
+        )
+    offered = dict(zip(SUPPLIED, (num_classes, channels, height), strict=True))
+    try:
+        built = model(**{name: value for name, value in offered.items() if name in takes})
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{name} cannot be built for {num_classes} classes and images of {channels}×{height}×"
+            f"{width} (channels × height × width): {error_with_line(error)}",
+            "Run.model",
+        ) from error
+    return to_channels_last(built)
