@@ -3,9 +3,15 @@
 Tests check the facts in a message: what was given, what is allowed, and where.
 """
 
+import errno
+import importlib
+import os
+
 import pytest
 
 from dstbench.cli.main import main
+
+listing = importlib.import_module("dstbench.cli.commands.list")
 
 RIGL = "methods/rigl.gin"
 
@@ -172,6 +178,46 @@ def test_run_refuses_a_runs_folder_that_cannot_be_written(refused, empty_folder)
     (empty_folder / "blocked").write_text("")
     message = refused("run", RIGL, "--runs", "blocked", "--tracking", "off")
     assert "blocked" in message and "--runs" in message
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["run", "{}"],
+        ["run", RIGL, "--recipe", "{}"],
+        ["run", RIGL, "--from", "{}"],
+        ["run", RIGL, "--plugin", "{}"],
+        ["cost", "{}"],
+        ["sweep", "{}"],
+        ["compare", "set", "{}"],
+        ["check", "{}"],
+        ["measure", "{}"],
+        ["deploy", "{}"],
+        ["validate", "{}"],
+        ["verify", "{}"],
+        ["sync", "{}"],
+        ["new", "Mine", "--into", "{}"],
+        ["leaderboard", "--out", "{}"],
+        ["data", "prepare", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_reports_a_path_that_the_system_refuses(refused, argv):
+    name = 300 * "x"
+    message = refused(*(word.format(name) for word in argv))
+    assert name in message and "File name too long" in message
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.EACCES, 2), (errno.ENOSPC, 1), (errno.EIO, 1)])
+def test_errors_that_may_pass_have_exit_code_1(monkeypatch, capsys, number, code):
+    def fail(args):
+        raise OSError(number, os.strerror(number), b"runs/a\x1b\xff")
+
+    monkeypatch.setattr(listing, "main", fail)
+    with pytest.raises(SystemExit) as exit:
+        main(["list"])
+    assert exit.value.code == code
+    assert capsys.readouterr().err.endswith(f"\\x1b\\udcff: {os.strerror(number)}.\n")
 
 
 @pytest.mark.parametrize(
