@@ -65,6 +65,7 @@ def test_compare_stops_undecided_at_max_seeds(call, made_up):
         (("rigl", "rigl"), "same configuration"),
         (("rigl", "sett"), "did you mean"),
         (("rigl", "set", "--workers", "0"), "--workers 0"),
+        (("rigl", "set", "--threads", "5000"), "--threads 5000"),
         (("rigl", "set", "--dataset", "none"), "none"),
         (("rigl", "missing.json"), "one is a finished run"),
         (("one.json", "missing.json"), "missing.json"),
@@ -76,6 +77,12 @@ def test_compare_refuses_mistakes_and_writes_nothing(call, empty_folder, argv, w
     code, _, err = call("compare", *argv, *OPTIONS)
     assert code == 2 and words.lower() in err.lower()
     assert [p.name for p in empty_folder.iterdir()] == ["one.json"]
+
+
+def test_compare_refuses_a_wrong_store_before_any_run_starts(call, empty_folder):
+    code, _, err = call("compare", "rigl", "set", "--device", "cpu", "--tracking", "bogus")
+    assert code == 2 and "'bogus' is not a store" in err
+    assert not list(empty_folder.iterdir())
 
 
 def test_compare_of_two_records_prints_the_paired_tests(call, empty_folder):

@@ -21,7 +21,7 @@ from dstbench.statistics.symmetry_test import FEWEST_PAIRS, LEVEL, THRESHOLD
 from dstbench.sweeps.display import SweepDisplay
 from dstbench.sweeps.launchers.base import LaunchOptions, open_launcher
 from dstbench.sweeps.plan import PlannedRun, RunOptions
-from dstbench.sweeps.prerequisites import precision_of_runs, require_datasets
+from dstbench.sweeps.prerequisites import precision_of_runs, require_datasets, require_options
 from dstbench.sweeps.scheduler import Sweep
 from dstbench.utils.signals import Interrupted
 
@@ -44,9 +44,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _methods(args: argparse.Namespace) -> int:
-    for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
-        if (value := getattr(args, name)) is not None and value < least:
-            raise UserError(f"--{name} {value}: must be at least {least}.")
+    require_options(args.workers, args.threads, args.retries, args.tracking)
     if args.max_seeds < FEWEST_PAIRS:
         raise UserError(
             f"--max-seeds {args.max_seeds}: must be at least {FEWEST_PAIRS}; fewer pairs cannot "
