@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
+from dstbench.cli.arguments import short_from
 from dstbench.comparison.finished_runs import ComparedRuns, compare_runs, is_run
 from dstbench.comparison.pair_plan import Settings, Side, plan_pairs
 from dstbench.comparison.sequential import (
@@ -14,6 +15,7 @@ from dstbench.comparison.sequential import (
     RunFailed,
     compare,
 )
+from dstbench.config.choices import SHORT
 from dstbench.errors import UserError
 from dstbench.recording.types import Record
 from dstbench.sparsity import percent
@@ -25,7 +27,10 @@ from dstbench.sweeps.prerequisites import precision_of_runs, require_datasets, r
 from dstbench.sweeps.scheduler import Sweep
 from dstbench.utils.signals import Interrupted
 
-_FOR_METHODS = ("recipe", "sets", "sets_a", "sets_b", "sparsity", "dataset", "model", "protocol")
+_FOR_METHODS = (
+    "recipe", "sets", "sets_a", "sets_b", *SHORT, "sparsity", "dataset", "model", "protocol",
+    "engine", "plugins",
+)  # fmt: skip
 
 
 def main(args: argparse.Namespace) -> int:
@@ -61,6 +66,7 @@ def _methods(args: argparse.Namespace) -> int:
             **{name: getattr(args, name) for name in shared},
             sets=tuple(args.sets),
             plugins=tuple(args.plugins),
+            short=short_from(args),
         ),
         range(args.max_seeds),
         options,
@@ -170,8 +176,8 @@ def _interval_text(found: Comparison) -> str:
 
 def _images(args: argparse.Namespace) -> int:
     for name in _FOR_METHODS:
-        if getattr(args, name):
-            option = name.replace("sets", "set").replace("_", "-")
+        if getattr(args, name) not in (None, []):
+            option = name.replace("sets", "set").replace("plugins", "plugin").replace("_", "-")
             raise UserError(f"--{option}: is for two methods; {args.a} is a finished run.")
     print("\n".join(_image_lines(compare_runs(args.a, args.b, args.data_root, args.cache))))
     return 0
