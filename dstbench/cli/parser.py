@@ -15,11 +15,14 @@ from dstbench.cli.options import (
     add_runs,
     add_settings,
     add_tracking,
+    batch_sizes,
+    image_shape,
     number,
     positive,
     whole_number,
 )
 from dstbench.sweeps.launchers.base import NAMES as LAUNCHERS
+from dstbench.utils.printable import harmless
 
 LISTS = (
     "methods", "parts", "activations", "recipes", "datasets", "models", "optimizers", "schedules",
@@ -34,7 +37,7 @@ class _Parser(argparse.ArgumentParser):
     """Reports a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+        self.exit(2, harmless(f"{self.prog}: {message}\nTry: {self.prog} --help\n"))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,7 +71,8 @@ def _run(command: argparse.ArgumentParser) -> None:
 def _cost(command: argparse.ArgumentParser) -> None:
     add_choices(command)
     add = command.add_argument
-    add("--image", metavar="C,H,W", help="shape of an image, for an unknown dataset")
+    add("--image", type=image_shape, metavar="C,H,W",
+        help="shape of an image, for an unknown dataset")
     add("--classes", type=whole_number, metavar="N",
         help="number of classes, for an unknown dataset")
     add("--layers", action="store_true", help="print every layer as well")
@@ -211,10 +215,12 @@ def _measure(command: argparse.ArgumentParser) -> None:
     add("--worst-case", metavar="MODEL",
         help="instead of a run: MODEL with every live weight on a live path")
     add("--sparsity", type=number, metavar="S", help="sparsity of the worst case")
-    add("--image", metavar="C,H,W", help="image shape of the worst case (default: 3,32,32)")
+    add("--image", type=image_shape, metavar="C,H,W",
+        help="image shape of the worst case (default: 3,32,32)")
     add("--classes", type=whole_number, metavar="N",
         help="classes of the worst case (default: 10)")
-    add("--batch", default="1,2,64", metavar="N,N,…", help="batch sizes (default: 1,2,64)")
+    add("--batch", type=batch_sizes, default="1,2,64", metavar="N,N,…",
+        help="batch sizes (default: 1,2,64)")
     add("--repeats", type=whole_number, metavar="N",
         help="timed calls of each form (default: as many as the time allows, 1 to 100)")
     add("--seconds", type=positive, default=100.0, metavar="S",

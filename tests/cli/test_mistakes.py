@@ -40,6 +40,18 @@ def refused(capsys, empty_folder):
     return call
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("WORLD_SIZE", "abc"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "x")]
+)
+def test_run_refuses_variables_that_torchrun_did_not_set(refused, monkeypatch, name, value):
+    for other in ("RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(name, value)
+    message = refused("run", RIGL)
+    assert "environment variable" in message and "nset" in message
+
+
 def gin(folder, text, name="mine.gin"):
     path = folder / name
     path.write_text(text)
@@ -253,9 +265,10 @@ def test_other_commands_refuse_mistakes(refused, argv, expected):
         ([RIGL, "--dataset", "mine"], ["'mine'", "cifar10", "--image C,H,W", "--classes N"]),
         ([RIGL, "--dataset", "mine", "--image", "3,8,8"], ["--classes N"]),
         ([RIGL, "--dataset", "mine", "--classes", "4"], ["--image C,H,W"]),
-        ([RIGL, "--image", "3,8"], ["--image 3,8", "channels, height and width"]),
-        ([RIGL, "--image", "3,8,0"], ["--image 3,8,0"]),
-        ([RIGL, "--image", "3,8,x"], ["--image 3,8,x"]),
+        ([RIGL, "--image", "3,8"], ["--image: '3,8'", "channels, height and width"]),
+        ([RIGL, "--image", "3,8,0"], ["--image: '3,8,0'"]),
+        ([RIGL, "--image", "3,8,x"], ["--image: '3,8,x'"]),
+        ([RIGL, "--image", f"{5000 * '9'},1,1"], ["--image: '999", "channels, height and width"]),
         ([RIGL, "--image", ""], ["--image", "channels, height and width"]),
         ([RIGL, "--classes", "0"], ["--classes 0", "at least 1"]),
         ([RIGL, "--classes", "few"], ["few", "not a whole number"]),
