@@ -9,11 +9,14 @@ from dstbench import __version__
 from dstbench.cli.options import (
     add_choices,
     add_data,
+    add_data_root,
+    add_device,
     add_engine,
     add_environment,
     add_plugin,
     add_runs,
     add_settings,
+    add_threads,
     add_tracking,
     batch_sizes,
     image_shape,
@@ -90,6 +93,13 @@ def _list(command: argparse.ArgumentParser) -> None:
     add_plugin(command)
 
 
+def _doctor(command: argparse.ArgumentParser) -> None:
+    add_runs(command)
+    add_data(command)
+    add_tracking(command)
+    add_device(command)
+
+
 def _data(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(metavar="ACTION", dest="action", required=True)
     fetch = actions.add_parser("fetch", help="download cifar10 or cifar100 to the data folder")
@@ -103,8 +113,8 @@ def _data(command: argparse.ArgumentParser) -> None:
         help="decode the images for this recipe (default: images; the suite's datasets need none)")
     add("--set", action="append", default=[], dest="sets", metavar="BINDING",
         help="a gin binding, such as 'ResizedPipeline.size=96'")
-    for one in (fetch, prepare):
-        add_data(one)
+    add_data_root(fetch)
+    add_data(prepare)
 
 
 def _sync(command: argparse.ArgumentParser) -> None:
@@ -228,7 +238,10 @@ def _measure(command: argparse.ArgumentParser) -> None:
     add("--json", action="store_true",
         help="print JSON; progress only if standard error is a terminal")
     add("--quiet", action="store_true", help="print the result only, no progress")
-    add_environment(command)
+    add_runs(command)
+    add_tracking(command)
+    add_device(command)
+    add_threads(command)
     add_plugin(command)
 
 
@@ -261,7 +274,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]]
         "Count the MACs, weights and bytes of a run's final network, without training it and "
         "without reading images. Takes the same options as run.")),
     "list": (_list, "list methods, parts, recipes, datasets and models", ""),
-    "doctor": (add_environment, "check versions, device, data and MLflow store", ""),
+    "doctor": (_doctor, "check versions, device, data and MLflow store", ""),
     "data": (_data, "fetch or prepare a dataset", ""),
     "sync": (_sync, "send recorded runs to MLflow, where they are missing", ""),
     "plot": (_plot, "draw figures of runs, as PNG and SVG", ""),

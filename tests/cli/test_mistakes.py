@@ -237,6 +237,8 @@ def test_errors_that_may_pass_have_exit_code_1(monkeypatch, capsys, number, code
     [
         (["data", "prepare", "cifar10"], ["cifar10", "dstbench data fetch cifar10"]),
         (["data", "fetch", "digits"], ["digits"]),
+        (["data", "fetch", "cifar10", "--cache", "."], ["--cache"]),
+        (["doctor", "--threads", "2"], ["--threads"]),
         (["new", "lower"], ["lower", "capital"]),
         (["new", "My-Method"], ["My-Method"]),
         (["new", "Mine", "--into", "absent"], ["absent", "no such folder"]),

@@ -45,8 +45,9 @@ def chosen_network(args: argparse.Namespace) -> MeasuredNetwork:
     if (args.run is None) == (args.worst_case is None):
         raise UserError("name one thing to measure: a RUN, or a --worst-case MODEL.")
     if args.worst_case is None:
-        if args.sparsity is not None:
-            raise UserError("--sparsity is for --worst-case; the sparsity of a run is fixed.")
+        for name in ("sparsity", "image", "classes"):
+            if getattr(args, name) is not None:
+                raise UserError(f"--{name} is for --worst-case; that of a run is fixed.")
         return from_run(find_run.find(args.run, args.runs, args.tracking), args.plugins)
     if args.sparsity is None:
         raise UserError("--worst-case needs a --sparsity, such as --sparsity 0.9995.")
