@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from dstbench.cli.arguments import short_from
 from dstbench.comparison.finished_runs import ComparedRuns, compare_runs, is_run
 from dstbench.comparison.pair_plan import Settings, Side, plan_pairs
 from dstbench.comparison.sequential import (
@@ -25,6 +24,7 @@ from dstbench.sweeps.launchers.base import LaunchOptions, open_launcher
 from dstbench.sweeps.plan import PlannedRun, RunOptions
 from dstbench.sweeps.prerequisites import precision_of_runs, require_datasets, require_options
 from dstbench.sweeps.scheduler import Sweep
+from dstbench.training.given_choices import given_of
 from dstbench.utils.signals import Interrupted
 
 _FOR_METHODS = (
@@ -66,7 +66,7 @@ def _methods(args: argparse.Namespace) -> int:
             **{name: getattr(args, name) for name in shared},
             sets=tuple(args.sets),
             plugins=tuple(args.plugins),
-            short=short_from(args),
+            short=tuple(given_of(SHORT, vars(args)).items()),
         ),
         range(args.max_seeds),
         options,
