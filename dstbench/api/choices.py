@@ -14,9 +14,9 @@ from dstbench.config.choices import Choices
 from dstbench.config.identity import gin_text
 from dstbench.config.registry import refuse_stranger
 from dstbench.core.part import Part
-from dstbench.data.dataset_folder import split_dataset
 from dstbench.errors import UserError, did_you_mean
-from dstbench.training.starting_network import Take, starting_bindings
+from dstbench.training.given_choices import choices_of
+from dstbench.training.starting_network import Take
 
 _NAME = re.compile(r"[\w./]+")
 _VALUES = (bool, int, float, str, type(None), list, tuple, dict)
@@ -74,47 +74,17 @@ def choose(
     given = {name: _plain(value) for name, value in given.items()}
     _refuse_unknown(given)
     text = "" if isinstance(method, str | Path) else method_text(method)
-    root = None if data_root is None else Path(data_root)
-    dataset = given.get("dataset")
-    if dataset is not None:
-        dataset, root = split_dataset(str(dataset), root)
-    model = given.get("model")
-    if not isinstance(model, str | None):
+    if not isinstance(model := given.get("model"), str | None):
         refuse_stranger(model, "models")
-        model = model.__name__
-    axes = {
-        "sparsity": given.get("sparsity"),
-        "seed": given.get("seed"),
-        "dataset": dataset,
-        "model": model,
-        "protocol": given.get("protocol"),
-    }
-    recipe, engine = given.get("recipe"), given.get("engine")
-    sets = [f"{name} = {gin_text(value)}" for name, value in _bindings(given.get("set"))]
-    sets += [] if engine is None else [f"Run.engine = {engine!r}"]
-    sets += _starting(given.get("start"), given.get("take"))
-    short = {name: given.get(name) for name in ("epochs", "batch_size", "lr")}
-    choices = Choices(
+        given["model"] = model.__name__
+    return choices_of(
+        given,
         files=() if text else (str(method),),
-        recipe=None if recipe is None else str(recipe),
-        axes=tuple((name, value) for name, value in axes.items() if value is not None),
-        sets=tuple(sets),
+        sets=tuple(f"{name} = {gin_text(value)}" for name, value in _bindings(given.get("set"))),
         plugins=paths(given.get("plugins")),
-        short=tuple((name, value) for name, value in short.items() if value is not None),
+        data_root=None if data_root is None else Path(data_root),
         text=text,
     )
-    return choices, root
-
-
-def _starting(start: object, take: Any) -> tuple[str, ...]:
-    """Return the bindings of a run that begins with the network of another one, if it does."""
-    if take not in (None, "both", "weights", "masks"):
-        raise UserError(f"take = {take!r}: expected 'both', 'weights' or 'masks'.")
-    if start is None:
-        if take is not None:
-            raise UserError(f"take = {take!r}: give the run to take from, with start.")
-        return ()
-    return starting_bindings(str(start), take)
 
 
 def method_text(part: type[Part]) -> str:

@@ -33,7 +33,7 @@ def most_retrained(accuracy: float, images: int) -> float:
 def replication_problem(record: Record, again: Record) -> str | None:
     """Return why another attempt contradicts a record, or None if noise explains the difference."""
     if again["status"] != "finished" or record["status"] != "finished":
-        return "one of the two attempts is not finished"
+        return f"the first attempt is {record['status']}, the other {again['status']}"
     if again["provenance"]["attempt"] == record["provenance"]["attempt"]:
         return "they are one attempt"
     shown = record["accuracy"]["shown"]

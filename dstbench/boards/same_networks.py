@@ -77,7 +77,7 @@ def _agreeing(records: list[tuple[T, Record]]) -> Iterator[Group[T]]:
     comparable: dict[str, list[tuple[T, int, _Predicted]]] = defaultdict(list)
     for key, record in records:
         if (predicted := _predicted(record)) is not None:
-            images = [record["dataset"], record["provenance"].get("dataset_sha256")]
+            images = [record["dataset"], record["provenance"]["dataset_sha256"]]
             comparable[json.dumps(images)].append((key, record["seed"], predicted))
     for group in comparable.values():
         for (one, seed, a), (other, other_seed, b) in itertools.combinations(group, 2):

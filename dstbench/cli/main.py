@@ -16,6 +16,11 @@ from dstbench.errors import UserError
 from dstbench.utils.printable import harmless
 from dstbench.utils.signals import ignore_announcements
 
+_WRONG_PATH = (
+    errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
+    errno.EPERM, errno.EROFS,
+)  # fmt: skip
+
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit.
@@ -49,12 +54,25 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         _drop_output()
         code = 0
     except OSError as error:
-        if error.errno != errno.ENOSPC or error.filename is not None:
-            raise
-        _drop_output()
-        print("dstbench: the output cannot be written: no space left.", file=sys.stderr)
-        code = 1
+        code = _report(error)
     sys.exit(code)
+
+
+def _report(error: OSError) -> int:
+    """Print what the system refused, and return the exit code. Raises the error if it is no path.
+
+    A path that is wrong stays wrong. Other errors, such as those of a full disk, may pass: with
+    exit code 1, a sweep tries the run again.
+    """
+    if error.filename is not None and error.strerror is not None:
+        text = f"dstbench: {os.fsdecode(error.filename)}: {error.strerror}."
+        print(harmless(text), file=sys.stderr)
+        return 2 if error.errno in _WRONG_PATH else 1
+    if error.errno != errno.ENOSPC:
+        raise error
+    _drop_output()
+    print("dstbench: the output cannot be written: no space left.", file=sys.stderr)
+    return 1
 
 
 def _drop_output() -> None:

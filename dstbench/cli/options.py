@@ -53,13 +53,20 @@ def add_settings(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def add_environment(command: argparse.ArgumentParser) -> None:
-    """Add the options that are not part of a run's identity: folders, store, device."""
+    """Add the options of training that are no part of a run's identity: folders, store, device."""
     add_runs(command)
     add_data(command)
     add_tracking(command)
-    add = command.add_argument
-    add("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
-    add(
+    add_device(command)
+    add_threads(command)
+
+
+def add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+
+
+def add_threads(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--threads",
         type=whole_number,
         metavar="N",
@@ -87,17 +94,21 @@ def add_runs(command: argparse.ArgumentParser) -> None:
 
 
 def add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--data-root",
-        type=Path,
-        metavar="DIR",
-        help="folder of datasets (default: $DSTBENCH_DATA, or data)",
-    )
+    add_data_root(command)
     command.add_argument(
         "--cache",
         type=Path,
         metavar="DIR",
         help="folder of decoded data (default: $DSTBENCH_CACHE, or the user's cache folder)",
+    )
+
+
+def add_data_root(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data-root",
+        type=Path,
+        metavar="DIR",
+        help="folder of datasets (default: $DSTBENCH_DATA, or data)",
     )
 
 
@@ -145,3 +156,30 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def batch_sizes(text: str) -> list[int]:
+    """Return the sizes in a list such as "1,2,64", sorted, without duplicates."""
+    if (sizes := _sizes(text)) is None:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected whole numbers from 1, such as 1,2,64")
+    return sorted({*sizes})
+
+
+def image_shape(text: str) -> tuple[int, int, int]:
+    """Return (channels, height, width) in "C,H,W"."""
+    sizes = _sizes(text)
+    if sizes is None or len(sizes) != 3:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected channels, height and width, such as 3,64,64"
+        )
+    channels, height, width = sizes
+    return channels, height, width
+
+
+def _sizes(text: str) -> list[int] | None:
+    """Return the whole numbers between commas, None if one is not a whole number from 1."""
+    try:
+        sizes = [whole_number(word) for word in text.split(",")]
+    except argparse.ArgumentTypeError:
+        return None
+    return sizes if min(sizes) >= 1 else None

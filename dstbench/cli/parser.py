@@ -9,17 +9,23 @@ from dstbench import __version__
 from dstbench.cli.options import (
     add_choices,
     add_data,
+    add_data_root,
+    add_device,
     add_engine,
     add_environment,
     add_plugin,
     add_runs,
     add_settings,
+    add_threads,
     add_tracking,
+    batch_sizes,
+    image_shape,
     number,
     positive,
     whole_number,
 )
 from dstbench.sweeps.launchers.base import NAMES as LAUNCHERS
+from dstbench.utils.printable import harmless
 
 LISTS = (
     "methods", "parts", "activations", "recipes", "datasets", "models", "optimizers", "schedules",
@@ -34,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
     """Reports a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+        self.exit(2, harmless(f"{self.prog}: {message}\nTry: {self.prog} --help\n"))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,7 +74,8 @@ def _run(command: argparse.ArgumentParser) -> None:
 def _cost(command: argparse.ArgumentParser) -> None:
     add_choices(command)
     add = command.add_argument
-    add("--image", metavar="C,H,W", help="shape of an image, for an unknown dataset")
+    add("--image", type=image_shape, metavar="C,H,W",
+        help="shape of an image, for an unknown dataset")
     add("--classes", type=whole_number, metavar="N",
         help="number of classes, for an unknown dataset")
     add("--layers", action="store_true", help="print every layer as well")
@@ -86,6 +93,13 @@ def _list(command: argparse.ArgumentParser) -> None:
     add_plugin(command)
 
 
+def _doctor(command: argparse.ArgumentParser) -> None:
+    add_runs(command)
+    add_data(command)
+    add_tracking(command)
+    add_device(command)
+
+
 def _data(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(metavar="ACTION", dest="action", required=True)
     fetch = actions.add_parser("fetch", help="download cifar10 or cifar100 to the data folder")
@@ -99,8 +113,8 @@ def _data(command: argparse.ArgumentParser) -> None:
         help="decode the images for this recipe (default: images; the suite's datasets need none)")
     add("--set", action="append", default=[], dest="sets", metavar="BINDING",
         help="a gin binding, such as 'ResizedPipeline.size=96'")
-    for one in (fetch, prepare):
-        add_data(one)
+    add_data_root(fetch)
+    add_data(prepare)
 
 
 def _sync(command: argparse.ArgumentParser) -> None:
@@ -211,10 +225,12 @@ def _measure(command: argparse.ArgumentParser) -> None:
     add("--worst-case", metavar="MODEL",
         help="instead of a run: MODEL with every live weight on a live path")
     add("--sparsity", type=number, metavar="S", help="sparsity of the worst case")
-    add("--image", metavar="C,H,W", help="image shape of the worst case (default: 3,32,32)")
+    add("--image", type=image_shape, metavar="C,H,W",
+        help="image shape of the worst case (default: 3,32,32)")
     add("--classes", type=whole_number, metavar="N",
         help="classes of the worst case (default: 10)")
-    add("--batch", default="1,2,64", metavar="N,N,…", help="batch sizes (default: 1,2,64)")
+    add("--batch", type=batch_sizes, default="1,2,64", metavar="N,N,…",
+        help="batch sizes (default: 1,2,64)")
     add("--repeats", type=whole_number, metavar="N",
         help="timed calls of each form (default: as many as the time allows, 1 to 100)")
     add("--seconds", type=positive, default=100.0, metavar="S",
@@ -222,7 +238,10 @@ def _measure(command: argparse.ArgumentParser) -> None:
     add("--json", action="store_true",
         help="print JSON; progress only if standard error is a terminal")
     add("--quiet", action="store_true", help="print the result only, no progress")
-    add_environment(command)
+    add_runs(command)
+    add_tracking(command)
+    add_device(command)
+    add_threads(command)
     add_plugin(command)
 
 
@@ -255,7 +274,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]]
         "Count the MACs, weights and bytes of a run's final network, without training it and "
         "without reading images. Takes the same options as run.")),
     "list": (_list, "list methods, parts, recipes, datasets and models", ""),
-    "doctor": (add_environment, "check versions, device, data and MLflow store", ""),
+    "doctor": (_doctor, "check versions, device, data and MLflow store", ""),
     "data": (_data, "fetch or prepare a dataset", ""),
     "sync": (_sync, "send recorded runs to MLflow, where they are missing", ""),
     "plot": (_plot, "draw figures of runs, as PNG and SVG", ""),

@@ -1,8 +1,9 @@
 """Plans the paired runs of a comparison: for each seed, one run of A and one of B."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dstbench.config.jobs import Job, expand
 from dstbench.config.shipped_files import find_gin, find_recipe
@@ -31,6 +32,7 @@ class Settings:
     sparsity, dataset, model, protocol: None for the recipe's.
     sets: gin bindings for both sides.
     plugins: Python files that register methods or models.
+    short: as in Choices.
     """
 
     recipe: str | None = None
@@ -40,6 +42,7 @@ class Settings:
     protocol: str | None = None
     sets: tuple[str, ...] = ()
     plugins: tuple[Path, ...] = ()
+    short: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def plan_pairs(
 
 
 def _jobs(side: Side, settings: Settings, seeds: Sequence[int]) -> Iterator[Job]:
-    return expand(
+    for job in expand(
         methods=[find_gin(side.name)],
         recipes=[find_recipe(settings.recipe or DEFAULT_RECIPE)],
         datasets=None if settings.dataset is None else [settings.dataset],
@@ -81,4 +84,5 @@ def _jobs(side: Side, settings: Settings, seeds: Sequence[int]) -> Iterator[Job]
         seeds=seeds,
         protocol=settings.protocol,
         overrides=(*settings.sets, *side.sets),
-    )
+    ):
+        yield replace(job, choices=replace(job.choices, short=settings.short))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+AXES = ("sparsity", "seed", "dataset", "model", "protocol")  # options for macros
 SHORT = ("epochs", "batch_size", "lr")  # options for bindings that every run has
 
 
@@ -13,7 +14,7 @@ class Choices:
 
     files: gin files, the method's first.
     recipe: name or gin file; None for the default recipe.
-    axes: (macro name, value) pairs, such as ("sparsity", 0.9).
+    axes: (macro name, value) pairs, such as ("sparsity", 0.9), by names of AXES.
     sets: gin bindings as text.
     plugins: Python files that register methods or models.
     short: (name, value) pairs of settings that every run has, by names of SHORT.

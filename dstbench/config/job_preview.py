@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dstbench.config.gin_file import Macro, Reference, read_file, skip_import
+from dstbench.config.bindings import Bindings
+from dstbench.config.gin_file import Binding, Reference, read_file, skip_import
 from dstbench.config.overrides import parse_override
 from dstbench.errors import UserError
 
@@ -27,15 +28,18 @@ class Preview:
         added = [binding for text in overrides for binding in parse_override(text, repr(text))]
         own, general = (list(read_file(path, skip_import)) for path in (method, recipe))
         self._own = [*own, *added]
-        self._values = {str(b): b.value for b in [*own, *general]}
-        self._values["Run.recipe"] = recipe.stem
-        self._values |= {str(b): b.value for b in added}
+        self._bindings = Bindings()
+        named = Binding("", "Run", "recipe", recipe.stem, str(recipe))
+        for binding in (*own, *general, named, *added):
+            self._bindings.add(binding, allow_unused=True)
+        self._by_name = {str(binding): binding for binding in self._bindings}
 
     def value(self, name: str) -> Any:
-        """Return the value of a parameter or macro: a reference's name, None if it is not set."""
-        value = self._values.get(name)
-        if isinstance(value, Macro):
-            return self.value(value.name)
+        """Return the value of a parameter or macro: a reference's name, None if it is not set.
+
+        Raises UserError for a macro that is undefined or defined by itself.
+        """
+        value = self._expanded(name)
         return value.name if isinstance(value, Reference) else value
 
     def text(self, name: str) -> str:
@@ -61,7 +65,7 @@ class Preview:
 
         Raises UserError for a file that does not set it.
         """
-        method = self._values.get("Run.method")
+        method = self._expanded("Run.method")
         if not isinstance(method, Reference):
             raise UserError(f"{self.path}: Run.method is not set. Set it to the method.")
         scope = f"{method.scope}/" if method.scope else ""
@@ -72,3 +76,8 @@ class Preview:
             f"{self.path}: the method has no name. Add a line such as "
             f"{method.name}.name = {method.name!r}."
         )
+
+    def _expanded(self, name: str) -> Any:
+        """Return the value of a parameter or macro without macros, None if it is not set."""
+        binding = self._by_name.get(name)
+        return None if binding is None else self._bindings.expand(binding.value, binding.where)

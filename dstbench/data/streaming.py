@@ -7,7 +7,6 @@ the device and are normalised there. As in `in_memory`, order and augmentation a
 
 import atexit
 import itertools
-import os
 import signal
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
@@ -25,6 +24,7 @@ from dstbench.data.sources.decode import decode_rgb
 from dstbench.data.sources.encoded import EncodedImages
 from dstbench.errors import UserError
 from dstbench.utils.cores import cores
+from dstbench.utils.torchrun import torchrun_number
 
 AHEAD = 2  # batches a worker prepares before they are needed
 
@@ -104,7 +104,7 @@ def streamed_in_order(
 
 def decoding_workers() -> int:
     """Return one for every core of this process, divided among the processes of torchrun."""
-    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, cores() // max(1, torchrun_number("LOCAL_WORLD_SIZE", 1)))
 
 
 # --- in the workers ---------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def run_from_record(record: Record, curves: Sequence[Mapping[str, Any]]) -> RunD
         macs=cost_fraction(cost.get("macs"), cost.get("dense_macs")),
         training=cost_fraction(cost.get("training_flops"), cost.get("dense_training_flops")),
         configuration=configuration_of(record),
-        images=record["provenance"].get("dataset_sha256") or "",
+        images=record["provenance"]["dataset_sha256"],
     )
 
 

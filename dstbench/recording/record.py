@@ -44,14 +44,19 @@ _PLAIN = (
 )
 _NAMES = ("method", "dataset", "model", "recipe", "protocol", "precision")
 _LONGEST_NAME = 200  # characters
+# fmt: off
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "sparsity": ("asked", "measured", "effective"),
     "accuracy": (),
     "cost": (),
     "health": (),
     "config": ("text", "sha256"),
-    "provenance": ("versions", "device", "commit", "dirty", "command", "started", "attempt"),
+    "provenance": (
+        "versions", "device", "commit", "dirty", "command", "started", "ended", "attempt",
+        "dataset_sha256",
+    ),
 }
+# fmt: on
 _FINISHED_ACCURACY = (
     "test_final",
     "test_at_best_val",

@@ -1,4 +1,4 @@
-"""Checks before a sweep starts: the device, its precision and the datasets."""
+"""Checks before runs are started: their number, store, device, precision and datasets."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,24 @@ from dstbench.data import datasets
 from dstbench.errors import UserError
 from dstbench.models.precision import PRECISIONS
 from dstbench.sweeps.plan import PlannedRun
-from dstbench.training.device import choose_device, default_precision
+from dstbench.tracking.store_uri import resolve
+from dstbench.training.device import choose_device, default_precision, require_threads
+
+
+def require_options(
+    workers: int | None, threads: int | None, retries: int, tracking: str | None
+) -> None:
+    """Raise UserError for options that every started run, or its launcher, would refuse.
+
+    workers: runs at a time; threads: CPU threads of a run; None for the defaults.
+    retries: how many times a run that died is started again.
+    tracking: MLflow store, None for the default one.
+    """
+    for name, value, least in (("workers", workers, 1), ("retries", retries, 0)):
+        if value is not None and not (isinstance(value, int) and value >= least):
+            raise UserError(f"--{name} {value}: must be at least {least}.")
+    require_threads(threads)
+    resolve(tracking)
 
 
 def precision_of_runs(device: str) -> str:

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import track
 
 from dstbench.config import grid
-from dstbench.errors import UserError
 from dstbench.sweeps.job_filter import filter_jobs
 from dstbench.sweeps.launchers.base import LaunchOptions, open_launcher
 from dstbench.sweeps.plan import (
@@ -24,6 +23,7 @@ from dstbench.sweeps.prerequisites import (
     precision_elsewhere,
     precision_of_runs,
     require_datasets,
+    require_options,
 )
 from dstbench.sweeps.run_sweep import run_sweep
 from dstbench.sweeps.scheduler import Sweep
@@ -45,7 +45,7 @@ class SweepRequest:
     launch: options of the launcher.
     plugins: Python files that every run loads.
 
-    Raises UserError for a number that is too small.
+    Raises UserError for a number that is out of range, and for a wrong address of a store.
     """
 
     grid: str
@@ -59,10 +59,7 @@ class SweepRequest:
     plugins: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
-                raise UserError(f"--{name} {value}: must be at least {least}.")
+        require_options(self.workers, self.threads, self.retries, self.shared.tracking)
 
     def plan(self) -> SweepPlan:
         """Return every run of the grid, once, and how far it is.

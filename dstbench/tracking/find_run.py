@@ -36,9 +36,13 @@ def find(run: str, runs: Path, tracking: str | None) -> Path:
 def _folder_of(path: Path, runs: Path) -> Path:
     """Return the folder below `runs` of the run that a copy of its record describes."""
     sha256 = record.read(path)["config"]["sha256"]
-    for folder in sorted(runs.glob(f"*-{sha256[:8]}")):
+    for folder in sorted(runs.glob("*")):
         file = folder / RECORD
-        if file.is_file() and record.read(file)["config"]["sha256"] == sha256:
+        if (
+            folder.name.endswith(f"-{sha256[:8]}")
+            and file.is_file()
+            and record.read(file)["config"]["sha256"] == sha256
+        ):
             return folder
     raise UserError(
         f"{path}: the network of this record is not available: no folder below {runs} has a run "

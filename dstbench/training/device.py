@@ -50,11 +50,15 @@ def set_threads(count: int | None) -> None:
 
     Raises UserError for fewer than 1 or more than 4096.
     """
-    if count is None:
-        return
-    if not 1 <= count <= 4096:
+    require_threads(count)
+    if count is not None:
+        torch.set_num_threads(count)
+
+
+def require_threads(count: int | None) -> None:
+    """Raise UserError for fewer than 1 or more than 4096 threads; None is the default."""
+    if count is not None and not (isinstance(count, int) and 1 <= count <= 4096):
         raise UserError(f"--threads {count}: must be at least 1 and at most 4096.")
-    torch.set_num_threads(count)
 
 
 def limit_threads(step_macs: int) -> None:

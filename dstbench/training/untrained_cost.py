@@ -71,17 +71,6 @@ def image_and_classes(dataset: str, image: Shape | None, classes: int | None) ->
     return Known(image, classes)
 
 
-def shape_from(text: str) -> Shape:
-    """Return the shape in "C,H,W". Raises UserError for anything else."""
-    sizes = text.split(",")
-    if len(sizes) != 3 or not all(s.strip().isdecimal() and int(s) >= 1 for s in sizes):
-        raise UserError(
-            f"--image {text}: expected channels, height and width, such as --image 3,64,64."
-        )
-    channels, height, width = map(int, sizes)
-    return channels, height, width
-
-
 def count(
     run: Run, shape: Shape, classes: int, note: Callable[[str], None] = lambda text: None
 ) -> Cost:

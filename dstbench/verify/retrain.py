@@ -6,7 +6,7 @@ from dstbench.boards.network_files import NETWORKS, large_networks
 from dstbench.boards.replications import REPLICATIONS
 from dstbench.errors import UserError
 from dstbench.recording.file_names import RECORD
-from dstbench.recording.record import read
+from dstbench.recording.record import OVER, read
 from dstbench.recording.types import Record
 from dstbench.training.configure import resolved_run
 from dstbench.training.progress import Reporter
@@ -17,13 +17,13 @@ from dstbench.verify.rebuild import configured_run
 
 
 def retrain(path: Path, options: RuntimeOptions) -> Path:
-    """Train the run of a record again, and return the path of the new record.
+    """Train the run of a record again, and return the path of the new record, perhaps diverged.
 
     path: of the record.
     options: where the new run goes; a run that was stopped there resumes.
 
-    Raises UserError for a run that cannot be trained here, or did not finish, and NotRecomputable
-    for one with plugins.
+    Raises UserError for a run that cannot be trained here, or was stopped, and NotRecomputable for
+    one with plugins.
     """
     record = read(path)
     configured_run(record)  # checks what the configuration imports
@@ -31,8 +31,9 @@ def retrain(path: Path, options: RuntimeOptions) -> Path:
     folder = options.runs / run_name(run, resolved)
     if (folder / RECORD).exists() and _attempt(read(folder / RECORD)) == _attempt(record):
         raise UserError(f"{folder} holds the record's own run. Choose another folder with --runs.")
-    if carry_out(run, resolved, options, Reporter(quiet=True)).exit_code != 0:
-        raise UserError(f"{folder}: the run did not finish; the same command resumes it.")
+    again = carry_out(run, resolved, options, Reporter(quiet=True)).record
+    if again["status"] not in OVER:
+        raise UserError(f"{folder}: the run was stopped; the same command resumes it.")
     return folder / RECORD
 
 

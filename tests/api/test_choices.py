@@ -7,6 +7,8 @@ import pytest
 
 import dstbench
 from dstbench.api.choices import choose
+from dstbench.cli.arguments import choices_from
+from dstbench.cli.parser import parser
 from dstbench.errors import UserError
 
 
@@ -76,3 +78,13 @@ def test_cost_of_no_image_or_no_classes_is_refused(given, words):
 def test_a_start_that_is_no_network_is_refused(given, words):
     with pytest.raises(UserError, match=words):
         choose("rigl", **given)
+
+
+def test_choices_are_those_of_the_command_line():
+    given = {
+        "recipe": "digits", "sparsity": 0.5, "seed": 3, "dataset": "digits", "model": "ResNet20",
+        "protocol": "strict", "epochs": 2, "batch_size": 64, "lr": 0.5, "engine": "torch",
+    }  # fmt: skip
+    words = [w for k, v in given.items() for w in (f"--{k.replace('_', '-')}", str(v))]
+    args = parser().parse_args(["run", "rigl", *words])
+    assert choose("rigl", **given) == choices_from(args)

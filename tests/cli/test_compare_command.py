@@ -65,10 +65,15 @@ def test_compare_stops_undecided_at_max_seeds(call, made_up):
         (("rigl", "rigl"), "same configuration"),
         (("rigl", "sett"), "did you mean"),
         (("rigl", "set", "--workers", "0"), "--workers 0"),
+        (("rigl", "set", "--threads", "5000"), "--threads 5000"),
         (("rigl", "set", "--dataset", "none"), "none"),
         (("rigl", "missing.json"), "one is a finished run"),
         (("one.json", "missing.json"), "missing.json"),
         (("one.json", "one.json", "--sparsity", "0.9"), "--sparsity: is for two methods"),
+        (("one.json", "one.json", "--sparsity", "0"), "--sparsity: is for two methods"),
+        (("one.json", "one.json", "--set-a", "a=1"), "--set-a: is for two methods"),
+        (("one.json", "one.json", "--batch-size", "8"), "--batch-size: is for two methods"),
+        (("one.json", "one.json", "--plugin", "p.py"), "--plugin: is for two methods"),
     ],
 )
 def test_compare_refuses_mistakes_and_writes_nothing(call, empty_folder, argv, words):
@@ -76,6 +81,28 @@ def test_compare_refuses_mistakes_and_writes_nothing(call, empty_folder, argv, w
     code, _, err = call("compare", *argv, *OPTIONS)
     assert code == 2 and words.lower() in err.lower()
     assert [p.name for p in empty_folder.iterdir()] == ["one.json"]
+
+
+def test_compare_trains_with_the_short_options(call, monkeypatch):
+    planned = []
+
+    def fail(self, runs):
+        planned.extend(runs)
+        raise compare.RunFailed(runs[0], "is not trained here")
+
+    monkeypatch.setattr(compare._Trainer, "train", fail)
+    options = ("--epochs", "3", "--batch-size", "60", "--lr", "0.25")
+    code, _, _ = call("compare", "rigl", "set", *options, *OPTIONS)
+    assert code == 1 and len(planned) == 2
+    for run in planned:
+        assert run.epochs == 3 and "Run.batch_size = 60\n" in run.text
+        assert "SGD.lr = 0.25\n" in run.text and run.arguments.count("--epochs") == 1
+
+
+def test_compare_refuses_a_wrong_store_before_any_run_starts(call, empty_folder):
+    code, _, err = call("compare", "rigl", "set", "--device", "cpu", "--tracking", "bogus")
+    assert code == 2 and "'bogus' is not a store" in err
+    assert not list(empty_folder.iterdir())
 
 
 def test_compare_of_two_records_prints_the_paired_tests(call, empty_folder):

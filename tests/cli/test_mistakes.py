@@ -3,9 +3,15 @@
 Tests check the facts in a message: what was given, what is allowed, and where.
 """
 
+import errno
+import importlib
+import os
+
 import pytest
 
 from dstbench.cli.main import main
+
+listing = importlib.import_module("dstbench.cli.commands.list")
 
 RIGL = "methods/rigl.gin"
 
@@ -32,6 +38,18 @@ def refused(capsys, empty_folder):
         return output.err
 
     return call
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("WORLD_SIZE", "abc"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "x")]
+)
+def test_run_refuses_variables_that_torchrun_did_not_set(refused, monkeypatch, name, value):
+    for other in ("RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(name, value)
+    message = refused("run", RIGL)
+    assert "environment variable" in message and "nset" in message
 
 
 def gin(folder, text, name="mine.gin"):
@@ -175,10 +193,52 @@ def test_run_refuses_a_runs_folder_that_cannot_be_written(refused, empty_folder)
 
 
 @pytest.mark.parametrize(
+    "argv",
+    [
+        ["run", "{}"],
+        ["run", RIGL, "--recipe", "{}"],
+        ["run", RIGL, "--from", "{}"],
+        ["run", RIGL, "--plugin", "{}"],
+        ["cost", "{}"],
+        ["sweep", "{}"],
+        ["compare", "set", "{}"],
+        ["check", "{}"],
+        ["measure", "{}"],
+        ["deploy", "{}"],
+        ["validate", "{}"],
+        ["verify", "{}"],
+        ["sync", "{}"],
+        ["new", "Mine", "--into", "{}"],
+        ["leaderboard", "--out", "{}"],
+        ["data", "prepare", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_reports_a_path_that_the_system_refuses(refused, argv):
+    name = 300 * "x"
+    message = refused(*(word.format(name) for word in argv))
+    assert name in message and "File name too long" in message
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.EACCES, 2), (errno.ENOSPC, 1), (errno.EIO, 1)])
+def test_errors_that_may_pass_have_exit_code_1(monkeypatch, capsys, number, code):
+    def fail(args):
+        raise OSError(number, os.strerror(number), b"runs/a\x1b\xff")
+
+    monkeypatch.setattr(listing, "main", fail)
+    with pytest.raises(SystemExit) as exit:
+        main(["list"])
+    assert exit.value.code == code
+    assert capsys.readouterr().err.endswith(f"\\x1b\\udcff: {os.strerror(number)}.\n")
+
+
+@pytest.mark.parametrize(
     ("argv", "expected"),
     [
         (["data", "prepare", "cifar10"], ["cifar10", "dstbench data fetch cifar10"]),
         (["data", "fetch", "digits"], ["digits"]),
+        (["data", "fetch", "cifar10", "--cache", "."], ["--cache"]),
+        (["doctor", "--threads", "2"], ["--threads"]),
         (["new", "lower"], ["lower", "capital"]),
         (["new", "My-Method"], ["My-Method"]),
         (["new", "Mine", "--into", "absent"], ["absent", "no such folder"]),
@@ -207,9 +267,10 @@ def test_other_commands_refuse_mistakes(refused, argv, expected):
         ([RIGL, "--dataset", "mine"], ["'mine'", "cifar10", "--image C,H,W", "--classes N"]),
         ([RIGL, "--dataset", "mine", "--image", "3,8,8"], ["--classes N"]),
         ([RIGL, "--dataset", "mine", "--classes", "4"], ["--image C,H,W"]),
-        ([RIGL, "--image", "3,8"], ["--image 3,8", "channels, height and width"]),
-        ([RIGL, "--image", "3,8,0"], ["--image 3,8,0"]),
-        ([RIGL, "--image", "3,8,x"], ["--image 3,8,x"]),
+        ([RIGL, "--image", "3,8"], ["--image: '3,8'", "channels, height and width"]),
+        ([RIGL, "--image", "3,8,0"], ["--image: '3,8,0'"]),
+        ([RIGL, "--image", "3,8,x"], ["--image: '3,8,x'"]),
+        ([RIGL, "--image", f"{5000 * '9'},1,1"], ["--image: '999", "channels, height and width"]),
         ([RIGL, "--image", ""], ["--image", "channels, height and width"]),
         ([RIGL, "--classes", "0"], ["--classes 0", "at least 1"]),
         ([RIGL, "--classes", "few"], ["few", "not a whole number"]),

@@ -96,6 +96,9 @@ def test_dry_run_shows_the_plan_and_starts_nothing(small, call):
     [
         (("--workers", "0"), "--workers 0"),
         (("--retries", "-1"), "--retries -1"),
+        (("--threads", "5000"), "--threads 5000"),
+        (("--tracking", "bogus"), "'bogus' is not a store"),
+        (("--tracking", "bogus", "--dry-run"), "'bogus' is not a store"),
         (("--only", "seed=7"), "no such seed"),
         (("--launch", "gpus=1"), "--launch gpus: no such option"),
         (("--plugin", "none.py"), "--plugin none.py"),

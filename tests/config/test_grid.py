@@ -228,6 +228,15 @@ def test_read_refuses_a_method_without_a_name(tmp_path):
         grid.read(written(tmp_path, "Section.methods = ['nameless.gin']"))
 
 
+def test_read_refuses_a_macro_that_is_defined_by_itself(tmp_path):
+    text = (
+        shipped("methods")["rigl"].read_text().replace("Method.name = 'RigL'", "Method.name = %n")
+    )
+    (tmp_path / "circle.gin").write_text(f"{text}n = %n\n")
+    with pytest.raises(UserError, match=r"circle\.gin:\d+: %n is defined by itself"):
+        grid.read(written(tmp_path, "Section.methods = ['circle.gin']"))
+
+
 def test_read_suggests_the_nearest_grid():
     with pytest.raises(UserError, match=r"tabel1: no such grid\. Did you mean 'table1'"):
         grid.read("tabel1")

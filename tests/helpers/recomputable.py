@@ -66,7 +66,8 @@ def recomputable_record(*sets, method="methods/rigl.gin", protocol="strict", see
         provenance={
             "versions": provenance.versions(), "platform": platform.platform(), "device": "cpu",
             "commit": "c09d0e42" * 5, "dirty": False,
-            "command": ["dstbench", "run"], "started": 1.0, "attempt": resolved.sha256[:32],
+            "command": ["dstbench", "run"], "started": 1.0, "ended": 2.0,
+            "attempt": resolved.sha256[:32],
             "dataset_sha256": dataset.sha256, "train_seconds": 1.0,
             "initial_weights_sha256": initial,
         },

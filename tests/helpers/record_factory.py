@@ -58,7 +58,7 @@ def make_record(
         config={"text": text, "sha256": sha256(text)},
         provenance={
             "versions": {"torch": "2.15.0"}, "device": "cpu", "commit": "c09d0e42" * 5,
-            "dirty": False, "command": ["dstbench", "run"], "started": 1.0,
+            "dirty": False, "command": ["dstbench", "run"], "started": 1.0, "ended": 61.0,
             "attempt": sha256(text)[:32],
             "train_seconds": 60.0, "dataset_sha256": images,
         },

@@ -82,7 +82,15 @@ def test_read_refuses_other_content(tmp_path, content, message):
 
 @pytest.mark.parametrize(
     "key",
-    ["method", "seed", "config", "sparsity.asked", "provenance.attempt", "accuracy.test_final"],
+    [
+        "method",
+        "seed",
+        "config",
+        "sparsity.asked",
+        "provenance.attempt",
+        "provenance.dataset_sha256",
+        "accuracy.test_final",
+    ],
 )
 def test_read_names_missing_field(path, key):
     content = json.loads(path.read_text())

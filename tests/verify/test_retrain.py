@@ -8,9 +8,14 @@ from helpers.record_factory import make_record, name_of
 
 from dstbench.boards.badges import Badges
 from dstbench.boards.replications import most_retrained, replication_problem
+from dstbench.config.choices import Choices
 from dstbench.errors import UserError
 from dstbench.recording import record as records
 from dstbench.recording.stored_network import INLINE_BYTES, stored_network
+from dstbench.training.configure import assemble
+from dstbench.training.outcome import Outcome
+from dstbench.training.run import run_name
+from dstbench.verify import retrain
 from dstbench.verify.noise import most_changed, most_gained
 from dstbench.verify.retrain import keep
 
@@ -65,6 +70,51 @@ def test_replication_with_another_network_than_its_records_is_not_kept(tmp_path)
     with pytest.raises(UserError, match="network"):
         keep(run, tmp_path / "first.json", tmp_path / "board")
     assert not (tmp_path / "board").exists()
+
+
+@pytest.fixture
+def retrained(tmp_path, monkeypatch):
+    """Return a function that replaces training by an outcome; it returns a record's path."""
+    monkeypatch.chdir(tmp_path)
+
+    def replace(status):
+        _, resolved = assemble(Choices(("methods/rigl.gin",)), "fp32")
+        record = make_record()
+        record["config"] = {"text": resolved.text, "sha256": resolved.sha256}
+        Path("first.json").write_text(json.dumps(record))
+
+        def carry_out(run, resolved, options, reporter):
+            assert options.threads == 3
+            again = record | {"status": status}
+            again["provenance"] = record["provenance"] | {"attempt": "another"}
+            folder = options.runs / run_name(run, resolved)
+            folder.mkdir(parents=True)
+            (folder / "record.json").write_text(json.dumps(again))
+            return Outcome(folder, again, "", 1)
+
+        monkeypatch.setattr(retrain, "carry_out", carry_out)
+        return "first.json"
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        ("diverged", 1, "differs: the first attempt is finished, the other diverged"),
+        ("interrupted", 2, "the run was stopped; the same command resumes it"),
+    ],
+)
+def test_retrained_run_that_did_not_finish(call, retrained, status, code, words):
+    path = retrained(status)
+    found, out, err = call("verify", "--retrain", path, "--threads", "3", "--device", "cpu")
+    assert found == code and words in out + err
+
+
+def test_retraining_refuses_a_wrong_store_first(call, retrained):
+    argv = ("verify", "--retrain", retrained("finished"), "--threads", "3")
+    code, _, err = call(*argv, "--tracking", "bogus")
+    assert code == 2 and "'bogus' is not a store" in err and not Path("runs").exists()
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from dstbench.comparison.sequential import (
     RunFailed,
     compare,
 )
+from dstbench.config.choices import SHORT
 from dstbench.errors import UserError
 from dstbench.recording.types import Record
 from dstbench.sparsity import percent
@@ -21,11 +22,15 @@ from dstbench.statistics.symmetry_test import FEWEST_PAIRS, LEVEL, THRESHOLD
 from dstbench.sweeps.display import SweepDisplay
 from dstbench.sweeps.launchers.base import LaunchOptions, open_launcher
 from dstbench.sweeps.plan import PlannedRun, RunOptions
-from dstbench.sweeps.prerequisites import precision_of_runs, require_datasets
+from dstbench.sweeps.prerequisites import precision_of_runs, require_datasets, require_options
 from dstbench.sweeps.scheduler import Sweep
+from dstbench.training.given_choices import given_of
 from dstbench.utils.signals import Interrupted
 
-_FOR_METHODS = ("recipe", "sets", "sets_a", "sets_b", "sparsity", "dataset", "model", "protocol")
+_FOR_METHODS = (
+    "recipe", "sets", "sets_a", "sets_b", *SHORT, "sparsity", "dataset", "model", "protocol",
+    "engine", "plugins",
+)  # fmt: skip
 
 
 def main(args: argparse.Namespace) -> int:
@@ -44,9 +49,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _methods(args: argparse.Namespace) -> int:
-    for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
-        if (value := getattr(args, name)) is not None and value < least:
-            raise UserError(f"--{name} {value}: must be at least {least}.")
+    require_options(args.workers, args.threads, args.retries, args.tracking)
     if args.max_seeds < FEWEST_PAIRS:
         raise UserError(
             f"--max-seeds {args.max_seeds}: must be at least {FEWEST_PAIRS}; fewer pairs cannot "
@@ -63,6 +66,7 @@ def _methods(args: argparse.Namespace) -> int:
             **{name: getattr(args, name) for name in shared},
             sets=tuple(args.sets),
             plugins=tuple(args.plugins),
+            short=tuple(given_of(SHORT, vars(args)).items()),
         ),
         range(args.max_seeds),
         options,
@@ -172,8 +176,8 @@ def _interval_text(found: Comparison) -> str:
 
 def _images(args: argparse.Namespace) -> int:
     for name in _FOR_METHODS:
-        if getattr(args, name):
-            option = name.replace("sets", "set").replace("_", "-")
+        if getattr(args, name) not in (None, []):
+            option = name.replace("sets", "set").replace("plugins", "plugin").replace("_", "-")
             raise UserError(f"--{option}: is for two methods; {args.a} is a finished run.")
     found = compare_runs(args.a, args.b, args.data_root, args.cache, args.plugins)
     print("\n".join(_image_lines(found)))

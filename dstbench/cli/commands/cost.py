@@ -13,13 +13,12 @@ from dstbench.cli.arguments import choices_from
 from dstbench.recording.types import CostReport
 from dstbench.recording.uncounted import uncounted_text, unpruned_text
 from dstbench.sparsity import live_total, percent
-from dstbench.training.untrained_cost import shape_from, times
+from dstbench.training.untrained_cost import times
 
 
 def main(args: argparse.Namespace) -> int:
     choices, _ = choices_from(args)
-    image = None if args.image is None else shape_from(args.image)
-    counted = count(choices, image, args.classes, _note).report
+    counted = count(choices, args.image, args.classes, _note).report
     if args.json:
         print(json.dumps(counted, indent=2))
     else:

@@ -14,11 +14,10 @@ from dstbench.measure.time_batches import INTERRUPTED
 from dstbench.recording import record
 from dstbench.tracking import find_run
 from dstbench.training.device import choose_device, set_threads
-from dstbench.training.untrained_cost import image_and_classes, shape_from
+from dstbench.training.untrained_cost import image_and_classes
 
 
 def main(args: argparse.Namespace) -> int:
-    batches = batch_sizes(args.batch)
     if args.repeats is not None and args.repeats < 1:
         raise UserError(f"--repeats {args.repeats}: must be at least 1.")
     set_threads(args.threads)
@@ -27,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
     with progress(args.seconds, quiet) as step:
         budget = Budget(args.seconds, args.repeats, step, start=args.started)
         step("building the network")
-        measurement = measure(chosen_network(args), batches, budget, device)
+        measurement = measure(chosen_network(args), args.batch, budget, device)
     if args.json:
         print(json.dumps(record.plain(measurement), indent=1, ensure_ascii=False))
     else:
@@ -38,14 +37,6 @@ def main(args: argparse.Namespace) -> int:
     return 130
 
 
-def batch_sizes(text: str) -> list[int]:
-    """Return the sizes in a list such as "1,2,64", sorted, without duplicates."""
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and int(word) >= 1 for word in words):
-        raise UserError(f"--batch {text}: expected whole numbers from 1, such as --batch 1,2,64.")
-    return sorted({int(word) for word in words})
-
-
 def chosen_network(args: argparse.Namespace) -> MeasuredNetwork:
     """Return the network of the named run, or the worst case.
 
@@ -54,11 +45,11 @@ def chosen_network(args: argparse.Namespace) -> MeasuredNetwork:
     if (args.run is None) == (args.worst_case is None):
         raise UserError("name one thing to measure: a RUN, or a --worst-case MODEL.")
     if args.worst_case is None:
-        if args.sparsity is not None:
-            raise UserError("--sparsity is for --worst-case; the sparsity of a run is fixed.")
+        for name in ("sparsity", "image", "classes"):
+            if getattr(args, name) is not None:
+                raise UserError(f"--{name} is for --worst-case; that of a run is fixed.")
         return from_run(find_run.find(args.run, args.runs, args.tracking), args.plugins)
     if args.sparsity is None:
         raise UserError("--worst-case needs a --sparsity, such as --sparsity 0.9995.")
-    image = None if args.image is None else shape_from(args.image)
-    shape, classes = image_and_classes("cifar10", image, args.classes)
+    shape, classes = image_and_classes("cifar10", args.image, args.classes)
     return from_worst_case(args.worst_case, args.sparsity, shape, classes, args.plugins)

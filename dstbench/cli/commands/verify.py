@@ -17,6 +17,7 @@ from dstbench.errors import UserError
 from dstbench.recording.file_names import RECORD
 from dstbench.recording.provenance import package_version
 from dstbench.recording.record import read
+from dstbench.tracking.store_uri import OFF, resolve
 from dstbench.training.device import choose_device, set_threads
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.utils.files import sha256_of
@@ -112,7 +113,8 @@ def _retrain(args: argparse.Namespace) -> int:
         data_root=args.data_root,
         cache=args.cache,
         device=choose_device(args.device),
-        tracking=args.tracking or "off",
+        threads=args.threads,
+        tracking=resolve(args.tracking or OFF),
         command=("dstbench", *sys.argv[1:]),
     )
     print(

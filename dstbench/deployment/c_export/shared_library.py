@@ -18,7 +18,7 @@ class SharedLibrary:
     compiler: for this machine.
     defines: macros of the preprocessor.
 
-    Raises UserError: when the compiler refuses the source.
+    Raises UserError: when the compiler refuses the source, or the system the library.
     """
 
     def __init__(self, source: CSource, compiler: Compiler, defines: tuple[str, ...] = ()):
@@ -29,7 +29,14 @@ class SharedLibrary:
         complaint = compiler.complaint([*options, SOURCE, "-o", "network.so"], folder)
         if complaint is not None:
             raise UserError(f"{compiler.name} does not compile the network's C: {complaint}")
-        self.library = ctypes.CDLL(str(folder / "network.so"))
+        try:
+            self.library = ctypes.CDLL(str(folder / "network.so"))
+        except OSError as error:  # such as a temporary folder that is mounted noexec
+            reason = str(error).replace(f"{folder}/", "")
+            raise UserError(
+                f"the compiled network cannot be loaded ({reason}). Set TMPDIR to a folder whose "
+                "programs may be run."
+            ) from None
 
     def __enter__(self) -> "SharedLibrary":
         return self

@@ -6,7 +6,6 @@ same step and move the same masks, and the first process writes the one record. 
 nothing communicates.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from dstbench.errors import UserError
+from dstbench.utils.torchrun import torchrun_number
 
 SYNC_EVERY = 8  # steps between two moments at which processes agree to stop or to save
 
@@ -128,15 +128,22 @@ ALONE = ProcessGroup()
 
 @contextmanager
 def init_process_group() -> Iterator[ProcessGroup]:
-    """Join the processes that torchrun started; yields ALONE where it started none."""
-    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
+    """Join the processes that torchrun started; yields ALONE where it started none.
+
+    Raises UserError for environment variables that are not as torchrun sets them.
+    """
+    if torchrun_number("WORLD_SIZE", 1) <= 1:
         yield ALONE
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    local_rank = torchrun_number("LOCAL_RANK", 0)
     try:
-        yield ProcessGroup(
-            dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0"))
-        )
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    except ValueError as error:  # of another variable
+        raise UserError(
+            f"{error}. Start several processes by torchrun; or unset WORLD_SIZE."
+        ) from None
+    try:
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size(), local_rank)
         dist.all_reduce(torch.zeros(1))  # torchrun ends all when one leaves: the first may write
     finally:
         dist.destroy_process_group()

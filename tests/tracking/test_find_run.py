@@ -1,0 +1,38 @@
+"""A run that is named by a copy of its record."""
+
+import json
+
+import pytest
+from helpers.record_factory import make_record
+
+from dstbench.errors import UserError
+from dstbench.tracking import find_run
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """Return a function that writes a record with a hash, and returns its path."""
+
+    def write(sha256, folder=tmp_path):
+        record = make_record()
+        record["config"]["sha256"] = sha256
+        folder.mkdir(exist_ok=True)
+        (folder / "record.json").write_text(json.dumps(record))
+        return str((folder / "record.json").rename(folder / "copy.json"))
+
+    return write
+
+
+def test_a_copy_of_a_record_names_the_folder_of_its_run(copied, tmp_path):
+    sha256 = "0123456789abcdef" * 4
+    folder = tmp_path / f"rigl-{sha256[:8]}"
+    copied(sha256, folder)
+    (folder / "copy.json").rename(folder / "record.json")
+    (tmp_path / f"set-{sha256[:8]}").mkdir()
+    assert find_run.find(copied(sha256), tmp_path, "off") == folder
+
+
+@pytest.mark.parametrize("sha256", ["**0123456", "[", "../../..", "a\0b", ""])
+def test_a_hash_that_is_none_names_no_folder(copied, tmp_path, sha256):
+    with pytest.raises(UserError, match="is not available"):
+        find_run.find(copied(sha256), tmp_path, "off")
