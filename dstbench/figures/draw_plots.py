@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FORMATS = (".png", ".svg")
 _COLUMNS = 3
 _WIDTH, _HEIGHT = 4.1, 3.3  # of a panel, in inches
+_LEGEND_WIDTH, _ENTRY_HEIGHT = 1.6, 0.205  # of a column of the legend, and of one name
 _STYLE: Any = {
     "font.family": "DejaVu Sans",  # matplotlib's own: the same on every machine
     "font.size": 9,
@@ -78,7 +79,20 @@ def figure_size(plot: Plot) -> tuple[float, float]:
     """Return the width and height of a figure, in inches."""
     rows, columns = _grid(plot)
     wide = 1.3 if len(plot.panels) == 1 else 1.0
-    return _WIDTH * wide * columns + 1.6, _HEIGHT * wide * rows + 0.3
+    height = _HEIGHT * wide * rows + 0.3
+    return _WIDTH * wide * columns + _LEGEND_WIDTH * _legend_columns(plot, height), height
+
+
+def _legend_columns(plot: Plot, height: float) -> int:
+    """Return how many columns the legend needs beside panels of this height."""
+    labels = {one.label for panel in plot.panels for one in panel.series}
+    return max(1, math.ceil((len(labels) + len(_marks(plot))) / (height // _ENTRY_HEIGHT)))
+
+
+def _marks(plot: Plot) -> list[str]:
+    """Return the marks that a plot uses, in the order of the legend."""
+    used = {what for panel in plot.panels for one in panel.series for what, *_ in one.marks}
+    return [what for what in draw_series.MARKERS if what in used]
 
 
 def _grid(plot: Plot) -> tuple[int, int]:
@@ -167,22 +181,26 @@ def _draw_legend(figure: "Figure", plot: Plot) -> None:
     from matplotlib.lines import Line2D
 
     styles = {one.label: one.style for panel in plot.panels for one in panel.series}
-    used = {what for panel in plot.panels for one in panel.series for what, *_ in one.marks}
     lines = {
         label: Line2D([], [], **draw_series.line_style(styles[label]))
         for label in in_display_order(styles)
     }
     marks = {
         what: Line2D(
-            [], [], color="#444444", marker=marker, linestyle="", markersize=8, markeredgewidth=1.8
+            *([], []),
+            color="#444444",
+            marker=draw_series.MARKERS[what],
+            linestyle="",
+            markersize=8,
+            markeredgewidth=1.8,
         )
-        for what, marker in draw_series.MARKERS.items()
-        if what in used
+        for what in _marks(plot)
     }
     figure.legend(
         [*lines.values(), *marks.values()],
         [draw_series.escape(label) for label in [*lines, *marks]],
         loc="outside right upper",
+        ncols=_legend_columns(plot, figure_size(plot)[1]),
         fontsize=8.5,
         labelspacing=0.7,
         handlelength=2.6,

@@ -2,6 +2,8 @@
 
 import warnings
 
+import pytest
+
 from dstbench.figures.draw_plots import draw_figure
 from dstbench.figures.plot_data import Axes, Panel, Plot, Series
 from dstbench.figures.styles import style_of
@@ -22,3 +24,22 @@ def test_symlog_plot_of_one_value_is_drawn_without_warnings():
         figure.canvas.draw()
     low, high = figure.axes[0].get_ylim()
     assert low < value < high
+
+
+@pytest.mark.parametrize("methods", [1, 17, 18, 40])
+def test_legend_of_many_methods_is_inside_the_figure(methods):
+    marks = [("collapsed", 1.0, 10.0)]
+    series = [
+        Series(f"method {n}", style_of("SET"), [1.0, 2.0], *[[1.0, 2.0]] * 3, marks)
+        for n in range(methods)
+    ]
+    plot = Plot(
+        name="accuracy", title="Accuracy", caption="", xlabel="epoch", ylabel="%",
+        panels=[Panel("99 %", series), Panel("99.9 %", series)], axes=Axes(),
+    )  # fmt: skip
+    figure = draw_figure(plot)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    box, drawn = legend.get_window_extent(), figure.bbox
+    assert len(legend.get_texts()) == methods + 1
+    assert drawn.x0 <= box.x0 and box.x1 <= drawn.x1 and drawn.y0 <= box.y0 and box.y1 <= drawn.y1
