@@ -52,25 +52,24 @@ class LayerDensities(Budget):
         Raises UserError: as the class says, and as `of` does for the other layers.
         """
         tensors = state.masks.parameters
-        fixed = {n: max(1, round(d * tensors[n].numel())) for n, d in self._fixed(tensors).items()}
-        left = live_total(sparsity, state.dense_numel) - sum(fixed.values())
-        others = {name: p for name, p in tensors.items() if name not in fixed}
+        counts = {n: max(1, round(d * tensors[n].numel())) for n, d in self._fixed(tensors).items()}
+        total, fixed = live_total(sparsity, state.dense_numel), sum(counts.values())
+        left = total - fixed
+        others = {name: p for name, p in tensors.items() if name not in counts}
         room = sum(p.numel() for p in others.values())
         if not len(others) <= left <= room:
             raise UserError(
                 f"LayerDensities: the layers with a density of their own have "
-                f"{sum(fixed.values()):,} of {left + sum(fixed.values()):,} live weights, and the "
-                f"{len(others)} others can have {len(others):,} to {room:,}. Change the densities "
-                "or the sparsity.",
+                f"{fixed:,} of {total:,} live weights, and the {len(others)} others can have "
+                f"{len(others):,} to {room:,}. Change the densities or the sparsity.",
                 "LayerDensities.densities",
             )
-        if not others:
-            return fixed
-        rest = copy.copy(state)
-        rest.masks = copy.copy(state.masks)
-        rest.masks.parameters = others
-        shared = self.of.live_counts(rest, 1 - left / state.dense_numel)
-        return {name: fixed[name] if name in fixed else shared[name] for name in tensors}
+        if others:
+            rest = copy.copy(state)
+            rest.masks = copy.copy(state.masks)
+            rest.masks.parameters = others
+            counts |= self.of.live_counts(rest, 1 - left / state.dense_numel)
+        return {name: counts[name] for name in tensors}
 
     def _fixed(self, tensors: Mapping[str, Tensor]) -> dict[str, float]:
         """Return tensor name → its density, for those that have one of their own."""

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from helpers.tiny_runs import started, tiny_resnet
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -49,6 +49,7 @@ def test_without_fixed_layers_the_counts_are_those_of_the_other_budget():
         assert counts(LayerDensities(budget, {})) == counts(budget)
 
 
+@example(ERK, 0.5, {"0": 0.5, "2": 0.5, "1": 0.5, "3": 0.5})  # all of them, in another order
 @given(
     st.sampled_from([ERK, EPL, Uniform]),
     st.floats(0.05, 0.98),
