@@ -129,8 +129,6 @@ def _start(
         resolve(options.tracking)  # refuses a wrong address before anything is trained
         run, resolved = assemble(choices, default_precision(found))
     group.check_equal(resolved.sha256, "their configuration")
-    if found.type == "cuda":
-        torch.backends.cudnn.deterministic = True  # the same seed must give the same run
     options = replace(
         options,
         device=found,

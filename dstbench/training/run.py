@@ -41,6 +41,8 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
 
     Raises UserError for data, a network or a folder that cannot be used.
     """
+    if options.device.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # the same seed must give the same run
     group, path = options.group, options.runs / run_name(run, resolved)
     folder = RunFolder(path) if group.first else NullRunFolder(path)
     with ExitStack() as lock:
