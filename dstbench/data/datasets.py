@@ -9,10 +9,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dstbench.data.images import Dataset, Shape, Source
-from dstbench.data.preprocessing import Pipeline
 from dstbench.data.sources import cache as disk_cache
 from dstbench.data.sources import cifar, digits, image_folder, parquet
 from dstbench.data.sources.check_encoded import check_test_images
@@ -21,6 +20,9 @@ from dstbench.data.sources.encoded import EncodedImages, EncodedSource
 from dstbench.data.sources.published import PUBLISHED, verified
 from dstbench.data.sources.walk import some
 from dstbench.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:  # it imports torch
+    from dstbench.data.preprocessing import Pipeline
 
 
 class Known(NamedTuple):
@@ -133,7 +135,7 @@ def load_encoded(
 
 
 def load_images(
-    name: str, pipeline: Pipeline, data_root: Path | None = None, cache: Path | None = None
+    name: str, pipeline: "Pipeline", data_root: Path | None = None, cache: Path | None = None
 ) -> Dataset[Any]:
     """Return the dataset as a pipeline wants it: decoded or not, and scaled.
 
