@@ -41,10 +41,10 @@ class CostFile:
 def write_cost(folder: Path, job: Job, command: Sequence[str], figures: Mapping[str, Any]) -> Path:
     """Write the cost of one job; return the file's path.
 
-    Raises UserError when it cannot be written.
-
     command: the command line that counts the same.
     figures: what `dstbench cost --json` prints.
+
+    Raises UserError when it cannot be written.
     """
     name = slug(job.method, job.dataset, job.model, f"s{job.sparsity or 0.0:g}")
     content = {

@@ -1,7 +1,7 @@
 """Plans the paired runs of a comparison: for each seed, one run of A and one of B."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def plan_pairs(
 
 
 def _jobs(side: Side, settings: Settings, seeds: Sequence[int]) -> Iterator[Job]:
-    for job in expand(
+    return expand(
         methods=[find_gin(side.name)],
         recipes=[find_recipe(settings.recipe or DEFAULT_RECIPE)],
         datasets=None if settings.dataset is None else [settings.dataset],
@@ -84,5 +84,5 @@ def _jobs(side: Side, settings: Settings, seeds: Sequence[int]) -> Iterator[Job]
         seeds=seeds,
         protocol=settings.protocol,
         overrides=(*settings.sets, *side.sets),
-    ):
-        yield replace(job, choices=replace(job.choices, short=settings.short))
+        short=settings.short,
+    )

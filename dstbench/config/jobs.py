@@ -45,6 +45,7 @@ def expand(
     protocol: str | None,
     overrides: Sequence[str],
     variants: Sequence[Mapping[str, Any]] = ({},),
+    short: Sequence[tuple[str, Any]] = (),
 ) -> Iterator[Job]:
     """Yield a job for each combination; all jobs of a seed come before those of the next.
 
@@ -52,6 +53,7 @@ def expand(
     datasets, models, sparsities, protocol: None for the recipe's.
     overrides: gin bindings of all jobs.
     variants: parameter → value of further bindings, which the method's name then tells.
+    short: of all jobs, as in Choices.
 
     Raises UserError for a file that cannot be read or lacks a needed binding.
     """
@@ -61,7 +63,7 @@ def expand(
         for (method, i), recipe in itertools.product(rows, recipes)
     }
     previews = {key: Preview(key[0], key[1], added) for key, added in bindings.items()}
-    short = {path: _short_name(path) for path in (*methods, *recipes)}
+    names = {path: _short_name(path) for path in (*methods, *recipes)}
     given = (seeds, recipes, datasets or (None,), models or (None,), sparsities or (None,), rows)
     for seed, recipe, dataset, model, sparsity, (method, i) in itertools.product(*given):
         preview = previews[method, recipe, i]
@@ -85,10 +87,11 @@ def expand(
             file=method.stem,
             recipe=preview.text("Run.recipe"),
             choices=Choices(
-                files=(short[method],),
-                recipe=short[recipe],
+                files=(names[method],),
+                recipe=names[recipe],
                 axes=tuple((name, value) for name, value in axes.items() if value is not None),
                 sets=bindings[method, recipe, i],
+                short=tuple(short),
             ),
         )
 

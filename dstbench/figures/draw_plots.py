@@ -89,10 +89,10 @@ def _legend_columns(plot: Plot, height: float) -> int:
     return max(1, math.ceil((len(labels) + len(_marks(plot))) / (height // _ENTRY_HEIGHT)))
 
 
-def _marks(plot: Plot) -> list[str]:
-    """Return the marks that a plot uses, in the order of the legend."""
+def _marks(plot: Plot) -> dict[str, str]:
+    """Return the marks that a plot uses, and their markers, in the order of the legend."""
     used = {what for panel in plot.panels for one in panel.series for what, *_ in one.marks}
-    return [what for what in draw_series.MARKERS if what in used]
+    return {what: marker for what, marker in draw_series.MARKERS.items() if what in used}
 
 
 def _grid(plot: Plot) -> tuple[int, int]:
@@ -187,20 +187,15 @@ def _draw_legend(figure: "Figure", plot: Plot) -> None:
     }
     marks = {
         what: Line2D(
-            *([], []),
-            color="#444444",
-            marker=draw_series.MARKERS[what],
-            linestyle="",
-            markersize=8,
-            markeredgewidth=1.8,
+            [], [], color="#444444", marker=marker, linestyle="", markersize=8, markeredgewidth=1.8
         )
-        for what in _marks(plot)
+        for what, marker in _marks(plot).items()
     }
     figure.legend(
         [*lines.values(), *marks.values()],
         [draw_series.escape(label) for label in [*lines, *marks]],
         loc="outside right upper",
-        ncols=_legend_columns(plot, figure_size(plot)[1]),
+        ncols=_legend_columns(plot, figure.get_figheight()),
         fontsize=8.5,
         labelspacing=0.7,
         handlelength=2.6,

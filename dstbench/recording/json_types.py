@@ -6,6 +6,7 @@ Records come from strangers, and all that reads them relies on `types.py`.
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 _LONGEST = 20_000  # characters of a text that is shown somewhere
@@ -44,12 +45,18 @@ def type_problem(value: Any, kind: Any, place: str) -> str | None:
 def _of_fields(value: Any, kind: Any, place: str) -> str | None:
     if not isinstance(value, dict):
         return _not(place, value, "an object")
-    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+    for name, hint in _hints(kind).items():
         if name in value:
             where = f"{place}.{name}" if place else name
             if problem := type_problem(value[name], hint, where):
                 return problem
     return None
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return field → type of a TypedDict; looking them up takes as long as a check."""
+    return typing.get_type_hints(kind, include_extras=True)
 
 
 def _of_list(value: Any, inner: Any, place: str) -> str | None:
