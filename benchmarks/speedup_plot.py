@@ -14,29 +14,21 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-RIVALS = {"best_dense": ("fp32", "-"), "best_dense_any": ("any precision", ":")}
+from dstbench.boards.measurement_files import speed_rows
+from dstbench.boards.row_types import SpeedRow
+
+RIVALS = {"speedup": ("fp32", "-"), "speedup_any": ("any precision", ":")}
 
 
-def speedups(measurement: dict, rival: str) -> dict[int, float]:
-    """Return batch size → latency of the named rival over that of the deployed network."""
-    latency = {(t["batch"], t["form"]): t["latency_ms"] for t in measurement["timings"]}
-    return {
-        int(batch): latency[int(batch), name] / latency[int(batch), "deployed"]
-        for batch, name in measurement[rival].items()
-    }
-
-
-def plot(measurements: list[dict], path: Path) -> None:
-    """Draw a line for each batch size and rival."""
-    measurements = sorted(measurements, key=lambda m: m["sparsity"]["asked"])
-    live = [100 * (1 - m["sparsity"]["asked"]) for m in measurements]
+def plot(rows: list[SpeedRow], title: str, path: Path) -> None:
+    """Draw a line for each batch size and rival, from the rows of deployed networks."""
     figure, axes = pyplot.subplots(figsize=(6.5, 4), layout="constrained")
     for rival, (name, style) in RIVALS.items():
-        ratios = [speedups(measurement, rival) for measurement in measurements]
-        for color, batch in enumerate(sorted({batch for by_batch in ratios for batch in by_batch})):
+        for color, batch in enumerate(sorted({row.batch for row in rows})):
+            of_batch = [row for row in rows if row.batch == batch]
             axes.plot(
-                live,
-                [by_batch.get(batch, float("nan")) for by_batch in ratios],
+                [100 * (1 - row.sparsity) for row in of_batch],
+                [getattr(row, rival) for row in of_batch],
                 style,
                 color=f"C{color}",
                 marker="o",
@@ -45,11 +37,12 @@ def plot(measurements: list[dict], path: Path) -> None:
             )
     axes.axhline(1, color="grey", linewidth=0.8)
     axes.set(xscale="log", yscale="log")
+    live = sorted({100 * (1 - row.sparsity) for row in rows})
     axes.set_xticks(live, [f"{x:.3g}" for x in live])
     axes.minorticks_off()
     axes.set_yticks([1, 2, 5, 10, 20, 50, 100, 200], [1, 2, 5, 10, 20, 50, 100, 200])
     axes.set(xlabel="live weights (%)", ylabel="times faster than the best dense form")
-    axes.set_title(f"{measurements[0]['model']}, {measurements[0]['cpu']}", fontsize="medium")
+    axes.set_title(title, fontsize="medium")
     axes.invert_xaxis()
     axes.legend(fontsize="small")
     for suffix in (".png", ".svg"):
@@ -62,9 +55,11 @@ def main() -> None:
     options.add_argument("measurements", nargs="+", type=Path)
     args = options.parse_args()
     measurements = [json.loads(path.read_text(encoding="utf-8")) for path in args.measurements]
-    if len({(m["model"], m["cpu"], m["threads"]) for m in measurements}) > 1:
-        options.error("measurements of one network on one machine only")
-    plot(measurements, args.picture)
+    measurements.sort(key=lambda m: m["sparsity"]["asked"])
+    rows = [r for m in measurements for r in speed_rows(m, "") if r.form == "deployed"]
+    if len({(row.model, row.machine) for row in rows}) != 1:
+        options.error("measurements of one deployed network on one machine only")
+    plot(rows, f"{measurements[0]['model']}, {measurements[0]['cpu']}", args.picture)
 
 
 if __name__ == "__main__":

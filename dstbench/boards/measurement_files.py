@@ -25,9 +25,8 @@ def read_measurements(folder: Path) -> Measured:
         text = content_of(path) or b""
         try:
             content = parse_json(text)
-            sparsity = float(content["sparsity"]["asked"])
-            name = content["method"], content["model"], sparsity
-            rows = _rows(content, sparsity, f"{folder.name}/{path.name}")
+            rows = speed_rows(content, f"{folder.name}/{path.name}")
+            name = content["method"], content["model"], float(content["sparsity"]["asked"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path}: is not the output of `dstbench measure --json` ({error!r}). "
@@ -37,7 +36,11 @@ def read_measurements(folder: Path) -> Measured:
     return found
 
 
-def _rows(content: Mapping[str, Any], sparsity: float, link: str) -> list[SpeedRow]:
+def speed_rows(content: Mapping[str, Any], link: str) -> list[SpeedRow]:
+    """Return the rows of one output of `dstbench measure --json`.
+
+    link: path of its file, relative to the leaderboard's folder.
+    """
     device = content["cpu"] if content["device"] == "cpu" else content["device"]
     threads = content["threads"]
     machine = f"{device}, {threads} thread{'' if threads == 1 else 's'}"
@@ -45,7 +48,7 @@ def _rows(content: Mapping[str, Any], sparsity: float, link: str) -> list[SpeedR
     return [
         SpeedRow(
             method=content["method"],
-            sparsity=sparsity,
+            sparsity=float(content["sparsity"]["asked"]),
             model=content["model"],
             dataset=content["dataset"],
             form=timing["form"],
