@@ -9,6 +9,7 @@ validation.py         what is wrong with a record, and what keeps it from being 
 cost_files.py         costs/: what `dstbench cost` counted
 measurement_files.py  measurements/: what `dstbench measure` timed
 paper_numbers.py      paper.json: the paper's tables
+trials.py             the trials of a search
 build_board.py        all of these → the board; significance.py: what is ahead
 cells.py, board.py, row_types.py   the board as data
 table_columns.py, formatting.py    what both writers share

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dstbench.boards.cells import Cell, Column, Key, Result
 from dstbench.boards.reduce_curves import ReducedCurves, read_reduced
-from dstbench.boards.row_types import CostRow, SpeedRow
+from dstbench.boards.row_types import CostRow, SpeedRow, TrialRow
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ class Table:
 
     name: stem of the grid file.
     title: of the grid.
-    kind: "accuracy", "cost" or "inference".
+    kind: "accuracy", "search", "cost" or "inference".
     blocks: accuracies.
+    trials: of a search, best first.
     costs: counted costs.
     measurements: measured speeds.
     paper_speeds: the paper's speeds.
@@ -92,6 +93,7 @@ class Table:
     title: str
     kind: str
     blocks: tuple[Block, ...] = ()
+    trials: tuple[TrialRow, ...] = ()
     costs: tuple[CostRow, ...] = ()
     measurements: tuple[SpeedRow, ...] = ()
     paper_speeds: tuple[SpeedRow, ...] = ()
@@ -100,8 +102,19 @@ class Table:
     @property
     def has_results(self) -> bool:
         """Whether it shows any result of a run, counted cost or measured speed."""
-        cells = (cell for block in self.blocks for cell in block.cells.values())
-        return bool(self.costs or self.measurements or any(cell.results for cell in cells))
+        return bool(self.costs or self.measurements or self.runs)
+
+    @property
+    def runs(self) -> int:
+        """Number of runs that it shows."""
+        cells = [cell for block in self.blocks for cell in block.cells.values()]
+        return sum(len(cell.results) for cell in cells) + sum(row.runs for row in self.trials)
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Precisions of its runs, without repetition."""
+        of_blocks = [name for block in self.blocks for name in block.precisions]
+        return tuple(dict.fromkeys([*of_blocks, *(r.precision for r in self.trials if r.runs)]))
 
 
 @dataclass(frozen=True)
@@ -119,7 +132,7 @@ class Board:
     folder: of the leaderboard; links are relative to it.
     tables: one for each grid, those with results first.
     others: blocks of the results that are in no table, one for each setting.
-    results: every result that is shown in some cell.
+    results: every result that is shown in some cell; those of trials are not.
     rejected: records that contradict themselves or others.
     refused: those of them that are runs of a grid, and are missing in its table.
     hidden: results selected on test images, unless they were asked for.

@@ -15,6 +15,7 @@ from dstbench.boards.measurement_files import measurements_of, read_measurements
 from dstbench.boards.paper_numbers import PaperNumbers, read_paper
 from dstbench.boards.read_results import group_by_cell, read_results
 from dstbench.boards.significance import with_comparisons
+from dstbench.boards.trials import trial_rows
 from dstbench.boards.variants import with_variants
 from dstbench.config.grid import Section
 from dstbench.config.grid import Table as Grid
@@ -42,12 +43,15 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
     tables: list[Table] = []
     in_grids: dict[Key, tuple[Result, ...]] = {}
     listed: set[str] = set()
+    searched: set[str] = set()
     for grid in grids:
         runs = frozenset[str]() if grid.kind == "cost" else grid_runs.read(folder, grid) or ()
         listed |= set(runs)
         results, contradictions = group_by_cell(r for r in shown if r.sha256 in runs)
         rejected += contradictions
-        blocks = [] if grid.kind == "cost" else _blocks(grid, results, paper)
+        blocks = _blocks(grid, results, paper) if grid.kind in ("accuracy", "inference") else []
+        trials = trial_rows(grid.jobs, results) if grid.kind == "search" else ()
+        searched |= {r.name for own in results.values() for r in own} if trials else set()
         in_grids |= {
             key: cell.results
             for block in blocks
@@ -62,6 +66,7 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
                 title=grid.title,
                 kind=grid.kind,
                 blocks=with_comparisons(blocks),
+                trials=trials,
                 costs=cost_rows(grid.jobs, costs, paper) if grid.kind == "cost" else (),
                 measurements=measurements_of(grid.jobs, measured) if inference else (),
                 paper_speeds=paper.speeds(methods) if inference else (),
@@ -70,7 +75,7 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
         )
     in_tables = {row for table in tables for row in table.measurements}
     speeds = [row for rows in measured.values() for row in rows]
-    placed = {r.name for own in in_grids.values() for r in own}
+    placed = searched | {r.name for own in in_grids.values() for r in own}
     placed |= {name for one in rejected for name in one.names}
     rest = [r for r in shown if r.name not in placed]
     others, contradictions = group_by_cell(with_variants(rest, in_grids))

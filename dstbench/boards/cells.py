@@ -53,6 +53,7 @@ class Result:
     diverged: the loss became NaN or infinite.
     accuracy: on the test images, at the epoch that the protocol reports; None when diverged.
     top5: top-5 accuracy at that epoch; None where the record has none.
+    validation: accuracy on the validation images at that epoch; None without validation images.
     collapsed: no live path is left, or the accuracy is chance; see metrics/health.py.
     selected_on_test: the epoch was chosen on the test images.
     live: number of live weights.
@@ -85,6 +86,7 @@ class Result:
     diverged: bool
     accuracy: float | None
     top5: float | None
+    validation: float | None
     collapsed: bool
     selected_on_test: bool
     live: int | None

@@ -71,15 +71,15 @@ def result_from_record(record: Record, name: str, badge: Badge = "self-reported"
     )  # fmt: skip
     diverged = record["status"] == "diverged"
     shown = accuracy.get("shown")
+    final = shown == "test_final"
     return Result(
         name=name,
         key=Key(record["method"], column),
         seed=record["seed"],
         diverged=diverged,
         accuracy=None if diverged else accuracy[shown],
-        top5=accuracy.get("test_final_top5")
-        if shown == "test_final"
-        else accuracy.get("test_at_best_val_top5"),
+        top5=accuracy.get("test_final_top5") if final else accuracy.get("test_at_best_val_top5"),
+        validation=accuracy.get("val_final") if final else accuracy.get("best_val"),
         collapsed=not diverged and record["health"]["collapsed"],
         selected_on_test=accuracy.get("selected_on_test", False),
         live=cost.get("live_weights"),

@@ -1,4 +1,4 @@
-"""Rows of the cost and speed tables: counted costs, measured speeds, the paper's numbers."""
+"""Rows of the tables of costs, speeds and trials, and the paper's numbers."""
 
 import math
 from dataclasses import dataclass
@@ -71,6 +71,38 @@ class CostRow:
     note: str | None = None
     link: str | None = None
     uncounted: str | None = None
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial of a search: a method's settings, judged by validation images.
+
+    method: its name, with the settings that were varied.
+    file: of the method, which all its trials share.
+    recipe, model, sparsity: of the trial's runs.
+    precision: of its runs; empty where there are none.
+    runs: number of seeds that were run.
+    accuracy: on the validation images, percent, mean over seeds; None where none has one.
+    std: sample standard deviation over seeds; None for fewer than two.
+    state: which runs collapsed or diverged; empty for none.
+    macs: MACs of one image, as a fraction of the dense network's; None where unknown.
+    training: FLOPs of training, as a fraction of the dense network's; None where unknown.
+    link: path of the first run's record, relative to the leaderboard's folder.
+    """
+
+    method: str
+    file: str
+    recipe: str
+    model: str
+    sparsity: float
+    precision: str = ""
+    runs: int = 0
+    accuracy: float | None = None
+    std: float | None = None
+    state: str = ""
+    macs: float | None = None
+    training: float | None = None
+    link: str | None = None
 
 
 @dataclass(frozen=True)

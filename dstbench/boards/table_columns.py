@@ -1,14 +1,20 @@
-"""The columns of the cost and speed tables, for both markdown and the page."""
+"""The columns of the tables of costs, speeds and trials, for both markdown and the page."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dstbench.boards.formatting import MISSING, millions, signed
-from dstbench.boards.row_types import CostRow, CountedCost, SpeedRow
+from dstbench.boards.formatting import (
+    MISSING,
+    accuracy_text,
+    fraction_text,
+    millions,
+    signed,
+)
+from dstbench.boards.row_types import CostRow, CountedCost, SpeedRow, TrialRow
 from dstbench.sparsity import percent
 
-Row = TypeVar("Row", CostRow, SpeedRow)
+Row = TypeVar("Row", CostRow, SpeedRow, TrialRow)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,17 @@ def _contradiction(row: SpeedRow) -> str | None:
     return None if row.consistent else "latency, batch and images/s contradict each other"
 
 
+def _validation(row: TrialRow) -> str:
+    """Return mean ± std, and which runs collapsed or diverged."""
+    mean = MISSING if row.accuracy is None else accuracy_text(row.accuracy)
+    std = "" if row.std is None else f" ± {accuracy_text(row.std)}"
+    return f"{mean}{std} ({row.state})" if row.state else f"{mean}{std}"
+
+
+def _of_dense(fraction: float) -> str:
+    return f"{fraction_text(fraction)} ×"
+
+
 def _multiple(number: float) -> str:
     return f"{number:.1f} ×"
 
@@ -128,6 +145,21 @@ SPEED_COLUMNS: tuple[TableColumn[SpeedRow], ...] = (
     ),
     TableColumn("machine", "machine", lambda row: row.machine),
 )
+
+
+TRIAL_COLUMNS: tuple[TableColumn[TrialRow], ...] = (
+    TableColumn("method", "trial", lambda row: row.method),
+    TableColumn("recipe", "recipe", lambda row: row.recipe),
+    TableColumn("model", "model", lambda row: row.model),
+    _number("sparsity", "sparsity", lambda row: row.sparsity, percent),
+    TableColumn(
+        "validation", "validation accuracy (%)", _validation, lambda row: row.accuracy
+    ),
+    TableColumn("precision", "precision", lambda row: row.precision or MISSING),
+    _number("runs", "seeds", lambda row: row.runs or None, _whole),
+    _number("macs", "MACs", lambda row: row.macs, _of_dense),
+    _number("training", "training", lambda row: row.training, _of_dense),
+)  # fmt: skip
 
 
 def shown_columns(

@@ -131,14 +131,15 @@ class Table:
 
     title: heading of the table.
     sections: its sections.
-    kind: 'accuracy'; 'cost' (MACs and sizes); 'inference' (accuracy and latency).
+    kind: 'accuracy' (of test images); 'search' (trials, by their accuracy on validation images);
+        'cost' (MACs and sizes); 'inference' (accuracy and latency).
     """
 
     def __init__(
         self,
         title: str,
         sections: Sequence[Section],
-        kind: Literal["accuracy", "cost", "inference"] = "accuracy",
+        kind: Literal["accuracy", "search", "cost", "inference"] = "accuracy",
     ):
         if not sections:
             raise UserError("Table.sections is empty: give at least one.", "Table.sections")

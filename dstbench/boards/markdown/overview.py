@@ -41,9 +41,8 @@ def _link(table: Table) -> str:
 
 
 def _table_line(table: Table) -> str:
-    runs = sum(len(cell.results) for block in table.blocks for cell in block.cells.values())
-    precisions = dict.fromkeys(name for block in table.blocks for name in block.precisions)
-    state = f" ({', '.join([f'runs: {runs}', *precisions])})" if table.blocks else ""
+    shows_runs = table.blocks or table.trials
+    state = f" ({', '.join([f'runs: {table.runs}', *table.precisions])})" if shows_runs else ""
     return f"- {_link(table)}: {escape(table.title)}{state}"
 
 

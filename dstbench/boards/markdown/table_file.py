@@ -15,6 +15,7 @@ def render(table: Table) -> str:
         RENDERED,
         *(part for block in table.blocks for part in accuracy_blocks.sections(block, top5=top5)),
         accuracy_blocks.footnotes(table.blocks, top5) if table.blocks else "",
+        *value_tables.trial_table(table.trials),
         *value_tables.cost_table(table.costs),
         *value_tables.speed_table([*table.measurements, *table.paper_speeds]),
         *_notes(table.notes),

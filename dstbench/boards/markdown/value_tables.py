@@ -1,12 +1,14 @@
-"""The cost and speed tables as markdown."""
+"""The tables of costs, speeds and trials as markdown."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from dstbench.boards.markdown.text import escape, link, table
-from dstbench.boards.row_types import CostRow, SpeedRow
+from dstbench.boards.row_types import CostRow, SpeedRow, TrialRow
 from dstbench.boards.table_columns import (
     COST_COLUMNS,
     SPEED_COLUMNS,
+    TRIAL_COLUMNS,
     Row,
     TableColumn,
     shown_columns,
@@ -28,6 +30,27 @@ def cost_table(rows: Sequence[CostRow]) -> list[str]:
         "once. Deployed: an estimate, with the indices of live weights. Each row links to the "
         "command that counted it, and its output." + (doubt if doubtful else ""),
     ]
+
+
+def trial_table(rows: Sequence[TrialRow]) -> list[str]:
+    """Return the table of a search's trials and its explanation; empty without rows."""
+    if not rows:
+        return []
+    finished = [row for row in rows if row.runs]
+    planned, done = _trials_by_method(rows), _trials_by_method(finished)
+    counts = ", ".join(f"{escape(file)} {done[file]} of {planned[file]}" for file in planned)
+    return [
+        _table(TRIAL_COLUMNS, finished) if finished else "",
+        f"Trials that were run: {counts}. Accuracy: on the validation images, at the epoch that "
+        "the protocol reports, mean ± standard deviation (ddof = 1) over seeds. Settings are "
+        "chosen by it, so test accuracies are not shown. MACs of one image and FLOPs of training, "
+        "relative to the dense network. Each row links to the record of its first seed.",
+    ]
+
+
+def _trials_by_method(rows: Sequence[TrialRow]) -> Counter[str]:
+    """Return method file → its trials; one that was run in two precisions counts once."""
+    return Counter(file for file, _ in dict.fromkeys((row.file, row.method) for row in rows))
 
 
 def speed_table(rows: Sequence[SpeedRow]) -> list[str]:
