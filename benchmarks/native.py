@@ -5,11 +5,13 @@ take turns in one process, and CPU time is compared. Prints the ratio, the bytes
 step moves and the bandwidth that this is, the memory, and the time of a recompilation. With DyReLU,
 the native step of the same network with ReLU takes turns, too, and its ratio is printed.
 
-    python benchmarks/native.py [--model ResNet34] [--sparsity 0.9999] [--masks worst|erk]
+    python benchmarks/native.py [--model ResNet34] [--sparsity 0.9999]
+                                [--masks worst|erk|connected|connected_epl]
                                 [--activation relu|dyrelu] [--beta 1] [--threads 1] [--repeats 5]
                                 [--no-torch]
 
 worst: every live weight is on a path of live weights. erk: random masks with ERK's counts.
+connected, connected_epl: in few channels, every live weight on a path, with ERK's or EPL's counts.
 """
 
 import argparse
@@ -22,10 +24,12 @@ from timing import machine
 from torch import nn
 from traffic import bytes_moved
 
-from dstbench.core.budgets import ERK
+from dstbench.core.budgets import EPL, ERK
 from dstbench.core.masks import Masks
+from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.measure.worst_case import worst_case
+from dstbench.methods.connected import LimitedFanIn
 from dstbench.methods.dyrelu import DyReLU, DyReLUPhasing
 from dstbench.models import resnet
 from dstbench.models.precision import autocast_for
@@ -35,6 +39,11 @@ from dstbench.training.device import default_precision
 
 BATCH = 128
 IMAGE = (3, 32, 32)
+MASKS: dict[str, Callable[[float], Part]] = {
+    "erk": ERK,
+    "connected": lambda sparsity: LimitedFanIn(ERK(sparsity)),
+    "connected_epl": lambda sparsity: LimitedFanIn(EPL(sparsity)),
+}
 
 
 def masked(
@@ -50,7 +59,7 @@ def masked(
     else:
         model = getattr(resnet, name)(10)
         state = State(model, IMAGE, seed=0, total_steps=1000)
-        ERK(sparsity).init_masks(state)
+        MASKS[kind](sparsity).init_masks(state)
         masks = state.masks
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -100,7 +109,7 @@ def main() -> None:
     )
     options.add_argument("--model", default="ResNet34")
     options.add_argument("--sparsity", type=float, default=0.9999)
-    options.add_argument("--masks", choices=("worst", "erk"), default="worst")
+    options.add_argument("--masks", choices=("worst", *MASKS), default="worst")
     options.add_argument("--activation", choices=("relu", "dyrelu"), default="relu")
     options.add_argument("--beta", type=float, default=1.0)
     options.add_argument("--threads", type=int, default=1)
