@@ -222,7 +222,7 @@ def _run(wiring: Wiring, taps: Taps, live: Array, needed: Array, filter_kind: Ar
     Of dynamic activations, those that a channel reads which is computed; of what they read, all.
     """
     run = np.where(wiring.dynamic_of >= 0, needed, live | needed | (wiring.dynamic_by >= 0))
-    run[wiring.channel_of[filter_kind == FIXED]] = True
+    run[wiring.channel_of[(filter_kind == FIXED) & wiring.norm]] = True
     slices = _by_convolution(wiring, taps)
     nodes = wiring.layers.nodes
     for a in range(len(nodes) - 1, 0, -1):
