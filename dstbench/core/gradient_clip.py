@@ -1,12 +1,13 @@
 """GradientClip: gradient clipping as a part of a method."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from dstbench.config.registry import register
-from dstbench.core.masks import live_gradient
+from dstbench.core.masks import Masks, live_gradient
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import require
@@ -34,19 +35,21 @@ class GradientClip(Part):
         return self.over == "dense"
 
     def after_backward(self, state: State) -> None:
-        gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
-        gradients += state.masks.live_gradients.values()
-        counted = gradients if self.over == "dense" else self._live(state)
+        dense = {id(p): p.grad for p in state.model.parameters() if p.grad is not None}
+        gradients = [*dense.values(), *state.masks.live_gradients.values()]
+        counted = gradients if self.over == "dense" else _live(state.masks, dense)
         norms = torch._foreach_norm(counted)
         total = torch.linalg.vector_norm(torch.stack(norms))
         factor = (self.norm / (total + 1e-6)).clamp_(max=1.0)  # stays on the device
         torch._foreach_mul_(gradients, factor)
 
-    def _live(self, state: State) -> list[Tensor]:
-        """Return the gradients of live weights, and of parameters without a mask."""
-        masked = {id(state.masks.parameters[name]) for name in state.masks}
-        counted = [
-            p.grad for p in state.model.parameters() if p.grad is not None and id(p) not in masked
-        ]
-        gradients = (live_gradient(state.masks, name) for name in state.masks)
-        return counted + [gradient for gradient in gradients if gradient is not None]
+
+def _live(masks: Masks, dense: Mapping[int, Tensor]) -> list[Tensor]:
+    """Return the gradients of live weights, and of parameters without a mask.
+
+    dense: id of a parameter → its gradient, of those that have one.
+    """
+    masked = {id(masks.parameters[name]) for name in masks}
+    counted = [gradient for key, gradient in dense.items() if key not in masked]
+    live = (live_gradient(masks, name) for name in masks)
+    return counted + [gradient for gradient in live if gradient is not None]
