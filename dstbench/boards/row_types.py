@@ -80,7 +80,7 @@ class TrialRow:
     method: its name, with the settings that were varied.
     file: of the method, which all its trials share.
     recipe, model, sparsity: of the trial's runs.
-    precision: of its runs; empty where there are none.
+    precision: of its runs; empty without any.
     runs: number of seeds that were run.
     accuracy: on the validation images, percent, mean over seeds; None where none has one.
     std: sample standard deviation over seeds; None for fewer than two.

@@ -1,5 +1,6 @@
 """The columns of the tables of costs, speeds and trials, for both markdown and the page."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -149,17 +150,27 @@ SPEED_COLUMNS: tuple[TableColumn[SpeedRow], ...] = (
 
 TRIAL_COLUMNS: tuple[TableColumn[TrialRow], ...] = (
     TableColumn("method", "trial", lambda row: row.method),
-    TableColumn("recipe", "recipe", lambda row: row.recipe),
+    TableColumn("recipe", "recipe", lambda row: f"{row.recipe} · {row.precision}"),
     TableColumn("model", "model", lambda row: row.model),
     _number("sparsity", "sparsity", lambda row: row.sparsity, percent),
     TableColumn(
         "validation", "validation accuracy (%)", _validation, lambda row: row.accuracy
     ),
-    TableColumn("precision", "precision", lambda row: row.precision or MISSING),
     _number("runs", "seeds", lambda row: row.runs or None, _whole),
     _number("macs", "MACs", lambda row: row.macs, _of_dense),
     _number("training", "training", lambda row: row.training, _of_dense),
 )  # fmt: skip
+
+
+def trials_text(rows: Sequence[TrialRow]) -> str:
+    """Return how many of each method's trials were run, such as "rigl 3 of 13, set 0 of 13"."""
+    planned, run = _by_method(rows), _by_method([row for row in rows if row.runs])
+    return ", ".join(f"{file} {run[file]} of {count}" for file, count in planned.items())
+
+
+def _by_method(rows: Sequence[TrialRow]) -> Counter[str]:
+    """Return method file → its trials; one that was run in two precisions counts once."""
+    return Counter(file for file, _ in dict.fromkeys((row.file, row.method) for row in rows))
 
 
 def shown_columns(

@@ -69,7 +69,8 @@ def test_no_test_accuracy_of_a_trial_is_shown(board):
     for text in texts:
         assert not re.search(r"\b(91\.11|71\.11|72\.22|81\.11)\b", text)
     assert "| 83.50 ± 0.71 |" in re.sub(" +", " ", texts[0])
-    assert "83.50 ± 0.71" in texts[2]
+    assert re.search(r'<a href="./records/rigl-[^"]*">83.50 ± 0.71</a>', texts[2])
+    assert "rigl 2 of 2" in texts[2]
     assert board.results == ()  # so no figure shows one
     assert board.others == ()
 

@@ -1,6 +1,5 @@
 """The tables of costs, speeds and trials as markdown."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from dstbench.boards.markdown.text import escape, link, table
@@ -12,6 +11,7 @@ from dstbench.boards.table_columns import (
     Row,
     TableColumn,
     shown_columns,
+    trials_text,
 )
 
 _DOUBT = " **?**"
@@ -37,20 +37,14 @@ def trial_table(rows: Sequence[TrialRow]) -> list[str]:
     if not rows:
         return []
     finished = [row for row in rows if row.runs]
-    planned, done = _trials_by_method(rows), _trials_by_method(finished)
-    counts = ", ".join(f"{escape(file)} {done[file]} of {planned[file]}" for file in planned)
     return [
         _table(TRIAL_COLUMNS, finished) if finished else "",
-        f"Trials that were run: {counts}. Accuracy: on the validation images, at the epoch that "
-        "the protocol reports, mean ± standard deviation (ddof = 1) over seeds. Settings are "
-        "chosen by it, so test accuracies are not shown. MACs of one image and FLOPs of training, "
-        "relative to the dense network. Each row links to the record of its first seed.",
+        f"Trials that were run: {escape(trials_text(rows))}. Accuracy: on the validation images, "
+        "at the epoch that the protocol reports, mean ± standard deviation (ddof = 1) over seeds. "
+        "Settings are chosen by it, so test accuracies are not shown. MACs of one image and FLOPs "
+        "of training, relative to the dense network. Each row links to the record of its first "
+        "seed.",
     ]
-
-
-def _trials_by_method(rows: Sequence[TrialRow]) -> Counter[str]:
-    """Return method file → its trials; one that was run in two precisions counts once."""
-    return Counter(file for file, _ in dict.fromkeys((row.file, row.method) for row in rows))
 
 
 def speed_table(rows: Sequence[SpeedRow]) -> list[str]:

@@ -25,7 +25,13 @@ from dstbench.boards.formatting import (
     signed,
 )
 from dstbench.boards.page import page_values
-from dstbench.boards.table_columns import COST_COLUMNS, SPEED_COLUMNS, TRIAL_COLUMNS, shown_columns
+from dstbench.boards.table_columns import (
+    COST_COLUMNS,
+    SPEED_COLUMNS,
+    TRIAL_COLUMNS,
+    shown_columns,
+    trials_text,
+)
 from dstbench.figures.draw_plots import figure_size
 from dstbench.figures.styles import in_display_order, style_of
 from dstbench.sparsity import percent
@@ -73,6 +79,7 @@ def _environment() -> Environment:
         "shown_columns": shown_columns,
         "SPEED_COLUMNS": SPEED_COLUMNS,
         "TRIAL_COLUMNS": TRIAL_COLUMNS,
+        "trials_text": trials_text,
         "cell_id": page_values.cell_id,
         "column_groups": page_values.column_groups,
         "figure_size": figure_size,
