@@ -33,7 +33,8 @@ def leaderboard(
     Columns: table, block, method, dataset, model, recipe, protocol, precision, sparsity; mean, std
     (of test accuracy, percent) and n (seeds); collapsed and diverged (runs); significant (ahead of
     the second of its column); paper (the EAST paper's number); macs (fraction of the dense ones).
-    Cells without a run have n = 0. What is left out, and why, is a warning each.
+    Cells without a run have n = 0. Trials of a search have no row: `records` has their val_final.
+    What is left out, and why, is a warning each.
 
     Raises UserError for a grid, a source or a file that cannot be used.
     """

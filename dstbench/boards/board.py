@@ -108,13 +108,13 @@ class Table:
     def runs(self) -> int:
         """Number of runs that it shows."""
         cells = [cell for block in self.blocks for cell in block.cells.values()]
-        return sum(len(cell.results) for cell in cells) + sum(row.runs for row in self.trials)
+        return sum(len(cell.results) for cell in cells) + sum(len(r.seeds) for r in self.trials)
 
     @property
     def precisions(self) -> tuple[str, ...]:
         """Precisions of its runs, without repetition."""
         of_blocks = [name for block in self.blocks for name in block.precisions]
-        return tuple(dict.fromkeys([*of_blocks, *(r.precision for r in self.trials if r.runs)]))
+        return tuple(dict.fromkeys([*of_blocks, *(r.precision for r in self.trials if r.seeds)]))
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ class Board:
     folder: of the leaderboard; links are relative to it.
     tables: one for each grid, those with results first.
     others: blocks of the results that are in no table, one for each setting.
-    results: every result that is shown in some cell; those of trials are not.
+    results: every result that is shown in some cell.
+    trials: results that are shown as trials of a search alone.
     rejected: records that contradict themselves or others.
     refused: those of them that are runs of a grid, and are missing in its table.
     hidden: results selected on test images, unless they were asked for.
@@ -147,6 +148,12 @@ class Board:
     refused: tuple[RejectedRecords, ...] = ()
     hidden: tuple[Result, ...] = ()
     measurements: tuple[SpeedRow, ...] = ()
+    trials: tuple[Result, ...] = ()
+
+    @property
+    def runs(self) -> tuple[Result, ...]:
+        """Every result that is shown."""
+        return self.results + self.trials
 
     def curves(self, result: Result) -> ReducedCurves | None:
         """Return a run's curves; None when there are none. Raises UserError as `read_reduced`."""

@@ -43,7 +43,7 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
     tables: list[Table] = []
     in_grids: dict[Key, tuple[Result, ...]] = {}
     listed: set[str] = set()
-    searched: set[str] = set()
+    searched: dict[str, Result] = {}
     for grid in grids:
         runs = frozenset[str]() if grid.kind == "cost" else grid_runs.read(folder, grid) or ()
         listed |= set(runs)
@@ -51,7 +51,8 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
         rejected += contradictions
         blocks = _blocks(grid, results, paper) if grid.kind in ("accuracy", "inference") else []
         trials = trial_rows(grid.jobs, results) if grid.kind == "search" else ()
-        searched |= {r.name for own in results.values() for r in own} if trials else set()
+        if grid.kind == "search":
+            searched |= {r.name: r for own in results.values() for r in own}
         in_grids |= {
             key: cell.results
             for block in blocks
@@ -75,7 +76,8 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
         )
     in_tables = {row for table in tables for row in table.measurements}
     speeds = [row for rows in measured.values() for row in rows]
-    placed = searched | {r.name for own in in_grids.values() for r in own}
+    in_cells = {r.name for own in in_grids.values() for r in own}
+    placed = in_cells | set(searched)
     placed |= {name for one in rejected for name in one.names}
     rest = [r for r in shown if r.name not in placed]
     others, contradictions = group_by_cell(with_variants(rest, in_grids))
@@ -95,6 +97,7 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
         ),
         hidden=tuple(sorted(hidden, key=lambda r: r.name)),
         measurements=tuple(row for row in speeds if row not in in_tables),
+        trials=tuple(searched[name] for name in sorted(set(searched) - in_cells)),
     )
 
 

@@ -53,7 +53,8 @@ class Result:
     diverged: the loss became NaN or infinite.
     accuracy: on the test images, at the epoch that the protocol reports; None when diverged.
     top5: top-5 accuracy at that epoch; None where the record has none.
-    validation: accuracy on the validation images at that epoch; None without validation images.
+    validation: accuracy on the validation images at that epoch; None where these are the test
+        images.
     collapsed: no live path is left, or the accuracy is chance; see metrics/health.py.
     selected_on_test: the epoch was chosen on the test images.
     live: number of live weights.

@@ -56,6 +56,14 @@ def origin_text(cell: Cell) -> str:
     return f"seeds differ in {', '.join(cell.mixed_origins)}" if cell.mixed_origins else ""
 
 
+def badge_text(cell: Cell) -> str:
+    """Return how far a cell's results were checked; with counts, unless all have one badge."""
+    badges, total = cell.badges, len(cell.results)
+    if len(badges) == 1:
+        return next(iter(badges))
+    return ", ".join(f"{badge} {count} of {total}" for badge, count in badges.items())
+
+
 def millions(value: float, decimals: int = 2) -> str:
     """Return a count in millions, without the unit."""
     return f"{value / 1e6:,.{decimals}f}"

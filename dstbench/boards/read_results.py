@@ -17,6 +17,7 @@ from dstbench.boards.cells import Column, Key, Result
 from dstbench.boards.conflicts import conflicts
 from dstbench.boards.curve_checks import curve_problems
 from dstbench.boards.validation import inconsistencies
+from dstbench.data.protocols import validation_accuracy
 from dstbench.errors import UserError
 from dstbench.recording import record as records
 from dstbench.recording.configuration import configuration_of, origin_of
@@ -71,15 +72,16 @@ def result_from_record(record: Record, name: str, badge: Badge = "self-reported"
     )  # fmt: skip
     diverged = record["status"] == "diverged"
     shown = accuracy.get("shown")
-    final = shown == "test_final"
     return Result(
         name=name,
         key=Key(record["method"], column),
         seed=record["seed"],
         diverged=diverged,
         accuracy=None if diverged else accuracy[shown],
-        top5=accuracy.get("test_final_top5") if final else accuracy.get("test_at_best_val_top5"),
-        validation=accuracy.get("val_final") if final else accuracy.get("best_val"),
+        top5=accuracy.get("test_final_top5")
+        if shown == "test_final"
+        else accuracy.get("test_at_best_val_top5"),
+        validation=validation_accuracy(record),
         collapsed=not diverged and record["health"]["collapsed"],
         selected_on_test=accuracy.get("selected_on_test", False),
         live=cost.get("live_weights"),

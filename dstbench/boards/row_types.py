@@ -79,30 +79,43 @@ class TrialRow:
 
     method: its name, with the settings that were varied.
     file: of the method, which all its trials share.
-    recipe, model, sparsity: of the trial's runs.
+    dataset, model, recipe, protocol, sparsity: of the trial's runs.
     precision: of its runs; empty without any.
-    runs: number of seeds that were run.
+    seeds: (seed, path of its record, relative to the leaderboard's folder) of every run.
     accuracy: on the validation images, percent, mean over seeds; None where none has one.
     std: sample standard deviation over seeds; None for fewer than two.
-    state: which runs collapsed or diverged; empty for none.
+    collapsed, diverged: numbers of runs; the mean is over those that did not diverge.
     macs: MACs of one image, as a fraction of the dense network's; None where unknown.
     training: FLOPs of training, as a fraction of the dense network's; None where unknown.
-    link: path of the first run's record, relative to the leaderboard's folder.
+    badge: how far the runs were checked.
     """
 
     method: str
     file: str
-    recipe: str
+    dataset: str
     model: str
+    recipe: str
+    protocol: str
     sparsity: float
     precision: str = ""
-    runs: int = 0
+    seeds: tuple[tuple[int, str], ...] = ()
     accuracy: float | None = None
     std: float | None = None
-    state: str = ""
+    collapsed: int = 0
+    diverged: int = 0
     macs: float | None = None
     training: float | None = None
-    link: str | None = None
+    badge: str = ""
+
+    @property
+    def setting(self) -> tuple[str, str, str, str, float]:
+        """What trials that are compared with each other have in common."""
+        return self.dataset, self.model, self.recipe, self.protocol, self.sparsity
+
+    @property
+    def link(self) -> str | None:
+        """The record of the first run; None without any."""
+        return self.seeds[0][1] if self.seeds else None
 
 
 @dataclass(frozen=True)

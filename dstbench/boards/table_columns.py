@@ -1,6 +1,5 @@
 """The columns of the tables of costs, speeds and trials, for both markdown and the page."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -28,6 +27,7 @@ class TableColumn(Generic[Row]):
     value: row → the number the column sorts by, None where it is missing; None for text.
     note: row → why its text is in doubt; None where it is not.
     optional: whether the column is left out of a table in which no row has a text.
+    links: row → (text, path) of the files that its text names; empty for a text without links.
     """
 
     key: str
@@ -36,6 +36,7 @@ class TableColumn(Generic[Row]):
     value: Callable[[Row], float | None] | None = None
     note: Callable[[Row], str | None] = lambda row: None
     optional: bool = False
+    links: Callable[[Row], Sequence[tuple[str, str]]] = lambda row: ()
 
 
 def _number(
@@ -78,10 +79,16 @@ def _contradiction(row: SpeedRow) -> str | None:
 
 
 def _validation(row: TrialRow) -> str:
-    """Return mean ± std, and which runs collapsed or diverged."""
+    """Return mean ± std, and how many runs collapsed or diverged."""
     mean = MISSING if row.accuracy is None else accuracy_text(row.accuracy)
     std = "" if row.std is None else f" ± {accuracy_text(row.std)}"
-    return f"{mean}{std} ({row.state})" if row.state else f"{mean}{std}"
+    counts = (("collapsed", row.collapsed), ("diverged", row.diverged))
+    wrong = ", ".join(f"{name} {count} of {len(row.seeds)}" for name, count in counts if count)
+    return f"{mean}{std} ({wrong})" if wrong else f"{mean}{std}"
+
+
+def _protocol(row: TrialRow) -> str:
+    return " · ".join(filter(None, (row.recipe, row.protocol, row.precision)))
 
 
 def _of_dense(fraction: float) -> str:
@@ -150,27 +157,27 @@ SPEED_COLUMNS: tuple[TableColumn[SpeedRow], ...] = (
 
 TRIAL_COLUMNS: tuple[TableColumn[TrialRow], ...] = (
     TableColumn("method", "trial", lambda row: row.method),
-    TableColumn("recipe", "recipe", lambda row: f"{row.recipe} · {row.precision}"),
-    TableColumn("model", "model", lambda row: row.model),
+    TableColumn("model", "network", lambda row: f"{row.model} · {row.dataset}"),
+    TableColumn("recipe", "recipe", _protocol),
     _number("sparsity", "sparsity", lambda row: row.sparsity, percent),
     TableColumn(
         "validation", "validation accuracy (%)", _validation, lambda row: row.accuracy
     ),
-    _number("runs", "seeds", lambda row: row.runs or None, _whole),
+    TableColumn(
+        "seeds", "seeds", lambda row: ", ".join(str(seed) for seed, _ in row.seeds),
+        links=lambda row: [(str(seed), path) for seed, path in row.seeds],
+    ),
+    TableColumn("badge", "checked", lambda row: row.badge),
     _number("macs", "MACs", lambda row: row.macs, _of_dense),
-    _number("training", "training", lambda row: row.training, _of_dense),
+    _number("training", "training FLOPs", lambda row: row.training, _of_dense),
 )  # fmt: skip
 
-
-def trials_text(rows: Sequence[TrialRow]) -> str:
-    """Return how many of each method's trials were run, such as "rigl 3 of 13, set 0 of 13"."""
-    planned, run = _by_method(rows), _by_method([row for row in rows if row.runs])
-    return ", ".join(f"{file} {run[file]} of {count}" for file, count in planned.items())
-
-
-def _by_method(rows: Sequence[TrialRow]) -> Counter[str]:
-    """Return method file → its trials; one that was run in two precisions counts once."""
-    return Counter(file for file, _ in dict.fromkeys((row.file, row.method) for row in rows))
+TRIALS_NOTE = (
+    "Accuracy: on the validation images, at the epoch that the protocol shows, mean ± standard "
+    "deviation (ddof = 1) over seeds that did not diverge. Settings are chosen by it, so test "
+    "accuracies are not shown. Trials with a diverged run are ranked after the others. MACs of one "
+    "image and FLOPs of training, relative to the dense network."
+)
 
 
 def shown_columns(

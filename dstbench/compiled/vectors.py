@@ -10,15 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 
 from .lanes import LANES
 
 # Vectors that are computed side by side. Their sums stay in registers: AVX-512 has 32 of 16 float32
 # numbers each. Elsewhere a vector takes two or four registers, and 8 vectors would be spilled.
-BLOCK = 8 if get_host_cpu_features().get("avx512f") else 4
+_FEATURES = vars(config)["CPU_FEATURES"] or get_host_cpu_features()
+BLOCK = 8 if "+avx512f" in _FEATURES else 4
 AHEAD = 1024  # numbers between what is read and what is prefetched
 
 _BYTE, _INT32, _INT = ir.IntType(8), ir.IntType(32), ir.IntType(64)

@@ -5,8 +5,9 @@ are made of the training images in the order in which a dataset is loaded; of CI
 this is the order of the images' digests, whatever their container.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from dstbench.data.splits import Divide, all_images, itop_split, random_tenth
 
@@ -36,3 +37,19 @@ PROTOCOLS = {
         Protocol("all_images", "test_final", all_images, selects_epoch=False),
     )
 }
+
+
+def validation_accuracy(record: Mapping[str, Any]) -> float | None:
+    """Return the accuracy on validation images at the epoch that the protocol shows, in percent.
+
+    None for a run that is not finished, and where the validation images are the test images.
+
+    record: of a run.
+    """
+    accuracy, protocol = record["accuracy"], PROTOCOLS.get(record["protocol"])
+    if protocol is None or not protocol.selects_epoch or accuracy.get("selected_on_test"):
+        return None
+    found: float | None = accuracy.get(
+        "val_final" if protocol.shown == "test_final" else "best_val"
+    )
+    return found

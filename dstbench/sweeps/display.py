@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -71,16 +72,30 @@ def plan_summary(stages: Mapping[PlannedRun, Stage], seconds: Seconds, workers: 
     return "\n".join(lines)
 
 
+def reported_accuracy(record: Mapping[str, Any]) -> float | None:
+    """Return the test accuracy that a run's protocol shows, in percent; None without one."""
+    found: float | None = record["accuracy"].get(record["accuracy"].get("shown"))
+    return found
+
+
 class SweepDisplay:
     """Prints a line for every event of a sweep; a terminal also shows progress and what runs.
 
     total: number of runs.
     done: how many are done already.
     console: where to print.
+    accuracy: record → what is printed of a finished run, in percent; None for nothing.
     """
 
-    def __init__(self, total: int, done: int, console: Console):
+    def __init__(
+        self,
+        total: int,
+        done: int,
+        console: Console,
+        accuracy: Callable[[Mapping[str, Any]], float | None] = reported_accuracy,
+    ):
         self.total, self.settled, self.console = total, done, console
+        self.accuracy = accuracy
         self.failures = 0
         self.since: dict[PlannedRun, float] = {}  # time of the last start
         self.reported_busy: set[PlannedRun] = set()
@@ -108,8 +123,9 @@ class SweepDisplay:
         self.settled += 1
         record = run.record()
         assert record is not None
-        accuracy = record["accuracy"].get(record["accuracy"].get("shown"))
-        result = "diverged" if accuracy is None else f"{accuracy:.2f} %"
+        accuracy = self.accuracy(record)
+        known = "" if accuracy is None else f"{accuracy:.2f} %"
+        result = "diverged" if record["status"] == "diverged" else known
         took = "by another process" if elsewhere else duration(self._pop(run))
         self._print(f"done      {title(run.job)}  {result}  {took}")
 

@@ -2,7 +2,8 @@
 
 from rich.console import Console
 
-from dstbench.sweeps.display import SweepDisplay
+from dstbench.data.protocols import validation_accuracy
+from dstbench.sweeps.display import SweepDisplay, reported_accuracy
 from dstbench.sweeps.launchers.base import Launcher
 from dstbench.sweeps.plan import RunOptions, SweepPlan
 from dstbench.sweeps.scheduler import Sweep
@@ -28,7 +29,9 @@ def run_sweep(plan: SweepPlan, launcher: Launcher, retries: int, shared: RunOpti
     outcome, wait_s = "KILLED", _MLFLOW_INTERRUPTED_S
     try:
         total = len(plan.stages)
-        with SweepDisplay(total, total - len(remaining), console) as display:
+        # Whoever chooses settings by a search should not see test accuracies.
+        accuracy = validation_accuracy if grid.kind == "search" else reported_accuracy
+        with SweepDisplay(total, total - len(remaining), console, accuracy) as display:
             sweep = Sweep(remaining, launcher, retries, display, shared.environment)
             sweep.run_all()
         outcome, wait_s = "FAILED" if sweep.failed else "FINISHED", _MLFLOW_S

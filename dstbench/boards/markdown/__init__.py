@@ -2,7 +2,7 @@
 
 text.py             escaping, links, tables
 accuracy_blocks.py  blocks of accuracies
-value_tables.py     the cost and speed tables
+value_tables.py     the tables of costs, speeds and trials
 table_file.py       one table of the board, as a file
 overview.py         README.md
 """

@@ -10,6 +10,7 @@ from dstbench.boards.formatting import (
     LINKED,
     MISSING,
     accuracy_text,
+    badge_text,
     cost_text,
     learned_text,
     origin_text,
@@ -87,7 +88,7 @@ def cell_text(block: Block, method: str, column: Column, top5: bool = False) -> 
     lines = (
         value,
         record_links(cell),
-        badge_line(cell),
+        badge_text(cell),
         cost_text(cell),
         escape(origin_text(cell)),
         group,
@@ -148,14 +149,6 @@ def _seed(result: Result) -> str:
     accuracy = DIVERGED if result.accuracy is None else accuracy_text(result.accuracy)
     mark = COLLAPSED if result.collapsed else ""
     return f"{link(str(result.seed), result.link)} {accuracy}{mark}"
-
-
-def badge_line(cell: Cell) -> str:
-    """Return how far a cell's results were checked; with counts, unless all have one badge."""
-    badges, total = cell.badges, len(cell.results)
-    if len(badges) == 1:
-        return next(iter(badges))
-    return ", ".join(f"{badge} {count} of {total}" for badge, count in badges.items())
 
 
 def paper_line(cell: Cell, top5: bool = False) -> str:

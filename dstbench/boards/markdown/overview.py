@@ -16,7 +16,7 @@ def render(board: Board) -> str:
     """Return the content of README.md."""
     return document(
         "# Leaderboard",
-        f"{RENDERED} Runs: {len(board.results)}. As a web page: {link(PAGE, PAGE)}.",
+        f"{RENDERED} Runs: {len(board.runs)}. As a web page: {link(PAGE, PAGE)}.",
         _tables(board),
         *_ahead(board),
         *_others(board),

@@ -8,11 +8,12 @@ from dstbench.boards.table_columns import (
     COST_COLUMNS,
     SPEED_COLUMNS,
     TRIAL_COLUMNS,
+    TRIALS_NOTE,
     Row,
     TableColumn,
     shown_columns,
-    trials_text,
 )
+from dstbench.boards.trials import trials_text
 
 _DOUBT = " **?**"
 
@@ -36,14 +37,10 @@ def trial_table(rows: Sequence[TrialRow]) -> list[str]:
     """Return the table of a search's trials and its explanation; empty without rows."""
     if not rows:
         return []
-    finished = [row for row in rows if row.runs]
+    finished = [row for row in rows if row.seeds]
     return [
         _table(TRIAL_COLUMNS, finished) if finished else "",
-        f"Trials that were run: {escape(trials_text(rows))}. Accuracy: on the validation images, "
-        "at the epoch that the protocol reports, mean ± standard deviation (ddof = 1) over seeds. "
-        "Settings are chosen by it, so test accuracies are not shown. MACs of one image and FLOPs "
-        "of training, relative to the dense network. Each row links to the record of its first "
-        "seed.",
+        f"Trials that were run: {escape(trials_text(rows))}. {TRIALS_NOTE}",
     ]
 
 
@@ -66,8 +63,11 @@ def _table(columns: Sequence[TableColumn[Row]], rows: Sequence[Row]) -> str:
     """Return the table; the first column links to the row's file."""
     columns, lines = shown_columns(columns, rows), []
     for row in rows:
-        first, *others = (
-            escape(column.text(row)) + (_DOUBT if column.note(row) else "") for column in columns
-        )
+        first, *others = (_cell(column, row) for column in columns)
         lines.append([link(first, row.link) if row.link else first, *others])
     return table([column.heading for column in columns], lines)
+
+
+def _cell(column: TableColumn[Row], row: Row) -> str:
+    linked = ", ".join(link(escape(text), path) for text, path in column.links(row))
+    return (linked or escape(column.text(row))) + (_DOUBT if column.note(row) else "")

@@ -90,7 +90,8 @@ function filter() {
   const every = order.get(document.getElementById("every"));
   const shown = every.filter((row) => !row.hidden).length;
   document.getElementById("count").textContent = `${shown} of ${every.length} cells`;
-  document.getElementById("nothing").hidden = shown > 0 || every.length === 0;
+  const some = [...order.values()].some((rows) => rows.some((row) => !row.hidden));
+  document.getElementById("nothing").hidden = some || every.length === 0;
 }
 
 function filterMatrix(table, fits) { // a row or column with one matching cell is shown

@@ -29,9 +29,10 @@ from dstbench.boards.table_columns import (
     COST_COLUMNS,
     SPEED_COLUMNS,
     TRIAL_COLUMNS,
+    TRIALS_NOTE,
     shown_columns,
-    trials_text,
 )
+from dstbench.boards.trials import trials_text
 from dstbench.figures.draw_plots import figure_size
 from dstbench.figures.styles import in_display_order, style_of
 from dstbench.sparsity import percent
@@ -41,18 +42,19 @@ from dstbench.utils.web_page import inline, templates
 def render_page(board: Board) -> str:
     """Return the content of index.html, to be written beside `records/` and `figures/`."""
     keys = page_values.all_keys(board)
+    every = [*keys, *(result.key for result in board.trials)]
     return (
         _environment()
         .get_template("page.html")
         .render(
             board=board,
-            method_count=len({result.key.method for result in board.results}),
-            setting_count=len({result.key.column.setting for result in board.results}),
+            method_count=len({result.key.method for result in board.runs}),
+            setting_count=len({result.key.column.setting for result in board.runs}),
             filters={
                 "method": in_display_order(key.method for key in keys),
-                "dataset": sorted({key.column.dataset for key in keys}),
-                "model": sorted({key.column.model for key in keys}),
-                "sparsity": page_values.sparsity_texts(keys),
+                "dataset": sorted({key.column.dataset for key in every}),
+                "model": sorted({key.column.model for key in every}),
+                "sparsity": page_values.sparsity_texts(every),
             },
             figures=plots_by_setting(board),
             cells=page_values.all_cells(board),
@@ -79,6 +81,7 @@ def _environment() -> Environment:
         "shown_columns": shown_columns,
         "SPEED_COLUMNS": SPEED_COLUMNS,
         "TRIAL_COLUMNS": TRIAL_COLUMNS,
+        "TRIALS_NOTE": TRIALS_NOTE,
         "trials_text": trials_text,
         "cell_id": page_values.cell_id,
         "column_groups": page_values.column_groups,

@@ -78,5 +78,5 @@ def _check(args: argparse.Namespace) -> int:
         print("Restore these files, or run dstbench verify --write, which takes the badges back.")
     if stale or lists or damaged:
         return 1
-    print(f"{board.folder}: up to date; results: {len(board.results)}")
+    print(f"{board.folder}: up to date; results: {len(board.runs)}")
     return 1 if board.refused else 0
