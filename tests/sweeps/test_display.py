@@ -1,4 +1,4 @@
-"""What a sweep prints of a finished run: its test accuracy, and in a search its validation accuracy."""
+"""What a sweep prints of a finished run: test accuracy; in a search, validation accuracy."""
 
 import io
 
@@ -18,7 +18,7 @@ from dstbench.sweeps.display import SweepDisplay, reported_accuracy
 def test_finished_run_is_printed_with_one_accuracy(tmp_path, accuracy, shown):
     record = make_record("RigL", 0, 91.11, protocol="strict")
     record["accuracy"] |= {"val_final": 80.5, "best_val": 81.5}
-    run = run_of(tmp_path, "mine")
+    run = run_of(tmp_path, "mine", sha256=record["config"]["sha256"])
     run.folder.mkdir()
     records.write(run.folder / "record.json", record)
     text = io.StringIO()
