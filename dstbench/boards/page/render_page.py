@@ -48,7 +48,7 @@ def render_page(board: Board) -> str:
         .get_template("page.html")
         .render(
             board=board,
-            method_count=len({result.key.method for result in board.runs}),
+            method_count=len({result.key.method for result in board.results or board.runs}),
             setting_count=len({result.key.column.setting for result in board.runs}),
             filters={
                 "method": in_display_order(key.method for key in keys),
