@@ -14,6 +14,7 @@ from dstbench.boards.cost_files import cost_rows, read_costs
 from dstbench.boards.measurement_files import measurements_of, read_measurements
 from dstbench.boards.paper_numbers import PaperNumbers, read_paper
 from dstbench.boards.read_results import group_by_cell, read_results
+from dstbench.boards.row_types import TrialRow
 from dstbench.boards.significance import with_comparisons
 from dstbench.boards.trials import trial_rows
 from dstbench.boards.variants import with_variants
@@ -50,8 +51,9 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
         results, contradictions = group_by_cell(r for r in shown if r.sha256 in runs)
         rejected += contradictions
         blocks = _blocks(grid, results, paper) if grid.kind in ("accuracy", "inference") else []
-        trials = trial_rows(grid.jobs, results) if grid.kind == "search" else ()
+        trials: tuple[TrialRow, ...] = ()
         if grid.kind == "search":
+            trials = trial_rows(grid.jobs, results)
             searched |= {r.name: r for own in results.values() for r in own}
         in_grids |= {
             key: cell.results
