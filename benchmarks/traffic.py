@@ -29,7 +29,7 @@ def bytes_moved(compiled: Compiled) -> dict[str, int]:
     for n in compiled.order.forward:
         c = A.channels[n]
         if c[tables.C_DYNAMIC] >= 0:
-            forward += 2 * int(c[tables.C_HEIGHT] * c[tables.C_WIDTH] * A.batch[1])
+            forward += 2 * int(c[tables.C_ROWS] * c[tables.C_COLUMNS] * A.batch[1])
     for n in compiled.backward.order:
         c = A.channels[n]
         own = slice(c[tables.C_BACK], c[tables.C_BACK_END])

@@ -29,6 +29,8 @@ from dstbench.native.tables import (
     C_ADDEND,
     C_BACK,
     C_BACK_END,
+    C_COLUMN_AXIS,
+    C_COLUMNS,
     C_DYNAMIC,
     C_DYNAMIC_BY,
     C_END,
@@ -44,11 +46,14 @@ from dstbench.native.tables import (
     C_READ_FIRST,
     C_READ_STORED,
     C_RELU,
+    C_ROW_AXIS,
+    C_ROWS,
     C_SUMMED,
     C_THROUGH,
     C_WIDTH,
     CONSTANT,
     E_PARAMETER,
+    E_REPEATS,
     EMPTY,
     F_GRADIENT,
     F_KIND,
@@ -72,9 +77,11 @@ from dstbench.native.tables import (
     R_FILTER,
     R_TAP,
     T_CHANNEL,
+    X_REPEATS,
     Z_BORDER,
     Z_END,
     Z_ENTRY,
+    Z_REPEATS,
     Z_SECOND,
     Z_THIRD,
 )
@@ -102,7 +109,7 @@ def backward(A: Any, n: int, S: Any) -> None:
     pixels = A.channels[n, C_HEIGHT] * A.channels[n, C_WIDTH]
     summed = A.channels[n, C_SUMMED]
     if A.channels[n, C_KIND] != CONSTANT and summed >= 0:
-        constants.sum_images(A, A.channels[n, C_GRADIENT], pixels, summed)
+        constants.sum_images(A, n, A.channels[n, C_GRADIENT], summed)
     k = 0
     for f in range(A.channels[n, C_FIRST], A.channels[n, C_END]):
         if A.filters[f, F_KIND] == EMPTY:
@@ -182,8 +189,8 @@ def _channel(A: Any, n: int, S: Any) -> float:
         slope, level = 0.0, 0.0
         for e in range(e0, e1):
             f = A.readers[first + A.entries[e, E_PARAMETER], R_FILTER]
-            slope += A.numbers[f, N_IN_VALUE]
-            level += A.numbers[f, N_IN_LEVEL]
+            slope += A.entries[e, E_REPEATS] * A.numbers[f, N_IN_VALUE]
+            level += A.entries[e, E_REPEATS] * A.numbers[f, N_IN_LEVEL]
         for e in range(e1, e2):
             row = (readers_at + A.entries[e, E_PARAMETER]) * LANES
             for i in range(row, row + LANES):
@@ -214,12 +221,16 @@ def _channel(A: Any, n: int, S: Any) -> float:
             sources_at,
             A.mean_gradients,
             addend,
+            number(A, A.zones[zone, Z_REPEATS]),
         )
         found = lanes(S.sums, 0)
         total += found
         for e in range(e1, e2):
             k = A.entries[e, E_PARAMETER]
+            row = (readers_at + k) * LANES
             A.tap_gradients[A.readers[first + k, R_TAP]] += lanes(S.products, readers_at + k)
+            for i in range(row, row + LANES):
+                S.products[i] = 0  # another entry may be of the same tap
         for k in range(live_filters):
             S.seen[k] = 0
         for e in range(e2, e3):
@@ -236,6 +247,37 @@ def _channel(A: Any, n: int, S: Any) -> float:
             A.numbers[f, N_BIAS_GRADIENT] = found
             A.numbers[f, N_WEIGHT_GRADIENT] = 0
     return total
+
+
+@njit(**OPTIONS)
+def _norm(
+    A: Any, n: int, out: int, source: int, plane: int, scale: float, slope: float, level: float
+) -> None:
+    """Gradient of a convolution's result: scale · g + slope · x + level, of each pixel.
+
+    out, source: where it and g are. plane: where x is.
+    """
+    c = A.channels[n]
+    cells, at_once = c[C_ROWS] * c[C_COLUMNS], 1
+    if cells == c[C_HEIGHT] * c[C_WIDTH]:
+        at_once = cells
+    for first in range(0, cells, at_once):
+        row, column, at = first // c[C_COLUMNS], first % c[C_COLUMNS], first * A.batch[1]
+        repeats = A.axes[c[C_ROW_AXIS], X_REPEATS, row]
+        repeats *= A.axes[c[C_COLUMN_AXIS], X_REPEATS, column]
+        norm_back(
+            A.gradients,
+            out + at,
+            source + at,
+            at_once,
+            A.values,
+            plane + at,
+            A.batch[0],
+            A.batch[1],
+            number(A, scale),
+            number(A, repeats * slope),
+            number(A, repeats * level),
+        )
 
 
 @njit(**OPTIONS)
@@ -265,18 +307,6 @@ def _filter(A: Any, n: int, f: int, pixels: int, total: float, product: float) -
         level = -u * total / count - slope * centre
     gradient, out = A.channels[n, C_GRADIENT], A.filters[f, F_GRADIENT]
     if A.filters[f, F_NORM] or out != gradient:
-        norm_back(
-            A.gradients,
-            out,
-            gradient,
-            pixels,
-            A.values,
-            A.filters[f, F_PLANE],
-            A.batch[0],
-            A.batch[1],
-            number(A, scale),
-            number(A, slope),
-            number(A, level),
-        )
+        _norm(A, n, out, gradient, A.filters[f, F_PLANE], scale, slope, level)
     if A.filters[f, F_SUMMED] >= 0:
-        constants.sum_images(A, out, pixels, A.filters[f, F_SUMMED])
+        constants.sum_images(A, n, out, A.filters[f, F_SUMMED])

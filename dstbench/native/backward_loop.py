@@ -32,7 +32,7 @@ def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any
     gradients, values, zones, entries, own, weights, passed, sources, products, sums, addends = (
         emit.data(signature, args, k) for k in (0, 1, 2, 4, 5, 11, 12, 14, 15, 16, 20)
     )
-    addend = args[21]
+    addend, repeats = args[21], emit.broadcast(args[22])
     has_addend = builder.icmp_signed(">=", addend, integer(0))
     border, incoming, offset, passed_count = args[6], args[7], args[8], args[13]
     slope, level = emit.broadcast(args[9]), emit.broadcast(args[10])
@@ -55,7 +55,8 @@ def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any
             d = [emit.variable(emit.zero) for _ in range(vectors)]
             with builder.if_then(has_addend):
                 for j, place in enumerate(d):
-                    emit.set(place, emit.load(addends, add(add(addend, at), integer(LANES * j))))
+                    added = emit.load(addends, add(add(addend, at), integer(LANES * j)))
+                    emit.set(place, builder.fmul(added, repeats))
             with builder.if_then(incoming):
                 arriving = emit.load_block(gradients, add(add(out, offset), at), vectors)
                 for x, place in zip(arriving, d, strict=True):
@@ -130,13 +131,14 @@ def _back(
     first_source: Any,
     addends: Any,
     addend: Any,
+    repeats: Any,
 ) -> Any:
     """One zone of a channel's gradient d; y is the channel's value, from row `border` of `own`.
 
     d = [incoming: gradients[out + offset] + a, where each passed channel is positive]
         + slope · y + level + Σ weight · g over two sorts of entries;
-    stored where y > threshold, else 0. a is addends[addend + i] for image i if addend ≥ 0, in a
-    zone whose strips are of one pixel.
+    stored where y > threshold, else 0. a is repeats · addends[addend + i] for image i if
+    addend ≥ 0, in a zone whose strips are of one cell.
 
     Added to rows of `products`, LANES numbers each: for passed channel k (row k), the gradient that
     passes it; for an entry of the second sort (row first_reader + its parameter), Σ g · y; for one
@@ -167,6 +169,7 @@ def _back(
         _INT,
         addends,
         _INT,
+        number,
     )
     return types.void(*arguments), _generate_back
 

@@ -6,6 +6,8 @@ from numba import njit
 
 from dstbench.native.tables import (
     C_BASE,
+    C_COLUMN_AXIS,
+    C_COLUMNS,
     C_DYNAMIC_BY,
     C_HEIGHT,
     C_INCOMING,
@@ -14,6 +16,8 @@ from dstbench.native.tables import (
     C_READ_END,
     C_READ_FIRST,
     C_RELU,
+    C_ROW_AXIS,
+    C_ROWS,
     C_SUMMED,
     C_WIDTH,
     F_CHANNEL,
@@ -36,6 +40,7 @@ from dstbench.native.tables import (
     T_CHANNEL,
     T_COLUMN,
     T_ROW,
+    X_FIRST,
 )
 
 # Counting references is slow: it is atomic. Only the entry points are called from Python or C, and
@@ -73,13 +78,22 @@ def convolve(A: Any, f: int) -> None:
 
 
 @njit(**_IN_VECTORS)
-def sum_images(A: Any, plane: int, pixels: int, out: int) -> None:
-    """Sum the gradients of a plane over the images, into the levels."""
-    for x in range(pixels):
-        total = 0.0
-        for i in range(A.batch[0]):
-            total += A.gradients[plane + x * A.batch[1] + i]
-        A.levels[out + x] = total
+def sum_images(A: Any, n: int, plane: int, out: int) -> None:
+    """Sum the gradients of a plane of channel n over the images, into the levels.
+
+    The first pixel of a cell gets the sum of all its pixels, the others 0. Constant channels are
+    alike at these pixels, too, so that what is computed from it stays the same.
+    """
+    c = A.channels[n]
+    rows, columns = A.axes[c[C_ROW_AXIS], X_FIRST], A.axes[c[C_COLUMN_AXIS], X_FIRST]
+    for x in range(out, out + c[C_HEIGHT] * c[C_WIDTH]):
+        A.levels[x] = 0
+    for row in range(c[C_ROWS]):
+        for column in range(c[C_COLUMNS]):
+            total, first = 0.0, plane + (row * c[C_COLUMNS] + column) * A.batch[1]
+            for i in range(A.batch[0]):
+                total += A.gradients[first + i]
+            A.levels[out + rows[row] * c[C_WIDTH] + columns[column]] = total
 
 
 @njit(**OPTIONS)
@@ -115,7 +129,7 @@ def _arriving(A: Any, n: int, pixels: int, out: int) -> None:
         for x in range(pixels):
             A.levels[out + x] = A.levels[A.channels[following, C_SUMMED] + x]
     elif A.channels[n, C_INCOMING] >= 0:
-        sum_images(A, A.channels[n, C_INCOMING], pixels, out)
+        sum_images(A, n, A.channels[n, C_INCOMING], out)
     else:
         for x in range(pixels):
             A.levels[out + x] = 0

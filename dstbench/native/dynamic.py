@@ -38,6 +38,7 @@ from dstbench.native.tables import (
     V_FRACTION,
     V_SHIFT,
     VIEW,
+    Z_REPEATS,
 )
 
 
@@ -80,6 +81,7 @@ def mean_forward(A: Any, n: int, S: Any) -> None:
             S.image_sums,
             S.image_totals,
             A.batch[1],
+            number(A, A.zones[zone, Z_REPEATS]),
         )
     for i in range(A.batch[0]):
         A.means[row, i] = S.image_totals[i] / pixels
@@ -109,6 +111,7 @@ def dynamic_forward(A: Any, n: int, S: Any) -> None:
             S.image_totals,
             batch,
             A.channels[n, C_SUMS] > 0,
+            number(A, A.zones[zone, Z_REPEATS]),
         )
     if not A.channels[n, C_SUMS]:
         return
@@ -148,6 +151,7 @@ def dynamic_backward(A: Any, n: int, addend: int, S: Any) -> None:
             S.image_totals,
             batch,
             S.sums,
+            number(A, A.zones[zone, Z_REPEATS]),
         )
     A.gradient_sums[A.channels[n, C_ROW]] = lanes(S.sums, 0)
     first, step = A.channels[n, C_COEFFICIENTS], A.channels[n, C_COEFFICIENT_STEP]
@@ -181,6 +185,6 @@ def constant_backward(A: Any, n: int) -> None:
     for at in range(out, out + pixels):
         A.levels[at] = 0
     if gradient >= 0:
-        constants.sum_images(A, gradient, pixels, out)
+        constants.sum_images(A, n, gradient, out)
     for at in range(out, out + pixels):
         A.levels[at] += added

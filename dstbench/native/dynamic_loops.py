@@ -128,8 +128,10 @@ def _generate_means(context: Any, builder: Any, signature: Any, args: Any) -> An
     )
     zone, found = Zone(emit, zones, args[2], entries), _ImageSums(emit, sums, totals, args[8], 1)
 
+    repeats = emit.broadcast(args[9])
+
     def body(vector: _Vector) -> None:
-        found.add(0, vector, vector.x)
+        found.add(0, vector, builder.fmul(vector.x, repeats))
 
     _each_vector(emit, zone, values, parameters, levels, body, found.flush)
     return context.get_dummy_value()
@@ -147,13 +149,14 @@ def _sum_pixels(
     sums: Any,
     totals: Any,
     batch: Any,
+    repeats: Any,
 ) -> Any:
     """Add Σ x over the pixels of a zone to the first row of `totals`.
 
-    batch: numbers of a pixel.
+    batch: numbers of a cell. repeats: pixels of each cell.
     """
     arguments = (values, zones, _INT, entries, parameters, levels, sums, totals, _INT)
-    return types.void(*arguments), _generate_means
+    return types.void(*arguments, values.dtype), _generate_means
 
 
 def _generate_activation(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -163,6 +166,7 @@ def _generate_activation(context: Any, builder: Any, signature: Any, args: Any) 
     )
     terms, fraction = _Terms(emit, coefficients, args[7], args[8]), emit.broadcast(args[9])
     found, keeps_sums = _ImageSums(emit, sums, totals, args[13], 1), args[14]
+    repeats = emit.broadcast(args[15])
 
     def body(vector: _Vector) -> None:
         _, _, first, second = terms.load(vector)
@@ -170,7 +174,7 @@ def _generate_activation(context: Any, builder: Any, signature: Any, args: Any) 
         y = emit.multiply_add(fraction, positive, emit.maximum(first, second))
         emit.store(y, values, builder.add(args[10], vector.place))
         with builder.if_then(keeps_sums):
-            found.add(0, vector, y)
+            found.add(0, vector, builder.fmul(y, repeats))
 
     def after_row() -> None:
         with builder.if_then(keeps_sums):
@@ -199,15 +203,17 @@ def _activate(
     totals: Any,
     batch: Any,
     keeps_sums: Any,
+    repeats: Any,
 ) -> Any:
     """values[out + …] = y, of one zone; if keeps_sums, add Σ y to the first row of `totals`.
 
     first, stride: where a₁ of image 0 is, and how far it is from there to a₂, b₁, b₂.
     fraction: r.
+    repeats: pixels of each cell.
     """
     number = values.dtype
     arguments = (values, zones, _INT, entries, parameters, levels, coefficients, _INT, _INT)
-    further = (number, _INT, sums, totals, _INT, types.boolean)
+    further = (number, _INT, sums, totals, _INT, types.boolean, number)
     return types.void(*arguments, *further), _generate_activation
 
 
@@ -220,6 +226,7 @@ def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any
     image_sums, totals, sums = (emit.data(signature, args, k) for k in (14, 15, 17))
     found = _ImageSums(emit, image_sums, totals, args[16], 4)
     addend, total = args[13], emit.variable(emit.zero)
+    repeats = emit.broadcast(args[18])
     has_addend = builder.icmp_signed(">=", addend, integer(0))
     gradient = emit.variable(emit.zero)
 
@@ -228,7 +235,8 @@ def _generate_back(context: Any, builder: Any, signature: Any, args: Any) -> Any
         place = builder.add(args[11], vector.place)
         emit.set(gradient, emit.load(gradients, place))
         with builder.if_then(has_addend):
-            emit.add_to(gradient, emit.load(addends, builder.add(addend, vector.image)))
+            added = emit.load(addends, builder.add(addend, vector.image))
+            emit.add_to(gradient, builder.fmul(added, repeats))
         g = emit.get(gradient)
         leads = builder.fcmp_ordered(">", first, second)
         of_first = builder.select(leads, g, emit.zero)
@@ -273,17 +281,19 @@ def _activation_back(
     totals: Any,
     batch: Any,
     sums: Any,
+    repeats: Any,
 ) -> Any:
     """Replace y's gradient by x's, without what the means add, in one zone.
 
-    out: where the gradient is; addends[addend + i] of image i is added to it first if addend ≥ 0.
+    out: where the gradient is; repeats · addends[addend + i] of image i is added to it first if
+        addend ≥ 0.
     totals: to its rows, the gradients of a₁, a₂, b₁, b₂ are added.
     sums: to its first row, x's gradient is added.
     Others as in `_activate`.
     """
     number = values.dtype
     arguments = (values, zones, _INT, entries, parameters, levels, coefficients, _INT, _INT)
-    further = (number, gradients, _INT, addends, _INT, image_sums, totals, _INT, sums)
+    further = (number, gradients, _INT, addends, _INT, image_sums, totals, _INT, sums, number)
     return types.void(*arguments, *further), _generate_back
 
 

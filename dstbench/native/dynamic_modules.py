@@ -77,36 +77,34 @@ class _Net:
         module, images = self.module, int(program.batch[0])
         self._means = torch.from_numpy(program.means)[self._mean_rows, :images]
         number = self._means.dtype
-        self._blending = module.blending()
+        blending = module.blending()
+        start, factor = torch.tensor(blending[:2], dtype=number)[:, :, None, None]
+        self._slope = 2 * factor  # of a coefficient by σ
         self._squeeze = module.squeeze_weight.to(number)
         self._excite = self._of_kept(module.excite_weight.to(number))
         bias = module.squeeze_bias.to(number)[:, None]
         self._hidden = torch.addmm(bias, self._squeeze, self._means).relu_()
         bias = self._of_kept(module.excite_bias.to(number))[:, None]
-        self._theta = torch.addmm(bias, self._excite, self._hidden).sigmoid_().mul_(2).sub_(1)
+        self._gate = torch.addmm(bias, self._excite, self._hidden).sigmoid_()
         out = torch.from_numpy(program.coefficients)[self._rows, :images]
-        for coefficients, theta, start, factor in self._four(out):
-            torch.mul(theta, factor, out=coefficients)
-            if start:
-                coefficients += start
-        program.views[self.own, V_FRACTION] = self._blending.relu
+        torch.mul(self._four(self._gate), self._slope, out=self._four(out)).add_(start - factor)
+        program.views[self.own, V_FRACTION] = blending.relu
 
     @torch.no_grad()
     def backward(self, program: Program) -> dict[nn.Parameter, Tensor]:
         """Return the gradients of the parameters; write those of the means, of one pixel."""
         module, images = self.module, int(program.batch[0])
-        slope = self._theta.mul_(self._theta).sub_(1)  # dθ = (1 − θ²) / 2 of what σ is taken of
-        for part, _, _, factor in self._four(slope):
-            part *= -factor / 2
-        slope *= torch.from_numpy(program.coefficient_gradients)[self._rows, :images]
-        hidden = (self._excite.T @ slope).mul_(self._hidden > 0)
+        found = torch.from_numpy(program.coefficient_gradients)[self._rows, :images]
+        found = torch.ops.aten.sigmoid_backward(found, self._gate)
+        self._four(found).mul_(self._slope)
+        hidden = (self._excite.T @ found).mul_(self._hidden > 0)
         out = torch.from_numpy(program.mean_gradients)[self._mean_rows, :images]
         torch.mul(self._squeeze.T @ hidden, 1 / self.pixels, out=out)
         return {
             module.squeeze_weight: hidden @ self._means.T,
             module.squeeze_bias: hidden.sum(1),
-            module.excite_weight: self._of_all(slope @ self._hidden.T),
-            module.excite_bias: self._of_all(slope.sum(1)),
+            module.excite_weight: self._of_all(found @ self._hidden.T),
+            module.excite_bias: self._of_all(found.sum(1)),
         }
 
     def _of_kept(self, rows: Tensor) -> Tensor:
@@ -120,9 +118,6 @@ class _Net:
         found = rows.new_zeros((4 * self.channels, *rows.shape[1:]))
         return found.index_copy_(0, self._kept, rows)
 
-    def _four(self, rows: Tensor) -> list[tuple[Tensor, Tensor, float, float]]:
-        """Return, of a₁, a₂, b₁ and b₂: the given rows, those of θ, start and range."""
-        start, factor, _ = self._blending
-        if not self._count:
-            return []
-        return list(zip(rows.chunk(4), self._theta.chunk(4), start, factor, strict=True))
+    def _four(self, rows: Tensor) -> Tensor:
+        """Return the rows of a₁, a₂, b₁ and b₂: (4, channels, images)."""
+        return rows.unflatten(0, (4, self._count))

@@ -61,6 +61,7 @@ from dstbench.native.tables import (
     V_SHIFT,
     VIEW,
     Z_PIXELS,
+    Z_REPEATS,
 )
 
 
@@ -118,7 +119,7 @@ def _fixed_statistics(A: Any, f: int) -> None:
 def _statistics(A: Any, f: int, S: Any) -> None:
     """Mean and variance of a filter on live channels, and its plane if it is stored.
 
-    Its first zone is one pixel, whose mean is subtracted everywhere: so squares lose no digits. A
+    Its first zone is one cell, whose mean is subtracted everywhere: so squares lose no digits. A
     one-tap filter's are those of the channel, times the weight and its square.
     """
     n, one, first = A.filters[f, F_CHANNEL], A.filters[f, F_ONE], A.filters[f, F_TAP]
@@ -138,8 +139,9 @@ def _statistics(A: Any, f: int, S: Any) -> None:
             if one:
                 put_source(S.sources, 0, A, A.taps[first, T_CHANNEL], 1.0, shift)
         else:
-            total += lanes(S.sums, 0)
-            squares += lanes(S.sums, 1)
+            repeats = A.zones[zone, Z_REPEATS]
+            total += repeats * lanes(S.sums, 0)
+            squares += repeats * lanes(S.sums, 1)
             seen += A.zones[zone, Z_PIXELS] * A.batch[0]
     if one:  # where the tap sees nothing, the channel is 0
         total -= (count - seen) * float(shift)

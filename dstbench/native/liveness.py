@@ -1,12 +1,11 @@
 """What of a network is live, read and run, and how each channel is stored or seen."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from dstbench.native.tables import CONSTANT, EMPTY, FIXED, IMAGE, LIVE, SCALED, STORED, VIEW
-from dstbench.native.wiring import Array, Taps, Wiring
+from dstbench.native.wiring import Array, Taps, Wiring, taps_by_convolution
 
 
 @dataclass
@@ -166,19 +165,12 @@ class _Views:
         return True
 
 
-def _by_convolution(wiring: Wiring, taps: Taps) -> list[slice]:
-    """Return the taps of each convolution, as they are grouped."""
-    count = len(wiring.layers.filters)
-    bounds = np.searchsorted(taps.convolution, np.arange(count + 1))
-    return [slice(int(a), int(b)) for a, b in pairwise(bounds)]
-
-
 def _live(wiring: Wiring, taps: Taps) -> tuple[Array, Array]:
     """Return which channels are live, and the kinds of all filters."""
     live = np.zeros(len(wiring.node_of), bool)
     live[wiring.of_node(0)] = True
     kind = np.full(len(wiring.channel_of), EMPTY)
-    slices = _by_convolution(wiring, taps)
+    slices = taps_by_convolution(wiring, taps)
     for a, node in enumerate(wiring.layers.nodes[1:], 1):
         own = wiring.of_node(a)
         for number in node.filters:
@@ -199,7 +191,7 @@ def _needed(wiring: Wiring, taps: Taps) -> tuple[Array, Array]:
     following = np.full(len(needed), -1)
     nodes = wiring.layers.nodes
     needed[wiring.of_node(len(nodes) - 1)] = True
-    slices = _by_convolution(wiring, taps)
+    slices = taps_by_convolution(wiring, taps)
     for a in range(len(nodes) - 1, 0, -1):
         own = np.arange(wiring.channel[a], wiring.channel[a + 1])[needed[wiring.of_node(a)]]
         for number in nodes[a].filters:
@@ -223,7 +215,7 @@ def _run(wiring: Wiring, taps: Taps, live: Array, needed: Array, filter_kind: Ar
     """
     run = np.where(wiring.dynamic_of >= 0, needed, live | needed | (wiring.dynamic_by >= 0))
     run[wiring.channel_of[(filter_kind == FIXED) & wiring.norm]] = True
-    slices = _by_convolution(wiring, taps)
+    slices = taps_by_convolution(wiring, taps)
     nodes = wiring.layers.nodes
     for a in range(len(nodes) - 1, 0, -1):
         own = np.arange(wiring.channel[a], wiring.channel[a + 1])[run[wiring.of_node(a)]]

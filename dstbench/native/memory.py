@@ -46,10 +46,11 @@ class Places:
     levels: int
 
 
-def places(wiring: Wiring, live: Liveness, order: Order, batch: int) -> Places:
+def places(wiring: Wiring, live: Liveness, order: Order, cells: Array, batch: int) -> Places:
     """Return where everything is stored.
 
-    batch: numbers of a pixel.
+    cells: of each channel's plane.
+    batch: numbers of a cell.
     """
     pixels = wiring.height * wiring.width
     filter_pixels = pixels[wiring.channel_of]
@@ -60,8 +61,8 @@ def places(wiring: Wiring, live: Liveness, order: Order, batch: int) -> Places:
     zeros = images * int(pixels[0]) * batch
     largest_plane = int(pixels.max()) * batch
     first = zeros + largest_plane
-    plane, end = _stack(filter_pixels * batch, live.stored & filter_run, first, GAP)
-    stored, end = _stack(pixels * batch, (live.kind == STORED) & live.run, end, GAP)
+    plane, end = _stack(cells[wiring.channel_of] * batch, live.stored & filter_run, first, GAP)
+    stored, end = _stack(cells * batch, (live.kind == STORED) & live.run, end, GAP)
 
     linked_constant = (wiring.link >= 0) & ~live.live[wiring.link]
     levelled = linked_constant.copy()
@@ -79,7 +80,7 @@ def places(wiring: Wiring, live: Liveness, order: Order, batch: int) -> Places:
     own[scaled] = plane[live.main[scaled]]
     own[:images] = np.arange(images) * pixels[0] * batch
 
-    gradients = GradientPlaces(wiring, live, order, pixels * batch)
+    gradients = GradientPlaces(wiring, live, order, cells * batch)
     return Places(
         zeros=zeros,
         largest_plane=largest_plane,

@@ -5,6 +5,7 @@ import numpy as np
 from dstbench.compiled.lanes import LANES
 from dstbench.native import tables
 from dstbench.native.arena import Arena
+from dstbench.native.axes import axes_of
 from dstbench.native.compiled_passes import Compiled
 from dstbench.native.dynamic_tables import (
     addends,
@@ -12,16 +13,15 @@ from dstbench.native.dynamic_tables import (
     dynamic_tables,
     keeps_means,
 )
-from dstbench.native.entry_points import lay_out
 from dstbench.native.layers import Layers
+from dstbench.native.layout import lay_out
 from dstbench.native.liveness import Liveness, liveness
 from dstbench.native.memory import Places, places
 from dstbench.native.order import Order, order_of
-from dstbench.native.scratch import most_sources, scratch_of
+from dstbench.native.scratch import scratch_of
 from dstbench.native.tables import (
     BIG,
     CHANNEL,
-    ENTRY,
     FILTER,
     READER,
     TAP,
@@ -30,12 +30,10 @@ from dstbench.native.tables import (
     V_SCALE,
     VALUES,
     WINDOW,
-    ZONE,
     Program,
 )
 from dstbench.native.wiring import Array, Taps, Wiring
 from dstbench.native.zone_programs import Plan
-from dstbench.native.zones import Lines, Sheet
 
 
 def compile_program(
@@ -53,9 +51,15 @@ def compile_program(
     batch = -(-images // LANES) * LANES
     live = liveness(wiring, taps)
     order = order_of(wiring, live)
-    place = places(wiring, live, order, batch)
+    axes, row_axis, column_axis = axes_of(wiring, taps)
+    rows, columns = axes.cells()[row_axis], axes.cells()[column_axis]
+    place = places(wiring, live, order, rows * columns, batch)
     readers, channels = _readers(wiring, live)
     _fill_channels(channels, wiring, live, order, place)
+    of_axes = {"ROW_AXIS": row_axis, "COLUMN_AXIS": column_axis, "COLUMNS": columns}
+    for name, values in of_axes.items():
+        _fill(channels, **{f"C_{name}": values, f"C_BASE_{name}": values[live.base]})
+    _fill(channels, C_ROWS=rows)
     passed = _passed(channels, live)
     filters = _filters(wiring, live, place)
     sorted_taps = live.taps
@@ -67,8 +71,17 @@ def compile_program(
         arena.get("gradients", place.gradients),
         arena.get("levels", place.levels)[: place.levels],
     )
-    plan = Plan(channels, filters, tap_table, readers, images, place.levels - 1, place.levelled)
-    zones, entries = _lay_out(wiring, plan, arena, order, batch, place.zeros)
+    plan = Plan(
+        axes.table(),
+        channels,
+        filters,
+        tap_table,
+        readers,
+        images,
+        place.levels - 1,
+        place.levelled,
+    )
+    zones, entries = lay_out(wiring, plan, arena, order, batch, place.zeros)
     views = np.zeros((len(channels), VALUES))
     views[:, V_SCALE], views[:, V_LOW], views[:, V_HIGH] = 1, -BIG, BIG
     shared = {
@@ -77,6 +90,7 @@ def compile_program(
         "values": values,
         "gradients": gradients,
         "levels": levels,
+        "axes": plan.axes,
         "zones": zones,
         "entries": entries,
         "channels": channels,
@@ -226,36 +240,3 @@ def _pooling_nodes(layers: Layers) -> list[tuple[int, tuple[int, ...]]]:
 def _windows(layers: Layers) -> Array:
     rows = [row for _, row in _pooling_nodes(layers)]
     return np.array(rows or [(0,) * WINDOW], np.int64)
-
-
-def _lay_out(
-    wiring: Wiring, plan: Plan, arena: Arena, order: Order, batch: int, zeros: int
-) -> tuple[Array, Array]:
-    """Return the tables of zones and entries; they are enlarged until everything fits."""
-    channels, filters = plan.channels, plan.filters
-    side = int(max(wiring.height.max(), wiring.width.max()))
-    most = most_sources(channels, filters)
-    base, widths, inside, border = np.zeros((4, most), np.int64)
-    lines = Lines(
-        np.zeros((most, side), np.int64),
-        np.zeros((most, side), np.int64),
-        base,
-        widths,
-        inside,
-        border,
-        np.zeros((side, 2), np.int64),
-        np.zeros((side, 2), np.int64),
-    )
-    needed = (16 * len(channels), 64 * len(channels))
-    while True:
-        zones, entries = (
-            arena.get(name, count * width, np.dtype(np.int64))
-            for name, count, width in zip(("zones", "entries"), needed, (ZONE, ENTRY), strict=True)
-        )
-        zones = zones[: len(zones) // ZONE * ZONE].reshape(-1, ZONE)
-        entries = entries[: len(entries) // ENTRY * ENTRY].reshape(-1, ENTRY)
-        sheet = Sheet(batch, zeros, zones, entries, np.zeros(2, np.int64))
-        lay_out(plan, sheet, lines, order.forward, order.backward)
-        needed = (int(sheet.filled[0]), int(sheet.filled[1]))
-        if needed[0] <= len(zones) and needed[1] <= len(entries):
-            return zones[: needed[0]].copy(), entries[: needed[1]].copy()

@@ -13,6 +13,9 @@ Kinds of channels:
   VIEW    not stored: one tap (or a link) on another channel, scaled, shifted and clipped by whoever
           reads it, perhaps seen with a stride or moved by some pixels.
   CONSTANT  the same for every image; one number a pixel.
+
+A plane has one strip of all images for each *cell*: a pixel, or several that are alike (axes.py). A
+gradient is the sum of those of a cell's pixels.
 """
 
 from collections import namedtuple
@@ -26,6 +29,10 @@ BIG = 3e38  # stands for infinity as a bound; twice as much is infinite in float
 (
     C_HEIGHT,
     C_WIDTH,
+    C_ROW_AXIS,  # its axes, and how many cells they have; planes have one strip a cell
+    C_COLUMN_AXIS,
+    C_ROWS,
+    C_COLUMNS,
     C_KIND,
     C_LINK,  # the channel it is linked to, or -1
     C_NEXT,  # the channel linked to this one whose gradient is read, or -1
@@ -34,6 +41,9 @@ BIG = 3e38  # stands for infinity as a bound; twice as much is infinite in float
     C_BASE,  # where the plane is stored that its values are seen in
     C_BASE_HEIGHT,
     C_BASE_WIDTH,
+    C_BASE_ROW_AXIS,
+    C_BASE_COLUMN_AXIS,
+    C_BASE_COLUMNS,
     C_VIEW_ROW,  # its row y is row y · VIEW_STEP_ROW + VIEW_ROW of that plane
     C_VIEW_COLUMN,
     C_VIEW_STEP_ROW,
@@ -67,7 +77,7 @@ BIG = 3e38  # stands for infinity as a bound; twice as much is infinite in float
     C_ADDEND,  # the row of mean gradients that are added to its gradient, or -1
     C_SUMS,  # whether the means of a dynamic activation are kept
     CHANNEL,
-) = range(43)
+) = range(50)
 
 # filters
 (
@@ -132,10 +142,15 @@ R_FILTER, R_ROW, R_COLUMN, R_TAP, READER = range(5)
     Z_THIRD,
     Z_END,
     Z_BORDER,  # whether the channel's own values are past the edge there
+    Z_REPEATS,  # pixels of each of its cells
     Z_PIXELS,
     ZONE,
-) = range(16)
-E_PARAMETER, E_OFFSET, E_ROW, E_COLUMN, ENTRY = range(5)
+) = range(17)
+# E_REPEATS: pixels of each cell that is seen.
+E_PARAMETER, E_OFFSET, E_ROW, E_COLUMN, E_REPEATS, ENTRY = range(6)
+
+# axes (see axes.py): the cell of each pixel; of each cell, its first pixel, and how many it has
+X_CELL, X_FIRST, X_REPEATS, AXIS = range(4)
 
 # batch: (images, numbers of a pixel). evaluate: (whether statistics are the running ones,).
 # values, gradients, levels: the arenas; a level is a number that is the same for all images.
@@ -147,7 +162,7 @@ E_PARAMETER, E_OFFSET, E_ROW, E_COLUMN, ENTRY = range(5)
 # order: channels, one a task. after: of each task, the last one that must be done before.
 Program = namedtuple(
     "Program",
-    "batch evaluate values gradients levels zones entries channels views filters numbers taps "
+    "batch evaluate values gradients levels axes zones entries channels views filters numbers taps "
     "readers passed windows weights tap_gradients means own_means mean_gradients coefficients "
     "coefficient_gradients gradient_sums order after",
 )

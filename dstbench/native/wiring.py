@@ -188,6 +188,13 @@ def taps_of(wiring: Wiring, weights: WeightVector) -> Taps:
     return Taps(*columns)
 
 
+def taps_by_convolution(wiring: Wiring, taps: Taps) -> list[slice]:
+    """Return where the taps of each convolution are, which are grouped by it."""
+    count = len(wiring.layers.filters)
+    bounds = np.searchsorted(taps.convolution, np.arange(count + 1))
+    return [slice(int(a), int(b)) for a, b in pairwise(bounds)]
+
+
 def _taps_of_convolution(
     wiring: Wiring, weights: WeightVector, number: int, filters: Filters
 ) -> tuple[Array, ...]:

@@ -5,19 +5,20 @@ from typing import Any
 
 from numba import njit
 
+from dstbench.native.lines import BORDER, see_all
+from dstbench.native.sight import see_channel, see_plane, see_reader, see_tap
 from dstbench.native.tables import (
     C_ADDEND,
     C_BACK,
     C_BACK_END,
     C_BASE,
-    C_BASE_HEIGHT,
-    C_BASE_WIDTH,
+    C_COLUMN_AXIS,
+    C_COLUMNS,
     C_DYNAMIC,
     C_DYNAMIC_BY,
     C_END,
     C_FIRST,
     C_GRADIENT,
-    C_HEIGHT,
     C_KIND,
     C_LEVEL,
     C_LINK,
@@ -25,18 +26,15 @@ from dstbench.native.tables import (
     C_READ_END,
     C_READ_FIRST,
     C_READ_STORED,
+    C_ROW_AXIS,
+    C_ROWS,
     C_SEEN,
     C_SEEN_END,
-    C_VIEW_COLUMN,
-    C_VIEW_ROW,
-    C_VIEW_STEP_COLUMN,
-    C_VIEW_STEP_ROW,
     C_WIDTH,
     C_ZONES,
     C_ZONES_END,
     CONSTANT,
     F_CHANNEL,
-    F_GRADIENT,
     F_KIND,
     F_LEVEL,
     F_ONE,
@@ -49,93 +47,38 @@ from dstbench.native.tables import (
     F_ZONES,
     F_ZONES_END,
     LIVE,
-    R_COLUMN,
     R_FILTER,
-    R_ROW,
     STORED,
     T_CHANNEL,
-    T_COLUMN,
-    T_ROW,
 )
-from dstbench.native.zones import (
-    BORDER,
-    Area,
-    Sorts,
-    put_zone,
-    put_zones,
-    see_all,
-    see_reader,
-    see_through_tap,
-)
+from dstbench.native.zones import Area, Sorts, put_zone, put_zones
 
 # images: of the batch. no_level: where the level is that is 0. levelled: of each channel.
-Plan = namedtuple("Plan", "channels filters taps readers images no_level levelled")
+Plan = namedtuple("Plan", "axes channels filters taps readers images no_level levelled")
 
 
 @njit
-def _see_channel(
-    P: Any,
-    lines: Any,
-    k: int,
-    source: int,
-    height: int,
-    step_row: int,
-    row: int,
-    width: int,
-    step_column: int,
-    column: int,
-) -> None:
-    """Source k: a channel, seen through a tap from a plane of height × width."""
-    c = P.channels[source]
-    see_through_tap(
-        lines.rows[k],
-        height,
-        step_row,
-        row,
-        c[C_HEIGHT],
-        c[C_VIEW_STEP_ROW],
-        c[C_VIEW_ROW],
-        c[C_BASE_HEIGHT],
+def _area(
+    P: Any, n: int, steps: tuple[int, int], out: int, level: int, level_width: int, apart: bool
+) -> Any:
+    """Return the plane of channel n's size that a task writes.
+
+    steps: in rows and columns.
+    """
+    own = P.channels[n]
+    return Area(
+        own[C_ROW_AXIS],
+        own[C_ROWS],
+        steps[0],
+        own[C_COLUMN_AXIS],
+        own[C_COLUMNS],
+        steps[1],
+        P.images,
+        out,
+        level,
+        level_width,
+        apart,
     )
-    see_through_tap(
-        lines.columns[k],
-        width,
-        step_column,
-        column,
-        c[C_WIDTH],
-        c[C_VIEW_STEP_COLUMN],
-        c[C_VIEW_COLUMN],
-        c[C_BASE_WIDTH],
-    )
-    lines.base[k] = c[C_BASE]
-    lines.width[k] = c[C_BASE_WIDTH]
-
-
-@njit
-def _see_tap(P: Any, lines: Any, k: int, f: int, t: int) -> None:
-    """Source k: the channel that a tap of a filter reads."""
-    n = P.filters[f, F_CHANNEL]
-    _see_channel(
-        P,
-        lines,
-        k,
-        P.taps[t, T_CHANNEL],
-        P.channels[n, C_HEIGHT],
-        P.filters[f, F_STEP_ROW],
-        P.taps[t, T_ROW],
-        P.channels[n, C_WIDTH],
-        P.filters[f, F_STEP_COLUMN],
-        P.taps[t, T_COLUMN],
-    )
-
-
-@njit
-def _see_plane(P: Any, lines: Any, k: int, n: int, plane: int) -> None:
-    """Source k: a plane of channel n's size."""
-    see_all(lines.rows[k], P.channels[n, C_HEIGHT])
-    see_all(lines.columns[k], P.channels[n, C_WIDTH])
-    lines.base[k] = plane
-    lines.width[k] = P.channels[n, C_WIDTH]
 
 
 @njit
@@ -152,49 +95,46 @@ def _filter_zones(P: Any, sheet: Any, lines: Any, f: int) -> None:
     count = P.filters[f, F_TAP_FIXED] - first
     one, stored = P.filters[f, F_ONE], 0
     for k in range(count):
-        _see_tap(P, lines, k, f, first + k)
+        see_tap(P, lines, k, f, first + k)
         if not one and P.channels[P.taps[first + k, T_CHANNEL], C_KIND] <= STORED:
             stored += 1
     _pairs(lines, 0, count)
-    height, width = P.channels[n, C_HEIGHT], P.channels[n, C_WIDTH]
-    plane = P.filters[f, F_PLANE]
     level, level_width = P.no_level, 0
     if P.filters[f, F_TAP_FIXED] < P.filters[f, F_TAP_END]:
-        level, level_width = P.filters[f, F_LEVEL], width
+        level, level_width = P.filters[f, F_LEVEL], P.channels[n, C_WIDTH]
     sorts = Sorts(0, stored, count, count)
-    area = Area(height, 1, width, 1, P.images, plane, level, level_width, False)
-    # one pixel, whose mean is subtracted everywhere
-    put_zone(sheet, lines, sorts, area, (height // 2, 1), (width // 2, 1))
+    area = _area(P, n, (1, 1), P.filters[f, F_PLANE], level, level_width, False)
+    # one cell, whose mean is subtracted everywhere
+    put_zone(sheet, lines, sorts, area, (area.rows // 2, 1), (area.columns // 2, 1))
     put_zones(sheet, lines, sorts, area, one)
 
 
 @njit
 def _sum_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
-    height, width, link = P.channels[n, C_HEIGHT], P.channels[n, C_WIDTH], P.channels[n, C_LINK]
-    k, stored_end = 0, 0
+    k, stored_end, link = 0, 0, P.channels[n, C_LINK]
     for turn in range(2):
         stored = turn == 0
         kind = CONSTANT if link < 0 else P.channels[link, C_KIND]
         if kind != CONSTANT and (kind <= STORED) == stored:
-            _see_channel(P, lines, k, link, height, 1, 0, width, 1, 0)
+            see_channel(P, lines, k, n, link, 1, 0, 1, 0)
             k += 1
         for f in range(P.channels[n, C_FIRST], P.channels[n, C_END]):
             if P.filters[f, F_KIND] != LIVE:
                 continue
             if not P.filters[f, F_ONE]:
                 if stored:
-                    _see_plane(P, lines, k, n, P.filters[f, F_PLANE])
+                    see_plane(P, lines, k, n, P.filters[f, F_PLANE])
                     k += 1
                 continue
             tap = P.filters[f, F_TAP]
             if (P.channels[P.taps[tap, T_CHANNEL], C_KIND] <= STORED) == stored:
-                _see_tap(P, lines, k, f, tap)
+                see_tap(P, lines, k, f, tap)
                 k += 1
         if stored:
             stored_end = k
     _pairs(lines, 0, k)
-    level, level_width = P.channels[n, C_LEVEL], width if P.levelled[n] else 0
-    area = Area(height, 1, width, 1, P.images, P.channels[n, C_BASE], level, level_width, False)
+    level_width = P.channels[n, C_WIDTH] if P.levelled[n] else 0
+    area = _area(P, n, (1, 1), P.channels[n, C_BASE], P.channels[n, C_LEVEL], level_width, False)
     put_zones(sheet, lines, Sorts(0, stored_end, k, k), area, False)
 
 
@@ -204,16 +144,15 @@ def _seen_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
 
     A constant channel is its level, and its source are zeros.
     """
-    height, width = P.channels[n, C_HEIGHT], P.channels[n, C_WIDTH]
     level, level_width = P.no_level, 0
     if P.channels[n, C_KIND] == CONSTANT:
-        lines.rows[0, :height] = BORDER
-        see_all(lines.columns[0], width)
-        level, level_width = P.channels[n, C_BASE], width
+        lines.rows[0, : P.channels[n, C_ROWS]] = BORDER
+        see_all(lines.columns[0], P.channels[n, C_COLUMNS])
+        level, level_width = P.channels[n, C_BASE], P.channels[n, C_WIDTH]
     else:
-        _see_channel(P, lines, 0, n, height, 1, 0, width, 1, 0)
+        see_channel(P, lines, 0, n, n, 1, 0, 1, 0)
     _pairs(lines, 0, 1)
-    area = Area(height, 1, width, 1, P.images, 0, level, level_width, True)
+    area = _area(P, n, (1, 1), 0, level, level_width, True)
     put_zones(sheet, lines, Sorts(0, 0, 1, 1), area, False)
 
 
@@ -227,40 +166,31 @@ def _common_multiple(a: int, b: int) -> int:
 
 @njit
 def _back_zones(P: Any, sheet: Any, lines: Any, n: int) -> None:
-    height, width = P.channels[n, C_HEIGHT], P.channels[n, C_WIDTH]
-    _see_channel(P, lines, 0, n, height, 1, 0, width, 1, 0)
-    lines.inside[0] = 0
-    lines.border[0] = 0
-    k, step_row, step_column, first = 1, 1, 1, P.channels[n, C_READ_FIRST]
-    for r in range(first, P.channels[n, C_READ_END]):
+    see_channel(P, lines, 0, n, n, 1, 0, 1, 0)
+    lines.inside[0] = lines.border[0] = 0
+    k, second, step_row, step_column = 1, 1, 1, 1
+    for r in range(P.channels[n, C_READ_FIRST], P.channels[n, C_READ_END]):
         f = P.readers[r, R_FILTER]
-        reader = P.filters[f, F_CHANNEL]
-        rows, columns = P.channels[reader, C_HEIGHT], P.channels[reader, C_WIDTH]
-        strides = P.filters[f, F_STEP_ROW], P.filters[f, F_STEP_COLUMN]
-        step_row = _common_multiple(step_row, strides[0])
-        step_column = _common_multiple(step_column, strides[1])
-        see_reader(lines.rows[k], height, strides[0], P.readers[r, R_ROW], rows)
-        see_reader(lines.columns[k], width, strides[1], P.readers[r, R_COLUMN], columns)
-        one = P.filters[f, F_ONE]
-        lines.base[k] = P.channels[reader, C_GRADIENT] if one else P.filters[f, F_GRADIENT]
-        lines.width[k] = columns
-        lines.inside[k] = r - first
-        lines.border[k] = r - first
-        k += 1
-    second, third = 1 + P.channels[n, C_READ_STORED] - first, k
+        step_row = _common_multiple(step_row, P.filters[f, F_STEP_ROW])
+        step_column = _common_multiple(step_column, P.filters[f, F_STEP_COLUMN])
+        k = see_reader(P, lines, k, n, r)
+        if r < P.channels[n, C_READ_STORED]:
+            second = k
+    third, own = k, P.channels[n, C_END] - P.channels[n, C_FIRST]
+    sheet.filled[2] = max(sheet.filled[2], third + own)
+    if third + own > len(lines.rows):
+        return  # it is laid out again, with more room
     for f in range(P.channels[n, C_FIRST], P.channels[n, C_END]):
         if P.filters[f, F_KIND] != LIVE:
             continue
         if P.filters[f, F_ONE]:
-            _see_tap(P, lines, k, f, P.filters[f, F_TAP])
+            see_tap(P, lines, k, f, P.filters[f, F_TAP])
         else:
-            _see_plane(P, lines, k, n, P.filters[f, F_PLANE])
+            see_plane(P, lines, k, n, P.filters[f, F_PLANE])
         k += 1
     _pairs(lines, third, k)
-    out = P.channels[n, C_GRADIENT]
-    area = Area(
-        height, step_row, width, step_column, P.images, out, 0, 0, P.channels[n, C_ADDEND] >= 0
-    )
+    out, apart = P.channels[n, C_GRADIENT], P.channels[n, C_ADDEND] >= 0
+    area = _area(P, n, (step_row, step_column), out, 0, 0, apart)
     put_zones(sheet, lines, Sorts(1, second, third, k), area, False)
 
 

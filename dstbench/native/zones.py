@@ -1,9 +1,8 @@
-"""Zones: which sources see which pixels of a plane, worked out once, so that a step only runs on.
+"""Zones: which sources see which cells of a plane, worked out once, so that a step only runs on.
 
-A zone is a rectangle of pixels (perhaps every second row or column of one) that all see the same
-sources, each in the same way. There are three: inside (a row and a column of the source's base
-plane, ≥ 0), OUTSIDE (it adds nothing) and BORDER (its base plane ends there, and it is a constant,
-as of a view that is moved).
+A zone is a rectangle of cells (perhaps every second row or column of one) that all see the same
+sources, each in the same way and, if it is inside, as far apart (lines.py). A cell of several
+pixels is a zone of its own.
 """
 
 from collections import namedtuple
@@ -11,11 +10,15 @@ from typing import Any
 
 from numba import njit
 
+from dstbench.native.lines import BORDER, OUTSIDE
 from dstbench.native.tables import (
     E_COLUMN,
     E_OFFSET,
     E_PARAMETER,
+    E_REPEATS,
     E_ROW,
+    X_FIRST,
+    X_REPEATS,
     Z_BORDER,
     Z_COLUMNS,
     Z_COUNT,
@@ -28,72 +31,31 @@ from dstbench.native.tables import (
     Z_OWN_COLUMN,
     Z_OWN_ROW,
     Z_PIXELS,
+    Z_REPEATS,
     Z_ROWS,
     Z_SECOND,
     Z_THIRD,
 )
 
-OUTSIDE, BORDER = -1, -2
-
-# rows, columns: (sources, pixels) what each source sees along an axis. base, width: its base plane.
-# inside, border: rows of its parameters. row_runs, column_runs: (first, count) of equal lines.
-Lines = namedtuple("Lines", "rows columns base width inside border row_runs column_runs")
 # The sources of a task are of three sorts: first … second - 1, second … third - 1, third … end - 1.
 # With first = 1, source 0 is the channel itself.
 Sorts = namedtuple("Sorts", "first second third end")
-# The plane that a task writes, and in which steps. images: of the batch, which may be fewer than a
-# pixel has numbers. out: where it is. level: forward, where its level is; level_width: pixels
-# of a row of that, or 0 for one number.
-# apart: whether each pixel is a strip of its own.
-Area = namedtuple("Area", "height step_row width step_column images out level level_width apart")
-# batch: numbers of a pixel in memory. zeros: a place with zeros, as large as a plane. filled:
-# (zones, entries) so far, which may exceed the tables.
-Sheet = namedtuple("Sheet", "batch zeros zones entries filled")
+# The plane that a task writes: its axes, how many cells they have, and in which steps. images: of
+# the batch, which may be fewer than a cell has numbers. out: where it is. level: forward, where
+# its level is; level_width: pixels of a row of that, or 0 for one number.
+# apart: whether each cell is a strip of its own.
+Area = namedtuple(
+    "Area",
+    "row_axis rows step_row column_axis columns step_column images out level level_width apart",
+)
+# axes: as in axes.py. batch: numbers of a cell in memory. zeros: a place with zeros, as large as a
+# plane. filled: (zones, entries, sources of a task) so far, which may exceed the tables.
+Sheet = namedtuple("Sheet", "axes batch zeros zones entries filled")
 
 
 @njit
-def see_through_tap(
-    line: Any,
-    count: int,
-    step: int,
-    shift: int,
-    size: int,
-    view_step: int,
-    view: int,
-    base: int,
-) -> None:
-    """Write what a tap sees along one axis.
-
-    count: pixels of the result; pixel y is at y · step + shift of the channel that is read.
-    size: pixels of that channel; pixel p is at p · view_step + view of its base plane.
-    base: pixels of the base plane.
-    """
-    for y in range(count):
-        pixel = y * step + shift
-        if pixel < 0 or pixel >= size:
-            line[y] = OUTSIDE
-            continue
-        place = pixel * view_step + view
-        line[y] = place if 0 <= place < base else BORDER
-
-
-@njit
-def see_reader(line: Any, count: int, step: int, shift: int, size: int) -> None:
-    """Write which pixels of a reader's plane, of `size`, used each pixel through a tap."""
-    for y in range(count):
-        place = y - shift
-        inside = place >= 0 and place % step == 0 and place // step < size
-        line[y] = place // step if inside else OUTSIDE
-
-
-@njit
-def see_all(line: Any, count: int) -> None:
-    for y in range(count):
-        line[y] = y
-
-
-@njit
-def _equal(lines: Any, sources: int, a: int, b: int) -> bool:
+def _alike(lines: Any, sources: int, a: int, b: int) -> bool:
+    """Return whether the same sources are inside, outside and past an edge at two cells."""
     for k in range(sources):
         if (lines[k, a] < 0 or lines[k, b] < 0) and lines[k, a] != lines[k, b]:
             return False
@@ -101,14 +63,30 @@ def _equal(lines: Any, sources: int, a: int, b: int) -> bool:
 
 
 @njit
-def _runs(lines: Any, sources: int, count: int, step: int, runs: Any) -> int:
-    """Write (first, count) of pixels, `step` apart, that all sources see alike; return how many."""
+def _evenly(lines: Any, sources: int, a: int, b: int, c: int) -> bool:
+    """Return whether every source inside is as far from cell b to c as it is from a to b."""
+    for k in range(sources):
+        if lines[k, a] >= 0 and lines[k, c] - lines[k, b] != lines[k, b] - lines[k, a]:
+            return False
+    return True
+
+
+@njit
+def _runs(axes: Any, axis: int, lines: Any, sources: int, count: int, step: int, runs: Any) -> int:
+    """Write (first, count) of cells, `step` apart, that are in a zone; return how many."""
     found = 0
     for start in range(step):
         y = start
         while y < count:
             end = y
-            while end + step < count and _equal(lines, sources, end, end + step):
+            while (
+                end + step < count
+                and axes[axis, X_REPEATS, end] == 1
+                and axes[axis, X_REPEATS, end + step] == 1
+                and axes[axis, X_FIRST, end + step] - axes[axis, X_FIRST, end] == step
+                and _alike(lines, sources, end, end + step)
+                and (end == y or _evenly(lines, sources, end - step, end, end + step))
+            ):
                 end += step
             runs[found, 0] = y
             runs[found, 1] = (end - y) // step + 1
@@ -119,7 +97,7 @@ def _runs(lines: Any, sources: int, count: int, step: int, runs: Any) -> int:
 
 @njit
 def _adjacent(columns: Any, sources: int, x: int, count: int) -> bool:
-    """Return whether the pixels from x on are neighbours in memory for every source."""
+    """Return whether the cells from x on are neighbours in memory for every source."""
     for k in range(sources):
         if count > 1 and columns[k, x] >= 0 and columns[k, x + 1] - columns[k, x] != 1:
             return False
@@ -147,6 +125,7 @@ def _put_entries(
             entry = sheet.entries[e]
             entry[E_ROW] = 0
             entry[E_COLUMN] = 0
+            entry[E_REPEATS] = 1
             if row == BORDER or column == BORDER:
                 entry[E_PARAMETER] = lines.border[k]
                 entry[E_OFFSET] = sheet.zeros
@@ -154,6 +133,10 @@ def _put_entries(
                 width = lines.width[k]
                 entry[E_PARAMETER] = lines.inside[k]
                 entry[E_OFFSET] = lines.base[k] + (row * width + column) * batch
+                entry[E_REPEATS] = (
+                    sheet.axes[lines.row_axis[k], X_REPEATS, row]
+                    * sheet.axes[lines.column_axis[k], X_REPEATS, column]
+                )
                 if row_run[1] > 1:
                     entry[E_ROW] = (lines.rows[k, y + area.step_row] - row) * width * batch
                 if column_run[1] > 1:
@@ -192,20 +175,27 @@ def put_zone(
     zone[Z_ROWS] = rows
     zone[Z_COLUMNS] = 1 if whole else columns
     zone[Z_COUNT] = columns * batch if whole else area.images
-    zone[Z_OUT] = area.out + (y * area.width + x) * batch
-    zone[Z_OUT_ROW] = area.step_row * area.width * batch
+    zone[Z_OUT] = area.out + (y * area.columns + x) * batch
+    zone[Z_OUT_ROW] = area.step_row * area.columns * batch
     zone[Z_OUT_COLUMN] = area.step_column * batch
     zone[Z_ENTRY] = start
     zone[Z_SECOND] = second
     zone[Z_THIRD] = third
     zone[Z_END] = end
-    zone[Z_PIXELS] = rows * columns
+    row_axis, column_axis = sheet.axes[area.row_axis], sheet.axes[area.column_axis]
+    zone[Z_REPEATS] = row_axis[X_REPEATS, y] * column_axis[X_REPEATS, x]
+    zone[Z_PIXELS] = rows * columns * zone[Z_REPEATS]
     zone[Z_BORDER] = 0
     if sorts.first == 0:
-        level_width = area.level_width
-        zone[Z_OWN] = area.level + y * level_width + x if level_width else area.level
-        zone[Z_OWN_ROW] = level_width * area.step_row
-        zone[Z_OWN_COLUMN] = area.step_column if level_width else 0
+        zone[Z_OWN], zone[Z_OWN_ROW], zone[Z_OWN_COLUMN] = area.level, 0, 0
+        if area.level_width:  # a number of each pixel
+            first_row, first_column = row_axis[X_FIRST, y], column_axis[X_FIRST, x]
+            zone[Z_OWN] += first_row * area.level_width + first_column
+            if rows > 1:
+                next_row = row_axis[X_FIRST, y + area.step_row]
+                zone[Z_OWN_ROW] = (next_row - first_row) * area.level_width
+            if columns > 1:
+                zone[Z_OWN_COLUMN] = column_axis[X_FIRST, x + area.step_column] - first_column
     else:
         _put_own(zone, sheet, lines, area, row_run, column_run)
 
@@ -241,8 +231,17 @@ def put_zones(sheet: Any, lines: Any, sorts: Any, area: Any, drops_empty: bool) 
 
     drops_empty: whether zones without a source are left out.
     """
-    row_runs = _runs(lines.rows, sorts.end, area.height, area.step_row, lines.row_runs)
-    column_runs = _runs(lines.columns, sorts.end, area.width, area.step_column, lines.column_runs)
+    end, axes = sorts.end, sheet.axes
+    row_runs = _runs(axes, area.row_axis, lines.rows, end, area.rows, area.step_row, lines.row_runs)
+    column_runs = _runs(
+        axes,
+        area.column_axis,
+        lines.columns,
+        end,
+        area.columns,
+        area.step_column,
+        lines.column_runs,
+    )
     for i in range(row_runs):
         row_run = (lines.row_runs[i, 0], lines.row_runs[i, 1])
         for j in range(column_runs):

@@ -21,10 +21,13 @@ pytestmark = pytest.mark.slow  # the kernels are compiled once on a machine, in 
 IMAGE = (3, 32, 32)
 
 
-def masked(model: nn.Module, sparsity: float, shares: bool, beta: float = 0.0) -> State:
+def masked(
+    model: nn.Module, sparsity: float, shares: bool, beta: float = 0.0, connects: bool = True
+) -> State:
     """Return a network whose batch norms are off their start, so that dead channels matter.
 
     beta: of its DyReLUs; 0 leaves ReLUs.
+    connects: whether all live weights are on paths; at random, few of them are.
     """
     torch.manual_seed(0)
     state = State(model, IMAGE, 0, 100)
@@ -37,7 +40,8 @@ def masked(model: nn.Module, sparsity: float, shares: bool, beta: float = 0.0) -
             if isinstance(module, DyReLU):
                 module.set_beta(beta)
                 nn.init.normal_(module.excite_weight, std=0.3)
-    LimitedFanIn(ERK(sparsity)).init_masks(state)
+    budget = ERK(sparsity)
+    (LimitedFanIn(budget) if connects else budget).init_masks(state)
     for module in state.model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.7, 1.3)
@@ -91,6 +95,16 @@ def test_gradients_in_float64_are_those_of_torch(model, sparsity, shares, beta):
     own_loss, found = native_gradients(state, x, y, torch.float64)
     assert own_loss == pytest.approx(loss, rel=1e-9)
     assert len(found) == len(expected)
+    assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
+
+
+@pytest.mark.parametrize("model, sparsity", [(SmallResNet34, 0.999), (ResNet50, 0.99)])
+def test_gradients_off_paths_are_those_of_torch(model, sparsity):
+    state = masked(model(10, width=4 if model is ResNet50 else 16), sparsity, False, 0.6, False)
+    x, y = batch(10)
+    loss, expected = torch_gradients(state, x, y, torch.float64)
+    own_loss, found = native_gradients(state, x, y, torch.float64)
+    assert own_loss == pytest.approx(loss, rel=1e-9)
     assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
 
 
