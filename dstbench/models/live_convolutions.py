@@ -1,0 +1,145 @@
+"""Convolutions of very sparse weights, on a CPU, without the channels that add nothing.
+
+At 99.99 % sparsity, a layer's few live weights read few of its input channels and write few of its
+outputs; the rest of a dense convolution multiplies zeros. So do most gradients of its dead weights:
+they are zero where the input or the gradient of the output is. What is left is computed by torch's
+dense convolutions, and is what they return for the whole, but for rounding.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.overrides import TorchFunctionMode
+
+# Above this fraction of a weight's input × output channels, copying them costs what they save.
+_MOST = 0.5
+
+
+def live_convolutions(device: torch.device) -> AbstractContextManager[Any]:
+    """Return the context of a forward pass, whose backward pass may come after it.
+
+    Nothing changes on other devices, where looking for zeros would wait for the device, and for
+    convolutions in groups. No second derivatives.
+    """
+    return LiveConvolutions() if device.type == "cpu" else nullcontext()
+
+
+class LiveConvolutions(TorchFunctionMode):
+    """Replaces `torch.conv2d` where it pays."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if function is torch.conv2d:
+            found = _convolve(*args, **(kwargs or {}))
+            if found is not None:
+                return found
+        return function(*args, **(kwargs or {}))
+
+
+def _convolve(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: str | int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> Tensor | None:
+    """Return what torch.conv2d returns, or None where its own way is as fast, or is not known."""
+    if groups > 1 or isinstance(padding, str) or input.dim() != 4:
+        return None
+    with torch.no_grad():
+        used = weight.flatten(2).any(2)
+    rows, columns = _numbers(used.any(1)), _numbers(used.any(0))
+    if len(rows) * len(columns) > _MOST * used.numel():
+        return None
+    if torch.is_autocast_enabled(input.device.type):
+        dtype = torch.get_autocast_dtype(input.device.type)
+        input, weight = input.to(dtype), weight.to(dtype)
+    sizes = [list(_pair(value)) for value in (stride, padding, dilation)]
+    found = _LiveConvolution.apply(input, weight, rows, columns, sizes)
+    return found if bias is None else found + bias.to(found.dtype)[:, None, None]
+
+
+class _LiveConvolution(torch.autograd.Function):
+    """A convolution (B, I, H, W) → (B, O, H', W') by a weight (O, I, h, w).
+
+    rows, columns: outputs and inputs that a nonzero weight has.
+    sizes: stride, padding and dilation.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        input: Tensor,
+        weight: Tensor,
+        rows: Tensor,
+        columns: Tensor,
+        sizes: list[list[int]],
+    ) -> Tensor:
+        part = weight[rows][:, columns]
+        ctx.save_for_backward(input, weight, rows, columns)
+        ctx.sizes = sizes
+        stride, padding, dilation = sizes
+        found = torch.conv2d(input[:, columns], part, None, stride, padding, dilation)
+        output = found.new_zeros((len(found), len(weight), *found.shape[2:]))
+        output = output.contiguous(memory_format=_format(input))
+        return output.index_copy_(1, rows, found)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        input, weight, rows, columns = ctx.saved_tensors
+        of_input = of_weight = None
+        if ctx.needs_input_grad[0]:
+            part = weight[rows][:, columns]
+            found = _backward(grad[:, rows], input[:, columns], part, ctx.sizes, 0)
+            of_input = torch.zeros_like(input).index_copy_(1, columns, found)
+        if ctx.needs_input_grad[1]:
+            of_weight = torch.zeros_like(weight)
+            rows, columns = _numbers(_nonzero(grad)), _numbers(_nonzero(input))
+            part = weight[rows][:, columns]
+            found = _backward(grad[:, rows], input[:, columns], part, ctx.sizes, 1)
+            of_weight[rows[:, None], columns] = found
+        return of_input, of_weight, None, None, None
+
+
+def _backward(
+    grad: Tensor, input: Tensor, weight: Tensor, sizes: list[list[int]], which: int
+) -> Tensor:
+    """Return the gradient of the input (0) or of the weight (1)."""
+    stride, padding, dilation = sizes
+    mask = [which == 0, which == 1, False]
+    found: Tensor = torch.ops.aten.convolution_backward(
+        grad, input, weight, None, stride, padding, dilation, False, [0, 0], 1, mask
+    )[which]
+    return found
+
+
+def _nonzero(values: Tensor) -> Tensor:
+    """Return which channels of (B, C, H, W) are not zero everywhere."""
+    return values.permute(0, 2, 3, 1).flatten(0, 2).any(0)
+
+
+def _numbers(chosen: Tensor) -> Tensor:
+    """Return the numbers of the chosen; that of the first one if none is."""
+    found = chosen.nonzero().flatten()
+    return found if len(found) else found.new_zeros(1)
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])
+
+
+def _format(tensor: Tensor) -> torch.memory_format:
+    is_last = tensor.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if is_last else torch.contiguous_format
