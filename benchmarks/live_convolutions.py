@@ -18,7 +18,7 @@ from native import BATCH, IMAGE, MASKS, masked
 from timing import machine
 from torch import nn
 
-from dstbench.models.live_convolutions import live_convolutions
+from dstbench.models.live_convolutions import LiveConvolutions
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     def step(live: bool) -> float:
         model.zero_grad()
         start = time.process_time()
-        with live_convolutions(x.device) if live else nullcontext():
+        with LiveConvolutions() if live else nullcontext():
             loss = nn.functional.cross_entropy(model(x), y)
         loss.backward()
         return time.process_time() - start

@@ -19,7 +19,6 @@ from dstbench.core.masks import Masks, flat
 from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.metrics.live_paths import LivePaths, find_live_paths
-from dstbench.models.live_convolutions import live_convolutions
 from dstbench.models.precision import Autocast
 from dstbench.recording.types import Health
 
@@ -164,7 +163,7 @@ def _gradients(state: State, x: Tensor, y: Tensor, autocast: Autocast) -> dict[s
         return total
     for images, labels in zip(x.split(_CHUNK), y.split(_CHUNK), strict=True):
         with torch.enable_grad():
-            with autocast(), live_convolutions(images.device):
+            with autocast():
                 logits = state.model(images)
             loss = cross_entropy(logits.float(), labels) * (len(images) / len(x))
         gradients = torch.autograd.grad(loss, list(learning.values()), allow_unused=True)

@@ -6,8 +6,8 @@ they are zero where the input or the gradient of the output is. What is left is 
 dense convolutions, and is what they return for the whole, but for rounding.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,17 +15,27 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
+from dstbench.models.precision import Autocast
+
 # Above this fraction of a weight's input × output channels, copying them costs what they save.
 _MOST = 0.5
 
 
-def live_convolutions(device: torch.device) -> AbstractContextManager[Any]:
-    """Return the context of a forward pass, whose backward pass may come after it.
+def with_live_convolutions(autocast: Autocast, device: torch.device) -> Autocast:
+    """Return the context of forward passes with `autocast` and, on a CPU, live convolutions.
 
-    Nothing changes on other devices, where looking for zeros would wait for the device, and for
-    convolutions in groups. No second derivatives.
+    The backward pass may come after it. Other devices would have to wait while zeros are looked
+    for. There are no second derivatives.
     """
-    return LiveConvolutions() if device.type == "cpu" else nullcontext()
+    if device.type != "cpu":
+        return autocast
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        with autocast(), LiveConvolutions():
+            yield
+
+    return context
 
 
 class LiveConvolutions(TorchFunctionMode):

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dstbench.models import live_convolutions as module
-from dstbench.models.live_convolutions import live_convolutions
+from dstbench.models.live_convolutions import LiveConvolutions, with_live_convolutions
+from dstbench.models.precision import autocast_for
 
 CPU = torch.device("cpu")
 
@@ -58,7 +59,7 @@ def test_they_are_those_of_torch(case, every):
     tensors, settings = case
     seen = torch.arange(len(tensors[1]))[::every]
     expected, gradients = results(tensors, settings, seen)
-    with live_convolutions(CPU):
+    with LiveConvolutions():
         found, own = results(tensors, settings, seen)
     assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
     for a, b in zip(own, gradients, strict=True):
@@ -70,7 +71,7 @@ def test_precision_and_memory_layout_stay():
     weight = torch.zeros(8, 8, 3, 3)
     weight[0, 1] = 1
     weight.requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16), live_convolutions(CPU):
+    with torch.autocast("cpu", torch.bfloat16), LiveConvolutions():
         output = F.conv2d(input, weight, padding=1)
     assert output.dtype == torch.bfloat16
     assert output.is_contiguous(memory_format=torch.channels_last)
@@ -92,12 +93,19 @@ def test_torch_computes_what_is_dense_or_not_known(weight, settings):
     input = torch.randn(2, 4, 5, 5)
     expected = F.conv2d(input, weight, **settings)
     forbidden = patch.object(module._LiveConvolution, "apply", side_effect=AssertionError)
-    with forbidden, live_convolutions(CPU):
+    with forbidden, LiveConvolutions():
         assert torch.equal(F.conv2d(input, weight, **settings), expected)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_context_of_forward_passes_has_both(precision):
+    context = with_live_convolutions(autocast_for(precision, CPU), CPU)
+    with context(), patch.object(module, "_convolve", wraps=module._convolve) as seen:
+        F.conv2d(torch.ones(1, 2, 3, 3), torch.zeros(4, 2, 1, 1))
+        assert torch.is_autocast_enabled("cpu") == (precision == "bf16")
+    assert seen.call_count == 1
+
+
 def test_other_devices_are_left_alone():
-    tensors = [torch.zeros(4, 4, 1, 1, device="meta")] * 2
-    forbidden = patch.object(module, "_convolve", side_effect=AssertionError)
-    with forbidden, live_convolutions(torch.device("meta")):
-        assert F.conv2d(*tensors).shape == (4, 4, 1, 1)
+    autocast = autocast_for("bf16", torch.device("cuda"))
+    assert with_live_convolutions(autocast, torch.device("cuda")) is autocast

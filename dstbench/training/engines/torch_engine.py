@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dstbench.models.live_convolutions import live_convolutions
 from dstbench.models.precision import Autocast
 from dstbench.recording.types import EngineName
 
@@ -48,7 +47,7 @@ class TorchEngine:
 
         share: of the batch's images, the part's.
         """
-        with self.autocast(), live_convolutions(images.device):
+        with self.autocast():
             logits = self.model(images)
         loss = cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing)
         loss = loss * share if share < 1 else loss
@@ -60,7 +59,7 @@ class TorchEngine:
         was_training = self.model.training
         self.model.eval()
         try:
-            with self.autocast(), live_convolutions(images.device):
+            with self.autocast():
                 return self.model(images)
         finally:
             self.model.train(was_training)
