@@ -17,15 +17,18 @@ from torch.overrides import TorchFunctionMode
 
 from dstbench.models.precision import Autocast
 
-# Above this fraction of a weight's input × output channels, copying them costs what they save.
+# Copying channels, and looking for zeros, costs what it saves above this fraction of a weight's
+# input × output channels, and below so many multiply-adds per number of input and output: at 144,
+# it is 1.1 to 1.8 times faster (3 × 3, 32 channels of 32 × 32 pixels; AVX2, torch 2.14, fp32).
 _MOST = 0.5
+_LEAST = 128
 
 
 def with_live_convolutions(autocast: Autocast, device: torch.device) -> Autocast:
     """Return the context of forward passes with `autocast` and, on a CPU, live convolutions.
 
     The backward pass may come after it. Other devices would have to wait while zeros are looked
-    for. There are no second derivatives.
+    for; in bf16, torch's convolutions stay as they are. There are no second derivatives.
     """
     if device.type != "cpu":
         return autocast
@@ -64,20 +67,21 @@ def _convolve(
     dilation: int | tuple[int, int] = 1,
     groups: int = 1,
 ) -> Tensor | None:
-    """Return what torch.conv2d returns, or None where its own way is as fast, or is not known."""
+    """Return what torch.conv2d returns; None where its own way is faster, or may be."""
     if groups > 1 or isinstance(padding, str) or input.dim() != 4:
+        return None
+    if torch.is_autocast_enabled(input.device.type):
+        return None
+    if weight.numel() < _LEAST * (weight.shape[0] + weight.shape[1]):
         return None
     with torch.no_grad():
         used = weight.flatten(2).any(2)
     rows, columns = _numbers(used.any(1)), _numbers(used.any(0))
     if len(rows) * len(columns) > _MOST * used.numel():
         return None
-    if torch.is_autocast_enabled(input.device.type):
-        dtype = torch.get_autocast_dtype(input.device.type)
-        input, weight = input.to(dtype), weight.to(dtype)
     sizes = [list(_pair(value)) for value in (stride, padding, dilation)]
     found = _LiveConvolution.apply(input, weight, rows, columns, sizes)
-    return found if bias is None else found + bias.to(found.dtype)[:, None, None]
+    return found if bias is None else found + bias[:, None, None]
 
 
 class _LiveConvolution(torch.autograd.Function):

@@ -59,51 +59,59 @@ def test_they_are_those_of_torch(case, every):
     tensors, settings = case
     seen = torch.arange(len(tensors[1]))[::every]
     expected, gradients = results(tensors, settings, seen)
-    with LiveConvolutions():
+    with patch.object(module, "_LEAST", 0), LiveConvolutions():
         found, own = results(tensors, settings, seen)
     assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
     for a, b in zip(own, gradients, strict=True):
         assert torch.allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
-def test_precision_and_memory_layout_stay():
-    input = torch.randn(2, 8, 5, 5).contiguous(memory_format=torch.channels_last)
-    weight = torch.zeros(8, 8, 3, 3)
+def few_channels(channels: int) -> tuple[Tensor, Tensor]:
+    """Return an input in channels_last, and a weight with one value that is not zero."""
+    input = torch.randn(2, channels, 5, 5).contiguous(memory_format=torch.channels_last)
+    weight = torch.zeros(channels, channels, 3, 3)
     weight[0, 1] = 1
-    weight.requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16), LiveConvolutions():
-        output = F.conv2d(input, weight, padding=1)
-    assert output.dtype == torch.bfloat16
+    return input, weight
+
+
+def replaced():
+    """Return the convolutions that are replaced, as a mock."""
+    return patch.object(module, "_LiveConvolution", wraps=module._LiveConvolution)
+
+
+def test_convolutions_of_many_channels_are_replaced_and_the_memory_layout_stays():
+    tensors = few_channels(64)
+    with replaced() as seen, LiveConvolutions():
+        output = F.conv2d(*tensors, padding=1)
+    assert seen.apply.call_count == 1
     assert output.is_contiguous(memory_format=torch.channels_last)
-    output.sum().backward()
-    assert weight.grad is not None and weight.grad.dtype == torch.float32
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.allclose(output, F.conv2d(input, weight, padding=1), atol=0.05)
+    assert torch.allclose(output, F.conv2d(*tensors, padding=1), atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    "weight, settings",
+    "channels, density, settings",
     [
-        (torch.ones(4, 4, 1, 1), {}),
-        (torch.zeros(4, 1, 1, 1), {"groups": 4}),
-        (torch.zeros(4, 4, 1, 1), {"padding": "same"}),
+        (64, 1.0, {}),
+        (8, 0.0, {}),
+        (64, 0.0, {"groups": 64}),
+        (64, 0.0, {"padding": "same"}),
     ],
 )
-def test_torch_computes_what_is_dense_or_not_known(weight, settings):
-    input = torch.randn(2, 4, 5, 5)
+def test_torch_computes_what_is_dense_or_narrow_or_not_known(channels, density, settings):
+    input, weight = few_channels(channels)
+    weight = weight[:, : channels // settings.get("groups", 1)] + density
     expected = F.conv2d(input, weight, **settings)
-    forbidden = patch.object(module._LiveConvolution, "apply", side_effect=AssertionError)
-    with forbidden, LiveConvolutions():
+    with replaced() as seen, LiveConvolutions():
         assert torch.equal(F.conv2d(input, weight, **settings), expected)
+    assert seen.apply.call_count == 0
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_context_of_forward_passes_has_both(precision):
-    context = with_live_convolutions(autocast_for(precision, CPU), CPU)
-    with context(), patch.object(module, "_convolve", wraps=module._convolve) as seen:
-        F.conv2d(torch.ones(1, 2, 3, 3), torch.zeros(4, 2, 1, 1))
+@pytest.mark.parametrize("precision, count", [("fp32", 1), ("bf16", 0)])
+def test_a_context_of_forward_passes_has_them_in_fp32(precision, count):
+    with replaced() as seen, with_live_convolutions(autocast_for(precision, CPU), CPU)():
+        F.conv2d(*few_channels(64))
         assert torch.is_autocast_enabled("cpu") == (precision == "bf16")
-    assert seen.call_count == 1
+    assert seen.apply.call_count == count
 
 
 def test_other_devices_are_left_alone():
