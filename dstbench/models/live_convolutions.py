@@ -3,7 +3,7 @@
 At 99.99 % sparsity, a layer's few live weights read few of its input channels and write few of its
 outputs; the rest of a dense convolution multiplies zeros. So do most gradients of its dead weights:
 they are zero where the input or the gradient of the output is. What is left is computed by torch's
-dense convolutions, and is what they return for the whole, but for rounding.
+dense convolutions, and is what they return for the whole of finite numbers, but for rounding.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,21 +15,22 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
-from dstbench.models.precision import Autocast
+from dstbench.models.precision import Autocast, autocast_for
 
-# Copying channels, and looking for zeros, costs what it saves above this fraction of a weight's
-# input × output channels, and below so many multiply-adds per number of input and output: at 144,
-# it is 1.1 to 1.8 times faster (3 × 3, 32 channels of 32 × 32 pixels; AVX2, torch 2.14, fp32).
-_MOST = 0.5
+# Looking for zeros and copying channels has to cost less than what it saves.
+_MOST = 0.5  # largest fraction of input × output channels that have a live weight
+# Smallest O·I·h·w / (O + I) of a weight (O, I, h, w): multiply-adds per number read and written.
+# With 144, forward and backward are 1.1 to 1.8 times faster; with 72, 0.7 to 1 (AVX2, torch 2.14).
 _LEAST = 128
 
 
-def with_live_convolutions(autocast: Autocast, device: torch.device) -> Autocast:
-    """Return the context of forward passes with `autocast` and, on a CPU, live convolutions.
+def forward_context(precision: str, device: torch.device) -> Autocast:
+    """Return the context of a run's forward passes: autocast and, on a CPU, live convolutions.
 
     The backward pass may come after it. Other devices would have to wait while zeros are looked
     for; in bf16, torch's convolutions stay as they are. There are no second derivatives.
     """
+    autocast = autocast_for(precision, device)
     if device.type != "cpu":
         return autocast
 
@@ -62,15 +63,15 @@ def _convolve(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: int | tuple[int, int] = 1,
-    padding: str | int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
+    stride: int | tuple[int, ...] = 1,
+    padding: str | int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> Tensor | None:
     """Return what torch.conv2d returns; None where its own way is faster, or may be."""
-    if groups > 1 or isinstance(padding, str) or input.dim() != 4:
+    if groups > 1 or isinstance(padding, str) or not _fit(input, weight, bias):
         return None
-    if torch.is_autocast_enabled(input.device.type):
+    if torch.is_autocast_enabled("cpu"):
         return None
     if weight.numel() < _LEAST * (weight.shape[0] + weight.shape[1]):
         return None
@@ -79,9 +80,20 @@ def _convolve(
     rows, columns = _numbers(used.any(1)), _numbers(used.any(0))
     if len(rows) * len(columns) > _MOST * used.numel():
         return None
-    sizes = [list(_pair(value)) for value in (stride, padding, dilation)]
+    sizes = [_pair(value) for value in (stride, padding, dilation)]
     found = _LiveConvolution.apply(input, weight, rows, columns, sizes)
     return found if bias is None else found + bias[:, None, None]
+
+
+def _fit(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    """Return whether they are a batch and its layer, in single or double precision on a CPU."""
+    tensors = [input, weight] if bias is None else [input, weight, bias]
+    number = input.dtype
+    if number not in (torch.float32, torch.float64) or any(t.dtype != number for t in tensors):
+        return False
+    if any(t.device.type != "cpu" for t in tensors) or input.dim() != 4 or weight.dim() != 4:
+        return False
+    return input.shape[1] == weight.shape[1] and (bias is None or bias.shape == weight.shape[:1])
 
 
 class _LiveConvolution(torch.autograd.Function):
@@ -120,10 +132,10 @@ class _LiveConvolution(torch.autograd.Function):
             of_input = torch.zeros_like(input).index_copy_(1, columns, found)
         if ctx.needs_input_grad[1]:
             of_weight = torch.zeros_like(weight)
-            rows, columns = _numbers(_nonzero(grad)), _numbers(_nonzero(input))
-            part = weight[rows][:, columns]
-            found = _backward(grad[:, rows], input[:, columns], part, ctx.sizes, 1)
-            of_weight[rows[:, None], columns] = found
+            outputs, inputs = _numbers(_nonzero(grad)), _numbers(_nonzero(input))
+            part = weight.new_empty((len(outputs), len(inputs), *weight.shape[2:]))
+            found = _backward(grad[:, outputs], input[:, inputs], part, ctx.sizes, 1)
+            of_weight[outputs[:, None], inputs] = found
         return of_input, of_weight, None, None, None
 
 
@@ -150,8 +162,9 @@ def _numbers(chosen: Tensor) -> Tensor:
     return found if len(found) else found.new_zeros(1)
 
 
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[-1])
+def _pair(value: int | tuple[int, ...]) -> list[int]:
+    """Return both numbers of a setting, as torch.conv2d takes it: one for both, or two."""
+    return [value] * 2 if isinstance(value, int) else [*value] * (2 if len(value) == 1 else 1)
 
 
 def _format(tensor: Tensor) -> torch.memory_format:

@@ -79,7 +79,7 @@ def axes_of(wiring: Wiring, taps: Taps) -> tuple[Axes, Array, Array]:
     rows, columns = of_rows.tolist(), of_columns.tolist()
     own = group[wiring.channel_of[taps.filter]]
     chosen = taps[alike[own]]
-    looks = list(
+    looks = list(  # of each tap: group, group read, (step, shift) in rows, and in columns
         zip(
             own[alike[own]].tolist(),
             group[chosen.channel].tolist(),
@@ -112,8 +112,8 @@ def _each(axis: Callable[[int], int], sizes: Array) -> Array:
 def _groups(wiring: Wiring) -> Array:
     """Return the first channel of those that each one shares its axes with.
 
-    Channels that are linked, or are the dynamic activation of another, hand on their gradients in
-    place.
+    The gradients of channels that are linked share one plane, so they need the same cells; so do
+    those of a dynamic activation and of what it reads.
     """
     group = np.arange(len(wiring.node_of))
     for a in range(len(wiring.layers.nodes)):
@@ -124,9 +124,10 @@ def _groups(wiring: Wiring) -> Array:
 
 
 def _whole(wiring: Wiring, taps: Taps, group: Array) -> Array:
-    """Return which channels have a cell for each pixel: with their group, if pixels reach one.
+    """Return which channels have a cell for each pixel.
 
-    So have those of a maximum, whose windows are taken pixel by pixel.
+    They are the groups that live weights connect to pixels of the image, and the two sides of a
+    maximum, whose windows are taken pixel by pixel.
     """
     whole = np.zeros(len(group), bool)
     whole[wiring.of_node(0)] = True

@@ -23,7 +23,7 @@ from dstbench.native.constants import OPTIONS
 from dstbench.native.dynamic import constant_backward, dynamic_backward, through_backward
 from dstbench.native.norm_loop import norm_back
 from dstbench.native.pooling import pool_backward
-from dstbench.native.sources import lanes, number, put_source
+from dstbench.native.sources import lanes, number, put_number, put_source
 from dstbench.native.tables import (
     BIG,
     C_ADDEND,
@@ -141,7 +141,11 @@ def _put_parameters(A: Any, n: int, S: Any) -> int:
     first = A.channels[n, C_PASSED_FIRST]
     passed = A.channels[n, C_PASSED_END] - first
     for k in range(passed):
-        put_source(S.passed, k, A, A.passed[first + k], 1.0, 0.0)
+        if A.channels[A.passed[first + k], C_RELU]:
+            put_source(S.passed, k, A, A.passed[first + k], 1.0, 0.0)
+        else:  # everything passes: as where it is positive
+            put_number(S.passed, 2 * k, 1.0)
+            put_number(S.passed, 2 * k + 1, 1.0)
         for i in range(LANES):
             S.products[k * LANES + i] = 0
     first = A.channels[n, C_READ_FIRST]
@@ -253,9 +257,9 @@ def _channel(A: Any, n: int, S: Any) -> float:
 def _norm(
     A: Any, n: int, out: int, source: int, plane: int, scale: float, slope: float, level: float
 ) -> None:
-    """Gradient of a convolution's result: scale · g + slope · x + level, of each pixel.
+    """Gradient of a convolution's result: scale · g + slope · x + level, summed over each cell.
 
-    out, source: where it and g are. plane: where x is.
+    out, source: where it and g are, sums over the pixels of each cell. plane: where x is.
     """
     c = A.channels[n]
     cells, at_once = c[C_ROWS] * c[C_COLUMNS], 1

@@ -31,7 +31,7 @@ _INT = types.int64
 
 @dataclass(frozen=True)
 class _Vector:
-    """LANES images of a pixel.
+    """LANES images of a cell.
 
     x: what the activation reads.
     image: number of the first one.

@@ -12,6 +12,9 @@ from dstbench.native.wiring import Array, Wiring
 from dstbench.native.zone_programs import Plan
 from dstbench.native.zones import Sheet
 
+# A reader is as many sources as its cells that used the same cell: few, but for whole planes.
+_SOURCES = 1024
+
 
 def lay_out(
     wiring: Wiring, plan: Plan, arena: Arena, order: Order, batch: int, zeros: int
@@ -19,7 +22,8 @@ def lay_out(
     """Return the tables of zones and entries; they are enlarged until everything fits."""
     channels = plan.channels
     side = int(max(wiring.height.max(), wiring.width.max()))
-    needed = (16 * len(channels), 64 * len(channels), most_sources(channels, plan.filters))
+    sources = max(most_sources(channels, plan.filters), _SOURCES)
+    needed = (16 * len(channels), 64 * len(channels), sources)
     while True:
         zones, entries = (
             arena.get(name, count * width, np.dtype(np.int64))

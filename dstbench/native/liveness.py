@@ -100,6 +100,7 @@ def liveness(wiring: Wiring, taps: Taps) -> Liveness:
     through = unfed & (wiring.dynamic_by >= 0) & needed[wiring.dynamic_by]
     through[read] = False
     passed[wiring.maximum_of[wiring.maximum_of >= 0]] = False
+    passed &= wiring.link >= wiring.of_node(0).stop  # an image may have no task to do it
     return Liveness(
         live=live,
         needed=needed,

@@ -1,4 +1,4 @@
-"""The inner loop of batch norm's backward pass, over the pixels of one plane."""
+"""The inner loop of batch norm's backward pass, over the cells of one plane."""
 
 from typing import Any
 
@@ -51,9 +51,9 @@ def _norm_back(
     v: Any,
     t: Any,
 ) -> Any:
-    """gradients[out + i] = u · gradients[source + i] + v · values[plane + i] + t, of all pixels.
+    """gradients[out + i] = u · gradients[source + i] + v · values[plane + i] + t, of all cells.
 
-    images, batch: images of the batch, and numbers of a pixel, which may be more.
+    images, batch: images of the batch, and numbers of a cell, which may be more.
     """
     number = gradients.dtype
     arguments = (gradients, _INT, _INT, _INT, values, _INT, _INT, _INT, number, number, number)

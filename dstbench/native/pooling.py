@@ -7,7 +7,10 @@ from numba import njit
 from dstbench.native.constants import OPTIONS
 from dstbench.native.tables import (
     C_BASE,
+    C_BASE_COLUMN_AXIS,
+    C_BASE_COLUMNS,
     C_BASE_HEIGHT,
+    C_BASE_ROW_AXIS,
     C_BASE_WIDTH,
     C_GRADIENT,
     C_HEIGHT,
@@ -34,6 +37,7 @@ from dstbench.native.tables import (
     W_ROWS,
     W_STEP_COLUMN,
     W_STEP_ROW,
+    X_CELL,
 )
 
 
@@ -52,7 +56,10 @@ def read_pixel(A: Any, n: int, y: int, x: int, out: Any) -> None:
         for i in range(A.batch[0]):
             out[i] = A.views[n, V_EDGE]
         return
-    base = A.channels[n, C_BASE] + (row * width + column) * A.batch[1]
+    row = A.axes[A.channels[n, C_BASE_ROW_AXIS], X_CELL, row]
+    column = A.axes[A.channels[n, C_BASE_COLUMN_AXIS], X_CELL, column]
+    cell = row * A.channels[n, C_BASE_COLUMNS] + column
+    base = A.channels[n, C_BASE] + cell * A.batch[1]
     scale, shift = A.views[n, V_SCALE], A.views[n, V_SHIFT]
     low, high = A.views[n, V_LOW], A.views[n, V_HIGH]
     for i in range(A.batch[0]):

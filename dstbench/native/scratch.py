@@ -20,7 +20,7 @@ def scratch_of(channels: Array, filters: Array, batch: int, dtype: np.dtype) -> 
     """Return one thread's memory.
 
     channels, filters: the tables of a program.
-    batch: numbers of a pixel, a multiple of LANES.
+    batch: numbers of a cell, a multiple of LANES.
     """
     most = most_sources(channels, filters)
     links = channels[:, tables.C_PASSED_END] - channels[:, tables.C_PASSED_FIRST]

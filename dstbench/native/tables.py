@@ -152,11 +152,11 @@ E_PARAMETER, E_OFFSET, E_ROW, E_COLUMN, E_REPEATS, ENTRY = range(6)
 # axes (see axes.py): the cell of each pixel; of each cell, its first pixel, and how many it has
 X_CELL, X_FIRST, X_REPEATS, AXIS = range(4)
 
-# batch: (images, numbers of a pixel). evaluate: (whether statistics are the running ones,).
+# batch: (images, numbers of a cell). evaluate: (whether statistics are the running ones,).
 # values, gradients, levels: the arenas; a level is a number that is the same for all images.
-# means: (rows, numbers of a pixel) of what dynamic activations read, over pixels. own_means: of
+# means: (rows, numbers of a cell) of what dynamic activations read, over pixels. own_means: of
 # themselves. mean_gradients: what the means add to the gradient of each pixel. coefficients,
-# coefficient_gradients: (4 · rows, numbers of a pixel), of each node a₁ of all channels, then a₂,
+# coefficient_gradients: (4 · rows, numbers of a cell), of each node a₁ of all channels, then a₂,
 # b₁, b₂. gradient_sums: (rows,) of the gradient of what is read, over pixels and images, without
 # what the means add.
 # order: channels, one a task. after: of each task, the last one that must be done before.

@@ -14,8 +14,7 @@ from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.metrics.collapse import CollapseDetector
 from dstbench.metrics.training_cost import TrainingCost
-from dstbench.models.live_convolutions import with_live_convolutions
-from dstbench.models.precision import autocast_for
+from dstbench.models.live_convolutions import forward_context
 from dstbench.recording.file_names import epoch_network
 from dstbench.recording.run_folder import RunFolder
 from dstbench.recording.types import EpochLine, Record
@@ -64,8 +63,7 @@ class Trainer:
     ):
         self.run, self.state, self.loaders, self.record = run, state, loaders, record
         self.folder, self.group, self.reporter = folder, options.group, reporter
-        autocast = autocast_for(run.precision, options.device)
-        self.autocast = with_live_convolutions(autocast, options.device)
+        self.autocast = forward_context(run.precision, options.device)
         self.engine = engine
         self.health = EpochHealth(run, state, engine, loaders, self.autocast)
         self.meters = Meters(state.memory)

@@ -51,7 +51,7 @@ class Activations:
 
 
 class Block(nn.Module):
-    """One to three convolutions and a residual connection."""
+    """One to three convolutions and a residual connection; `last` is the activation of both."""
 
     def __init__(
         self,
@@ -61,9 +61,10 @@ class Block(nn.Module):
         kernel: int,
         projects: bool,
         activation: Callable[[int], nn.Module],
+        last: nn.Module,
     ):
         super().__init__()
-        self.activations = nn.ModuleList(activation(width) for width in widths)
+        self.activations = nn.ModuleList([*(activation(width) for width in widths[:-1]), last])
         sizes = [inputs, *widths]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(a, b, kernel, stride if i == 0 else 1, padding=kernel // 2, bias=False)
@@ -116,17 +117,20 @@ def cases(draw: Callable) -> Case:
     channels, height, width = integers(1, 3), integers(5, 11), integers(5, 11)
     classes, size = integers(2, 5), integers(1, 40)
     activation = Activations(draw)
-    layers, inputs = _stem(draw, channels, activation)
+    layers, inputs = _stem(draw, channels, activation) if integers(0, 4) else ([], channels)
     for _ in range(integers(0, 3)):
         widths = [integers(1, 6) for _ in range(integers(1, 3))]
         if draw(st.booleans()):
             widths[-1] = inputs
         stride, kernel = draw(st.sampled_from([1, 1, 2, 3])), draw(st.sampled_from([1, 3, 5]))
-        block = Block(inputs, widths, stride, kernel, draw(st.booleans()), activation)
+        last = activation(widths[-1]) if integers(0, 3) else nn.Identity()
+        block = Block(inputs, widths, stride, kernel, draw(st.booleans()), activation, last)
         layers.append(block)
         if draw(st.booleans()) and widths[-1] == inputs and stride == 1:
             layers.append(_follower(block, inputs, widths, kernel, activation))
         inputs = widths[-1]
+        if not integers(0, 3):
+            layers.append(nn.MaxPool2d(3, 2, padding=1))
     model = nn.Sequential(*layers, *_head(draw, inputs, classes, layers, (channels, height, width)))
     model.double().train()
     if draw(st.booleans()):
@@ -158,7 +162,7 @@ def _stem(draw: Callable, channels: int, activation: Activations) -> tuple[list[
 def _follower(
     owner: Block, inputs: int, widths: list[int], kernel: int, activation: Activations
 ) -> Block:
-    block = Block(inputs, widths, 1, kernel, False, activation)
+    block = Block(inputs, widths, 1, kernel, False, activation, activation(widths[-1]))
     block.convolutions = nn.ModuleList(Shared(c) for c in owner.convolutions)
     return block
 

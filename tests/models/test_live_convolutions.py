@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dstbench.models import live_convolutions as module
-from dstbench.models.live_convolutions import LiveConvolutions, with_live_convolutions
-from dstbench.models.precision import autocast_for
+from dstbench.models.live_convolutions import LiveConvolutions, forward_context
 
 CPU = torch.device("cpu")
 
@@ -59,7 +58,7 @@ def test_they_are_those_of_torch(case, every):
     tensors, settings = case
     seen = torch.arange(len(tensors[1]))[::every]
     expected, gradients = results(tensors, settings, seen)
-    with patch.object(module, "_LEAST", 0), LiveConvolutions():
+    with patch.multiple(module, _LEAST=0, _MOST=1), LiveConvolutions():
         found, own = results(tensors, settings, seen)
     assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
     for a, b in zip(own, gradients, strict=True):
@@ -93,7 +92,7 @@ def test_convolutions_of_many_channels_are_replaced_and_the_memory_layout_stays(
     [
         (64, 1.0, {}),
         (8, 0.0, {}),
-        (64, 0.0, {"groups": 64}),
+        (1024, 0.0, {"groups": 4}),
         (64, 0.0, {"padding": "same"}),
     ],
 )
@@ -108,12 +107,41 @@ def test_torch_computes_what_is_dense_or_narrow_or_not_known(channels, density, 
 
 @pytest.mark.parametrize("precision, count", [("fp32", 1), ("bf16", 0)])
 def test_a_context_of_forward_passes_has_them_in_fp32(precision, count):
-    with replaced() as seen, with_live_convolutions(autocast_for(precision, CPU), CPU)():
+    with replaced() as seen, forward_context(precision, CPU)():
         F.conv2d(*few_channels(64))
         assert torch.is_autocast_enabled("cpu") == (precision == "bf16")
     assert seen.apply.call_count == count
 
 
 def test_other_devices_are_left_alone():
-    autocast = autocast_for("bf16", torch.device("cuda"))
-    assert with_live_convolutions(autocast, torch.device("cuda")) is autocast
+    forbidden = patch.object(module, "_convolve", side_effect=AssertionError)
+    with forbidden, forward_context("fp32", torch.device("cuda"))():
+        F.conv2d(*few_channels(64))
+
+
+def test_gradients_are_computed_only_where_something_is_not_zero():
+    input, weight = few_channels(64)
+    input[:, 5:] = 0
+    weight.requires_grad_()
+    with patch.object(module, "_backward", wraps=module._backward) as seen, LiveConvolutions():
+        F.conv2d(input, weight)[:, :3].sum().backward()
+    assert [call.args[2].shape for call in seen.call_args_list] == [(3, 5, 3, 3)]
+
+
+@pytest.mark.parametrize(
+    "input, weight, bias",
+    [
+        ((2, 63, 5, 5), (64, 64, 3, 3), (64,)),
+        ((2, 64, 5, 5), (64, 64, 3, 3), (1,)),
+        ((2, 64, 5, 5), (64, 64, 3), (64,)),
+    ],
+)
+def test_what_torch_refuses_is_refused(input, weight, bias):
+    with LiveConvolutions(), pytest.raises(RuntimeError):
+        F.conv2d(torch.zeros(input), torch.zeros(weight), torch.zeros(bias))
+
+
+def test_an_image_without_a_batch_is_convolved():
+    input, weight = few_channels(64)
+    with LiveConvolutions():
+        assert torch.equal(F.conv2d(input[0], weight), F.conv2d(input, weight)[0])

@@ -9,7 +9,18 @@ from dstbench.graph.trace import trace
 from dstbench.methods.dyrelu import DyReLU
 from dstbench.native.axes import Axes, axes_of
 from dstbench.native.layers import layers_of
-from dstbench.native.tables import X_CELL, X_FIRST, X_REPEATS
+from dstbench.native.network import NativeNetwork
+from dstbench.native.tables import (
+    C_COLUMNS,
+    C_HEIGHT,
+    C_ROWS,
+    C_WIDTH,
+    E_REPEATS,
+    X_CELL,
+    X_FIRST,
+    X_REPEATS,
+    Z_REPEATS,
+)
 from dstbench.native.wiring import WeightVector, Wiring, taps_of
 
 
@@ -86,3 +97,22 @@ def test_only_cells_that_see_padding_differ(live, expected):
     assert image == (6, 6)
     assert before == activation == (1, 1)
     assert after == last == expected
+
+
+@pytest.mark.slow  # compiles the kernels
+def test_without_dynamic_activations_every_cell_is_a_pixel():
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1, bias=False),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(3, 2, bias=False),
+    )
+    masks = Masks(model)
+    masks.write_(next(iter(masks.parameters)), torch.tensor([0, 13]))
+    program = NativeNetwork(model, masks, (1, 6, 6)).compiled(4).forward
+    channels = program.channels
+    assert (channels[:, C_ROWS] == channels[:, C_HEIGHT]).all()
+    assert (channels[:, C_COLUMNS] == channels[:, C_WIDTH]).all()
+    assert (program.zones[:, Z_REPEATS] == 1).all() and (program.entries[:, E_REPEATS] == 1).all()

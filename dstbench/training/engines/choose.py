@@ -14,7 +14,7 @@ from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.metrics.cost import cost
 from dstbench.metrics.training_cost import dense_training_macs
-from dstbench.models.live_convolutions import with_live_convolutions
+from dstbench.models.live_convolutions import forward_context
 from dstbench.models.network_copy import copy_with
 from dstbench.models.precision import autocast_for
 from dstbench.sparsity import percent
@@ -46,8 +46,7 @@ def choose_engine(
 
     Raises UserError when 'native' is asked for, and no step of the run could use it.
     """
-    device = options.device
-    context = with_live_convolutions(autocast_for(run.precision, device), device)
+    context = forward_context(run.precision, options.device)
     engine = TorchEngine(state.model, context, run.label_smoothing, run.microbatches)
     if run.engine == "torch":
         return engine

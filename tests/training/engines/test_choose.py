@@ -12,6 +12,8 @@ from helpers.tiny_runs import IMAGE, started, tiny_resnet
 from dstbench.boards.validation import inconsistencies
 from dstbench.core.budgets import ERK
 from dstbench.methods.dyrelu import DyReLU
+from dstbench.metrics import health
+from dstbench.models import live_convolutions
 from dstbench.models.precision import autocast_for
 from dstbench.native.network import NativeNetwork
 from dstbench.training import trainer
@@ -67,6 +69,26 @@ def test_native_and_torch_give_the_same_run_and_each_is_recorded(tmp_path, call,
         same = ("live_path_share", "sparsity", "exploration", "layers_live", "val_loss")
         assert all(one[key] == other[key] for key in same)
     assert not any("batch_grad_norm_live" in line or "health_images" in line for line in plain)
+
+
+def test_torch_trains_and_measures_health_without_zero_channels(tmp_path, call, monkeypatch):
+    counts, phase = {"steps": 0, "health": 0}, ["steps"]
+    measured = health._gradients
+
+    def convolve(*args, **kwargs):
+        counts[phase[0]] += 1  # and torch's own convolution follows
+
+    def gradients(*args):
+        phase[0] = "health"
+        found = measured(*args)
+        phase[0] = "steps"
+        return found
+
+    monkeypatch.setattr(live_convolutions, "_convolve", convolve)
+    monkeypatch.setattr(health, "_gradients", gradients)
+    code, _, errors = call(*RIGL, "--engine", "torch", "--runs", str(tmp_path))
+    assert code == 0, errors
+    assert counts["steps"] > counts["health"] > 0
 
 
 @pytest.mark.slow
