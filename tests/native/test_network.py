@@ -47,6 +47,19 @@ def gradients(model: nn.Module, masks) -> dict[str, torch.Tensor]:
     return found
 
 
+def assert_alike(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """Assert that the gradients are those of torch, but for rounding.
+
+    Where a layer's outputs are constant, its batch norm magnifies rounding by 1/√ε = 316, and so do
+    those before it: a gradient that is 0 is, in torch, up to 1e-8 of the largest one.
+    """
+    sizes = {name: float(value.abs().max()) for name, value in expected.items() if value.numel()}
+    noise = 1e-9 + 1e-8 * max(sizes.values(), default=0.0)
+    for name, value in expected.items():
+        tolerance = 1e-6 * sizes.get(name, 0.0) + noise
+        assert torch.allclose(found[name], value, rtol=1e-6, atol=tolerance), name
+
+
 def native_step(case: Case, threads: int = 1) -> tuple[NativeNetwork, torch.Tensor, torch.Tensor]:
     network = NativeNetwork(case.model, case.masks, case.image_shape, threads, torch.float64)
     return network, *network.forward_backward(case.images, case.labels)
@@ -73,9 +86,7 @@ def test_labels_are_smoothed_as_in_torch(case, smoothing):
     assert torch.allclose(loss, expected.detach(), rtol=1e-9, atol=1e-12)
     found = gradients(case.model, case.masks)
     case.masks.live_gradients.clear()
-    for name, value in gradients(model, case.masks).items():
-        largest = float(value.abs().max()) if value.numel() else 0.0
-        assert torch.allclose(found[name], value, rtol=1e-6, atol=1e-6 * largest + 1e-9), name
+    assert_alike(found, gradients(model, case.masks))
 
 
 @many
@@ -90,9 +101,7 @@ def test_every_gradient_is_that_of_torch(case):
     network.forward_backward(case.images, case.labels)
     found = gradients(case.model, case.masks)
     assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        largest = float(value.abs().max()) if value.numel() else 0.0
-        assert torch.allclose(found[name], value, rtol=1e-6, atol=1e-6 * largest + 1e-9), name
+    assert_alike(found, expected)
 
 
 @many
