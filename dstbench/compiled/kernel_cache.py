@@ -1,24 +1,24 @@
 """Compiled functions kept on disk, until any source that they were compiled from changes."""
 
 import hashlib
-import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from numba import njit
 
 
-def source_hash(modules: Iterable[ModuleType]) -> int:
-    """Return a hash of the modules' source; numba itself watches a function's own file only.
+def source_hash(*packages: ModuleType) -> int:
+    """Return a hash of all source of the packages; numba itself watches a function's own file only.
 
     A function whose cache depends on it closes over it as a variable.
     """
-    try:
-        source = "".join(inspect.getsource(module) for module in modules)
-    except OSError:  # no source, and then numba caches nothing
-        return 0
-    return int.from_bytes(hashlib.sha256(source.encode()).digest()[:7])
+    found = hashlib.sha256()
+    for folder in (folder for package in packages for folder in package.__path__):
+        for file in sorted(Path(folder).glob("*.py")):
+            found.update(file.read_bytes())
+    return int.from_bytes(found.digest()[:7])
 
 
 def compiled_and_cached(function: Callable[..., Any], **options: Any) -> Any:

@@ -80,7 +80,8 @@ def _convolve(
     rows, columns = _numbers(used.any(1)), _numbers(used.any(0))
     if len(rows) * len(columns) > _MOST * used.numel():
         return None
-    sizes = [_pair(value) for value in (stride, padding, dilation)]
+    settings = (stride, padding, dilation)
+    sizes = [[value] if isinstance(value, int) else [*value] for value in settings]
     found = _LiveConvolution.apply(input, weight, rows, columns, sizes)
     return found if bias is None else found + bias[:, None, None]
 
@@ -100,7 +101,7 @@ class _LiveConvolution(torch.autograd.Function):
     """A convolution (B, I, H, W) → (B, O, H', W') by a weight (O, I, h, w).
 
     rows, columns: outputs and inputs that a nonzero weight has.
-    sizes: stride, padding and dilation.
+    sizes: stride, padding and dilation; of each, one number or two.
     """
 
     @staticmethod
@@ -146,7 +147,7 @@ def _backward(
     stride, padding, dilation = sizes
     mask = [which == 0, which == 1, False]
     found: Tensor = torch.ops.aten.convolution_backward(
-        grad, input, weight, None, stride, padding, dilation, False, [0, 0], 1, mask
+        grad, input, weight, None, stride, padding, dilation, False, [0], 1, mask
     )[which]
     return found
 
@@ -160,11 +161,6 @@ def _numbers(chosen: Tensor) -> Tensor:
     """Return the numbers of the chosen; that of the first one if none is."""
     found = chosen.nonzero().flatten()
     return found if len(found) else found.new_zeros(1)
-
-
-def _pair(value: int | tuple[int, ...]) -> list[int]:
-    """Return both numbers of a setting, as torch.conv2d takes it: one for both, or two."""
-    return [value] * 2 if isinstance(value, int) else [*value] * (2 if len(value) == 1 else 1)
 
 
 def _format(tensor: Tensor) -> torch.memory_format:

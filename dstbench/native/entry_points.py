@@ -2,49 +2,10 @@
 
 from typing import Any
 
-from dstbench.compiled import lanes, vectors
+from dstbench import compiled, native
 from dstbench.compiled.kernel_cache import compiled_and_cached, source_hash
-from dstbench.native import (
-    backward,
-    backward_loop,
-    constants,
-    dynamic,
-    dynamic_loops,
-    forward,
-    lines,
-    loops,
-    norm_loop,
-    pooling,
-    sight,
-    sources,
-    tables,
-    tasks,
-    zone_programs,
-    zones,
-)
 from dstbench.native.tasks import run as run_tasks
 from dstbench.native.zone_programs import lay_out as lay_out_zones
-
-_COMPILED = (
-    backward,
-    backward_loop,
-    constants,
-    dynamic,
-    dynamic_loops,
-    forward,
-    lines,
-    loops,
-    norm_loop,
-    pooling,
-    sight,
-    sources,
-    tables,
-    tasks,
-    lanes,
-    vectors,
-    zone_programs,
-    zones,
-)
 
 
 def _entry_points(version: int) -> tuple[Any, Any]:
@@ -65,4 +26,4 @@ def _entry_points(version: int) -> tuple[Any, Any]:
 
 
 # run: as tasks.run. lay_out: as zone_programs.lay_out.
-run, lay_out = _entry_points(source_hash(_COMPILED))
+run, lay_out = _entry_points(source_hash(compiled, native))

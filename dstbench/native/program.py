@@ -56,10 +56,16 @@ def compile_program(
     place = places(wiring, live, order, rows * columns, batch)
     readers, channels = _readers(wiring, live)
     _fill_channels(channels, wiring, live, order, place)
-    of_axes = {"ROW_AXIS": row_axis, "COLUMN_AXIS": column_axis, "COLUMNS": columns}
-    for name, values in of_axes.items():
-        _fill(channels, **{f"C_{name}": values, f"C_BASE_{name}": values[live.base]})
-    _fill(channels, C_ROWS=rows)
+    _fill(
+        channels,
+        C_ROW_AXIS=row_axis,
+        C_COLUMN_AXIS=column_axis,
+        C_ROWS=rows,
+        C_COLUMNS=columns,
+        C_BASE_ROW_AXIS=row_axis[live.base],
+        C_BASE_COLUMN_AXIS=column_axis[live.base],
+        C_BASE_COLUMNS=columns[live.base],
+    )
     passed = _passed(channels, live)
     filters = _filters(wiring, live, place)
     sorted_taps = live.taps

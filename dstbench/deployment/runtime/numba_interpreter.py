@@ -3,14 +3,13 @@
 It releases Python's lock.
 """
 
-import sys
 from typing import Any
 
 import numpy as np
 
-from ...compiled import lanes, vectors
+from ... import compiled as compiled_package
 from ...compiled.kernel_cache import compiled_and_cached, source_hash
-from . import kernels, program, simd, workspace
+from .. import runtime
 from .interpreter import Interpreter
 from .kernels import (
     compiled,
@@ -118,8 +117,6 @@ def _entry_points(version: int) -> tuple[Any, Any]:
     return infer, infer_bytes
 
 
-infer, infer_bytes = _entry_points(
-    source_hash((kernels, lanes, program, simd, vectors, workspace, sys.modules[__name__]))
-)
+infer, infer_bytes = _entry_points(source_hash(compiled_package, runtime))
 # Few images at a time: their planes stay in the cache.
 INTERPRETER = Interpreter(infer, infer_bytes, block_images=2, workspace_bytes=2**22)
