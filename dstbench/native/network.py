@@ -15,9 +15,10 @@ from dstbench.native.arena import Arena
 from dstbench.native.compiled_passes import Compiled
 from dstbench.native.dynamic_modules import DynamicModules
 from dstbench.native.entry_points import run
-from dstbench.native.layers import Layers, layers_of
+from dstbench.native.layers import Layers
 from dstbench.native.parameters import Parameters
 from dstbench.native.program import compile_program
+from dstbench.native.read_layers import layers_of
 from dstbench.native.tables import Program
 from dstbench.native.tasks import CACHE_LINE, END
 from dstbench.native.wiring import Array, WeightVector, Wiring, taps_of

@@ -55,7 +55,7 @@ def initial_weights_problem(record: Record, begin: State) -> tuple[str | None, s
 
 
 def repeated_weights_problem(
-    record: Record, run: Run, begin: State, total_steps: int, leaderboard: Path
+    record: Record, run: Run, begin: State, leaderboard: Path
 ) -> str | None:
     """Return a message if a record of another seed has the same initial weights, and may not.
 
@@ -77,7 +77,7 @@ def repeated_weights_problem(
     other_seed = copy.copy(run)
     other_seed.seed = run.seed + 1
     classes = record["predictions"]["classes"]
-    other = begun(other_seed, begin.image_shape, classes, total_steps)
+    other = begun(other_seed, begin.image_shape, classes, begin.total_steps)
     if sha256_of(other.model) == sha256_of(begin.model):
         return None
     return (

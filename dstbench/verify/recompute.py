@@ -5,12 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from dstbench.boards.network_files import NetworkPlace, network_files, paths_of
-from dstbench.boards.run_size import run_size
 from dstbench.boards.validation import inconsistencies
 from dstbench.core.state import State
-from dstbench.data import datasets
 from dstbench.data.batch_plan import BatchPlan
-from dstbench.data.loaders import DataLoaders
 from dstbench.errors import UserError
 from dstbench.metrics.training_cost import dense_training_macs
 from dstbench.recording import predictions
@@ -35,7 +32,8 @@ from dstbench.verify.forward_pass import (
     images_evaluated,
 )
 from dstbench.verify.images import Images
-from dstbench.verify.labels import Labels, test_labels
+from dstbench.verify.known_dataset import known_dataset
+from dstbench.verify.labels import Labels
 from dstbench.verify.outcome import Outcome
 from dstbench.verify.rebuild import NotRecomputable, configured_run, rebuilt
 from dstbench.verify.training_cost import training_flops, training_flops_problem
@@ -75,28 +73,51 @@ def recompute(path: Path, leaderboard: Path, images: Images) -> Outcome:
 def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Images) -> None:
     """Fill in the outcome. Raises NotRecomputable, and UserError for what differs."""
     run = configured_run(record)
-    loaders = images.loaders(run)
-    labels = test_labels(record["dataset"], leaderboard)
-    if loaders is not None:
-        found = Labels(loaders.dataset.test.labels.tolist(), loaders.dataset.sha256)
-        if labels is not None and found != labels:
-            raise NotRecomputable(f"the images of {run.dataset} here are not the known ones")
-        labels = found
-    if labels is None:
-        raise NotRecomputable(f"neither images nor labels of {run.dataset} are on this machine")
-    if labels.dataset_sha256 != record["provenance"]["dataset_sha256"]:
+    data = known_dataset(record, run, leaderboard, images)
+    outcome.images = len(data.labels.test)
+    if data.labels.dataset_sha256 != record["provenance"]["dataset_sha256"]:
         outcome.problems.append("provenance.dataset_sha256 is not that of the dataset")
     classes = record["predictions"]["classes"]
-    if loaders is not None:
-        shape = loaders.image_shape
-    elif run.dataset in datasets.KNOWN:
-        shape = datasets.KNOWN[run.dataset].image
-    else:
-        raise NotRecomputable(f"the shape of {run.dataset}'s images is not known")
-    outcome.images = len(labels.test)
-    plan = _plan_of(run, record, loaders)
-    total_steps = run.epochs * (plan.steps_per_epoch if plan else 1)
-    begin = begun(run, shape, classes, total_steps)
+    begin = begun(run, data.shape, classes, data.total_steps(run))
+    _compare_beginning(record, run, begin, leaderboard, outcome)
+    for place, key, accuracy in _networks(record, outcome.path):
+        stored: StoredNetwork = record[place.key]  # type: ignore[literal-required]
+        content = read_network(stored, paths_of(outcome.path, place))
+        state, training_only = rebuilt(run, data.shape, classes, content, outcome.path)
+        final = place.key == "network"
+        if final:
+            outcome.problems += network_problems(record, state, training_only)
+            outcome.problems += health_problems(record, state, data.labels.test)
+            if data.plan is not None and run.start is None:
+                _compare_training(record, run, begin, state, data.plan, outcome)
+        else:
+            outcome.problems += budget_problems(record, state)
+        predicted = predictions.decode(record["predictions"][key], classes).tolist()
+        if data.loaders is not None:
+            evaluated = images_evaluated(data.loaders) * images.records  # kernels: compiled once
+            engine = evaluation_engine(state, run.precision, evaluated)
+            now = evaluate(engine, data.loaders.test())
+            device = record["provenance"]["device"]
+            compare_predictions(run, device, now, data.loaders, predicted, outcome)
+            compare_top5(record, accuracy, now, run, outcome)
+            if final:
+                compare_validation(record, engine, data.loaders, run, outcome)
+        _compare_accuracy(record, accuracy, predicted, data.labels, outcome)
+    if "test_at_best_val" in record["predictions"] and "network_at_best_val" not in record:
+        predicted = predictions.decode(record["predictions"]["test_at_best_val"], classes).tolist()
+        _compare_accuracy(record, "test_at_best_val", predicted, data.labels, outcome)
+    outcome.recomputed = ["network", "predictions"]
+    if data.loaders is not None:
+        outcome.recomputed.append("images")
+
+
+def _compare_beginning(
+    record: Record, run: Run, begin: State, leaderboard: Path, outcome: Outcome
+) -> None:
+    """Compare initial weights, layers that are not pruned, and what kind of method it is.
+
+    begin: before the first masks.
+    """
     if run.start is not None:
         outcome.notes.append(
             "initial weights, first masks and training FLOPs not comparable: it began with the "
@@ -105,7 +126,7 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
     else:
         problem, note = initial_weights_problem(record, begin)
         if note is not None:
-            problem = repeated_weights_problem(record, run, begin, total_steps, leaderboard)
+            problem = repeated_weights_problem(record, run, begin, leaderboard)
             outcome.notes.append(note)
         outcome.problems += [problem] if problem else []
     outcome.problems += unpruned_problems(record, begin)
@@ -114,37 +135,6 @@ def _recompute(record: Record, outcome: Outcome, leaderboard: Path, images: Imag
             f"dense_to_sparse is {record.get('dense_to_sparse', False)!r}; for its method it is "
             f"{run.method.dense_to_sparse!r}"
         )
-    for place, key, accuracy in _networks(record, outcome.path):
-        stored: StoredNetwork = record[place.key]  # type: ignore[literal-required]
-        content = read_network(stored, paths_of(outcome.path, place))
-        state, training_only = rebuilt(run, shape, classes, content, outcome.path)
-        final = place.key == "network"
-        outcome.problems += (
-            network_problems(record, state, training_only)
-            if final
-            else budget_problems(record, state)
-        )
-        if final:
-            outcome.problems += health_problems(record, state, labels.test)
-            if plan is not None and run.start is None:
-                _compare_training(record, run, begin, state, plan, outcome)
-        predicted = predictions.decode(record["predictions"][key], classes).tolist()
-        if loaders is not None:
-            device = record["provenance"]["device"]
-            evaluated = images_evaluated(loaders) * images.records  # kernels are compiled once
-            engine = evaluation_engine(state, run.precision, evaluated)
-            now = evaluate(engine, loaders.test())
-            compare_predictions(run, device, now, loaders, predicted, outcome)
-            compare_top5(record, accuracy, now, run, outcome)
-            if final:
-                compare_validation(record, engine, loaders, run, outcome)
-        _compare_accuracy(record, accuracy, predicted, labels, outcome)
-    if "test_at_best_val" in record["predictions"] and "network_at_best_val" not in record:
-        predicted = predictions.decode(record["predictions"]["test_at_best_val"], classes).tolist()
-        _compare_accuracy(record, "test_at_best_val", predicted, labels, outcome)
-    outcome.recomputed = ["network", "predictions"]
-    if loaders is not None:
-        outcome.recomputed.append("images")
 
 
 def _networks(
@@ -169,14 +159,6 @@ def _compare_accuracy(
     claimed = record["accuracy"][key]  # type: ignore[literal-required]
     if claimed is None or abs(found - claimed) > ROUNDING:
         outcome.problems.append(f"accuracy.{key} is {claimed}, but its predictions give {found}")
-
-
-def _plan_of(run: Run, record: Record, loaders: DataLoaders | None) -> BatchPlan | None:
-    """Return the batches of an epoch; None where the number of training images is not known."""
-    if loaders is not None:
-        return loaders.training.plan
-    size = run_size(record)
-    return None if size is None else BatchPlan(size.images, run.batch_size)
 
 
 def _compare_training(

@@ -8,8 +8,8 @@ from dstbench.core.masks import Masks
 from dstbench.graph.trace import trace
 from dstbench.methods.dyrelu import DyReLU
 from dstbench.native.axes import Axes, axes_of
-from dstbench.native.layers import layers_of
 from dstbench.native.network import NativeNetwork
+from dstbench.native.read_layers import layers_of
 from dstbench.native.tables import (
     C_COLUMNS,
     C_HEIGHT,
