@@ -8,6 +8,11 @@ from functools import cache
 UNPRUNED_FRACTION = 0.05
 
 
+def density(sparsity: float) -> Fraction:
+    """Return 1 − sparsity, exact in the decimal digits of the sparsity."""
+    return 1 - Fraction(repr(float(sparsity)))
+
+
 @cache  # a leaderboard calls it ten thousand times
 def live_total(sparsity: float, dense_numel: int) -> int:
     """Return the live weights at a sparsity: round((1 − sparsity) · dense_numel).
@@ -15,7 +20,7 @@ def live_total(sparsity: float, dense_numel: int) -> int:
     sparsity: fraction of weights removed, in [0, 1]; exact in its decimal digits.
     dense_numel: prunable weights of the original network.
     """
-    return round((1 - Fraction(repr(float(sparsity)))) * dense_numel)
+    return round(density(sparsity) * dense_numel)
 
 
 def percent(fraction: float) -> str:

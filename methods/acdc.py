@@ -4,11 +4,11 @@ Peste et al. 2021, "AC/DC: alternating compressed/decompressed training of deep 
 Algorithm 1 and section 5.
 """
 
-import math
 from itertools import pairwise
 
 from dstbench.config.registry import register
 from dstbench.core.part import Part
+from dstbench.core.schedules import step_at
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError, require, require_sparsity
 from dstbench.methods.global_magnitude import (
@@ -78,7 +78,7 @@ class ACDC(Part):
         length = (1 - self.warmup - self.last_dense - self.last_compressed) / middle
         ends = [self.warmup + length * i for i in range(middle)]
         ends += [1 - self.last_compressed - self.last_dense, 1 - self.last_compressed]
-        return [math.ceil(round(end * total_steps, 6)) for end in ends]
+        return [step_at(end, total_steps) for end in ends]
 
     def final_structure_step(self, total_steps: int) -> int:
         return self.switches(total_steps)[-1]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget, OfBudget
+from dstbench.core.budget import Budget, OfBudget
 from dstbench.core.masks import storage_index
 from dstbench.core.part import Part
 from dstbench.core.state import State

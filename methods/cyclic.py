@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from dstbench.config.registry import register
 from dstbench.core.drop_grow import DropGrow
 from dstbench.core.part import Part
+from dstbench.core.schedules import step_at
 from dstbench.core.state import State
 from dstbench.core.update_schedule import UpdateSchedule
 from dstbench.errors import UserError, require
@@ -68,15 +69,20 @@ class Cyclic(Part):
         self.mover, self.sparsity, self.lowest = mover, sparsity, lowest
         self.cycles, self.until, self.shape = cycles, until, shape
         self.length_ratio = length_ratio
+        self.redistributes, self.dense_to_sparse = mover.redistributes, mover.dense_to_sparse
         # over the steps before `until`, not over the whole run
         self.update_schedule = UpdateSchedule(self, update_interval, cycles * updates_per_cycle)
 
+    def last_cycle_step(self, total_steps: int) -> int:
+        """Return the optimizer step after which `mover` moves the masks alone."""
+        return step_at(self.until, total_steps)
+
     def final_structure_step(self, total_steps: int) -> int:
-        return math.ceil(round(self.until * total_steps, 6))
+        return max(self.last_cycle_step(total_steps), self.mover.final_structure_step(total_steps))
 
     def sparsity_at(self, step: int, total_steps: int) -> float:
         """Return the sparsity that an update after optimizer step `step` sets."""
-        end = self.final_structure_step(total_steps)
+        end = self.last_cycle_step(total_steps)
         if step >= end:
             return self.sparsity
         position = self._position(step, end)
@@ -96,11 +102,11 @@ class Cyclic(Part):
 
     def is_due(self, step: int, total_steps: int) -> bool:
         """Return whether a cycle's update follows this optimizer step; the last is at `until`."""
-        end = self.final_structure_step(total_steps)
+        end = self.last_cycle_step(total_steps)
         return step == end or self.update_schedule.is_due(step, end)
 
     def check(self, total_steps: int) -> None:
-        end = self.final_structure_step(total_steps)
+        end = self.last_cycle_step(total_steps)
         updates = self.update_schedule.steps(end)
         oscillates = any(self.sparsity_at(step, total_steps) < self.sparsity for step in updates)
         if self.lowest < self.sparsity and not oscillates:
@@ -117,28 +123,41 @@ class Cyclic(Part):
                 f"of {total_steps}. Lower {name}.update_interval or Cyclic.until.",
                 f"{name}.update_interval",
             )
+        self.mover.check(total_steps)
 
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
-        if step > self.final_structure_step(total_steps):
+        if step > self.last_cycle_step(total_steps):
             return self.mover.needs_dense_gradients(step, total_steps)
+        if self._watches_gradients and self.mover.needs_dense_gradients(step, total_steps):
+            return True
         # assumed: in each update of a cycle; those that only shrink layers could do without
         return self.mover.grows_by_gradient and self.is_due(step, total_steps)
 
     def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
         if super().requires_dense_gradients(step, total_steps):
             return True
-        if step > self.final_structure_step(total_steps):
+        if step > self.last_cycle_step(total_steps):
             return self.mover.requires_dense_gradients(step, total_steps)
+        if self._watches_gradients and self.mover.requires_dense_gradients(step, total_steps):
+            return True
         return self.mover.may_grow_by_gradient and self.is_due(step, total_steps)
+
+    @property
+    def _watches_gradients(self) -> bool:
+        """Whether the mover reads gradients in other steps than those of its updates."""
+        return type(self.mover).after_backward is not Part.after_backward
 
     def before_step(self, state: State) -> None:
         if state.step == 0:  # a budget that cannot hold s_min is refused before training
             assert state.budget is not None
             state.budget.live_counts(state, self.lowest)
 
+    def after_backward(self, state: State) -> None:
+        self.mover.after_backward(state)
+
     def after_step(self, state: State) -> None:
         step, total = state.step, state.total_steps
-        if step > self.final_structure_step(total):
+        if step > self.last_cycle_step(total):
             self.mover.after_step(state)
         elif self.is_due(step, total):
             assert state.budget is not None

@@ -4,7 +4,7 @@ Li et al. 2024, "Pushing the Limits of Sparsity: A Bag of Tricks for Extreme Pru
 """
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget
+from dstbench.core.budget import Budget
 from dstbench.core.gradient_clip import GradientClip
 from dstbench.core.method import Method
 from dstbench.methods.cyclic import Cyclic

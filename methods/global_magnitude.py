@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget
+from dstbench.core.budget import Budget
 from dstbench.core.masks import flat
 from dstbench.core.part import Part
 from dstbench.core.selection import largest

@@ -18,7 +18,7 @@ from dstbench.core.prunable import prunable
 from dstbench.core.selection import largest
 from dstbench.core.state import State
 from dstbench.errors import UserError, require, require_sparsity
-from dstbench.sparsity import live_total
+from dstbench.sparsity import density, live_total
 
 
 def live_and_stored(part: Part, state: State) -> tuple[int, int]:
@@ -130,8 +130,8 @@ class GlobalPruning(Part, ABC):
     def init_masks(self, state: State) -> None:
         target, total = live_and_stored(self, state)
         network = ScoredCopy(state.model, self.batch_statistics)
-        density = (1 - Fraction(repr(float(self.sparsity)))) * state.dense_numel / total
-        for done, left in enumerate(live_per_round(density, target, total, self.rounds), start=1):
+        of_stored = density(self.sparsity) * state.dense_numel / total
+        for done, left in enumerate(live_per_round(of_stored, target, total, self.rounds), start=1):
             scores = self.scores(state, network)
             if done == 1:
                 self._refuse_vanishing(scores)

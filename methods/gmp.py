@@ -4,10 +4,9 @@ Zhu & Gupta 2017, "To prune, or not to prune: exploring the efficacy of pruning 
 compression", section 3, equation 1.
 """
 
-import math
-
 from dstbench.config.registry import register
 from dstbench.core.part import Part
+from dstbench.core.schedules import step_at
 from dstbench.core.state import BudgetRule, State
 from dstbench.core.update_schedule import UpdateSchedule
 from dstbench.errors import UserError, require, require_sparsity
@@ -70,7 +69,7 @@ class GMP(Part):
         return self.of
 
     def final_structure_step(self, total_steps: int) -> int:
-        return math.ceil(round(self.until * total_steps, 6))
+        return step_at(self.until, total_steps)
 
     def sparsity_at(self, step: int, total_steps: int, initial: float = 0.0) -> float:
         """Return the sparsity that an update after optimizer step `step` sets.

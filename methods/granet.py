@@ -5,7 +5,7 @@ Algorithm 1.
 """
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget
+from dstbench.core.budget import Budget
 from dstbench.core.schedules import Schedule
 from dstbench.core.state import State
 from dstbench.errors import require
@@ -62,8 +62,14 @@ class GraNet(GMP, RigL):
         GMP.check(self, total_steps)
         RigL.check(self, total_steps)
 
+    @property
+    def redistributes(self) -> bool:
+        """Whether a layer may get more live weights, as the two budgets may differ."""
+        return self.start is not None and isinstance(self.of, Budget)
+
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
-        return RigL.needs_dense_gradients(self, step, total_steps)
+        grows = self.redistributes and self.prunes_at(step, total_steps)
+        return grows or RigL.needs_dense_gradients(self, step, total_steps)
 
     def start_(self, state: State) -> None:
         """Choose the first masks: all weights are live, or those of `start`."""

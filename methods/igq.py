@@ -11,11 +11,11 @@ from fractions import Fraction
 import torch
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget
+from dstbench.core.budgets import ByShape
 
 
 @register("parts")
-class IGQ(Budget):
+class IGQ(ByShape):
     """Ideal gas quotas: one force F compresses every tensor, from n weights to n / (F·n + 1).
 
     A tensor's density is 1 / (F·n + 1): small tensors stay nearly dense, large ones tend to the

@@ -4,7 +4,6 @@ Frankle et al. 2020, "Linear mode connectivity and the lottery ticket hypothesis
 Algorithm 2 (appendix A).
 """
 
-import math
 from itertools import pairwise
 
 import torch
@@ -12,7 +11,7 @@ import torch
 from dstbench.config.registry import register
 from dstbench.core.packing import kept_tensors
 from dstbench.core.part import Part
-from dstbench.core.schedules import Repeated, Schedule
+from dstbench.core.schedules import Repeated, Schedule, step_at
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError, require, require_sparsity
 from dstbench.methods.global_magnitude import (
@@ -68,12 +67,12 @@ class IMP(Part):
     def ends(self, total_steps: int) -> list[int]:
         """Return the optimizer steps after which each training ends; the last is `total_steps`."""
         ends = Repeated(float, self.rounds + 1, self.rewind).ends()
-        return [math.ceil(round(end * total_steps, 6)) for end in ends]
+        return [step_at(end, total_steps) for end in ends]
 
     def rewind_step(self, total_steps: int) -> int:
         """Return the optimizer step of the first training that weights are rewound to."""
         length = Repeated(float, self.rounds + 1, self.rewind).length
-        return math.ceil(round(self.rewind * total_steps / length, 6))
+        return step_at(self.rewind / length, total_steps)
 
     def final_structure_step(self, total_steps: int) -> int:
         return self.ends(total_steps)[-2]

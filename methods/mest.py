@@ -5,7 +5,6 @@ section 3: elastic mutation (EM), and its soft memory bound (EM&S); the publishe
 boone891214/MEST.
 """
 
-import math
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -13,7 +12,7 @@ from torch import Tensor
 from dstbench.config.registry import register
 from dstbench.core.drop_grow import DropGrow
 from dstbench.core.masks import live_gradient
-from dstbench.core.schedules import Schedule, value_at
+from dstbench.core.schedules import Schedule, step_at, value_at
 from dstbench.core.state import State
 from dstbench.errors import require
 
@@ -99,7 +98,7 @@ class SoftMEST(MEST):
         self.sparsity, self.update_until = sparsity, update_until
 
     def final_structure_step(self, total_steps: int) -> int:
-        return math.ceil(round(self.update_until * total_steps, 6))
+        return step_at(self.update_until, total_steps)
 
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
         return False

@@ -39,6 +39,7 @@ class Narrow(Part):
         allowed = "a fraction in [0, 1), such as 0.98 for 98 %"
         require(0 <= sparsity < 1, self, "sparsity", sparsity, allowed)
         self.sparsity, self.match = sparsity, match
+        self.over_budget = match == "macs"  # fewer MACs may be of more weights
 
     def surgery(self, state: State) -> None:
         width, with_width = _family(state.model)

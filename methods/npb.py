@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget
+from dstbench.core.budget import Budget
 from dstbench.core.state import State
 from dstbench.errors import UserError, require
 from dstbench.graph.channel_graph import Array, ChannelGraph

@@ -3,7 +3,6 @@
 EAST paper (Li et al. 2024), section 3.1 and Algorithm 1, lines 3–6.
 """
 
-import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dstbench.core.part import Part
+from dstbench.core.schedules import step_at
 from dstbench.core.state import State
 from dstbench.errors import UserError, require
 from dstbench.models.network_copy import copy_with
@@ -93,7 +93,7 @@ class Phasing(Part, ABC):
         return 1 - min(max((step - begin) / (end - begin), 0.0), 1.0)
 
     def final_structure_step(self, total_steps: int) -> int:
-        return math.ceil(round(self.end * total_steps, 6))
+        return step_at(self.end, total_steps)
 
     def replaces(self, model: nn.Module, place: str) -> bool:
         """Return whether the ReLU of this full name is replaced; before any is."""

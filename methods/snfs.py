@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import apportion
+from dstbench.core.apportion import apportion
 from dstbench.core.drop_grow import DropGrow, movable_tensors, rounded_up
 from dstbench.core.masks import gradient_of
 from dstbench.core.schedules import Schedule

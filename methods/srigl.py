@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import OfBudget
+from dstbench.core.budget import OfBudget
 from dstbench.core.drop_grow import movable_tensors, rounded_up
 from dstbench.core.masks import flat, storage_index
 from dstbench.core.schedules import Schedule
@@ -121,12 +121,12 @@ class SRigL(RigL):
         fan_in = torch.zeros(len(weight), dtype=torch.int64)
         fan_in[order[:active]] = _even(target, active)
 
-        values = torch.zeros(weight.numel()).index_put_((index.cpu(),), magnitude.cpu() + 1)
-        rows = _rows(weight, values) * (fan_in > 0)[:, None]  # live weights of active channels
-        count = min(len(kept), int((rows > 0).sum()))
+        values = torch.full((weight.numel(),), -1.0).index_put_((index.cpu(),), magnitude.cpu())
+        rows = _rows(weight, values).masked_fill((fan_in == 0)[:, None], -1)
+        count = min(len(kept), int((rows >= 0).sum()))  # live weights of active channels
         stays = torch.zeros_like(salient)
         stays.view(-1)[largest(rows.flatten(), count, state.rng)] = True
-        stays = _largest_of_rows(rows.masked_fill(~stays, 0), fan_in.minimum(stays.sum(1)))
+        stays = _largest_of_rows(rows.masked_fill(~stays, -1), fan_in.minimum(stays.sum(1)))
         grows = _largest_of_rows(growth.masked_fill(stays, -2), fan_in - stays.sum(1))
         return stays | grows
 

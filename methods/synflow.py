@@ -22,6 +22,7 @@ from dstbench.core.selection import largest
 from dstbench.core.state import State
 from dstbench.errors import UserError, require, require_sparsity
 from dstbench.methods.global_pruning import live_and_stored
+from dstbench.sparsity import density
 
 _TOLERANCE = 0.01  # of R, for the sum of a tensor's scores
 
@@ -54,8 +55,8 @@ class SynFlow(Part):
         flow = Flow(state.model, state.image_shape)
         flow.refuse_vanishing()
         refuse_without_conservation(flow)
-        density = (1 - Fraction(repr(float(self.sparsity)))) * state.dense_numel / total
-        for keep in kept_per_round(density, target, total, self.rounds):
+        of_stored = density(self.sparsity) * state.dense_numel / total
+        for keep in kept_per_round(of_stored, target, total, self.rounds):
             scores = flow.scores()  # all zero once pruning has cut the network, then random
             flow.prune_(largest(-scores, len(scores) - keep, state.rng))
         refuse_without_conservation(

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget, OfBudget
+from dstbench.core.budget import Budget, OfBudget
 from dstbench.core.masks import flat, gradient_of
 from dstbench.core.prunable import prunable
 from dstbench.core.selection import largest, largest_free
 from dstbench.core.state import State
 from dstbench.core.update_schedule import UpdateSchedule
-from dstbench.errors import UserError, require
+from dstbench.errors import require
 
 MODULE = "top_kast"  # name of the module of hidden weights, in the model
 
@@ -61,7 +61,8 @@ class TopKAST(OfBudget):
     updates_per_run: evenly spaced updates, including the one at the end, which is omitted.
     update_interval: optimizer steps between updates; if given, updates_per_run is not used.
 
-    Departure: the optimizer's state of a weight that changes between A and the rest starts anew.
+    Departures: the optimizer's state of a weight that enters A starts anew; that of one that leaves
+    A is what it was when it last was hidden, decayed since.
 
     Raises UserError: when a setting is out of range, or `of` is no budget.
     """
@@ -84,12 +85,7 @@ class TopKAST(OfBudget):
 
     def check(self, total_steps: int) -> None:
         super().check(total_steps)
-        if self.update_schedule.next_update(0, total_steps) is None:
-            raise UserError(
-                f"TopKAST would never update its masks: the run has {total_steps} optimizer steps, "
-                f"and updates are due {self.update_schedule}. Lower TopKAST.update_interval.",
-                "TopKAST.update_interval",
-            )
+        self.update_schedule.refuse_never(self, total_steps)
 
     def surgery(self, state: State) -> None:
         state.model.add_module(MODULE, Hidden(list(prunable(state.model).values())))

@@ -41,7 +41,7 @@ def leaderboard(
     sources = [] if runs is None else [runs] if isinstance(runs, str | Path) else list(runs)
     grid_names, folders = [str(one) for one in grids], [str(one) for one in sources]
     done = render(grid_names, folders, Path(out), selected_on_test)
-    complaints = [] if done.collected is None else done.collected.complaints
+    complaints = [] if done.collected is None else list(done.collected.complaints)
     complaints += [f"{', '.join(one.names)}: {one.reason}" for one in done.board.rejected]
     complaints += [f"figures not drawn: {done.not_drawn}"] if done.not_drawn else []
     for complaint in complaints:

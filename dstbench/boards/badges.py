@@ -13,7 +13,7 @@ from dstbench.errors import UserError
 from dstbench.recording import record as records
 from dstbench.recording.types import Record
 
-Badge = Literal["retrained elsewhere", "recomputed with images", "recomputed", "self-reported"]
+Badge = Literal["retrained", "recomputed with images", "recomputed", "self-reported"]
 BADGES: tuple[Badge, ...] = get_args(Badge)  # the most trusted first
 
 
@@ -36,7 +36,7 @@ class Badges:
         if recomputed != "self-reported" and any(
             replication_problem(record, again) is None for again in others
         ):
-            return "retrained elsewhere"
+            return "retrained"
         return recomputed
 
 

@@ -55,7 +55,7 @@ class Result:
     top5: top-5 accuracy at that epoch; None where the record has none.
     validation: accuracy on the validation images at that epoch; None where these are the test
         images.
-    collapsed: no live path is left, or the accuracy is chance; see metrics/health.py.
+    collapsed: no live path is left, or the accuracy is chance; see metrics/collapse.py.
     selected_on_test: the epoch was chosen on the test images.
     live: number of live weights.
     prunable: number of prunable weights.
@@ -214,9 +214,8 @@ class Cell:
     @property
     def zeros(self) -> float | None:
         """Mean fraction of live weights that are exactly zero, where it is 1 % or more."""
-        fractions = [r.live_zeros / r.live for r in self.results if r.live_zeros and r.live]
-        mean = sum(fractions) / max(1, len(self.results))
-        return mean if mean >= _MARKED_ZEROS else None
+        mean = _mean_fraction((r.live_zeros, r.live) for r in self.results)
+        return mean if mean is not None and mean >= _MARKED_ZEROS else None
 
     @property
     def dense_to_sparse(self) -> bool:

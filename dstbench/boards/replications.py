@@ -1,7 +1,7 @@
 """Replications: further attempts at the runs of a leaderboard, beside its records.
 
 A replication never replaces a record. It counts if it is recomputed itself and its accuracy is
-within the noise of devices.
+within the noise of attempts: no two machines round alike.
 """
 
 import math
@@ -12,8 +12,8 @@ from dstbench.recording.types import Record
 
 REPLICATIONS = "replications"  # folder of a leaderboard
 
-# Difference between the accuracies of two runs of one configuration and seed, in standard errors:
-# RigL on digits, 8 epochs, fp32, 1 and 2 threads, three seeds: 2.31, 0 and 0.64.
+# assumed: difference between the accuracies of two attempts at one run, in standard errors.
+# Measured were three: RigL on digits, 8 epochs, fp32, 1 and 2 threads: 2.31, 0 and 0.64.
 MOST_STANDARD_ERRORS = 2.4
 
 
@@ -24,9 +24,10 @@ def most_retrained(accuracy: float, images: int) -> float:
     images: number n of test images.
 
     MOST_STANDARD_ERRORS times √(2p(1 − p)/n), the standard error of the difference between the
-    accuracies p of two networks on n images.
+    accuracies p of two networks on n images. p is the expected accuracy on further images after
+    those seen (Laplace's rule), so that a network without an error may have one.
     """
-    p = accuracy / 100
+    p = (accuracy / 100 * images + 1) / (images + 2)
     return 100 * MOST_STANDARD_ERRORS * math.sqrt(2 * p * (1 - p) / images)
 
 
@@ -51,6 +52,6 @@ def replication_problem(record: Record, again: Record) -> str | None:
     if difference > most:
         return (
             f"accuracy.{shown} is {one:.2f}, retrained {other:.2f}: they differ by "
-            f"{difference:.2f} points, and devices by at most {most:.2f}"
+            f"{difference:.2f} points; {most:.2f} are taken for the noise of attempts"
         )
     return None

@@ -1,9 +1,10 @@
 """Checks the training FLOPs of a finished record, as far as they follow from it.
 
 docs/counting.md has the count. With the MACs S of live weights, D of dense ones and O of dense
-offsets, an image of a step costs at least 3·S + 2·O MACs, as no method of the suite has fewer live
-weights during training than at its end; and at most 3·D + 2·O. Recomputing the network gives closer
-limits (dstbench/verify/training_cost.py).
+offsets, an image of a step costs at least 3·S + 2·O MACs, as no layer has fewer live weights during
+training than at its end, unless a part moves them between layers; and at most 3·D + 2·O, unless a
+part adds costs of its own. Recomputing the network gives closer limits
+(dstbench/verify/training_cost.py).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,9 +13,7 @@ from typing import Any
 from dstbench.boards.numbers import is_count
 from dstbench.boards.run_size import run_size
 from dstbench.config.resolved_text import ResolvedText, read_resolved
-from dstbench.config.suite_methods import parts_of, redistributing_parts
-
-_ADDS_MACS = "dstbench.methods.dyrelu"  # its layers cost more than those of the finished network
+from dstbench.config.suite_methods import classes_in, classes_with
 
 
 def training_cost_problems(record: Mapping[str, Any]) -> Iterator[str]:
@@ -64,18 +63,18 @@ def _limit_problems(record: Mapping[str, Any], trained: int, images: int) -> Ite
     dense = sum(layer["dense_macs"] for layer in cost["layers"])
     lowest = 2 * images * (3 * (cost["macs"] - offset) + 2 * offset)
     highest = 2 * images * (3 * dense + 2 * offset)
-    if trained < lowest and not _moves_weights_between_layers(resolved):
+    if trained < lowest and not _has(resolved, "redistributes"):
         yield (
             f"cost.training_flops is {trained}; {images:,} images with the live weights of the "
             f"finished network take at least {lowest}"
         )
-    elif trained > highest and _ADDS_MACS not in resolved.imports:
+    elif trained > highest and not _has(resolved, "extra_training_macs"):
         yield (
             f"cost.training_flops is {trained}; {images:,} images with all weights take at most "
             f"{highest}"
         )
 
 
-def _moves_weights_between_layers(resolved: ResolvedText) -> bool:
-    """Return whether live weights may have been in layers of fewer positions before the end."""
-    return not redistributing_parts().isdisjoint(parts_of(resolved.bindings))
+def _has(resolved: ResolvedText, name: str) -> bool:
+    """Return whether a configuration makes a class of the suite that defines a name."""
+    return not classes_with(name).isdisjoint(classes_in(resolved.bindings))

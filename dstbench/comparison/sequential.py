@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from dstbench.comparison.pair_plan import Pair
+from dstbench.errors import UserError
 from dstbench.recording.record import OVER
 from dstbench.recording.types import Record
 from dstbench.statistics import symmetry_test
@@ -117,7 +118,12 @@ def outcome(record: Record) -> Outcome:
         return Outcome(DIVERGED_ACCURACY, "diverged")
     accuracy = record["accuracy"]
     value = accuracy[accuracy["shown"]]
-    assert value is not None  # the protocol reports an accuracy that exists
+    if value is None:
+        raise UserError(
+            f"{record['method']}, seed {record['seed']}, has no accuracy: no epoch's network was "
+            "within its budget, and its protocol reports the best of those that are. Compare with "
+            "--protocol strict, which reports the last epoch."
+        )
     return Outcome(
         accuracy=value,
         remark="collapsed" if record["health"]["collapsed"] else "",

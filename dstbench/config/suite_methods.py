@@ -33,15 +33,37 @@ def suite_parts() -> dict[str, frozenset[Parts]]:
 
 
 @cache
-def redistributing_parts() -> frozenset[str]:
-    """Return the suite's classes with `redistributes = True`, read from their source."""
-    return frozenset(
-        node.name
+def _suite_classes() -> tuple[ast.ClassDef, ...]:
+    """Return the classes of the suite's methods, from their source."""
+    return tuple(
+        node
         for path in shipped("methods", ".py").values()
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.ClassDef)
-        and any(ast.unparse(line) == "redistributes = True" for line in node.body)
     )
+
+
+@cache
+def classes_with(name: str) -> frozenset[str]:
+    """Return the suite's classes whose body defines a name, and those that inherit from them."""
+    found = {cls.name for cls in _suite_classes() if _defines(cls, name)}
+    while heirs := {c.name for c in _suite_classes() if not found.isdisjoint(_bases(c))} - found:
+        found |= heirs
+    return frozenset(found)
+
+
+def _defines(cls: ast.ClassDef, name: str) -> bool:
+    """Return whether a class body has an assignment or a function of a name."""
+    return any(
+        node.name == name
+        if isinstance(node, ast.FunctionDef)
+        else isinstance(node, ast.Assign) and name in map(ast.unparse, node.targets)
+        for node in cls.body
+    )
+
+
+def _bases(cls: ast.ClassDef) -> set[str]:
+    return {ast.unparse(base) for base in cls.bases}
 
 
 def method_name(bindings: Mapping[str, Any]) -> str | None:
@@ -73,6 +95,12 @@ def _suite_inner_parts() -> dict[str, dict[str, set[Parts]]]:
         for parameter, parts in _inner_parts(bindings).items():
             held.setdefault(parameter, set()).add(parts)
     return found
+
+
+def classes_in(bindings: Mapping[str, Any]) -> frozenset[str]:
+    """Return all classes that a configuration makes: parts, those that parts hold, and others."""
+    made = (one.name for value in bindings.values() for one in references(value))
+    return frozenset(name.rpartition(".")[2] for name in made)
 
 
 def _inner_parts(bindings: Mapping[str, Any]) -> dict[str, Parts]:

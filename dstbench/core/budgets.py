@@ -8,82 +8,23 @@ N is the number of prunable weights of the original network. A network that shar
 the same total among fewer tensors.
 """
 
-import heapq
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
 
 from dstbench.config.registry import register
-from dstbench.core.part import Part
-from dstbench.core.selection import random_subset
+from dstbench.core.apportion import apportion
+from dstbench.core.budget import Budget
 from dstbench.core.state import State
-from dstbench.errors import UserError, require, require_sparsity
-from dstbench.sparsity import live_total
+from dstbench.errors import UserError, require
+from dstbench.sparsity import density, live_total
 
 
-def apportion(total: int, weights: list[int], caps: list[int], least: int = 1) -> list[int]:
-    """Divide `total` seats in proportion to `weights`, by the Sainte-Laguë method.
-
-    Seat a+1 of a tensor has priority weight/(2a+1). Seats are assigned by priority, ties to the
-    first tensor.
-
-    total: seats (live weights) to divide.
-    weights: proportions, one positive integer per tensor.
-    caps: most seats of each tensor.
-    least: fewest seats of each tensor, 0 or 1.
-
-    Raises ValueError: when `total` is too low or too high for that.
-    """
-    if not least * len(weights) <= total <= sum(caps):
-        raise ValueError(f"{total} seats for {len(weights)} tensors of {sum(caps)} elements")
-
-    def seats_at(scale: float) -> list[int]:
-        return [
-            min(max(int(w * scale + 0.5), least), c) for w, c in zip(weights, caps, strict=True)
-        ]  # every seat of priority above 1/(2·scale)
-
-    low, high = 0.0, 1.0
-    while sum(seats_at(high)) < total:
-        low, high = high, 2 * high
-    for _ in range(80):  # bisect for the largest scale that assigns too few seats
-        middle = (low + high) / 2
-        low, high = (middle, high) if sum(seats_at(middle)) < total else (low, middle)
-    # A margin below it, so that rounding assigns no seat early; the rest is assigned one by one.
-    seats = seats_at(low * (1 - 1e-9))
-    heap = [
-        (Fraction(2 * s + 1, w), i)
-        for i, (s, w, c) in enumerate(zip(seats, weights, caps, strict=True))
-        if s < c
-    ]
-    heapq.heapify(heap)
-    for _ in range(total - sum(seats)):
-        _, i = heapq.heappop(heap)
-        seats[i] += 1
-        if seats[i] < caps[i]:
-            heapq.heappush(heap, (Fraction(2 * seats[i] + 1, weights[i]), i))
-    return seats
-
-
-class Budget(Part, ABC):
-    """Chooses random first masks with exact counts; a subclass divides them among tensors.
-
-    sparsity: fraction removed of the original network's prunable weights, in [0, 1).
-    fixes_layers: whether layers have a density of their own, which they are meant to keep; a class
-        attribute.
-    """
-
-    fixes_layers = False
-
-    def __init__(self, sparsity: float):
-        require_sparsity(self, sparsity)
-        self.sparsity = sparsity
-
-    @property
-    def budget(self) -> "Budget":
-        return self
+class ByShape(Budget):
+    """Divides live weights among tensors by their shapes: at least one each, at most all."""
 
     @abstractmethod
     def divide(self, total: int, shapes: Sequence[torch.Size]) -> list[int]:
@@ -124,14 +65,8 @@ class Budget(Part, ABC):
         counts = self.divide(total, [p.shape for p in tensors.values()])
         return dict(zip(tensors, counts, strict=True))
 
-    def init_masks(self, state: State) -> None:
-        for name, count in self.live_counts(state, self.sparsity).items():
-            parameter = state.masks.parameters[name]
-            index = random_subset(parameter.numel(), count, state.rng)
-            state.set_live_(name, index.to(parameter.device))
 
-
-class Proportional(Budget):
+class Proportional(ByShape):
     """Live weights in given proportions, which a subclass defines."""
 
     @abstractmethod
@@ -163,6 +98,7 @@ class ERK(Proportional):
         allowed = "a fraction of the density in (0, 1], or None for none"
         require(floor is None or 0 < floor <= 1, self, "floor", floor, allowed)
         self.floor = floor
+        self.over_budget = floor is not None
 
     def proportion(self, shape: torch.Size) -> int:
         return sum(shape)
@@ -174,7 +110,7 @@ class ERK(Proportional):
             return counts
         sizes = {name: p.numel() for name, p in state.masks.parameters.items()}
         # relative to the density of the remaining tensors, which is higher where layers share
-        kept = (1 - Fraction(repr(float(sparsity)))) * state.dense_numel
+        kept = density(sparsity) * state.dense_numel
         least = Fraction(repr(float(self.floor))) * kept / sum(sizes.values())
         return {n: max(c, min(math.ceil(least * sizes[n]), sizes[n])) for n, c in counts.items()}
 
@@ -201,29 +137,3 @@ class Uniform(Proportional):
 
     def proportion(self, shape: torch.Size) -> int:
         return shape.numel()
-
-
-class OfBudget(Part):
-    """A part whose live weights another budget divides among layers.
-
-    of: the budget.
-
-    Raises UserError: when `of` is no budget.
-    """
-
-    def __init__(self, of: Budget):
-        if not isinstance(of, Budget):
-            name = type(self).__name__
-            raise UserError(
-                f"{name}.of = @{type(of).__name__}(): it divides no live weights among layers. Use "
-                "a budget, such as @ERK().",
-                f"{name}.of",
-            )
-        self.of, self.sparsity = of, of.sparsity
-
-    @property
-    def budget(self) -> Budget:
-        return self.of
-
-    def check(self, total_steps: int) -> None:
-        self.of.check(total_steps)

@@ -36,7 +36,6 @@ from dstbench.core.selection import largest, largest_free
 from dstbench.core.state import State
 from dstbench.core.update_schedule import UpdateSchedule
 from dstbench.errors import UserError, require
-from dstbench.sparsity import percent
 
 
 def rounded_up(count: float) -> int:
@@ -111,17 +110,7 @@ class DropGrow(Part, ABC):
             fraction = value_at(self.drop_fraction, hundredth / 100)
             allowed = f"a fraction in [0, 1] throughout; its schedule leaves it at {hundredth} %"
             require(0 <= fraction <= 1, self, "drop_fraction", fraction, allowed)
-        if self.update_schedule.next_update(0, total_steps) is None:
-            name, until = type(self).__name__, self.update_schedule.until
-            steps = f"{total_steps} optimizer step{'s' if total_steps > 1 else ''}"
-            end = "" if until == 1 else f", in its first {percent(until)} only"
-            raise UserError(
-                f"{name} would never update its masks: the run has {steps}, and updates are due "
-                f"{self.update_schedule}{end}; there is none after the last step. "
-                f"Train longer (Run.epochs), lower {name}.update_interval, or set it to None for "
-                f"{name}.updates_per_run.",
-                f"{name}.update_interval",
-            )
+        self.update_schedule.refuse_never(self, total_steps)
 
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
         return self.grows_by_gradient and self.update_schedule.is_due(step, total_steps)

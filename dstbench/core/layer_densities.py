@@ -1,13 +1,13 @@
 """LayerDensities: a budget in which some layers have a density of their own, or stay dense."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fnmatch import fnmatch
 
-from torch import Size, Tensor
+from torch import Tensor
 
 from dstbench.config.registry import register
-from dstbench.core.budgets import Budget
+from dstbench.core.budget import Budget
 from dstbench.core.state import State
 from dstbench.errors import UserError, did_you_mean, require
 from dstbench.sparsity import live_total
@@ -39,12 +39,10 @@ class LayerDensities(Budget):
             require(valid, self, "densities", densities, allowed)
         super().__init__(of.sparsity)
         self.of, self.densities = of, dict(densities)
+        self.over_budget = of.over_budget
 
     def check(self, total_steps: int) -> None:
         self.of.check(total_steps)
-
-    def divide(self, total: int, shapes: Sequence[Size]) -> list[int]:
-        return self.of.divide(total, shapes)
 
     def live_counts(self, state: State, sparsity: float) -> dict[str, int]:
         """Return name → live weights of every prunable tensor; the total is exact.

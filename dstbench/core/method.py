@@ -24,7 +24,11 @@ class Method(Part):
         self._check_composition()
         self.sparsity = max((part.sparsity for part in self.parts), default=0.0)
         self.moves_masks = any(part.moves_masks for part in self.parts)
+        self.redistributes = any(part.redistributes for part in self.parts)
         self.dense_to_sparse = any(part.dense_to_sparse for part in self.parts)
+        self.over_budget = any(part.over_budget for part in self.parts)
+        self.over_budget |= self.budget is not None and self.budget.over_budget
+        self.needs_budget = any(part.needs_budget for part in self.parts)
 
     def _check_composition(self) -> None:
         """Refuse lists of parts that cannot be combined."""
@@ -136,7 +140,13 @@ class Method(Part):
         return sum(part.extra_training_macs(state) for part in self.parts)
 
     def notes(self, state: State) -> list[str]:
-        return [note for part in self.parts for note in part.notes(state)]
+        notes = [note for part in self.parts for note in part.notes(state)]
+        if self.over_budget:
+            notes.append(
+                f"{self.name} may leave more live weights than its sparsity, by its settings; if "
+                "it does, no leaderboard takes its record."
+            )
+        return notes
 
     def lr_schedule(self, of: Schedule) -> Schedule:
         for part in self.parts:

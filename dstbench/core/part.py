@@ -21,6 +21,8 @@ class Part:
         then known within limits only.
     dense_to_sparse: whether the network has more live weights during training than at its end, as
         with gradual pruning. The budget then holds at the end only, and tables mark the method.
+    over_budget: whether the finished network has more live weights than its sparsity leaves, on
+        purpose. The run says so, and no leaderboard takes it.
     needs_budget: whether this part calls `state.budget`, so that the method must have a budget.
     conflicts: class name → why this part cannot be combined with a part of that class.
     """
@@ -29,6 +31,7 @@ class Part:
     moves_masks: bool = False
     redistributes: bool = False
     dense_to_sparse: bool = False
+    over_budget: bool = False
     needs_budget: bool = False
     conflicts: ClassVar[dict[str, str]] = {}
 

@@ -20,6 +20,11 @@ def value_at(schedule: Schedule | float, progress: float) -> float:
     return schedule(progress) if callable(schedule) else schedule
 
 
+def step_at(fraction: float, total_steps: int) -> int:
+    """Return the optimizer step at a fraction of the run, rounded up: 0.07 of 100 is 7, not 8."""
+    return math.ceil(round(fraction * total_steps, 6))
+
+
 @register("schedules")
 class Cosine:
     """Cosine annealing from `start` to `end`: end + (start − end) · ½(1 + cos πp).

@@ -18,9 +18,11 @@ class BudgetRule(Protocol):
     """What parts need of a budget; implemented in budgets.py.
 
     fixes_layers: whether layers have a density of their own, which they are meant to keep.
+    over_budget: whether it leaves more live weights than the sparsity asks for, on purpose.
     """
 
     fixes_layers: bool
+    over_budget: bool
 
     def live_counts(self, state: "State", sparsity: float) -> dict[str, int]:
         """Return tensor name → number of live weights at this sparsity."""

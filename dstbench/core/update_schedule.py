@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import InitVar, dataclass
 
 from dstbench.errors import UserError, require
+from dstbench.sparsity import percent
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,23 @@ class UpdateSchedule:
         if self.interval is not None:
             return f"every {self.interval} optimizer steps"
         return f"{self.per_run} times"
+
+    def refuse_never(self, owner: object, total_steps: int) -> None:
+        """Raise UserError where a run of so many optimizer steps has no update.
+
+        owner: as of the constructor.
+        """
+        if self.next_update(0, total_steps) is not None:
+            return
+        name = type(owner).__name__
+        steps = f"{total_steps} optimizer step{'s' if total_steps > 1 else ''}"
+        end = "" if self.until == 1 else f", in its first {percent(self.until)} only"
+        raise UserError(
+            f"{name} would never update its masks: the run has {steps}, and updates are due "
+            f"{self}{end}; there is none after the last step. Train longer (Run.epochs), lower "
+            f"{name}.update_interval, or set it to None for {name}.updates_per_run.",
+            f"{name}.update_interval",
+        )
 
     def next_update(self, after: int, total_steps: int) -> int | None:
         """Return the first optimizer step later than `after` that an update follows, or None."""

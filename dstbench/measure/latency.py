@@ -122,8 +122,6 @@ def _seconds(network: Network, x: Any, device: torch.device) -> float:
 def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 def _latency(name: str, batch: int, seconds: list[float]) -> Latency:

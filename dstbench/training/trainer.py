@@ -8,7 +8,6 @@ import time
 
 from dstbench.core.method import Method
 from dstbench.core.packing import pack_network
-from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
@@ -22,7 +21,7 @@ from dstbench.sparsity import live_total
 from dstbench.training import checkpoint
 from dstbench.training.checkpoint_policy import CheckpointPolicy
 from dstbench.training.dead_weights import refuse_nonzero_dead
-from dstbench.training.distributed.data_parallel import DataParallelMethod
+from dstbench.training.distributed.data_parallel import data_parallel
 from dstbench.training.divergence import Diverged, refuse_divergence
 from dstbench.training.engines.engine import Engine
 from dstbench.training.epoch_health import EpochHealth
@@ -119,9 +118,8 @@ class Trainer:
         """Train the remaining steps, then save."""
         plan = self.loaders.training.plan
         counted = TrainingCost(self.run.method, self.state, plan.size_at)
-        method: Part = Method(self.run.method.name, (self.run.method, counted))
-        if not self.group.alone:
-            method = DataParallelMethod(method, self.group, plan.weight_at)
+        parts = data_parallel((self.run.method, counted), self.group, plan.weight_at)
+        method = Method(self.run.method.name, parts)
         train(
             self.state,
             method,
@@ -205,9 +203,10 @@ class Trainer:
         Its live weights are counted, so that a part that declares nothing cannot have a network
         chosen that is denser than the method's sparsity allows.
         """
-        budget = live_total(self.run.method.sparsity, state.dense_numel)
-        is_final = state.step >= self.final_structure_step and state.masks.total() <= budget
-        return self.selects_epoch and is_final
+        method = self.run.method
+        budget = live_total(method.sparsity, state.dense_numel)
+        is_sparse = method.over_budget or state.masks.total() <= budget
+        return self.selects_epoch and is_sparse and state.step >= self.final_structure_step
 
     def _measure(self, state: State) -> EpochLine:
         """Return the epoch's line of the curves. Raises Diverged for a validation loss of NaN."""

@@ -155,15 +155,15 @@ def test_curves_that_contradict_the_record_are_refused(tmp_path, change, message
     assert (found == []) if message is None else message in found[0]
 
 
-def test_curves_of_a_dense_to_sparse_run_have_more_live_weights(tmp_path):
-    record = replaced("Run.epochs = 250", "Run.epochs = 3")(make_record(), None)
-    record["dense_to_sparse"] = True
-    curves = {"val_accuracy": [50.0, 70.0, 90.0], "sparsity": [0.99] * 3}
-    path = tmp_path / "one.json"
-    path.write_text(json.dumps(curves))
-    assert "no epoch with more live weights" in next(iter(curve_problems(record, path)))
-    path.write_text(json.dumps(curves | {"sparsity": [0.5, 0.9, 0.99]}))
-    assert list(curve_problems(record, path)) == []
+@pytest.mark.parametrize("method, claimed", [("SET", True), ("MEST soft", False)])
+def test_dense_to_sparse_follows_from_the_parts(method, claimed):
+    record = make_record(method)
+    assert list(inconsistencies(record)) == []
+    record["dense_to_sparse"] = claimed
+    (problem,) = inconsistencies(record)
+    assert problem == (
+        f"dense_to_sparse is {claimed}; for the parts of its configuration it is {not claimed}"
+    )
 
 
 def test_best_and_final_validation_accuracy_of_one_epoch_are_equal(tmp_path):

@@ -44,7 +44,7 @@ def test_compare_prints_every_pair_and_the_decision(call, made_up, empty_folder)
     code, out, _ = call("compare", "set", "rigl", "--sparsity", "0.8", *OPTIONS)
     lines = out.splitlines()
     assert code == 0 and lines[0].startswith("seed 0") and "rigl 91.00" in lines[0]
-    assert "rigl is ahead of set: decided after 7 pairs" in out
+    assert "rigl is ahead of set in a typical pair of seeds: decided after 7 pairs" in out
     assert "-1.00 percentage points" in out and "14 trained, 0 reused" in out
     assert sorted(p.name for p in empty_folder.iterdir()) == ["runs"]
     code, again, _ = call("compare", "set", "rigl", "--sparsity", "0.8", *OPTIONS)

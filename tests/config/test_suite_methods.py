@@ -6,7 +6,7 @@ from dstbench.config.choices import Choices
 from dstbench.config.registry import lookup, names
 from dstbench.config.resolved_text import read_resolved
 from dstbench.config.shipped_files import shipped
-from dstbench.config.suite_methods import other_parts, redistributing_parts, suite_parts
+from dstbench.config.suite_methods import classes_in, classes_with, other_parts, suite_parts
 from dstbench.training.configure import assemble
 
 
@@ -54,8 +54,19 @@ def test_settings_of_parts_and_other_names_are_free():
         assert other_parts(read_resolved(resolved.text).bindings) is None
 
 
-def test_parts_that_move_weights_between_layers_are_known_from_their_source():
+@pytest.mark.parametrize("name", ["redistributes", "extra_training_macs"])
+def test_what_classes_define_is_known_from_their_source(name):
     for path in shipped("methods").values():
         assemble(Choices((str(path),)), "fp32")  # registers its parts
-    declaring = {n for n in names("parts") if getattr(lookup(n), "redistributes", False)}
-    assert redistributing_parts() == declaring
+    parts = {n: lookup(n) for n in names("parts")}
+    defining = {
+        n
+        for n, cls in parts.items()
+        if any(name in vars(c) and c.__module__.startswith("dstbench.methods.") for c in cls.mro())
+    }
+    assert classes_with(name) & parts.keys() == defining != set()
+
+
+def test_parts_that_parts_hold_are_known_from_a_configuration():
+    resolved = assemble(Choices(("methods/rigl_cyclic.gin",)), "fp32")[1]
+    assert {"ERK", "Cyclic", "RigL", "SGD"} <= classes_in(read_resolved(resolved.text).bindings)

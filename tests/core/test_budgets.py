@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch import nn
 
-from dstbench.core.budgets import EPL, ERK, Uniform, apportion
+from dstbench.core.apportion import apportion
+from dstbench.core.budgets import EPL, ERK, Uniform
 from dstbench.core.masks import Masks, flat
 from dstbench.core.state import State
 from dstbench.errors import UserError

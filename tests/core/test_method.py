@@ -1,5 +1,7 @@
 """Method: hooks in order, values taken from its parts, combinations that are refused."""
 
+import inspect
+
 import pytest
 
 from dstbench.core.budgets import EPL, ERK
@@ -35,6 +37,14 @@ def test_method_calls_hooks_of_its_parts_in_order():
     for hook in HOOKS:
         getattr(method, hook)(None)
     assert calls == [(part, hook) for hook in HOOKS for part in "AB"]
+
+
+def test_method_has_every_hook_and_declaration_of_a_part():
+    public = {name: value for name, value in vars(Part).items() if not name.startswith("_")}
+    hooks = {n for n, v in public.items() if inspect.isfunction(v) or isinstance(v, property)}
+    assert hooks <= vars(Method).keys()
+    declared = public.keys() - hooks - {"conflicts"}  # a pair of parts has these, not a method
+    assert declared <= vars(Method("m", [ERK(0.5)])).keys()
 
 
 def test_method_has_sparsity_and_budget_of_its_parts():

@@ -4,7 +4,7 @@ import functools
 import hashlib
 
 from dstbench.boards.validation import record_name
-from dstbench.config.suite_methods import suite_parts
+from dstbench.config.suite_methods import classes_with, suite_parts
 from dstbench.recording import predictions
 from dstbench.recording import record as records
 from dstbench.recording.stored_network import stored_network
@@ -47,7 +47,8 @@ def make_record(
         "protocol": "paper", "precision": "bf16",
     } | names  # fmt: skip
     lines = {"Method.name": repr(method), "ERK.sparsity": repr(sparsity), **SETTINGS}
-    lines |= _parts(method)
+    parts = _parts(method)
+    lines |= parts
     lines |= {f"Run.{name}": repr(value) for name, value in names.items()}
     lines |= {"Run.model": f"@{names['model']}", "Run.seed": str(seed)} | dict(settings)
     text = "".join(f"{name} = {value}\n" for name, value in sorted(lines.items()))
@@ -75,7 +76,15 @@ def make_record(
         "health": {"collapsed": collapsed, "live_path_share": 1.0},
         "predictions": {"test": first_class(names["dataset"]), "classes": 10, "at": "final"},
         "network": stored_network(text.encode(), "network.safetensors"),
+        **_dense_to_sparse(parts),
     }  # fmt: skip
+
+
+def _dense_to_sparse(parts):
+    """Return what the record of a method has if it is sparse at its end only."""
+    named = parts.get("Method.parts", "")
+    late = any(f"@{name}()" in named for name in classes_with("dense_to_sparse"))
+    return {"dense_to_sparse": True} if late else {}
 
 
 def _parts(method):

@@ -21,7 +21,7 @@ from dstbench.models.onednn import disable_onednn_if_unsafe
 from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import ResNet20
 from dstbench.optim.settings import SGD
-from dstbench.training.distributed.data_parallel import DataParallelMethod, average_gradients_
+from dstbench.training.distributed.data_parallel import average_gradients_, data_parallel
 from dstbench.training.distributed.process_group import ALONE, ProcessGroup, init_process_group
 from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.loop import train
@@ -126,7 +126,7 @@ def trained(model, mover, group: ProcessGroup = ALONE) -> State:
     method.init_masks(state)
     state.optimizer = SGD(0.05).build(state.model, state.masks)
     torch.manual_seed(group.rank)
-    part = method if group.alone else DataParallelMethod(method, group, batches.plan.weight_at)
+    part = Method("m", data_parallel([method], group, batches.plan.weight_at))
     engine = TorchEngine(model, autocast_for("fp32", CPU))
     train(state, part, engine, batches, lambda p: 0.05, lambda s: None, lambda s: None)
     return state

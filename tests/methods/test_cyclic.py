@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 
 from dstbench.config.registry import lookup
 from dstbench.core.budgets import EPL, ERK
+from dstbench.core.layer_densities import LayerDensities
 from dstbench.core.masks import flat
 from dstbench.core.method import Method
+from dstbench.core.schedules import Cosine
 from dstbench.errors import UserError
 from dstbench.methods.cyclic import Cyclic
 from dstbench.methods.dctps import DCTpS
+from dstbench.methods.dsr import DSR
+from dstbench.methods.mest import SoftMEST
 from dstbench.methods.rigl import RigL
 from dstbench.methods.set import SET
+from dstbench.methods.snfs import SNFS
 from dstbench.methods.synflow import SynFlow
 from dstbench.methods.weight_sharing import WeightSharing
 
@@ -302,3 +307,27 @@ def test_cyclic_resumes_exactly_within_a_cycle(at):
     assert live_sets(state) == live_sets(other)
     for name, value in state.model.state_dict().items():
         assert (value == other.model.state_dict()[name]).all()
+
+
+def test_cyclic_mover_reads_gradients_in_the_cycles_too():
+    part = cyclic(SNFS(update_interval=1), until=0.5)
+    assert part.redistributes and not cyclic().redistributes
+    assert all(part.needs_dense_gradients(step, 20) for step in range(1, 20))
+    assert all(part.requires_dense_gradients(step, 20) for step in range(1, 20))
+    method, state = started(tiny_resnet(), [ERK(0.9), part], 20)
+    go(method, state, until=5)
+    assert all(state.memory[f"snfs_momentum/{name}"].any() for name in state.masks)
+
+
+def test_cyclic_declares_what_its_mover_declares():
+    late = cyclic(SoftMEST(0.9, 0.5, update_interval=1), until=0.5)
+    assert late.dense_to_sparse and not cyclic().dense_to_sparse
+    assert (late.last_cycle_step(100), late.final_structure_step(100)) == (50, 75)
+    layers = LayerDensities(ERK(0.5), {"first": 0.5})
+    with pytest.raises(UserError, match="Cyclic moves live weights between layers"):
+        Method("m", [layers, cyclic(DSR(0.1, update_interval=1), sparsity=0.5)])
+
+
+def test_cyclic_refuses_what_its_mover_refuses():
+    with pytest.raises(UserError, match="drop_fraction"):
+        cyclic(RigL(Cosine(1.5), update_interval=1)).check(100)

@@ -107,6 +107,13 @@ def test_updates_read_dense_gradients_and_pruning_alone_does_not():
     assert part.final_structure_step(40) == 22
 
 
+def test_pruning_by_another_budget_than_that_of_the_start_grows_by_gradient():
+    part = granet(of=ERK(0.9), start=Uniform(0.5), until=0.55)
+    assert part.redistributes and part.needs_dense_gradients(22, 40)
+    assert part.requires_dense_gradients(22, 40)
+    assert not granet(of=ERK(0.9)).redistributes and not granet(start=Uniform(0.5)).redistributes
+
+
 @pytest.mark.parametrize("at", [3, 9, 30])
 def test_resumed_run_is_the_same(at):
     method, state = started(tiny_resnet(), [granet(start=ERK(0.5))], 40)

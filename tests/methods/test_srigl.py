@@ -57,10 +57,12 @@ def test_srigl_is_registered():
     assert lookup("SRigL") is SRigL and lookup("ConstantFanIn") is ConstantFanIn
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-10])
 @pytest.mark.parametrize("seed", range(5))
-def test_srigl_ablates_a_channel_and_divides_its_weights(seed):
+def test_srigl_ablates_a_channel_and_divides_its_weights(seed, scale):
     """Salient are the 6 largest weights and 2 largest gradients: 3, 3, 2 and 0 of each channel."""
-    state = four_channels(WEIGHTS, GRADIENTS, seed=seed)
+    weights = [[scale * w for w in row] for row in WEIGHTS]
+    state = four_channels(weights, GRADIENTS, seed=seed)
     srigl(salient=1.0).update(state, 0.25)
     assert channels(state) == [{0, 1, 2}, {0, 1, 3}, {0, 1}, set()]
 

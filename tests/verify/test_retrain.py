@@ -31,12 +31,14 @@ def test_limits_follow_the_number_of_images():
     assert most_changed("fp32", "cpu", 359) == 1
     assert [most_gained(n, 10_000) for n in (0, 1, 9, 232)] == [0, 3, 9, 20]
     assert most_gained(9, 359) == 1
-    assert most_retrained(90.0, 100) == pytest.approx(10 * most_retrained(90.0, 10_000))
-    assert most_retrained(100.0, 359) == 0
+    few, many = most_retrained(90.0, 1_000), most_retrained(90.0, 100_000)
+    assert few == pytest.approx(10 * many, rel=0.01)
+    assert 100 / 359 < most_retrained(100.0, 359) < 1
+    assert most_retrained(0.0, 359) == pytest.approx(most_retrained(100.0, 359))
 
 
 @pytest.mark.parametrize(("again", "differs"), [(90.0, False), (90.5, False), (93.0, True)])
-def test_attempt_beyond_the_noise_of_devices_differs(again, differs):
+def test_attempt_beyond_the_noise_of_attempts_differs(again, differs):
     one, other = make_record(accuracy=90.0), make_record(accuracy=again)
     assert replication_problem(one, one) == "they are one attempt"
     other["provenance"]["attempt"] = "another"
@@ -139,4 +141,4 @@ def test_retrained_run_is_kept_beside_the_first(tmp_path, monkeypatch, call):
     attempt = json.loads(replication.read_text())["provenance"]["attempt"]
     assert attempt != record["provenance"]["attempt"] and path.read_bytes() == before
     assert call("verify", str(path), "--write", "--threads", "1")[0] == 0
-    assert Badges(Path("leaderboard")).of(record, before) == "retrained elsewhere"
+    assert Badges(Path("leaderboard")).of(record, before) == "retrained"

@@ -22,8 +22,9 @@ from dstbench.sparsity import percent
 
 BADGE_LEGEND = (
     "recomputed: `dstbench verify` rebuilt the network and found its counts, and the accuracy of "
-    "its predictions; with images: also the predictions. retrained elsewhere: recomputed, and "
-    "another attempt at the run gave the same within the noise of devices. self-reported: neither."
+    "its predictions; with images: also the predictions. retrained: recomputed, and another "
+    "attempt at the run, on any machine, gave the same within the noise of attempts. "
+    "self-reported: neither."
 )
 COLLAPSED, DIVERGED, ON_TEST, AHEAD = "†", "‡", "§", r"\*"
 UNPRUNED, ZEROS, DENSE_TO_SPARSE = "¶", "∅", "◊"

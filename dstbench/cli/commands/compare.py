@@ -144,7 +144,13 @@ def _verdict(found: Comparison, names: tuple[str, str], trained: int) -> list[st
         lines = [f"not decided after {n} pairs of seeds."]
     else:
         ahead, behind = names if decision.sign > 0 else names[::-1]
-        lines = [f"{ahead} is ahead of {behind}: decided after {n} pairs of seeds."]
+        lines = [
+            f"{ahead} is ahead of {behind} in a typical pair of seeds: decided after {n} pairs."
+        ]
+        if decision.sign * found.differences.mean() < 0:
+            lines.append(
+                f"note: {behind} has the higher mean, by a few pairs with large differences"
+            )
     lines.append(
         f"mean difference ({names[0]} minus {names[1]}): {found.differences.mean():+.2f} "
         f"percentage points; {_interval_text(found)}"

@@ -118,7 +118,7 @@ def _retrain(args: argparse.Namespace) -> int:
         command=("dstbench", *sys.argv[1:]),
     )
     print(
-        "noise of devices: two attempts at a run differ by at most "
+        "noise of attempts at a run: differences up to "
         f"{MOST_STANDARD_ERRORS} standard errors of their accuracies"
     )
     failed = 0

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dstbench.deployment.c_export.plane_graph import PlaneGraph
-from dstbench.deployment.c_export.schedule import Lifetime, lifetimes, peak
+from dstbench.deployment.c_export.plane_order import Lifetime, lifetimes, peak
 
 _SHUFFLES = 200  # random sequences that are tried while the arena is above its lower bound
 _PLACEMENTS = 20_000  # buffers that are placed, in all, at most

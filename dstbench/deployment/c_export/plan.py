@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dstbench.deployment.c_export.arena import place
 from dstbench.deployment.c_export.plane_graph import plane_graph
-from dstbench.deployment.c_export.schedule import best_order
+from dstbench.deployment.c_export.plane_order import best_order
 from dstbench.deployment.runtime.program import Program
 
 

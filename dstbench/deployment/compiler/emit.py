@@ -6,7 +6,7 @@ import numpy as np
 
 from dstbench.data.images import Shape
 from dstbench.deployment.compiler.expressions import Operation, Plane, Term
-from dstbench.deployment.compiler.schedule import schedule
+from dstbench.deployment.compiler.operation_order import operation_order
 from dstbench.deployment.runtime.program import NO_CLIP, Program
 
 
@@ -79,7 +79,7 @@ def _in_order(kept: list[Operation], operations: list[Operation], classes: int) 
     ]
     pixels = [operation.size[0] * operation.size[1] for operation in kept]
     shapes = [(o.kind, o.size, o.settings, len(o.terms)) for o in kept]
-    return [kept[number] for number in schedule(inputs, pixels, shapes, classes)]
+    return [kept[number] for number in operation_order(inputs, pixels, shapes, classes)]
 
 
 def _number_planes(

@@ -1,4 +1,4 @@
-"""Data-parallel training of a method: gradients averaged, networks compared."""
+"""Parts of data-parallel training: gradients averaged, networks compared."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +10,7 @@ from torch import distributed as dist
 from dstbench.core.masks import flat
 from dstbench.core.part import Part
 from dstbench.core.random_generators import seed_all
-from dstbench.core.schedules import Schedule
-from dstbench.core.state import BudgetRule, State
+from dstbench.core.state import State
 from dstbench.errors import UserError
 from dstbench.training.distributed.process_group import ProcessGroup
 from dstbench.training.epoch_meters import Meters
@@ -33,11 +32,21 @@ def broadcast_state_(state: State, group: ProcessGroup, seed: int) -> None:
         Meters(state.memory).reset_()
 
 
-class DataParallelMethod(Part):
-    """A method in data-parallel training: it gets averaged gradients, and networks are compared.
+def data_parallel(
+    parts: Sequence[Part], group: ProcessGroup, weight_at: Callable[[int], float]
+) -> list[Part]:
+    """Return the parts between those that data-parallel training adds; as they are where alone.
 
-    method: the method.
-    group: the processes.
+    weight_at: as of `AverageGradients`.
+    """
+    if group.alone:
+        return list(parts)
+    return [AverageGradients(weight_at), *parts, CompareNetworks(group)]
+
+
+class AverageGradients(Part):
+    """Averages the gradients of all processes, before the parts that follow read them.
+
     weight_at: step → this process's images ÷ all images of the step's batch.
 
     Gradients are summed in one vector rather than by DistributedDataParallel, which weighs all
@@ -45,63 +54,34 @@ class DataParallelMethod(Part):
     on.
     """
 
-    def __init__(self, method: Part, group: ProcessGroup, weight_at: Callable[[int], float]):
-        self.method, self.group, self.weight_at = method, group, weight_at
-        self.sparsity, self.moves_masks = method.sparsity, method.moves_masks
-        self.needs_budget = method.needs_budget
-        self._compared: dict[str, Tensor] = {}  # live indices of each tensor at the last comparison
+    def __init__(self, weight_at: Callable[[int], float]):
+        self.weight_at = weight_at
 
-    @property
-    def initialises_masks(self) -> bool:
-        return self.method.initialises_masks
-
-    @property
-    def budget(self) -> BudgetRule | None:
-        return self.method.budget
-
-    def check(self, total_steps: int) -> None:
-        self.method.check(total_steps)
-
-    def surgery(self, state: State) -> None:
-        self.method.surgery(state)
-
-    def init_masks(self, state: State) -> None:
-        self.method.init_masks(state)
-
-    def before_step(self, state: State) -> None:
-        self.method.before_step(state)
+    def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return False
 
     def after_backward(self, state: State) -> None:
         average_gradients_(state.model, self.weight_at(state.step))
-        self.method.after_backward(state)
+
+
+class CompareNetworks(Part):
+    """Compares the networks of all processes, after the parts before it have moved masks.
+
+    group: the processes.
+    """
+
+    def __init__(self, group: ProcessGroup):
+        self.group = group
+        self._compared: dict[str, Tensor] = {}  # live indices of each tensor at the last comparison
+
+    def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
+        return False
 
     def after_step(self, state: State) -> None:
-        self.method.after_step(state)
         # At fixed steps: a process whose masks alone moved would wait for the others for ever.
         last = state.step == state.total_steps
         if last or self.group.is_sync_step(state.step):
             self._compare_networks(state, last or state.step % _COMPARE_EVERY == 0)
-
-    def finish(self, state: State) -> None:
-        self.method.finish(state)
-
-    def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
-        return self.method.needs_dense_gradients(step, total_steps)
-
-    def requires_dense_gradients(self, step: int, total_steps: int) -> bool:
-        return self.method.requires_dense_gradients(step, total_steps)
-
-    def extra_training_macs(self, state: State) -> int:
-        return self.method.extra_training_macs(state)
-
-    def notes(self, state: State) -> Sequence[str]:
-        return self.method.notes(state)
-
-    def lr_schedule(self, of: Schedule) -> Schedule:
-        return self.method.lr_schedule(of)
-
-    def final_structure_step(self, total_steps: int) -> int:
-        return self.method.final_structure_step(total_steps)
 
     def _compare_networks(self, state: State, due: bool) -> None:
         """Raise UserError if masks that moved since the last comparison, or weights, differ.

@@ -9,7 +9,7 @@ from helpers.deploy_networks import IMAGE, random_net
 
 from dstbench.deployment.c_export.arena import place
 from dstbench.deployment.c_export.plane_graph import PlaneGraph, plane_graph
-from dstbench.deployment.c_export.schedule import best_order, lifetimes, peak
+from dstbench.deployment.c_export.plane_order import best_order, lifetimes, peak
 from dstbench.deployment.compiler.compile import compile_network
 
 

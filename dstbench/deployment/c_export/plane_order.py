@@ -2,7 +2,7 @@
 
 Finding the best order is NP-hard. A beam search extends the orders that are best so far by every
 plane that can be computed next. A plane that frees at least the memory that it takes is computed at
-once: that never makes an order worse.
+once: that never makes an order worse. Programs have a faster rule (compiler/operation_order.py).
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dstbench.deployment.compiler.schedule import schedule
+from dstbench.deployment.compiler.operation_order import operation_order
 
 
 def most_pixels(order, inputs, pixels, results):
@@ -39,7 +39,7 @@ def test_every_operation_runs_once_after_its_inputs_and_results_run_last(program
     inputs, pixels, results = program
     count = len(inputs)
     inputs = [[p for p in read if p < count - results] for read in inputs]  # results are not read
-    order = schedule(inputs, pixels, pixels, results)
+    order = operation_order(inputs, pixels, pixels, results)
     assert sorted(order) == list(range(count))
     place = {operation: number for number, operation in enumerate(order)}
     assert all(place[p] < place[o] for o, read in enumerate(inputs) for p in read)
@@ -51,7 +51,7 @@ def test_chains_run_one_after_the_other():
     first, second = range(8), range(8, 16)
     inputs = [*([] for _ in first), *([chain] for chain in first), [*second]]
     pixels = [*[16] * 8, *[1] * 8, 1]
-    order = schedule(inputs, pixels, pixels, 1)
+    order = operation_order(inputs, pixels, pixels, 1)
     assert most_pixels(range(17), inputs, pixels, 1) == 8 * 16 + 1
     assert most_pixels(order, inputs, pixels, 1) <= 3 * 16  # one chain's plane, and one of slack
 
@@ -59,6 +59,6 @@ def test_chains_run_one_after_the_other():
 def test_equal_operations_run_together_where_it_costs_nothing():
     inputs = [[], [], [], [], [0], [1], [2], [3], [4, 5, 6, 7]]
     shapes = ["a", "b", "a", "b", "c", "c", "c", "c", "d"]
-    order = schedule(inputs, [1] * 9, shapes, 1)
+    order = operation_order(inputs, [1] * 9, shapes, 1)
     ran = [shapes[operation] for operation in order]
     assert sum(one != other for one, other in itertools.pairwise(ran)) <= 5
