@@ -1,5 +1,6 @@
 """Sparsity as a number of live weights, and as text; standard library only."""
 
+import math
 from fractions import Fraction
 from functools import cache
 
@@ -21,6 +22,16 @@ def live_total(sparsity: float, dense_numel: int) -> int:
     dense_numel: prunable weights of the original network.
     """
     return round(density(sparsity) * dense_numel)
+
+
+def highest_sparsity(live: int, dense_numel: int) -> float:
+    """Return the highest sparsity of nine digits that leaves at least so many live weights."""
+    return math.floor((1 - live / dense_numel) * 1e9) / 1e9
+
+
+def lowest_sparsity(live: int, dense_numel: int) -> float:
+    """Return the lowest sparsity of nine digits that leaves at most so many live weights."""
+    return math.ceil((1 - live / dense_numel) * 1e9) / 1e9
 
 
 def percent(fraction: float) -> str:

@@ -4,8 +4,6 @@ What gradual pruning, AC/DC, GraNet and iterative magnitude pruning share. A rul
 weights among layers: `GlobalMagnitude`, or a budget, such as ERK, of shapes alone.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -16,7 +14,7 @@ from dstbench.core.part import Part
 from dstbench.core.selection import largest
 from dstbench.core.state import BudgetRule, State
 from dstbench.errors import UserError
-from dstbench.sparsity import live_total
+from dstbench.sparsity import live_total, lowest_sparsity
 
 
 @register("parts")
@@ -43,7 +41,7 @@ class GlobalMagnitude(Part):
         """
         total, live = live_total(sparsity, state.dense_numel), state.masks.total()
         if not 1 <= total <= live:
-            lowest = math.ceil((1 - live / state.dense_numel) * 1e9) / 1e9
+            lowest = lowest_sparsity(live, state.dense_numel)
             raise UserError(
                 f"sparsity {sparsity} asks for {total} live weights, and GlobalMagnitude chooses "
                 f"them among the {live} that are live. Ask for a sparsity of at least {lowest:.9f} "

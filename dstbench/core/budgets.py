@@ -20,7 +20,7 @@ from dstbench.core.apportion import apportion
 from dstbench.core.budget import Budget
 from dstbench.core.state import State
 from dstbench.errors import UserError, require
-from dstbench.sparsity import density, live_total
+from dstbench.sparsity import density, highest_sparsity, live_total, lowest_sparsity
 
 
 class ByShape(Budget):
@@ -47,7 +47,7 @@ class ByShape(Budget):
         total = live_total(sparsity, state.dense_numel)
         caps = [p.numel() for p in tensors.values()]
         if total < len(caps):
-            highest = math.floor((1 - len(caps) / state.dense_numel) * 1e9) / 1e9
+            highest = highest_sparsity(len(caps), state.dense_numel)
             raise UserError(
                 f"sparsity {sparsity} leaves {total} weights for {len(caps)} layers, and each "
                 f"needs one. The highest sparsity this network can have is {highest:.9f} "
@@ -55,7 +55,7 @@ class ByShape(Budget):
                 f"{type(self).__name__}.sparsity",
             )
         if total > sum(caps):
-            lowest = math.ceil((1 - sum(caps) / state.dense_numel) * 1e9) / 1e9
+            lowest = lowest_sparsity(sum(caps), state.dense_numel)
             raise UserError(
                 f"sparsity {sparsity} asks for {total} live weights, but the network, with shared "
                 f"tensors counted once, stores {sum(caps)}. "
