@@ -17,7 +17,7 @@ from dstbench.deployment.runtime.network import Network, load
 from dstbench.deployment.runtime.program import About, Program
 from dstbench.deployment.runtime.program_file import write_bytes
 from dstbench.deployment.verify import check_logits
-from dstbench.deployment.written_files import write_files
+from dstbench.deployment.written_files import Written, write_files
 from dstbench.errors import UserError
 from dstbench.graph.trace import trace
 from dstbench.recording.run_summary import COLLAPSED
@@ -103,10 +103,11 @@ def deploy(
         card |= more.card
         notes += more.notes
         report += more.report
-    files = write_files(network.record, about, contents, out, card)
+    written = write_files(network.record, about, contents, out, card)
     load(out / "network.dst")
     compilation = Compilation(seconds, len(program.kind), error)
-    return Deployed(out, files, notes, compilation, tuple(report))
+    notes += _removed_note(written)
+    return Deployed(out, written.files, notes, compilation, tuple(report))
 
 
 def deploy_dense(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
@@ -122,7 +123,14 @@ def deploy_dense(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
     onnx, notes = _onnx(network, images, logits)
     if not onnx:
         raise UserError(notes[0])
-    return Deployed(out, write_files(network.record, _about(network, best), onnx, out), notes)
+    written = write_files(network.record, _about(network, best), onnx, out)
+    return Deployed(out, written.files, notes + _removed_note(written))
+
+
+def _removed_note(written: Written) -> tuple[str, ...]:
+    if not written.removed:
+        return ()
+    return (f"removed, as they were of another network: {', '.join(written.removed)}",)
 
 
 def _slow_note(program: Program, dense_macs: int) -> tuple[str, ...]:

@@ -1,14 +1,45 @@
-"""A deployment does not overwrite what is not its own."""
+"""A deployment keeps what is not its own, and further files of the same network."""
 
 import pytest
+from helpers.record_factory import make_record
 
 from dstbench.deployment.written_files import write_files
 from dstbench.errors import UserError
 
 
-def test_readme_of_something_else_is_kept(tmp_path):
-    (tmp_path / "README.md").write_text("mine")
-    with pytest.raises(UserError, match="would be overwritten"):
-        write_files({}, {}, {"network.dst": b""}, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
-    assert (tmp_path / "README.md").read_text() == "mine"
+def written(out, record, *names):
+    about = {
+        "method": "RigL", "model": "ResNet34", "dataset": "cifar10", "sparsity": 0.99,
+        "accuracy": record["accuracy"]["test_final"], "epoch": "final epoch",
+        "image_shape": [3, 32, 32], "classes": ["a", "b"], "mean": [0.5], "std": [0.5],
+    }  # fmt: skip
+    return write_files(record, about, {name: b"x" for name in names}, out)
+
+
+@pytest.mark.parametrize("name", ["README.md", "network.c", "network.html"])
+def test_file_that_no_deployment_wrote_is_kept(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match=f"has {name}, which no deployment wrote"):
+        written(tmp_path, make_record(), "network.dst")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_files_of_the_same_network_stay_and_are_listed(tmp_path):
+    record = make_record()
+    assert written(tmp_path, record, "network.dst", "network.c").removed == ()
+    assert written(tmp_path, record, "network.dst", "network.html").removed == ()
+    names = {"network.dst", "network.c", "network.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "README.md"}
+    card = (tmp_path / "README.md").read_text()
+    assert all(f"- `{name}`: " in card for name in names)
+
+
+def test_files_of_another_network_are_removed_by_name(tmp_path):
+    written(tmp_path, make_record(), "network.dst", "network.c")
+    done = written(tmp_path, make_record(seed=1), "network.dst")
+    assert done.removed == ("network.c",) and set(done.files) == {"network.dst", "README.md"}
+    assert not (tmp_path / "network.c").exists()
+    (tmp_path / "network.h").write_text("mine")
+    with pytest.raises(UserError, match=r"has network\.h, which no deployment wrote"):
+        written(tmp_path, make_record(seed=2), "network.dst")
