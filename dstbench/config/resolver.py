@@ -27,8 +27,10 @@ from dstbench.config.gin_file import (
 )
 from dstbench.config.identity import RecipeOverride, Resolved, identify, literal
 from dstbench.config.overrides import parse_override
+from dstbench.config.suite_methods import module_of
 from dstbench.config.type_check import describe_type, fits, hints, parameters
 from dstbench.errors import UserError, did_you_mean
+from dstbench.utils.error_text import error_with_line
 
 
 class Config:
@@ -110,7 +112,13 @@ class Config:
         try:
             return registry.lookup(name)
         except UserError as error:
-            raise UserError(f"{where}: {error.message}") from None
+            problem = error.message
+            if module := module_of(name):
+                problem = (
+                    f"{name} is in {module}, which no file of this run imports. Add "
+                    f"'import {module}' to the method's gin file."
+                )
+            raise UserError(f"{where}: {problem}") from None
 
     # --- resolving ------------------------------------------------------------------------------
 
@@ -171,6 +179,9 @@ class Config:
         cls = self._lookup(ref.name, where)
         if (ref.scope or scope, ref.name) in inside:
             raise UserError(f"{where}: {ref.name} is configured to hold itself.")
+        if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+            names = ", ".join(missing)
+            raise UserError(f"{where}: {ref.name} lacks {names}. Define it in the class.")
         inside = (*inside, (ref.scope or scope, ref.name))
         if not cls.__module__.startswith("dstbench_plugin_") and not _is_builtin(cls):
             imports.add(f"import {cls.__module__}")
@@ -215,6 +226,9 @@ class Config:
             return gin.get_configurable(f"dstbench.{self.root}")()
         except UserError as error:
             raise self.bindings.located(error) from None
+        except Exception as error:
+            what = f"{self.root} cannot be made of this configuration"
+            raise UserError(f"{what}: {error_with_line(error)}") from error
 
 
 def _is_omitted(cls: type, parameter: str, value: Any, default: Any) -> bool:

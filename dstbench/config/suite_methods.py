@@ -1,7 +1,7 @@
 """The suite's methods by name: which parts a configuration under such a name must have."""
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -33,14 +33,29 @@ def suite_parts() -> dict[str, frozenset[Parts]]:
 
 
 @cache
-def _suite_classes() -> tuple[ast.ClassDef, ...]:
-    """Return the classes of the suite's methods, from their source."""
-    return tuple(
-        node
-        for path in shipped("methods", ".py").values()
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.ClassDef)
-    )
+def _classes_by_module() -> dict[str, tuple[ast.ClassDef, ...]]:
+    """Return name of a file → its classes, of the suite's methods, from their source."""
+    return {
+        name: tuple(
+            node
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.ClassDef)
+        )
+        for name, path in shipped("methods", ".py").items()
+    }
+
+
+def _suite_classes() -> Iterator[ast.ClassDef]:
+    for classes in _classes_by_module().values():
+        yield from classes
+
+
+def module_of(class_name: str) -> str | None:
+    """Return the module of a class of the suite's methods, imported or not; None for another."""
+    for name, classes in _classes_by_module().items():
+        if any(cls.name == class_name for cls in classes):
+            return f"dstbench.methods.{name}"
+    return None
 
 
 @cache

@@ -6,7 +6,7 @@ from dstbench.config.registry import register
 from dstbench.core.part import Part
 from dstbench.core.schedules import Schedule
 from dstbench.core.state import BudgetRule, State
-from dstbench.errors import UserError
+from dstbench.errors import UserError, require
 
 
 @register("parts")
@@ -20,6 +20,8 @@ class Method(Part):
     """
 
     def __init__(self, name: str, parts: Sequence[Part] = ()):
+        allowed = "a name for records and tables"
+        require(bool(name.strip()), self, "name", name, allowed)
         self.name, self.parts = name, tuple(parts)
         self._check_composition()
         self.sparsity = max((part.sparsity for part in self.parts), default=0.0)

@@ -91,8 +91,11 @@ def _check_fit(
     live: dict[str, tuple[Tensor, Tensor]],
     rest: dict[str, Tensor],
 ) -> None:
-    """Raise UserError unless loading would copy each tensor as it is, without broadcasting."""
-    for name, tensor in kept_tensors(model).items():
+    """Raise UserError unless loading would copy each tensor as it is, and there is no other."""
+    kept = kept_tensors(model)
+    if further := sorted(rest.keys() - kept.keys()):
+        raise UserError(f"{source}: has {', '.join(further)}, which the model lacks.")
+    for name, tensor in kept.items():
         if name in live:
             indices, values = live[name]
             if not positions_fit(indices, values, tensor.numel()):

@@ -15,6 +15,7 @@ from dstbench.recording.types import Record
 from dstbench.training.configure import resolved_run
 from dstbench.training.settings import Run
 from dstbench.training.trained_network import finalized
+from dstbench.utils.listed import listed
 
 _METHODS = "dstbench.methods."
 
@@ -52,9 +53,13 @@ def rebuilt(
     content: bytes of the stored network.
     source: path of the record, for messages.
 
-    Raises UserError when the tensors do not fit the network of the configuration.
+    Raises UserError when the tensors do not fit the network of the configuration, or are not
+        finite.
     """
     state, training_only = finalized(run, shape, classes)
     load_weights_(content, str(source), state.model, state.masks)
+    infinite = [n for n, t in state.model.state_dict().items() if not t.isfinite().all()]
+    if infinite:
+        raise UserError(f"its network has NaN or infinity in {listed(infinite, 3)}")
     state.model.eval()
     return state, training_only

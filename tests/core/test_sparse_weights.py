@@ -75,6 +75,15 @@ def test_indices_that_are_not_ascending_or_in_range_are_refused(state, path, ind
         read_weights_(path, state.model, state.masks)
 
 
+def test_tensor_that_the_model_lacks_is_refused(state, path):
+    shapes = {name: list(mask.shape) for name, mask in state.masks.items()}
+    tensors = load(path.read_bytes()) | {"foo": torch.ones(1)}
+    metadata = {"format": "dstbench.weights", "version": "1", "shapes": json.dumps(shapes)}
+    path.write_bytes(save(tensors, metadata))
+    with pytest.raises(UserError, match="has foo, which the model lacks"):
+        read_weights_(path, state.model, state.masks)
+
+
 def test_tensor_that_would_be_broadcast_is_refused(state, path):
     shapes = {name: list(mask.shape) for name, mask in state.masks.items()}
     tensors = load(path.read_bytes())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.recomputable import recomputable_record
 from helpers.record_factory import name_of, sha256
+from safetensors.torch import load, save
 
 from dstbench.boards.badge_files import badge_file_problems
 from dstbench.boards.badges import Badges
@@ -18,6 +19,7 @@ from dstbench.recording import predictions
 from dstbench.recording import record as records
 from dstbench.recording.stored_network import stored_network
 from dstbench.training.engines.choose import evaluation_engine
+from dstbench.utils.safetensors_bytes import CHECKSUM, signed, split
 from dstbench.verify.recompute import recompute
 
 # verify reads no images here: it must find a forgery by labels and network alone, and with images
@@ -273,6 +275,19 @@ def test_validation_accuracy_is_that_of_the_network(verify, honest):
     honest["accuracy"] |= dict.fromkeys(("val_final", "best_val"), 100 * 140 / 143)
     code, out, _ = verify(honest)
     assert code == 1 and "accuracy.val_final is 97.9" in out
+
+
+def test_network_that_is_not_finite_differs(verify, honest):
+    """It has no accuracy, which needs no images to be seen."""
+    content = made()[1]
+    metadata = split(content)[0]["__metadata__"]
+    tensors = load(content)
+    name = next(name for name in tensors if name.endswith("running_var"))
+    tensors[name][0] = float("nan")
+    metadata = {k: v for k, v in metadata.items() if k != CHECKSUM}
+    honest["network"] = stored_network(signed(save(tensors, metadata)), "network.safetensors")
+    code, out, _ = verify(honest)
+    assert code == 1 and f"its network has NaN or infinity in {name}" in out
 
 
 def test_network_of_one_seed_under_another_differs(verify, honest):
