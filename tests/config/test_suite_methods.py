@@ -6,7 +6,13 @@ from dstbench.config.choices import Choices
 from dstbench.config.registry import lookup, names
 from dstbench.config.resolved_text import read_resolved
 from dstbench.config.shipped_files import shipped
-from dstbench.config.suite_methods import classes_in, classes_with, other_parts, suite_parts
+from dstbench.config.suite_methods import (
+    classes_in,
+    classes_with,
+    module_of,
+    other_parts,
+    suite_parts,
+)
 from dstbench.training.configure import assemble
 
 
@@ -70,3 +76,7 @@ def test_what_classes_define_is_known_from_their_source(name):
 def test_parts_that_parts_hold_are_known_from_a_configuration():
     resolved = assemble(Choices(("methods/rigl_cyclic.gin",)), "fp32")[1]
     assert {"ERK", "Cyclic", "RigL", "SGD"} <= classes_in(read_resolved(resolved.text).bindings)
+
+
+def test_module_of_a_class_is_known_without_importing_it():
+    assert module_of("SNFS") == "dstbench.methods.snfs" and module_of("Nowhere") is None
