@@ -9,6 +9,7 @@ from helpers.record_factory import PRUNABLE, make_record, name_of
 
 from dstbench.boards.validation import inconsistencies
 from dstbench.config.choices import Choices
+from dstbench.recording import record as records
 from dstbench.training.configure import assemble
 from dstbench.training.run import run_name
 
@@ -260,3 +261,10 @@ def test_file_that_is_no_record_gives_exit_code_2(tmp_path, call, text):
     assert code == 2 and "record" in out and "Traceback" not in err
     code, _, err = call("verify", str(tmp_path / "x.json"))
     assert code == 2 and "record" in err and "Traceback" not in err
+
+
+def test_record_in_the_folder_of_its_run_needs_no_name_of_its_own(tmp_path, call):
+    record = make_record()
+    for name, code in (("record.json", 0), ("other.json", 1)):
+        records.write(tmp_path / name, record)
+        assert call("validate", str(tmp_path / name))[0] == code

@@ -6,9 +6,15 @@ from typing import Any
 
 from dstbench.boards.conflicts import conflicts
 from dstbench.boards.curve_checks import curve_problems
-from dstbench.boards.validation import duplicates, inconsistencies, submission_problems
+from dstbench.boards.validation import (
+    duplicates,
+    inconsistencies,
+    record_name,
+    submission_problems,
+)
 from dstbench.errors import UserError
 from dstbench.recording import record as records
+from dstbench.recording.file_names import RECORD
 from dstbench.recording.types import Record
 
 
@@ -28,7 +34,9 @@ def main(args: argparse.Namespace) -> int:
         found = list(inconsistencies(record))
         if not found:
             curves = path.parent.parent / "curves" / path.name
-            found = [*submission_problems(record, path.stem), *curve_problems(record, curves)]
+            # in the folder of its run, it gets its name when it is collected
+            stem = record_name(record) if path.name == RECORD else path.stem
+            found = [*submission_problems(record, stem), *curve_problems(record, curves)]
             consistent.append((path, _compared(record)))
         complaints += [(path, problem) for problem in found]
     complaints += duplicates(consistent)
