@@ -12,7 +12,7 @@ from torch import nn
 
 from dstbench.config.choices import Choices
 from dstbench.config.identity import gin_text
-from dstbench.config.registry import refuse_stranger
+from dstbench.config.registry import refuse_incomplete, refuse_stranger
 from dstbench.core.part import Part
 from dstbench.errors import UserError, did_you_mean
 from dstbench.training.given_choices import choices_of
@@ -100,8 +100,7 @@ def method_text(part: type[Part]) -> str:
             "derives from dstbench.Part."
         )
     refuse_stranger(part, "parts")
-    if missing := sorted(getattr(part, "__abstractmethods__", ())):
-        raise UserError(f"{part.__name__} lacks {', '.join(missing)}. Define it in the class.")
+    refuse_incomplete(part)
     name = part.__name__
     return (
         f"Run.method = @Method()\nMethod.name = {name!r}\nMethod.parts = [@ERK(), @{name}()]\n"

@@ -87,14 +87,18 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
     cells = in_grids | others
     in_tables = {row for table in tables for row in table.measurements}
     speeds = [row for rows in sources.measured.values() for row in rows]
-    listed = frozenset[str]().union(*(one.runs for one in made))
+    listed = {sha256[:8] for one in made for sha256 in one.runs}
     return Board(
         folder=folder,
         tables=tuple(sorted(tables, key=lambda table: not table.has_results)),
         others=_others(others, sources.paper),
         results=tuple(r for key in sorted(cells) for r in cells[key]),
         rejected=tuple(rejected),
-        refused=tuple(one for one in rejected if _is_of(listed, folder / "records", one)),
+        refused=tuple(
+            one
+            for one in rejected
+            if listed & {c[:8] for c in _configurations(folder / "records", one)}
+        ),
         hidden=tuple(sorted(hidden, key=lambda r: r.name)),
         measurements=tuple(row for row in speeds if row not in in_tables),
         trials=tuple(searched[name] for name in sorted(set(searched) - in_cells)),
@@ -120,12 +124,6 @@ def _grid_table(folder: Path, grid: Grid, sources: _Sources) -> _GridTable:
     )
     searched = tuple(r for own in results.values() for r in own) if search else ()
     return _GridTable(table, runs, searched, contradictions)
-
-
-def _is_of(runs: frozenset[str], records: Path, rejected: RejectedRecords) -> bool:
-    """Return whether a rejected record is of one of these runs, by the first digits of its hash."""
-    beginnings = {sha256[:8] for sha256 in runs}
-    return any(sha256[:8] in beginnings for sha256 in _configurations(records, rejected))
 
 
 def _configurations(records: Path, rejected: RejectedRecords) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dstbench.config.resolved_text import ResolvedText, read_resolved
-from dstbench.config.suite_methods import classes_in, classes_with, other_parts
+from dstbench.config.suite_methods import makes_class_with, other_parts
 from dstbench.errors import UserError
 
 
@@ -46,7 +46,7 @@ def config_problems(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _sparsity_problem(resolved: ResolvedText, record: Mapping[str, Any]) -> Iterator[str]:
     asked, configured = record["sparsity"]["asked"], resolved.sparsities
-    if not configured and _has_own_parts(resolved, record):
+    if not configured and has_own_parts(resolved, record):
         return  # one of them may name it differently
     numbers = [value for value in configured if isinstance(value, int | float)]
     expected = max(numbers, default=0.0)
@@ -55,14 +55,14 @@ def _sparsity_problem(resolved: ResolvedText, record: Mapping[str, Any]) -> Iter
 
 
 def _dense_to_sparse_problem(resolved: ResolvedText, record: Mapping[str, Any]) -> Iterator[str]:
-    if _has_own_parts(resolved, record):
+    if has_own_parts(resolved, record):
         return
     claimed = record.get("dense_to_sparse", False)
-    expected = not classes_with("dense_to_sparse").isdisjoint(classes_in(resolved.bindings))
+    expected = makes_class_with("dense_to_sparse", resolved.bindings)
     if isinstance(claimed, bool) and claimed is not expected:
         yield f"dense_to_sparse is {claimed}; for the parts of its configuration it is {expected}"
 
 
-def _has_own_parts(resolved: ResolvedText, record: Mapping[str, Any]) -> bool:
+def has_own_parts(resolved: ResolvedText, record: Mapping[str, Any]) -> bool:
     """Return whether a run may have parts that are not of the suite."""
     return bool(record["provenance"].get("plugins")) or not resolved.is_of_the_suite

@@ -10,10 +10,11 @@ part adds costs of its own. Recomputing the network gives closer limits
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dstbench.boards.config_checks import has_own_parts
 from dstbench.boards.numbers import is_count
 from dstbench.boards.run_size import run_size
-from dstbench.config.resolved_text import ResolvedText, read_resolved
-from dstbench.config.suite_methods import classes_in, classes_with
+from dstbench.config.resolved_text import read_resolved
+from dstbench.config.suite_methods import makes_class_with
 
 
 def training_cost_problems(record: Mapping[str, Any]) -> Iterator[str]:
@@ -56,25 +57,20 @@ def _limit_problems(record: Mapping[str, Any], trained: int, images: int) -> Ite
     images: of all steps.
     """
     resolved = read_resolved(record["config"]["text"])
-    if not resolved.is_of_the_suite or record["provenance"].get("plugins"):
+    if has_own_parts(resolved, record):
         return  # a plugin may train fewer weights than it leaves, and add costs
     cost = record["cost"]
     offset = sum(layer.get("offset_macs", 0) for layer in cost["layers"])
     dense = sum(layer["dense_macs"] for layer in cost["layers"])
     lowest = 2 * images * (3 * (cost["macs"] - offset) + 2 * offset)
     highest = 2 * images * (3 * dense + 2 * offset)
-    if trained < lowest and not _has(resolved, "redistributes"):
+    if trained < lowest and not makes_class_with("redistributes", resolved.bindings):
         yield (
             f"cost.training_flops is {trained}; {images:,} images with the live weights of the "
             f"finished network take at least {lowest}"
         )
-    elif trained > highest and not _has(resolved, "extra_training_macs"):
+    elif trained > highest and not makes_class_with("extra_training_macs", resolved.bindings):
         yield (
             f"cost.training_flops is {trained}; {images:,} images with all weights take at most "
             f"{highest}"
         )
-
-
-def _has(resolved: ResolvedText, name: str) -> bool:
-    """Return whether a configuration makes a class of the suite that defines a name."""
-    return not classes_with(name).isdisjoint(classes_in(resolved.bindings))

@@ -71,6 +71,12 @@ def lookup(name: str) -> Any:
     return _classes[name][1]
 
 
+def refuse_incomplete(cls: Any) -> None:
+    """Raise UserError for a class that lacks methods which its base class leaves to it."""
+    if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+        raise UserError(f"{cls.__name__} lacks {', '.join(missing)}. Define it in the class.")
+
+
 def refuse_stranger(given: Any, group: str) -> None:
     """Check that a class or function is the one that is registered in a group under its name.
 

@@ -179,9 +179,10 @@ class Config:
         cls = self._lookup(ref.name, where)
         if (ref.scope or scope, ref.name) in inside:
             raise UserError(f"{where}: {ref.name} is configured to hold itself.")
-        if missing := sorted(getattr(cls, "__abstractmethods__", ())):
-            names = ", ".join(missing)
-            raise UserError(f"{where}: {ref.name} lacks {names}. Define it in the class.")
+        try:
+            registry.refuse_incomplete(cls)
+        except UserError as error:
+            raise UserError(f"{where}: {error.message}") from None
         inside = (*inside, (ref.scope or scope, ref.name))
         if not cls.__module__.startswith("dstbench_plugin_") and not _is_builtin(cls):
             imports.add(f"import {cls.__module__}")

@@ -112,6 +112,11 @@ def _suite_inner_parts() -> dict[str, dict[str, set[Parts]]]:
     return found
 
 
+def makes_class_with(name: str, bindings: Mapping[str, Any]) -> bool:
+    """Return whether a configuration makes a class of the suite that defines a name."""
+    return not classes_with(name).isdisjoint(classes_in(bindings))
+
+
 def classes_in(bindings: Mapping[str, Any]) -> frozenset[str]:
     """Return all classes that a configuration makes: parts, those that parts hold, and others."""
     made = (one.name for value in bindings.values() for one in references(value))

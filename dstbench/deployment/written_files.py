@@ -1,6 +1,6 @@
 """The files of a deployment in their folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -63,12 +63,11 @@ def write_files(
     found = [name for name in CONTENTS if (out / name).exists()]
     earlier = _earlier_card(out)
     _refuse_others_files(out, found, earlier)
-    further = [name for name in found if name not in contents]
-    card = model_card(record, about, {name: CONTENTS[name] for name in contents}, rows)
-    removed = tuple(further) if _network_of(earlier) != _network_of(card) else ()
-    if not removed:
-        names = [name for name in CONTENTS if name in contents or name in further]
-        card = model_card(record, about, {name: CONTENTS[name] for name in names}, rows)
+    card = model_card(record, about, _described({*contents, *found}), rows)
+    removed: tuple[str, ...] = ()
+    if _network_of(earlier) != _network_of(card):
+        removed = tuple(name for name in found if name not in contents)
+        card = model_card(record, about, _described(contents), rows)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -81,6 +80,10 @@ def write_files(
     for name, content in contents.items():
         write_atomic(out / name, content)
     return Written({name: len(content) for name, content in contents.items()}, removed)
+
+
+def _described(names: Container[str]) -> dict[str, str]:
+    return {name: text for name, text in CONTENTS.items() if name in names}
 
 
 def _earlier_card(out: Path) -> str:
