@@ -4,6 +4,7 @@ A message has three parts: what was given, what is allowed, what to do. The comm
 without a traceback and exits with code 2.
 """
 
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -45,6 +46,18 @@ def require_sparsity(owner: object, sparsity: float) -> None:
     """
     allowed = "a fraction in [0, 1), such as 0.999 for 99.9 %"
     require(0 <= sparsity < 1, owner, "sparsity", sparsity, allowed)
+
+
+def error_with_line(error: Exception) -> str:
+    """Return an error's type, message and the line that raised it.
+
+    The line is the last one outside torch and outside the file that caught the error.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "/torch/" not in f.filename and f.filename != frames[0].filename]
+    line = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+    text = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text}{line}."
 
 
 def did_you_mean(given: str, valid: Iterable[str]) -> str:

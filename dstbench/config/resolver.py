@@ -29,8 +29,7 @@ from dstbench.config.identity import RecipeOverride, Resolved, identify, literal
 from dstbench.config.overrides import parse_override
 from dstbench.config.suite_methods import module_of
 from dstbench.config.type_check import describe_type, fits, hints, parameters
-from dstbench.errors import UserError, did_you_mean
-from dstbench.utils.error_text import error_with_line
+from dstbench.errors import UserError, did_you_mean, error_with_line
 
 
 class Config:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from torch import nn
 
 from dstbench.config.registry import SUPPLIED
-from dstbench.errors import UserError
+from dstbench.errors import UserError, error_with_line
 from dstbench.models.memory_layout import to_channels_last
-from dstbench.utils.error_text import error_with_line
 
 
 def build_model(

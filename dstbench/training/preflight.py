@@ -14,12 +14,11 @@ from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.data.batch_plan import BatchPlan
 from dstbench.data.images import Shape
-from dstbench.errors import UserError
+from dstbench.errors import UserError, error_with_line
 from dstbench.models.network_copy import copy_with
 from dstbench.models.precision import Autocast, autocast_for
 from dstbench.sparsity import percent
 from dstbench.training.runtime_options import RuntimeOptions
-from dstbench.utils.error_text import error_with_line
 from dstbench.utils.listed import listed
 
 _NAMED = 6  # tensors that a message names
