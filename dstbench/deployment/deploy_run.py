@@ -130,7 +130,8 @@ def deploy_dense(network: "TrainedNetwork", out: Path, best: bool) -> Deployed:
 def _removed_note(written: Written) -> tuple[str, ...]:
     if not written.removed:
         return ()
-    return (f"removed, as they were of another network: {', '.join(written.removed)}",)
+    names = ", ".join(written.removed)
+    return (f"removed, of an earlier deployment in this folder: {names}",)
 
 
 def _slow_note(program: Program, dense_macs: int) -> tuple[str, ...]:

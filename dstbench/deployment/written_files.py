@@ -1,6 +1,6 @@
 """The files of a deployment in their folder."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from dstbench.recording.types import Record
 from dstbench.utils.files import write_atomic
 from dstbench.utils.printable import utf8
 
-_IDENTITY = ("| configuration |", "| test accuracy |", "| commit |")  # rows of a model card
+_CARD = "\n| configuration | sha256 "  # a row of every model card
 
 CONTENTS = {  # of every file that a deployment may have, besides the model card
     "network.dst": "the compiled network, for `dstbench.deployment.load`",
@@ -32,7 +32,7 @@ class Written:
     """What was written.
 
     files: name → bytes.
-    removed: names of files of another network's deployment that are gone.
+    removed: names of an earlier deployment's files that are gone.
     """
 
     files: dict[str, int]
@@ -48,8 +48,8 @@ def write_files(
 ) -> Written:
     """Write the contents and a model card to `out`.
 
-    Further files of an earlier deployment stay if they are of the same network, and the card lists
-    them; those of another network are removed.
+    Files of an earlier deployment that this one does not write are removed: a folder holds one
+    deployment, and its card is of all files.
 
     record: of the run.
     about: description of the network.
@@ -61,13 +61,9 @@ def write_files(
         that has the name of one that is written or removed.
     """
     found = [name for name in CONTENTS if (out / name).exists()]
-    earlier = _earlier_card(out)
-    _refuse_others_files(out, found, earlier)
-    card = model_card(record, about, _described({*contents, *found}), rows)
-    removed: tuple[str, ...] = ()
-    if _network_of(earlier) != _network_of(card):
-        removed = tuple(name for name in found if name not in contents)
-        card = model_card(record, about, _described(contents), rows)
+    _refuse_others_files(out, found)
+    removed = tuple(name for name in found if name not in contents)
+    card = model_card(record, about, {name: CONTENTS[name] for name in contents}, rows)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -82,31 +78,17 @@ def write_files(
     return Written({name: len(content) for name, content in contents.items()}, removed)
 
 
-def _described(names: Container[str]) -> dict[str, str]:
-    return {name: text for name, text in CONTENTS.items() if name in names}
-
-
-def _earlier_card(out: Path) -> str:
-    """Return the text of a folder's README.md, as far as it can be read; "" without one."""
-    try:
-        return (out / "README.md").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _network_of(card: str) -> list[str]:
-    """Return the rows of a model card that identify the network; none for another text."""
-    return [line for line in card.splitlines() if line.startswith(_IDENTITY)]
-
-
-def _refuse_others_files(out: Path, found: Sequence[str], card: str) -> None:
+def _refuse_others_files(out: Path, found: Sequence[str]) -> None:
     """Raise UserError for a README.md that is no model card, and for files that it does not list.
 
     found: names of CONTENTS that the folder has.
     """
-    strange = [name for name in found if f"- `{name}`: " not in card or not _network_of(card)]
-    if (out / "README.md").exists() and not _network_of(card):
-        strange.insert(0, "README.md")
+    readme = out / "README.md"
+    card = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
+    is_card = _CARD in card
+    strange = [name for name in found if not (is_card and f"- `{name}`: " in card)]
+    if readme.exists() and not is_card:
+        strange.insert(0, readme.name)
     if strange:
         raise UserError(
             f"{out}: has {', '.join(strange)}, which no deployment wrote. Nothing is written, so "

@@ -1,4 +1,4 @@
-"""A deployment keeps what is not its own, and further files of the same network."""
+"""A deployment takes the place of an earlier one, and of nothing else."""
 
 import pytest
 from helpers.record_factory import make_record
@@ -25,18 +25,8 @@ def test_file_that_no_deployment_wrote_is_kept(tmp_path, name):
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_files_of_the_same_network_stay_and_are_listed(tmp_path):
-    record = make_record()
-    assert written(tmp_path, record, "network.dst", "network.c").removed == ()
-    assert written(tmp_path, record, "network.dst", "network.html").removed == ()
-    names = {"network.dst", "network.c", "network.html"}
-    assert {path.name for path in tmp_path.iterdir()} == {*names, "README.md"}
-    card = (tmp_path / "README.md").read_text()
-    assert all(f"- `{name}`: " in card for name in names)
-
-
-def test_files_of_another_network_are_removed_by_name(tmp_path):
-    written(tmp_path, make_record(), "network.dst", "network.c")
+def test_files_of_an_earlier_deployment_are_removed_by_name(tmp_path):
+    assert written(tmp_path, make_record(), "network.dst", "network.c").removed == ()
     done = written(tmp_path, make_record(seed=1), "network.dst")
     assert done.removed == ("network.c",) and set(done.files) == {"network.dst", "README.md"}
     assert not (tmp_path / "network.c").exists()
