@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dstbench.api import find_run
 from dstbench.api.choices import paths
 from dstbench.api.result import Result
 from dstbench.config.gin_state import isolated
 from dstbench.errors import UserError
-from dstbench.tracking import find_run
 from dstbench.training import trained_network
 
 if TYPE_CHECKING:
@@ -32,14 +32,15 @@ def deploy(
 ) -> "Deployed":
     """Write a finished run's network: network.dst, weights.safetensors, ONNX, a model card.
 
-    run: its result, its folder, its name below `runs`, its record, or its MLflow run id.
+    run: its result, its folder, its name below `runs`, its record, also a leaderboard's, or its
+        MLflow run id.
     out: folder for the files; None for `deployed` in the run's folder.
     best: the network of the best validation epoch, instead of the last one.
     dense: as a dense ONNX network only, for networks that cannot be compiled.
     c: as plain C, too.
     web: as a web page that runs it, too.
     data_root, cache: folders of datasets and of decoded data, for the images that int8 needs and
-        those that the page offers.
+        those that the page offers, and for a leaderboard's record.
 
     The result has the folder, the sizes of the files, and what was left out;
     `dstbench.deployment.load(deployed.folder / "network.dst")` runs the network.
@@ -58,8 +59,12 @@ def deploy(
     from dstbench.deployment.deploy_run import deploy_dense
     from dstbench.deployment.web.web_extra import WebExtra
 
+    root, decoded = (None if path is None else Path(path) for path in (data_root, cache))
     given = isinstance(run, Result)
-    folder = run.path if isinstance(run, Result) else find_run.find(str(run), Path(runs), tracking)
+    if isinstance(run, Result):
+        folder = run.path
+    else:
+        folder = find_run.find(str(run), Path(runs), tracking, root, decoded)
     with isolated():
         files = () if given else paths(plugins)
         network = trained_network.load(folder, plugins=files, best=best)
@@ -67,6 +72,5 @@ def deploy(
     if dense:
         return deploy_dense(network, place, best)
     chosen = ((CExtra, c), (WebExtra, web))
-    root, decoded = (None if path is None else Path(path) for path in (data_root, cache))
     extras = [extra(root, decoded) for extra, wanted in chosen if wanted]
     return compiled(network, place, best, extras)

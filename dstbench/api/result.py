@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
+from dstbench.api.find_run import find
 from dstbench.config.gin_state import isolated
 from dstbench.errors import UserError
 from dstbench.recording.curves import read_curves
@@ -16,7 +17,6 @@ from dstbench.recording.file_names import CURVES, RECORD
 from dstbench.recording.record import read
 from dstbench.recording.run_summary import run_summary, summary_rows
 from dstbench.recording.types import Record
-from dstbench.tracking.find_run import find
 from dstbench.training import trained_network
 from dstbench.training.outcome import Outcome
 from dstbench.training.trained_network import TrainedNetwork
@@ -113,10 +113,20 @@ class Result:
             return trained_network.load(self.path, best=best)
 
     def plot(self) -> Figure:
-        """Return a figure of loss, accuracy and live paths over the epochs (needs matplotlib)."""
+        """Return a figure of loss, accuracy and live paths over the epochs (needs matplotlib).
+
+        Raises UserError when the folder has no curves.
+        """
         from dstbench.api.plots import plot_curves
 
-        return plot_curves(self.curves(), str(self))
+        curves = self.curves()
+        if curves.empty:
+            raise UserError(
+                f"{self.path}: has no finished epoch in {CURVES}, so there is nothing to draw. A "
+                "folder that was made of a leaderboard's record has no curves; "
+                "leaderboard/figures/ shows them."
+            )
+        return plot_curves(curves, str(self))
 
     def __repr__(self) -> str:
         record, accuracy = self.record, self.accuracy
@@ -141,11 +151,20 @@ class Result:
         return f"<table>{rows}</table>"
 
 
-def load(run: str | Path, *, runs: str | Path = "runs", tracking: str | None = None) -> Result:
+def load(
+    run: str | Path,
+    *,
+    runs: str | Path = "runs",
+    tracking: str | None = None,
+    data_root: str | Path | None = None,
+    cache: str | Path | None = None,
+) -> Result:
     """Return the result of an earlier run.
 
-    run: its folder, its name below `runs`, its record's file, or its MLflow run id.
+    run: its folder, its name below `runs`, its record's file, also a leaderboard's, or its MLflow
+        run id. What is not in `runs` is written there.
     tracking: MLflow store, for an id; None for the default.
+    data_root, cache: folders of datasets and of decoded data, for a leaderboard's record.
 
     Raises UserError when there is no such run.
     """
@@ -154,7 +173,8 @@ def load(run: str | Path, *, runs: str | Path = "runs", tracking: str | None = N
             f"load: expected a run's folder, name, record file or MLflow id, not a "
             f"{type(run).__name__}."
         )
-    path = find(str(run), Path(runs), tracking)
+    root, decoded = (None if folder is None else Path(folder) for folder in (data_root, cache))
+    path = find(str(run), Path(runs), tracking, root, decoded)
     return Result(path, read(path / RECORD))
 
 

@@ -239,6 +239,7 @@ def _measure(command: argparse.ArgumentParser) -> None:
         help="print JSON; progress only if standard error is a terminal")
     add("--quiet", action="store_true", help="print the result only, no progress")
     add_runs(command)
+    add_data(command)
     add_tracking(command)
     add_device(command)
     add_threads(command)

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from dstbench.api import find_run
 from dstbench.config.shipped_files import shipped
 from dstbench.data import datasets
 from dstbench.errors import UserError
 from dstbench.methods.dyrelu import DyReLU
-from dstbench.tracking import find_run
 from dstbench.tracking.sync import sync
 from dstbench.training import trained_network
 
@@ -185,10 +185,23 @@ def test_a_run_is_found_by_its_folder_its_name_and_its_record(runs, tmp_path):
     assert find_run.find(str(renamed), runs, "off") == folder
 
 
-def test_a_record_without_its_folder_says_what_to_do(runs, tmp_path):
-    committed = shutil.copy(folder_of("rigl", runs) / "record.json", tmp_path / "a.json")
-    with pytest.raises(UserError, match="--runs DIR"):
-        find_run.find(str(committed), tmp_path, "off")
+@pytest.mark.parametrize("method", METHODS)
+def test_a_record_without_its_folder_is_unpacked_with_the_same_network(method, runs, tmp_path):
+    folder = folder_of(method, runs)
+    board = tmp_path / "board"
+    for name in ("records", "networks"):
+        (board / name).mkdir(parents=True)
+    committed = shutil.copy(folder / "record.json", board / "records" / "a.json")
+    for own in folder.glob("network.safetensors"):
+        shutil.copy(own, board / "networks" / "a.safetensors")
+    found = find_run.find(str(committed), tmp_path / "elsewhere", "off")
+    assert found == tmp_path / "elsewhere" / "a"
+    assert find_run.find(str(committed), tmp_path / "elsewhere", "off") == found
+    ours, theirs = trained_network.load(found), trained_network.load(folder)
+    assert (ours.mean, ours.std, ours.classes) == (theirs.mean, theirs.std, theirs.classes)
+    images = torch.randn(8, *ours.image_shape)
+    with torch.no_grad():
+        assert torch.equal(ours.model(images), theirs.model(images))
 
 
 @pytest.mark.parametrize("wrong", ["nothing", "", ".", "0" * 32])

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 
+from dstbench.api import find_run
 from dstbench.cli.measurement_table import show
 from dstbench.errors import UserError
 from dstbench.measure.benchmark import measure
@@ -12,7 +13,6 @@ from dstbench.measure.measured_network import MeasuredNetwork, from_run, from_wo
 from dstbench.measure.progress import progress
 from dstbench.measure.time_batches import INTERRUPTED
 from dstbench.recording import record
-from dstbench.tracking import find_run
 from dstbench.training.device import choose_device, set_threads
 from dstbench.training.untrained_cost import image_and_classes
 
@@ -48,7 +48,8 @@ def chosen_network(args: argparse.Namespace) -> MeasuredNetwork:
         for name in ("sparsity", "image", "classes"):
             if getattr(args, name) is not None:
                 raise UserError(f"--{name} is for --worst-case; that of a run is fixed.")
-        return from_run(find_run.find(args.run, args.runs, args.tracking), args.plugins)
+        found = find_run.find(args.run, args.runs, args.tracking, args.data_root, args.cache)
+        return from_run(found, args.plugins)
     if args.sparsity is None:
         raise UserError("--worst-case needs a --sparsity, such as --sparsity 0.9995.")
     shape, classes = image_and_classes("cifar10", args.image, args.classes)

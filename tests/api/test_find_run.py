@@ -5,8 +5,8 @@ import json
 import pytest
 from helpers.record_factory import make_record
 
+from dstbench.api import find_run
 from dstbench.errors import UserError
-from dstbench.tracking import find_run
 
 
 @pytest.fixture
@@ -34,5 +34,5 @@ def test_a_copy_of_a_record_names_the_folder_of_its_run(copied, tmp_path):
 
 @pytest.mark.parametrize("sha256", ["**0123456", "[", "../../..", "a\0b", ""])
 def test_a_hash_that_is_none_names_no_folder(copied, tmp_path, sha256):
-    with pytest.raises(UserError, match="is not available"):
+    with pytest.raises(UserError, match="contradicts itself"):
         find_run.find(copied(sha256), tmp_path, "off")

@@ -6,15 +6,25 @@ from dstbench.errors import UserError
 from dstbench.recording import record
 from dstbench.recording.file_names import RECORD
 from dstbench.tracking.download import RUN_ID, download
+from dstbench.verify.images import Images
+from dstbench.verify.unpack import unpack
 
 
-def find(run: str, runs: Path, tracking: str | None) -> Path:
+def find(
+    run: str,
+    runs: Path,
+    tracking: str | None,
+    data_root: Path | None = None,
+    cache: Path | None = None,
+) -> Path:
     """Return the run folder that `run` names.
 
-    run: a run folder or its name below `runs`; a record's file, in its folder or a copy of it; or
-        the id of an MLflow run, which is downloaded to `runs` if it is not there.
+    run: a run folder or its name below `runs`; a record's file, in its folder or a copy of it, such
+        as a leaderboard's; or the id of an MLflow run. What is not in `runs` is written there: a
+        leaderboard's record with its network, or the MLflow run's files.
     runs: folder of run folders.
     tracking: MLflow store, None for the default one.
+    data_root, cache: folders of datasets and of decoded data, for a leaderboard's record.
 
     Raises UserError when there is no such run.
     """
@@ -23,7 +33,9 @@ def find(run: str, runs: Path, tracking: str | None) -> Path:
             return folder
     path = Path(run)
     if path.is_file():
-        return path.parent if path.name == RECORD else _folder_of(path, runs)
+        if path.name == RECORD:
+            return path.parent
+        return _folder_of(path, runs) or unpack(path, runs, Images(data_root, cache))
     if RUN_ID.fullmatch(run):
         return download(run, runs, tracking)
     lacks = f"the folder has no {RECORD}" if run and path.is_dir() else "no such run"
@@ -33,7 +45,7 @@ def find(run: str, runs: Path, tracking: str | None) -> Path:
     )
 
 
-def _folder_of(path: Path, runs: Path) -> Path:
+def _folder_of(path: Path, runs: Path) -> Path | None:
     """Return the folder below `runs` of the run that a copy of its record describes."""
     sha256 = record.read(path)["config"]["sha256"]
     for folder in sorted(runs.glob("*")):
@@ -44,8 +56,4 @@ def _folder_of(path: Path, runs: Path) -> Path:
             and record.read(file)["config"]["sha256"] == sha256
         ):
             return folder
-    raise UserError(
-        f"{path}: the network of this record is not available: no folder below {runs} has a run "
-        f"of configuration {sha256[:8]}. Choose the folder of runs with --runs DIR, or give the "
-        "run's MLflow id."
-    )
+    return None

@@ -1,0 +1,133 @@
+"""A leaderboard's record becomes a run folder with its network, or nothing is written."""
+
+import copy
+import functools
+
+import pytest
+import torch
+from helpers.recomputable import recomputable_record
+from helpers.record_factory import sha256
+
+from dstbench.data.sources import digits
+from dstbench.errors import UserError
+from dstbench.recording import predictions
+from dstbench.recording import record as records
+from dstbench.training import trained_network
+from dstbench.verify.images import Images
+from dstbench.verify.unpack import unpack
+
+
+@functools.cache
+def made(**settings):
+    return recomputable_record(**settings)
+
+
+@pytest.fixture
+def honest():
+    return copy.deepcopy(made()[0])
+
+
+@pytest.fixture
+def unpacked(tmp_path):
+    """Return a function that unpacks a record, with a large network's file if it is given."""
+
+    def run(record, network=None):
+        path = tmp_path / "board" / "records" / "a.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        records.write(path, record)
+        if network is not None:
+            (tmp_path / "board" / "networks").mkdir()
+            (tmp_path / "board" / "networks" / "a.safetensors").write_bytes(network)
+        return unpack(path, tmp_path / "runs", Images(tmp_path / "data", tmp_path / "cache"))
+
+    yield run
+    assert not list(tmp_path.glob("runs/.*")), "something was left half-written"
+
+
+def predicted(folder):
+    """Return the predicted classes of the test images."""
+    network = trained_network.load(folder)
+    images = torch.tensor(digits.load().test.pixels).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(n).reshape(1, -1, 1, 1) for n in (network.mean, network.std))
+    return network.model((images - mean) / std).argmax(1).tolist()
+
+
+def test_the_network_predicts_what_the_record_says(unpacked, honest):
+    folder = unpacked(honest)
+    assert predicted(folder) == predictions.decode(honest["predictions"]["test"], 10).tolist()
+    assert records.read(folder / "record.json") == honest
+    assert (folder / "run.gin").read_text() == honest["config"]["text"]
+
+
+def test_a_network_in_a_file_of_the_board_comes_along(unpacked, honest):
+    del honest["network"]["data"]
+    honest["network"]["file"] = "network.safetensors"
+    content = made()[1]
+    folder = unpacked(honest, content)
+    assert (folder / "network.safetensors").read_bytes() == content
+    assert predicted(folder) == predictions.decode(honest["predictions"]["test"], 10).tolist()
+
+
+def test_a_protocol_that_shows_the_best_epoch_has_its_network_too(unpacked):
+    record = copy.deepcopy(made(protocol="paper")[0])
+    record["network_at_best_val"] = dict(record["network"])
+    folder = unpacked(record)
+    best = trained_network.load(folder, best=True)
+    assert best.masks.total() == trained_network.load(folder).masks.total()
+
+
+def with_text(record, old, new):
+    text = record["config"]["text"].replace(old, new)
+    assert text != record["config"]["text"]
+    record["config"] = {"text": text, "sha256": sha256(text)}
+
+
+def lacks_network(record):
+    del record["network"]
+
+
+def other_images(record):
+    record["provenance"]["dataset_sha256"] = "0" * 64
+
+
+def other_network(record):
+    record["network"]["sha256"] = "0" * 64
+
+
+def other_hash(record):
+    record["config"]["sha256"] = "0" * 64
+
+
+def plugin(record):
+    imports = [n for n in record["config"]["text"].splitlines() if n.startswith("import ")]
+    with_text(record, imports[-1], f"{imports[-1]}\nimport os")
+
+
+def absent(record):
+    record["dataset"] = "mine"
+    with_text(record, "Run.dataset = 'digits'", "Run.dataset = 'mine'")
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lacks_network, "carries no network.*--runs DIR"),
+        (other_images, "not those it trained on"),
+        (other_network, "sha256"),
+        (other_hash, "contradicts itself"),
+        (plugin, "not of the suite"),
+        (absent, "not on this machine.*--data-root"),
+    ],
+)
+def test_what_cannot_be_unpacked_leaves_nothing(unpacked, honest, tmp_path, spoil, message):
+    spoil(honest)
+    with pytest.raises(UserError, match=message):
+        unpacked(honest)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_another_run_of_that_name_is_kept(unpacked, honest, tmp_path):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    with pytest.raises(UserError, match="another run"):
+        unpacked(honest)
+    assert not list((tmp_path / "runs" / "a").iterdir())
