@@ -26,6 +26,7 @@ from dstbench.training.build import beginning
 from dstbench.training.device import device_name
 from dstbench.training.distributed.nonzero_ranks import NullRunFolder
 from dstbench.training.engines.choose import choose_engine
+from dstbench.training.kept_networks import missed_networks
 from dstbench.training.outcome import Outcome
 from dstbench.training.progress import Reporter
 from dstbench.training.resume import start_or_resume
@@ -56,6 +57,8 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
         if record is not None and record["status"] in OVER:
             check_done(run, record, loaders, options, path, reporter)
             reporter.note("This run is done already; --fresh starts it over.")
+            for note in missed_networks(run, path, run.epochs):
+                reporter.note(note)
             tracked = mirrored_to(path)
         else:
             trainer = prepare(run, resolved, loaders, record, folder, options, reporter)
@@ -185,7 +188,10 @@ def prepare(
     )
     reporter.describe(_description(run, loaders, options, folder.path))
     engine = choose_engine(run, state, options, reporter.describe)
-    for note in (*run.method.notes(state), *(run.start.notes(state) if run.start else ())):
+    notes = [*run.method.notes(state), *(run.start.notes(state) if run.start else ())]
+    if state.step > 0:
+        notes += missed_networks(run, folder.path, state.step // plan.steps_per_epoch)
+    for note in notes:
         reporter.note(note)
     if options.fresh:
         if options.group.first:

@@ -212,6 +212,9 @@ def test_a_chain_of_runs_on_the_command_line(tmp_path, call):
     dense = only(runs, "dense-*")
     assert {p.name for p in dense.glob("epoch-*")} == {"epoch-0.pt", "epoch-1.pt"}
     assert (dense / "network.pt").exists()
+    later = ("--set", "Run.kept_epochs=[1, 2]")
+    code, _, err = call("run", "dense", *where, "--epochs", "2", *later)
+    assert code == 0 and "epoch-2.pt not kept" in err and "--fresh" in err
 
     code, _, err = call(
         "run", "static", *where, "--epochs", "1", "--from", str(dense), "--take", "weights"
