@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dstbench.config.job_preview import Preview
 from dstbench.config.jobs import Job, expand
+from dstbench.config.overrides import parse_override
 from dstbench.config.shipped_files import find_gin, find_recipe
 from dstbench.errors import UserError
 from dstbench.sweeps.plan import PlannedRun, RunOptions, plan_run
@@ -17,7 +19,8 @@ class Side:
     """One of the two methods.
 
     name: a shipped method's name, or a gin file.
-    sets: gin bindings for this side only.
+    sets: gin bindings for this side only. As in a grid that varies them, they are part of the name
+        of its runs, which a leaderboard tells apart by it; unless they set the name.
     """
 
     name: str
@@ -75,14 +78,19 @@ def plan_pairs(
 
 
 def _jobs(side: Side, settings: Settings, seeds: Sequence[int]) -> Iterator[Job]:
+    method, recipe = find_gin(side.name), find_recipe(settings.recipe or DEFAULT_RECIPE)
+    own = [b for text in side.sets for b in parse_override(text, f"--set {text!r}")]
+    name = Preview(method, recipe, settings.sets).name_binding()
+    named = any(str(binding) == name for binding in own)
     return expand(
-        methods=[find_gin(side.name)],
-        recipes=[find_recipe(settings.recipe or DEFAULT_RECIPE)],
+        methods=[method],
+        recipes=[recipe],
         datasets=None if settings.dataset is None else [settings.dataset],
         models=None if settings.model is None else [settings.model],
         sparsities=None if settings.sparsity is None else [settings.sparsity],
         seeds=seeds,
         protocol=settings.protocol,
-        overrides=(*settings.sets, *side.sets),
+        overrides=(*settings.sets, *(side.sets if named else ())),
+        variants=[{} if named else {str(binding): binding.value for binding in own}],
         short=settings.short,
     )

@@ -5,9 +5,18 @@ from pathlib import Path
 import pytest
 
 from dstbench.comparison.pair_plan import Settings, Side, plan_pairs
+from dstbench.config import grid
 from dstbench.errors import UserError
 from dstbench.sweeps.plan import RunOptions
 
+GRID = """
+Table.title = 'A'
+Table.sections = [@Section()]
+Section.methods = ['rigl']
+Section.recipes = ['digits']
+Section.seeds = [0]
+Section.vary = {'RigL.drop_fraction': [0.3], 'Run.method': ['@Method()']}
+"""
 OPTIONS = RunOptions(Path("runs"), device="cpu", tracking="off")
 
 
@@ -34,6 +43,24 @@ def test_sides_of_one_method_have_their_own_bindings():
     a, b = Side("rigl", ("RigL.drop_fraction=0.3",)), Side("rigl", ("RigL.drop_fraction=0.5",))
     (pair,) = plan(a, b, seeds=(0,))
     assert pair.a.sha256 != pair.b.sha256
+    assert pair.a.job.method == "RigL (RigL.drop_fraction=0.3)"
+    assert pair.b.job.method == "RigL (RigL.drop_fraction=0.5)"
+
+
+def test_the_names_are_those_of_a_grid_that_varies_the_bindings(tmp_path):
+    sets = ("RigL.drop_fraction=0.3", "Run.method=@Method()")
+    (pair,) = plan(Side("rigl", sets), Side("rigl"), seeds=(0,))
+    (tmp_path / "grid.gin").write_text(GRID)
+    (job,) = grid.read(tmp_path / "grid.gin").jobs
+    assert (pair.a.job.method, pair.a.job.choices.sets) == (job.method, job.choices.sets)
+    assert pair.b.job.method == "RigL"
+
+
+def test_a_name_that_is_given_is_kept():
+    (pair,) = plan(
+        Side("rigl", ("RigL.drop_fraction=0.3", "Method.name='mine'")), Side("rigl"), seeds=(0,)
+    )
+    assert pair.a.job.method == "mine"
 
 
 def test_equal_configurations_are_refused():
