@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dstbench.core.prunable import prunable
+from dstbench.errors import UserError
 
 
 def flat(tensor: Tensor) -> Tensor:
@@ -68,6 +69,26 @@ def live_gradient(masks: "Masks", name: str) -> Tensor | None:
     return None if dense is None else dense[masks.index(name)]
 
 
+def _refuse_wrong(name: str, ascending: Tensor, numel: int) -> None:
+    """Raise UserError for what are not flat indices of a tensor, each once.
+
+    On a GPU the host would have to wait for the values: there they are not looked at.
+    """
+    wrong = ""
+    if ascending.dtype != torch.int64 or ascending.dim() != 1:
+        wrong = f"{ascending.dtype} of shape {list(ascending.shape)}"
+    elif ascending.device.type == "cpu" and len(ascending):
+        if ascending[0] < 0 or ascending[-1] >= numel:
+            wrong = f"indices from {ascending[0]} to {ascending[-1]}"
+        elif (twice := ascending[1:] == ascending[:-1]).any():
+            wrong = f"{ascending[1:][twice][0]} twice"
+    if wrong:
+        raise UserError(
+            f"{name}: its live weights were set to {wrong}. Give int64 flat indices from 0 to "
+            f"{numel - 1:,}, each once, in one dimension."
+        )
+
+
 class Masks(Mapping[str, Tensor]):
     """Parameter name → boolean mask (True: live), of its parameter's shape and memory layout.
 
@@ -120,14 +141,18 @@ class Masks(Mapping[str, Tensor]):
 
         Parts call `State.set_live_` instead, which also updates weights and optimizer state.
 
-        index: int64 flat indices in storage order, in any order.
+        index: int64 flat indices in storage order, in any order, each once.
+
+        Raises UserError for other indices; what they are is seen on a CPU only.
         """
         parameter = self.parameters[name]
+        ascending = index.sort().values
+        _refuse_wrong(name, ascending, parameter.numel())
         if name in self._mask:
             flat(self._mask[name]).index_fill_(0, self._index[name], False)
         else:
             self._mask[name] = torch.zeros_like(parameter, dtype=torch.bool, requires_grad=False)
-        self._index[name] = index.sort().values
+        self._index[name] = ascending
         flat(self._mask[name]).index_fill_(0, self._index[name], True)
         self.live_gradients.pop(name, None)  # in the order of the earlier index
         self.version += 1

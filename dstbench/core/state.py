@@ -114,7 +114,9 @@ class State:
         starts at zero with zero optimizer state. A weight that stays live keeps both.
 
         name: a prunable tensor.
-        index: int64 flat indices in storage order, in any order.
+        index: int64 flat indices in storage order, in any order, each once.
+
+        Raises UserError for other indices, see `Masks.write_`; nothing is changed then.
         """
         weights = flat(self.masks.parameters[name])
         if name in self.masks:

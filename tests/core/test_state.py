@@ -2,6 +2,7 @@
 
 import copy
 import io
+import re
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from dstbench.core.method import Method
 from dstbench.core.packing import pack_network
 from dstbench.core.part import Part
 from dstbench.core.state import State
+from dstbench.errors import UserError
 from dstbench.optim.settings import SGD, Adam, TorchOptimizer
 
 OPTIMIZERS = {"SGD": SGD(0.1), "Adam": Adam(0.01), "any": TorchOptimizer("AdamW", 0.01)}
@@ -101,6 +103,26 @@ def test_set_live_records_ever_live_weights(eight, subsets):
         survivors &= subset
         assert state.model.weight.tolist() == [[i + 1.0 if i in survivors else 0 for i in range(8)]]
     assert set(ever.nonzero().view(-1).tolist()) == set().union(*subsets)
+
+
+@pytest.mark.parametrize(
+    ("index", "what"),
+    [
+        (torch.tensor([1, 6, 1]), "1 twice"),
+        (torch.tensor([-1, 3]), "indices from -1 to 3"),
+        (torch.tensor([8]), "indices from 8 to 8"),
+        (torch.tensor([1.0, 2.0]), "torch.float32 of shape [2]"),
+        (torch.tensor([True, False]), "torch.bool of shape [2]"),
+        (torch.tensor([[1], [2]]), "torch.int64 of shape [2, 1]"),
+    ],
+)
+def test_set_live_refuses_what_is_no_index_and_changes_nothing(eight, index, what):
+    """A weight that counted twice would leave the network sparser than its masks say."""
+    state = eight(range(1, 9), live=[1, 6])
+    with pytest.raises(UserError, match=re.escape(f"weight: its live weights were set to {what}")):
+        state.set_live_("weight", index)
+    assert state.model.weight.tolist() == [[0, 2, 0, 0, 0, 0, 7, 0]]
+    assert state.masks.index("weight").tolist() == [1, 6] and state.masks.total() == 2
 
 
 def test_set_live_writes_positive_zeros(eight):
