@@ -44,6 +44,20 @@ def paths_of(record: Path, place: NetworkPlace) -> list[Path]:
     return [record.parent / place.in_run, record.parent.parent / NETWORKS / place.on_board]
 
 
+def network_file_problems(record: Record, path: Path) -> Iterator[str]:
+    """Yield what is wrong with the files of a record's networks, those inside it included.
+
+    path: of the record, in the folder of its run or on a leaderboard.
+    """
+    for place in network_files(path.stem):
+        stored: StoredNetwork | None = record.get(place.key)  # type: ignore[assignment]
+        if stored is not None:
+            try:
+                read_network(stored, paths_of(path, place))
+            except UserError as error:
+                yield f"{place.key}: {error.message}"
+
+
 def large_networks(folder: Path, record: Record, name: str) -> Iterator[tuple[str, bytes]]:
     """Yield (file in networks/, content) of a run's networks that its record has no room for.
 

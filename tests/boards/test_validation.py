@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from helpers.lab import write_records
-from helpers.record_factory import PRUNABLE, make_record, name_of
+from helpers.record_factory import PRUNABLE, make_record, name_of, sha256
 
 from dstbench.boards.validation import inconsistencies
 from dstbench.config.choices import Choices
@@ -268,3 +268,18 @@ def test_record_in_the_folder_of_its_run_needs_no_name_of_its_own(tmp_path, call
     for name, code in (("record.json", 0), ("other.json", 1)):
         records.write(tmp_path / name, record)
         assert call("validate", str(tmp_path / name))[0] == code
+
+
+def test_a_network_that_is_too_large_for_its_record_has_a_file(validate, tmp_path):
+    content = b"a network"
+    large = {"sha256": sha256(content.decode()), "bytes": len(content), "file": "n.safetensors"}
+    record = make_record() | {"network": large}
+    code, (line,), _ = validate(record)
+    assert code == 1 and "network: the network's file is missing" in line
+    file = tmp_path / "networks" / f"{name_of(record)}.safetensors"
+    file.parent.mkdir()
+    file.write_bytes(content)
+    assert validate(record) == (0, [], "")
+    file.write_bytes(content[::-1])
+    code, (line,), _ = validate(record)
+    assert code == 1 and "network: the network's sha256 is" in line

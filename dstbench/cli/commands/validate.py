@@ -6,6 +6,7 @@ from typing import Any
 
 from dstbench.boards.conflicts import conflicts
 from dstbench.boards.curve_checks import curve_problems
+from dstbench.boards.network_files import network_file_problems
 from dstbench.boards.validation import (
     duplicates,
     inconsistencies,
@@ -36,7 +37,11 @@ def main(args: argparse.Namespace) -> int:
             curves = path.parent.parent / "curves" / path.name
             # in the folder of its run, it gets its name when it is collected
             stem = record_name(record) if path.name == RECORD else path.stem
-            found = [*submission_problems(record, stem), *curve_problems(record, curves)]
+            found = [
+                *submission_problems(record, stem),
+                *curve_problems(record, curves),
+                *network_file_problems(record, path),
+            ]
             consistent.append((path, _compared(record)))
         complaints += [(path, problem) for problem in found]
     complaints += duplicates(consistent)
