@@ -175,7 +175,7 @@ def _compare(command: argparse.ArgumentParser) -> None:
     for side in ("a", "b"):
         add(f"--set-{side}", action="append", default=[], dest=f"sets_{side}", metavar="BINDING",
             help=f"a gin binding for {side.upper()} only")
-    add("--max-seeds", type=whole_number, default=20, metavar="N",
+    add("--max-seeds", type=whole_number, metavar="N",
         help="most pairs of runs, seeds 0 to N − 1 (default: 20)")
     add("--workers", type=whole_number, metavar="N",
         help="runs at a time, of the two of a pair (default: one per core, or one per GPU)")

@@ -73,7 +73,8 @@ def test_compare_stops_undecided_at_max_seeds(call, made_up):
         (("one.json", "one.json", "--sparsity", "0"), "--sparsity: is for two methods"),
         (("one.json", "one.json", "--set-a", "a=1"), "--set-a: is for two methods"),
         (("one.json", "one.json", "--batch-size", "8"), "--batch-size: is for two methods"),
-        (("one.json", "one.json", "--plugin", "p.py"), "--plugin: is for two methods"),
+        (("one.json", "one.json", "--max-seeds", "20"), "--max-seeds: is for two methods"),
+        (("one.json", "one.json", "--threads", "1"), "--threads: is for two methods"),
     ],
 )
 def test_compare_refuses_mistakes_and_writes_nothing(call, empty_folder, argv, words):

@@ -27,9 +27,11 @@ from dstbench.sweeps.scheduler import Sweep
 from dstbench.training.given_choices import given_of
 from dstbench.utils.signals import Interrupted
 
+_MOST_SEEDS = 20
+_OPTIONS = {"sets": "set", "sets_a": "set-a", "sets_b": "set-b"}
 _FOR_METHODS = (
     "recipe", "sets", "sets_a", "sets_b", *SHORT, "sparsity", "dataset", "model", "protocol",
-    "engine", "plugins",
+    "engine", "max_seeds", "workers", "threads",
 )  # fmt: skip
 
 
@@ -50,9 +52,10 @@ def main(args: argparse.Namespace) -> int:
 
 def _methods(args: argparse.Namespace) -> int:
     require_options(args.workers, args.threads, args.retries, args.tracking)
-    if args.max_seeds < FEWEST_PAIRS:
+    seeds = _MOST_SEEDS if args.max_seeds is None else args.max_seeds
+    if seeds < FEWEST_PAIRS:
         raise UserError(
-            f"--max-seeds {args.max_seeds}: must be at least {FEWEST_PAIRS}; fewer pairs cannot "
+            f"--max-seeds {seeds}: must be at least {FEWEST_PAIRS}; fewer pairs cannot "
             f"decide at {100 * LEVEL:g} %."
         )
     shared = ("recipe", "sparsity", "dataset", "model", "protocol")
@@ -68,7 +71,7 @@ def _methods(args: argparse.Namespace) -> int:
             plugins=tuple(args.plugins),
             short=tuple(given_of(SHORT, vars(args)).items()),
         ),
-        range(args.max_seeds),
+        range(seeds),
         options,
         precision_of_runs(args.device),
     )
@@ -183,7 +186,7 @@ def _interval_text(found: Comparison) -> str:
 def _images(args: argparse.Namespace) -> int:
     for name in _FOR_METHODS:
         if getattr(args, name) not in (None, []):
-            option = name.replace("sets", "set").replace("plugins", "plugin").replace("_", "-")
+            option = _OPTIONS.get(name, name).replace("_", "-")
             raise UserError(f"--{option}: is for two methods; {args.a} is a finished run.")
     found = compare_runs(args.a, args.b, args.data_root, args.cache, args.plugins)
     print("\n".join(_image_lines(found)))
