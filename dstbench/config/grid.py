@@ -67,8 +67,10 @@ class Section:
         self.vary = vary or {}
         self.jobs: tuple[Job, ...] = ()  # set by `read`
         for axis in ("methods", "recipes", "seeds", "sparsities", "datasets", "models"):
-            if getattr(self, axis) is not None and not getattr(self, axis):
+            values = getattr(self, axis)
+            if values is not None and not values:
                 raise self._error(axis, "is empty: give at least one.")
+            self._refuse_twice(axis, "has", values or ())
         for sparsity in sparsities or ():
             if not 0 <= sparsity < 1:
                 raise self._error("sparsities", f"has {sparsity!r}: must be from 0 to below 1.")
@@ -83,6 +85,7 @@ class Section:
         for name, values in self.vary.items():
             if not isinstance(values, list | tuple) or not values:
                 raise self._error("vary", f"gives {name!r} {values!r}: give a list of values.")
+            self._refuse_twice("vary", f"gives {name!r}", values)
             known = isinstance(name, str) and re.fullmatch(r"(\w+/)?\w+\.\w+", name)
             if not known or name.endswith(".name"):  # a varied method is named after its values
                 raise self._error("vary", f"has {name!r}: expected a parameter, such as 'SGD.lr'.")
@@ -113,6 +116,12 @@ class Section:
         """Return the error about one of this section's parameters."""
         name = f"{self.scope}/Section" if self.scope else "Section"
         return UserError(f"{name}.{parameter} {what}", f"{name}.{parameter}")
+
+    def _refuse_twice(self, parameter: str, says: str, values: Sequence[Any]) -> None:
+        """Raise UserError for a value that is there twice: it would be one job."""
+        for value in values:
+            if list(values).count(value) > 1:
+                raise self._error(parameter, f"{says} {value!r} twice: give each once.")
 
     def _files(self, parameter: str, find: Callable[[str, Path], Path], folder: Path) -> list[Path]:
         """Return the gin files that a parameter names. folder: where relative paths start."""

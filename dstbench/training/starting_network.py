@@ -132,6 +132,12 @@ class StartingNetwork:
                 "the model, the width and the dataset that the network was made for.",
                 "StartingNetwork.file",
             )
+        if infinite := [name for name in own if not given[name].isfinite().all()]:
+            raise UserError(
+                f"{self.file}: has NaN or infinity in {listed(infinite, _NAMED)}. Begin with a "
+                "network that has not diverged.",
+                "StartingNetwork.file",
+            )
         return own
 
 

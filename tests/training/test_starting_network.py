@@ -117,6 +117,14 @@ def test_other_shapes_and_names_are_refused(tmp_path):
         begun(path, "weights", [ERK(0.5)])
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_diverged_network_is_refused(tmp_path, value):
+    model = tiny_resnet()
+    model.stem.bn1.running_var[0] = value
+    with pytest.raises(UserError, match=r"NaN or infinity in stem\.bn1\.running_var"):
+        begun(saved(model, tmp_path / "a.pt"), "weights", [ERK(0.5)])
+
+
 def test_another_network_than_that_of_the_identity_is_refused(tmp_path):
     path = saved(tiny_resnet(seed=2), tmp_path / "a.pt")
     given = start(path)
