@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import torch
 
+from dstbench.conformance.hook_types import wrong_returns
 from dstbench.conformance.memory_layout import layout_mismatches
 from dstbench.conformance.observed_run import ObservedRun, observe
 from dstbench.conformance.repeated_run import repeat
 from dstbench.conformance.snapshot import differences, snapshot
-from dstbench.conformance.trial import Trial, advance, no_op
+from dstbench.conformance.trial import Trial, advance, no_op, parts_of
 
 
 class ConformanceError(Exception):
@@ -108,6 +109,14 @@ def check_settings(trial: Trial, optimizer: str) -> None:
         )
 
 
+def check_returns(trial: Trial, optimizer: str) -> None:
+    """The hooks that answer a question return the kind of value that Part documents."""
+    run, _, state = trial.start(optimizer)
+    for part in parts_of(run.method):
+        for message in wrong_returns(part, state):
+            raise ConformanceError(message)
+
+
 CHECKS: dict[str, Callable[[Trial, str], None]] = {
     "the budget is exact": check_budget,
     "dead weights are zero": check_dead_weights,
@@ -116,6 +125,7 @@ CHECKS: dict[str, Callable[[Trial, str], None]] = {
     "resuming is exact": check_resume,
     "the same seed gives the same run": check_deterministic,
     "parts hold settings only": check_settings,
+    "hooks return what they should": check_returns,
 }
 
 MODEL_CHECKS: dict[str, Callable[[Trial, str], None]] = {

@@ -171,6 +171,38 @@ def test_score_check_finds_invalid_scores(failure, name, score, message):
     assert found is None if message is None else message in found
 
 
+ANSWERS = """
+@register("parts")
+class {name}(Part):
+    def {hook}(self, *given):
+        {does}
+"""
+
+
+@pytest.mark.parametrize(
+    ("hook", "does", "message"),
+    [
+        ("needs_dense_gradients", "return given[0] % 2 == 0", None),
+        ("needs_dense_gradients", "given[0] % 2 == 0", "returns None, not True or False"),
+        ("requires_dense_gradients", "return 1", "returns 1, not True or False"),
+        ("extra_training_macs", "return 7", None),
+        ("extra_training_macs", "return 0.5", "returns 0.5, not a whole number"),
+        ("extra_training_macs", "return -1", "returns -1, not a whole number, zero or more"),
+        ("final_structure_step", "return True", "returns True, not a whole number"),
+        ("notes", "return ['one', 'two']", None),
+        ("notes", "return 'one'", "returns 'one', not a list of texts"),
+        ("notes", "return [1]", "returns [1], not a list of texts"),
+        ("lr_schedule", "return given[0]", None),
+        ("lr_schedule", "return given[0](0)", "returns 0.1, not a function"),
+        ("lr_schedule", "return lambda progress: torch.nan", "not a function of progress to a"),
+    ],
+)
+def test_return_check_finds_hooks_with_another_kind_of_answer(failure, hook, does, message):
+    name = re.sub(r"\W+", "_", f"Answers_{hook}_{does}")
+    found = failure("hooks return what they should", name, ANSWERS.format(**locals()))
+    assert found is None if message is None else message in found
+
+
 @pytest.mark.parametrize(
     ("hook", "does", "message"),
     [
