@@ -33,15 +33,6 @@ def connect(
     return moved
 
 
-def off_path(graph: ChannelGraph, weights: Mapping[str, Array]) -> int:
-    """Return how many weights are on no path of channels, in any use of their tensor."""
-    reached, read = channels_on_paths(graph, weights)
-    on = {name: np.zeros(len(places), bool) for name, places in weights.items()}
-    for use in graph.uses:
-        on[use.tensor] |= ~_off(graph, weights, use, reached, read)
-    return sum(int((~found).sum()) for found in on.values())
-
-
 def channels_on_paths(
     graph: ChannelGraph, weights: Mapping[str, Array]
 ) -> tuple[list[Array], list[Array]]:

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from helpers.connected import IMAGE, graph_and_places, new_state
+from helpers.connected import IMAGE, graph_and_places, new_state, off_path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dstbench.core.budgets import EPL, ERK
 from dstbench.errors import UserError
-from dstbench.graph.connect import connect, off_path
+from dstbench.graph.connect import connect
 from dstbench.methods.connected import Connected, LimitedFanIn
 from dstbench.methods.dyrelu import DyReLUPhasing
 from dstbench.methods.rigl import RigL

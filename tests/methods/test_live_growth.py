@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from helpers.connected import graph_and_places, new_state
+from helpers.connected import graph_and_places, new_state, off_path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dstbench.core.budgets import ERK
 from dstbench.core.masks import flat
-from dstbench.graph.connect import off_path
 from dstbench.methods.connected import Connected, channel_graph
 from dstbench.methods.live_growth import LiveRigL, LiveSET, between_paths
 from dstbench.methods.rigl import RigL

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from helpers.connected import graph_and_places, new_state
+from helpers.connected import graph_and_places, new_state, off_path
 from helpers.tiny_runs import started, tiny_resnet
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +14,6 @@ from torch import nn
 from dstbench.core.budgets import EPL, ERK
 from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.graph.connect import off_path
 from dstbench.methods.npb import NPB, _projections
 from dstbench.methods.rigl import RigL
 from dstbench.models.resnet import ResNet20

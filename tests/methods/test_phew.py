@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from helpers.connected import IMAGE, graph_and_places, new_state
+from helpers.connected import IMAGE, graph_and_places, new_state, off_path
 from helpers.tiny_runs import started, tiny_resnet
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +13,6 @@ from torch import nn
 from dstbench.core.budgets import ERK
 from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.graph.connect import off_path
 from dstbench.methods.phew import PHEW
 from dstbench.metrics.live_paths import find_live_paths
 from dstbench.models.resnet import ResNet20, SmallResNet34
