@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from dstbench.config import grid
+from dstbench.errors import UserError
 from dstbench.sweeps.job_filter import filter_jobs
 from dstbench.sweeps.launchers.base import LaunchOptions, open_launcher
 from dstbench.sweeps.plan import (
@@ -72,10 +73,13 @@ class SweepRequest:
         few = len(jobs) < _MANY or not console.is_terminal
 
         def planned(precision: str) -> list[PlannedRun]:
-            return unique_runs(
-                plan_run(job, self.plugins, self.shared, precision)
-                for job in track(jobs, "planning", console=console, transient=True, disable=few)
-            )
+            shown = track(jobs, "planning", console=console, transient=True, disable=few)
+            try:
+                return unique_runs(
+                    plan_run(job, self.plugins, self.shared, precision) for job in shown
+                )
+            except UserError as error:
+                raise UserError(f"{table.path}: {error.message}") from None
 
         if self.launcher == "local":
             runs = planned(precision_of_runs(self.shared.device))

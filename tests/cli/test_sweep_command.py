@@ -119,3 +119,4 @@ def test_sweep_refuses_bindings_that_contradict_the_lists(small, call, binding):
     grid_file.write_text("\n".join([*lines, f"Section.bindings = {bindings!r}"]))
     code, _, err = call("sweep", str(grid_file), *OPTIONS[1:], "--dry-run")
     assert code == 2 and ("the grid lists it as" in err or "uses %seed" in err)
+    assert "other.gin: Static" in err
