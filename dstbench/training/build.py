@@ -68,9 +68,12 @@ def choose_first_masks(run: Run, state: State) -> None:
 
     Raises UserError: where that network has another number of live weights.
     """
+    if run.start is None:
+        run.method.init_masks(state)
+        return
+    weights = {name: p.detach().clone() for name, p in state.masks.parameters.items()}
     run.method.init_masks(state)
-    if run.start is not None:
-        run.start.set_masks_(state)
+    run.start.set_masks_(state, weights)
 
 
 def finalize(method: Part, state: State) -> int:

@@ -3,6 +3,7 @@
 Which files are read: see `stored_tensors`.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -75,8 +76,10 @@ class StartingNetwork:
             tensor.copy_(self._network.values[name])
 
     @torch.no_grad()
-    def set_masks_(self, state: State) -> None:
-        """Replace the first masks, if they are taken; the weights of the file come with them.
+    def set_masks_(self, state: State, weights: Mapping[str, Tensor]) -> None:
+        """Replace the first masks, if they are taken.
+
+        weights: prunable tensor → its values before the method's first masks zeroed some.
 
         Raises UserError: where the network has another number of live weights than the first masks
             of the method.
@@ -88,9 +91,8 @@ class StartingNetwork:
         for name, weight in state.masks.parameters.items():
             live = self._network.live(name)
             if name in state.masks or len(live) < weight.numel():
-                if self.take == "both":  # the method's masks have zeroed some
-                    weight.copy_(self._network.values[name])
                 state.set_live_(name, storage_index(weight, live))
+                weight.copy_(weights[name].masked_fill(~state.masks[name], 0.0))
             given += len(live)
         if given != wanted:
             numel = state.dense_numel
