@@ -120,6 +120,11 @@ def submission_problems(record: Record, stem: str) -> Iterator[str]:
         yield "has no commit: run it from a git checkout of dstbench"
     elif record["provenance"]["dirty"] is not False:
         yield f"was run with uncommitted changes to commit {commit[:8]}: commit first, then run"
+    elif changed := [one for one in record["provenance"].get("history", []) if one.get("dirty")]:
+        yield (
+            f"was begun with uncommitted changes to commit {str(changed[0].get('commit'))[:8]}: "
+            "commit first, then run"
+        )
     if record["status"] == "finished":
         missing = [key for key in ("predictions", "network") if key not in record]
         if missing:

@@ -15,12 +15,13 @@ from dstbench.errors import UserError
 from dstbench.recording.types import EngineName, Provenance, SessionEntry
 from dstbench.utils.files import sha256_of
 
-_COMPARED: tuple[Literal["device", "cpu", "threads", "processes", "commit"], ...] = (
+_COMPARED: tuple[Literal["device", "cpu", "threads", "processes", "commit", "dirty"], ...] = (
     "device",
     "cpu",
     "threads",
     "processes",
     "commit",
+    "dirty",
 )
 
 

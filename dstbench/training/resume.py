@@ -65,7 +65,7 @@ def start_or_resume(
     for message in damaged:
         reporter.note(message)
     if saved is None:
-        session = Session(number=1, started=started, seconds_before=0.0, steps_before={})
+        session = Session(resumed=False, started=started, seconds_before=0.0, steps_before={})
         if damaged:
             reporter.note("No sound checkpoint is left: starting over.")
         state.batches = init_batches
@@ -74,7 +74,9 @@ def start_or_resume(
         state.optimizer = run.optimizer.build(state.model, state.masks)
     else:
         steps = saved.get("engine_steps", {"torch": saved["state"]["step"]})  # else an older one
-        session = Session(saved["sessions"] + 1, started, saved["seconds"], steps)
+        same_kind = saved.get("device") == options.device.type
+        engine = saved.get("engine") if same_kind else None
+        session = Session(True, started, saved["seconds"], steps, engine)
         with group.raise_together():
             if group.first and earlier is not None:
                 changed = initial_weights.refuse_changed(earlier, initial, folder)

@@ -187,7 +187,7 @@ def prepare(
         reporter,
     )
     reporter.describe(_description(run, loaders, options, folder.path))
-    engine = choose_engine(run, state, options, reporter.describe)
+    engine = choose_engine(run, state, options, session.engine_before, reporter.describe)
     notes = [*run.method.notes(state), *(run.start.notes(state) if run.start else ())]
     if state.step > 0:
         notes += missed_networks(run, folder.path, state.step // plan.steps_per_epoch)

@@ -73,14 +73,15 @@ class RunRecord:
         self.run, self.session, self.folder = run, session, folder
         earlier_record = folder.record()
         earlier = earlier_record["provenance"] if earlier_record else None
-        provenance = _provenance(resolved, dataset, options, session, earlier)
+        history = earlier.get("history", []) if earlier and session.resumed else []
+        provenance = _provenance(resolved, dataset, options, len(history) + 1, earlier)
         provenance["packages"] = used_packages(resolved.text)
-        for reason in _unpublishable(provenance, resolved.text):
-            reporter.note(f"The record of this run cannot be published on a leaderboard: {reason}.")
-        history = earlier.get("history", []) if earlier else []
         provenance["initial_weights_sha256"] = start.initial_weights_sha256
         entry = session_history.session_entry(provenance, session.started, engine)
-        provenance["history"] = _continued(history, entry, session, reporter)
+        _report_changes(history, entry, reporter)
+        provenance["history"] = [*history, entry]
+        for reason in _unpublishable(provenance, resolved.text):
+            reporter.note(f"The record of this run cannot be published on a leaderboard: {reason}.")
         self.content: Record = record.new(
             method=run.method.name,
             dataset=dataset.name,
@@ -182,7 +183,7 @@ def _unpublishable(provenance: Provenance, text: str) -> Iterator[str]:
     """
     if provenance["commit"] is None:
         yield "dstbench has no commit. Install it from a git checkout"
-    elif provenance["dirty"]:
+    elif any(session["dirty"] for session in provenance["history"]):
         yield "the code differs from its commit. Commit it, and start over"
     if interactive.IMPORT in text.splitlines():
         yield "a class of it is in a notebook or script. Put it in a file, and load it as a plugin"
@@ -194,16 +195,16 @@ def _provenance(
     resolved: Resolved,
     dataset: Dataset[Any],
     options: RuntimeOptions,
-    session: Session,
+    number: int,
     earlier: Provenance | None,
 ) -> Provenance:
-    """Return the provenance of a session; earlier: that of the record so far."""
+    """Return the provenance of a session; number: 1 for the first; earlier: that of the record."""
     provenance = collect_provenance(
         command=options.command,
         device=device_name(options.device),
         threads=torch.get_num_threads(),
         dataset_sha256=dataset.sha256,
-        sessions=session.number,
+        sessions=number,
         before=earlier,
     )
     provenance |= {
@@ -216,15 +217,12 @@ def _provenance(
     return provenance
 
 
-def _continued(
-    history: Sequence[SessionEntry], entry: SessionEntry, session: Session, reporter: Reporter
-) -> list[SessionEntry]:
-    """Return the run's sessions, `entry` last; reports what changed since the one before."""
-    if session.number == 1:
-        return [entry]
+def _report_changes(
+    history: Sequence[SessionEntry], entry: SessionEntry, reporter: Reporter
+) -> None:
+    """Report what changed since the session before."""
     if history and (changes := session_history.differences(history[-1], entry)):
         reporter.note(
             f"Changed since the last session: {', '.join(changes)}. The result may differ from "
             "that of a run that was never interrupted; the record keeps this."
         )
-    return [*history, entry]

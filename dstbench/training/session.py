@@ -4,24 +4,27 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dstbench.recording.types import ENGINES
+from dstbench.recording.types import ENGINES, EngineName
 
 
 @dataclass(frozen=True)
 class Session:
     """One session of a run.
 
-    number: 1 for the first.
+    resumed: whether it goes on from a checkpoint.
     started: unix time, s.
     seconds_before: time spent by earlier sessions, as far as the checkpoint knows, s.
     steps_before: engine → training steps that it computed in earlier sessions, as far as the
         checkpoint knows.
+    engine_before: the engine of the session that wrote the checkpoint, on a device of the same
+        kind; None where there is none.
     """
 
-    number: int
+    resumed: bool
     started: float
     seconds_before: float
     steps_before: Mapping[str, int]
+    engine_before: EngineName | None = None
 
     def seconds(self) -> float:
         """Return the time spent on the run so far, by all sessions, in seconds."""

@@ -157,7 +157,8 @@ class Trainer:
                 payload = {
                     "state": state.state_dict(),
                     "seconds": session.seconds(),
-                    "sessions": session.number,
+                    "engine": self.engine.name,
+                    "device": self.loaders.device.type,
                     "engine_steps": session.steps(self.engine.steps),
                 }
                 checkpoint.save(self.folder.path, payload)

@@ -17,6 +17,7 @@ from dstbench.metrics.training_cost import dense_training_macs
 from dstbench.models.live_convolutions import forward_context
 from dstbench.models.network_copy import copy_with
 from dstbench.models.precision import autocast_for
+from dstbench.recording.types import EngineName
 from dstbench.sparsity import percent
 from dstbench.training.engines.engine import Engine
 from dstbench.training.engines.native_engine import NativeEngine
@@ -37,11 +38,17 @@ MIN_EVALUATION_MACS = 1e12
 
 
 def choose_engine(
-    run: Run, state: State, options: RuntimeOptions, note: Callable[[str], None]
+    run: Run,
+    state: State,
+    options: RuntimeOptions,
+    before: EngineName | None,
+    note: Callable[[str], None],
 ) -> Engine:
     """Return the engine of a run, as `Run.engine` asks.
 
     state: where the session begins, with masks and optimizer.
+    before: the engine of the session that is resumed, which 'auto' keeps: masks that moved since
+        may have other costs, and the result must not depend on where a run was stopped.
     note: prints the choice of 'auto' and its reason.
 
     Raises UserError when 'native' is asked for, and no step of the run could use it.
@@ -51,10 +58,13 @@ def choose_engine(
     if run.engine == "torch":
         return engine
     asked = run.engine == "native"
+    live, dense = _macs(state)
     reason = _obstacle(run, state, options)
     if reason is None and not asked:
-        live, dense = _macs(state)
-        reason = _no_gain(run, state, live, dense)
+        if before is None:
+            reason = _no_gain(run, state, live, dense)
+        elif before == "torch":
+            reason = "the session before this one took it"
     if reason is None and _compiler_is_missing():
         reason = "the native engine needs numba (pip install 'dstbench[native]')"
     if reason is None:

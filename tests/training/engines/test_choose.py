@@ -119,6 +119,30 @@ def test_run_resumes_with_another_engine(tmp_path, call, double, monkeypatch):
     assert killing.same(one["networks"], other["networks"])
 
 
+@pytest.mark.parametrize(("first", "threshold"), [("native", 0.0), ("torch", 1.0)])
+def test_auto_keeps_the_engine_of_the_session_before(
+    tmp_path, call, double, monkeypatch, first, threshold
+):
+    """The MACs of moved masks may choose another one; a kill must not change the result."""
+    command = ("run", "static", "--sparsity", "0.9", *RUN, "--runs", str(tmp_path))
+    limit = "dstbench.training.engines.choose.MAX_LIVE_MACS"
+    train = trainer.Trainer._train
+
+    def stop_at_once(self):
+        self.stop.received = 15
+        train(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(limit, 1 - threshold)
+        patch.setattr(trainer.Trainer, "_train", stop_at_once)
+        assert call(*command)[0] == 143
+    monkeypatch.setattr(limit, threshold)
+    code, _, errors = call(*command)
+    assert code == 0 and f"Engine: {first}, because" in errors
+    history = record_in(tmp_path)["provenance"]["history"]
+    assert [session["engine"] for session in history] == [first, first]
+
+
 def test_run_stopped_after_its_last_step_is_finished_by_the_same_engine(
     tmp_path, call, double, monkeypatch
 ):
