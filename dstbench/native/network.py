@@ -21,6 +21,7 @@ from dstbench.native.program import compile_program
 from dstbench.native.read_layers import layers_of
 from dstbench.native.tables import Program
 from dstbench.native.tasks import CACHE_LINE, END
+from dstbench.native.training_pass import refuse_other_training
 from dstbench.native.wiring import Array, WeightVector, Wiring, taps_of
 
 
@@ -59,6 +60,7 @@ class NativeNetwork:
 
         Raises Unsupported: as the constructor.
         """
+        refuse_other_training(self.model, self.image_shape)
         self.layers: Layers = layers_of(trace(self.model, self.image_shape), self.image_shape)
         self._wiring = Wiring(self.layers)
         self._parameters = Parameters(self.model, self._wiring)
