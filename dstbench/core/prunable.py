@@ -1,9 +1,10 @@
 """Prunable tensors of a network: the denominator of every sparsity.
 
-Prunable are the weights of convolutions and linear layers and the input projections of attention;
-stem, shortcuts and classifier are included. Biases, normalisation, embeddings and all other
-parameters are not; those that are no bias and no norm's are dense weights beside the sparse ones,
-so they are reported. A tensor used by several modules counts once.
+Prunable are the weights of convolutions, transposed ones included, linear and bilinear layers and
+the input projections of attention; stem, shortcuts and classifier are included. Biases,
+normalisation, embeddings and all other parameters are not; those that are no bias and no norm's are
+dense weights beside the sparse ones, so they are reported. A tensor used by several modules counts
+once.
 
 Source: the rule of Synaptic-Flow's generator and of ITOP's masking, extended to attention.
 """
@@ -17,8 +18,8 @@ from torch.nn.modules.batchnorm import _NormBase  # batch norm and instance norm
 from dstbench.errors import UserError
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_WEIGHTED = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Bilinear)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_WEIGHTED = (*_CONVOLUTIONS, *TRANSPOSED, nn.Linear, nn.Bilinear)
 _NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _ATTENTION = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 

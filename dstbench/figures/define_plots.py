@@ -92,8 +92,8 @@ def _positive_by_layer(runs: Sequence[RunData]) -> Plot:
     return Plot(
         name="positive_preactivations",
         title="Positive pre-activations by layer",
-        caption="Fraction of positive inputs of every activation of the finished network; where it "
-        "is zero, no gradient passes.",
+        caption="Fraction of positive inputs of every activation after the last epoch; where it is "
+        "zero, the activation passes no gradient.",
         xlabel="activation, from input to output",
         ylabel="positive pre-activations, %",
         axes=Axes(bottom=0),
@@ -216,7 +216,8 @@ _FIGURES: list[Callable[[Sequence[RunData]], Plot]] = [
         title="Live paths over training",
         ylabel="live weights on a path, %",
         caption="Fraction of live weights that are on a path from the input to a class; at zero "
-        "the output does not depend on the image.",
+        "the output does not depend on the image, unless by an activation that mixes channels, as "
+        "DyReLU does.",
         unit=100.0,
         panels=aggregate.sparse_only,
         axes=Axes(bottom=0, top=104),

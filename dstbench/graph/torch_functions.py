@@ -220,8 +220,14 @@ def _avg_pool2d(
 
 def _adaptive(maximum: bool) -> Callable[..., Action]:
     def read(
-        traced: TracedTensors, result: Tensor, input: Tensor, output_size: Any, *_: Any
+        traced: TracedTensors,
+        result: Tensor,
+        input: Tensor,
+        output_size: Any,
+        return_indices: bool = False,
     ) -> Action:
+        if return_indices:
+            _refuse("adaptive pooling with indices")
         window = []
         for size, outputs in zip(input.shape[2:], result.shape[2:], strict=True):
             if size % outputs:

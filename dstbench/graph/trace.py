@@ -84,17 +84,23 @@ class _Tracer:
         inside = any(module in self.dynamic for _, module in self.running)
         if inside or not isinstance(result, Tensor):
             return
-        inputs = [a for a in (*args, *kwargs.values()) if self.traced.is_value(a)]
-        if not inputs:
+        given = (*args, *kwargs.values())
+        inputs = [a for a in given if self.traced.is_value(a)]
+        lists = [a for a in given if isinstance(a, list | tuple)]
+        listed = any(self.traced.is_value(item) for one in lists for item in one)
+        if not inputs and not listed:
             self._follow_weight(function, args, result)
             return
         reader = READERS.get(function)
-        if reader is None:
-            self._refuse(getattr(function, "__name__", str(function)))
+        name = getattr(function, "__name__", str(function))
+        if reader is None or listed:
+            self._refuse(name)
         try:
             action = reader(self.traced, result, *args, **kwargs)
         except Unsupported as error:
             self._refuse(error.message)
+        except TypeError:  # a reader has the arguments that are known
+            self._refuse(f"{name} with these arguments")
         self._add(action, result, tuple(self.traced.values[a] for a in inputs))
 
     def _add(self, action: Action | None, result: Tensor, inputs: tuple[int, ...]) -> None:

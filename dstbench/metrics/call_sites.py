@@ -160,7 +160,7 @@ def _by_inputs(result: Tensor, input: Tensor, weight: Tensor, *_: Any, **__: Any
 
 
 def _bilinear(
-    result: Tensor, input1: Tensor, input2: Tensor, weight: Tensor, *_: Any
+    result: Tensor, input1: Tensor, input2: Tensor, weight: Tensor, *_: Any, **__: Any
 ) -> Multiplied:
     return _by_outputs(result, input1, weight)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -42,32 +43,37 @@ class CollapseDetector:
     """
 
     def __init__(self, train: np.ndarray, val: np.ndarray):
-        self.train_labels, self.val_labels = train, val
+        self._images = [(majority_class_fraction(one), len(one)) for one in (train, val)]
 
     def check(self, curves: Sequence[EpochLine]) -> str | None:
         """Return a message if the last epoch is the first to show collapse, else None.
 
         curves: all epochs so far, at least one.
 
-        An epoch shows collapse when no live path is left, or when both accuracies were at chance
+        An epoch shows collapse when no live path is left and validation is at chance (an activation
+        that mixes channels, as DyReLU does, needs no path), or when both accuracies were at chance
         in it and in the epoch before.
         """
-        *earlier, last = curves
-        if last["live_path_share"] == 0:
-            if not any(line["live_path_share"] == 0 for line in earlier):
-                return "No path of live weights reaches the logits any more: collapsed."
-        elif [self._is_at_chance(line) for line in curves[-3:]] in (
-            [True, True],
-            [False, True, True],
-        ):
+        *earlier, last = [self._is_at_chance(line) for line in curves]
+        cut = [
+            line["live_path_share"] == 0 and at_chance[1]
+            for line, at_chance in zip(curves, (*earlier, last), strict=True)
+        ]
+        stuck = [all(one) and all(other) for one, other in pairwise((*earlier, last))]
+        if any(cut[:-1]) or any(stuck[:-1]):
+            return None
+        if cut[-1]:
+            return "No path of live weights reaches the logits any more: collapsed."
+        if stuck and stuck[-1]:
             return "Two epochs in a row no better than chance: collapsed, or stuck."
         return None
 
-    def _is_at_chance(self, line: EpochLine) -> bool:
-        return all(
-            is_collapsed(None, accuracy, majority_class_fraction(labels), len(labels))
-            for accuracy, labels in (
-                (line["train_accuracy"], self.train_labels),
-                (line["val_accuracy"], self.val_labels),
+    def _is_at_chance(self, line: EpochLine) -> tuple[bool, bool]:
+        """Return whether accuracy is at chance: in training, in validation."""
+        train, val = (
+            is_collapsed(None, accuracy, *images)
+            for accuracy, images in zip(
+                (line["train_accuracy"], line["val_accuracy"]), self._images, strict=True
             )
         )
+        return train, val

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dstbench.core.masks import Masks, flat
+from dstbench.core.prunable import TRANSPOSED
 from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
-from dstbench.metrics.live_paths import LivePaths, find_live_paths
+from dstbench.metrics.live_paths import LivePaths, find_live_paths, is_activation
 from dstbench.models.precision import Autocast
 from dstbench.recording.types import Health
 
@@ -96,11 +97,6 @@ def measure_masks(state: State, reason: str, find_paths: FindPaths = find_live_p
         health["live_path_share_reason"] = paths.reason
         health["effective_sparsity_reason"] = paths.reason
     return health
-
-
-def is_activation(module: nn.Module) -> bool:
-    """Return whether a module is an activation: nn.ReLU, or one with `is_activation = True`."""
-    return isinstance(module, nn.ReLU) or getattr(module, "is_activation", False) is True
 
 
 class _PositiveCounter:
@@ -196,11 +192,15 @@ def live_channels(state: State) -> float:
     Where batch norm follows, the gradient of a channel without one is 1/√ε times larger, so that
     growth by gradient tends to start such channels, and drops others empty.
     """
+    transposed = {m.weight for m in state.model.modules() if isinstance(m, TRANSPOSED)}
     live = channels = 0
     for name, weight in state.masks.parameters.items():
-        rows = len(weight)
-        channels += rows
-        live += int(state.masks[name].flatten(1).any(1).sum()) if name in state.masks else rows
+        outputs = 1 if weight in transposed else 0  # dimension
+        channels += weight.shape[outputs]
+        if name in state.masks:
+            live += int(state.masks[name].transpose(0, outputs).flatten(1).any(1).sum())
+        else:
+            live += weight.shape[outputs]
     return live / channels
 
 

@@ -85,8 +85,8 @@ def find_live_paths(model: nn.Module, masks: Masks, input_shape: tuple[int, ...]
             on_path = _on_path(model, masks, input_shape)
     except _Inexact as inexact:
         return LivePaths(None, None, str(inexact))
-    except (RuntimeError, TypeError) as error:  # such as a network that requires float32
-        return LivePaths(None, None, f"its copy in float64 cannot run: {error}")
+    except Exception as error:  # the copy has other modules, and float64: its code may not bear it
+        return LivePaths(None, None, f"a linear copy in float64 cannot run: {error}")
     return LivePaths(sum(on_path.values()) / max(1, masks.total()), on_path, None)
 
 
@@ -144,10 +144,15 @@ def _linearise_(network: nn.Module) -> None:
                 setattr(parent, name, _linear_like(child))
 
 
+def is_activation(module: nn.Module) -> bool:
+    """Return whether a module is an activation: nn.ReLU, or one with `is_activation = True`."""
+    return isinstance(module, nn.ReLU) or getattr(module, "is_activation", False) is True
+
+
 def _linear_like(module: nn.Module) -> nn.Module:
     if isinstance(module, (*_ACTIVATIONS, *_NORMALISATIONS)):
         return nn.Identity()
-    if getattr(module, "is_activation", False):  # by contract it maps each channel to itself
+    if is_activation(module):  # by contract it maps each channel to itself
         return nn.Identity()
     # The gradient of a maximum goes to one of several equal inputs; that of a mean to all.
     for dim in (1, 2, 3):

@@ -104,7 +104,7 @@ class _Reader:
         shape = self.layers.nodes[node].shape
         if action.weight.shape[1] * action.groups != shape[0]:  # its planes were flattened
             kernel = (shape[1], shape[2])
-        if action.tensor.startswith("computed"):
+        if " " in action.tensor:  # no name of a parameter, see TracedTensors.stored
             raise Unsupported("A weight is computed from others in a way that is not known.")
         if action.bias is not None and action.bias_name is None:
             raise Unsupported("A bias is computed.")
@@ -127,7 +127,9 @@ class _Reader:
     def _norm(self, action: Affine, value: int) -> _Open:
         norm = action.norm
         if norm is None or norm.momentum == 0:
-            raise Unsupported("A batch norm without running averages is not known.")
+            raise Unsupported(
+                "A batch norm without running averages, or with momentum None or 0, is not known."
+            )
         found = self.values[value]
         shape = self._shape(value)
         if len(action.scale) != shape[0]:

@@ -86,6 +86,35 @@ def test_dynamic_activation_is_refused_until_it_is_phased_out():
     assert compare(state.model.eval(), IMAGE)[0] <= 1e-4
 
 
+class Joined(nn.Module):
+    def __init__(self, join):
+        super().__init__()
+        self.join = join
+
+    def forward(self, x):
+        return self.join([x, x], 1).flatten(1)[:, :4, None, None]
+
+
+class Added(nn.Module):
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def forward(self, x):
+        return x + self.number
+
+
+class Summed(nn.Module):
+    def forward(self, x):
+        return torch.add(x, x, out=None)
+
+
+def test_adaptive_maximum_is_a_pool():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveMaxPool2d(3), nn.Flatten()).eval()
+    action = trace(model, (3, 9, 9))[1].action
+    assert isinstance(action, Pool) and action.maximum and action.window == (3, 3)
+
+
 @pytest.mark.parametrize(
     "layer, message",
     [
@@ -93,6 +122,10 @@ def test_dynamic_activation_is_refused_until_it_is_phased_out():
         (nn.GroupNorm(1, 4), "GroupNorm at 1"),
         (nn.BatchNorm2d(4, track_running_stats=False), "running statistics"),
         (nn.AdaptiveAvgPool2d(5), "adaptive pooling of 9 pixels to 5"),
+        (Joined(torch.cat), r"Joined at 1 cannot be compiled \(cat\)"),
+        (Joined(torch.stack), r"Joined at 1 cannot be compiled \(stack\)"),
+        (Added(torch.ones(4, 1, 1)), "something else than a value"),
+        (Summed(), r"Summed at 1 cannot be compiled \(add with these arguments\)"),
     ],
 )
 def test_unsupported_layer_is_named(layer, message):

@@ -52,8 +52,11 @@ LEARNS, CHANCE = line(60.0, 50.0), line(10.0, 10.0)
         ([LEARNS, CHANCE, CHANCE], "Two epochs"),
         ([CHANCE, CHANCE, CHANCE], None),  # reported an epoch earlier
         ([CHANCE, line(60.0, 10.0)], None),  # overfits, but learns
-        ([LEARNS, line(60.0, 50.0, 0.0)], "No path"),
+        ([LEARNS, line(60.0, 10.0, 0.0)], "No path"),
+        ([LEARNS, line(60.0, 50.0, 0.0)], None),  # DyReLU mixes channels: it needs no path
+        ([LEARNS, line(60.0, 50.0, 0.0), line(30.0, 10.0, 0.0)], "No path"),
         ([line(10.0, 10.0, 0.0)] * 2, None),  # reported an epoch earlier
+        ([CHANCE, CHANCE, LEARNS, CHANCE, CHANCE], None),  # reported before it recovered
         ([LEARNS, line(60.0, 50.0, None)], None),
     ],
 )

@@ -114,6 +114,12 @@ def test_health_of_cut_network(sparse):
     assert cut["layers_live"]["stem.conv1.weight"] == 0
 
 
+def test_outputs_of_a_transposed_convolution_are_columns():
+    state = State(nn.Sequential(nn.ConvTranspose2d(3, 2, 1)), (3, 1, 1), 0, 1)
+    state.set_live_("0.weight", torch.tensor([0, 2, 4]))  # (in, out): all of output 0
+    assert live_channels(state) == 1 / 2
+
+
 def test_live_channels_are_those_with_a_live_weight():
     state = state_of(nn.Sequential(nn.Flatten(), nn.Linear(4, 5), nn.Linear(5, 3)), (1, 2, 2))
     assert live_channels(state) == 1

@@ -329,6 +329,23 @@ def test_live_paths_treat_is_activation_module_as_identity():
     assert found == {"0.weight": 1, "1.mix.weight": 0, "2.weight": 1}
 
 
+class ByHand(nn.Module):
+    """Calls the function of its norm, with the tensors of its module."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.batch_norm(x, self.norm.running_mean, self.norm.running_var)
+
+
+def test_a_network_whose_copy_cannot_run_has_a_reason():
+    model = nn.Sequential(nn.Linear(3, 3), ByHand(), nn.Linear(3, 2)).eval()
+    found = find_live_paths(model, Masks(model), (3,))
+    assert found.fraction is None and found.reason.startswith("a linear copy in float64 cannot run")
+
+
 def test_find_live_paths_leaves_model_unchanged():
     model = ResNet20(10, width=2).train()
     model.stem.eval()
