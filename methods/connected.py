@@ -75,7 +75,8 @@ class Placed(OfBudget, ABC):
         graph = channel_graph(self, state)
         places = self.places(state, graph, counts, rng)
         set_places_(state, places)
-        for name in counts.keys() - places.keys():  # tensors that a forward pass does not use
+        unused = (name for name in counts if name not in places)  # by a forward pass; in order
+        for name in unused:
             weight = state.masks.parameters[name]
             chosen = rng.choice(weight.numel(), counts[name], replace=False)
             state.set_live_(name, torch.from_numpy(chosen).to(weight.device))

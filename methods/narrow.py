@@ -15,6 +15,7 @@ from dstbench.core.part import Part
 from dstbench.core.prunable import prunable
 from dstbench.core.state import State
 from dstbench.errors import UserError, require
+from dstbench.models.memory_layout import to_channels_last
 from dstbench.models.network_copy import copy_with
 from dstbench.sparsity import live_total, percent
 
@@ -60,7 +61,7 @@ class Narrow(Part):
             middle = (low + high + 1) // 2
             low, high = (middle, high) if sizes(middle) <= budget else (low, middle - 1)
         like = next(state.model.parameters())
-        state.model = with_width(low).to(like.device, like.dtype)
+        state.model = to_channels_last(with_width(low).to(like.device, like.dtype))
 
     def notes(self, state: State) -> Sequence[str]:
         """Return one message: the width, its size, and the size of the next width."""

@@ -73,8 +73,8 @@ def write_files(
     for name in removed:
         (out / name).unlink(missing_ok=True)
     contents = {**contents, "README.md": utf8(card)}
-    for name, content in contents.items():
-        write_atomic(out / name, content)
+    for name in reversed(contents):  # the card first: should this be stopped, it knows the others
+        write_atomic(out / name, contents[name])
     return Written({name: len(content) for name, content in contents.items()}, removed)
 
 

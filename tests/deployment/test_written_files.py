@@ -25,6 +25,22 @@ def test_file_that_no_deployment_wrote_is_kept(tmp_path, name):
     assert (tmp_path / name).read_text() == "mine"
 
 
+def test_a_deployment_that_was_stopped_can_be_repeated(tmp_path, monkeypatch):
+    write = write_files.__globals__["write_atomic"]
+
+    def stopped(path, content):
+        if path.name == "network.c":
+            raise KeyboardInterrupt
+        write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dstbench.deployment.written_files.write_atomic", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            written(tmp_path, make_record(), "network.c", "network.dst")
+    assert {path.name for path in tmp_path.iterdir()} == {"README.md", "network.dst"}
+    assert written(tmp_path, make_record(), "network.c", "network.dst").removed == ()
+
+
 def test_files_of_an_earlier_deployment_are_removed_by_name(tmp_path):
     assert written(tmp_path, make_record(), "network.dst", "network.c").removed == ()
     done = written(tmp_path, make_record(seed=1), "network.dst")

@@ -1,5 +1,9 @@
 """Connected and LimitedFanIn: exact counts, every weight on a path of channels, deterministic."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -80,3 +84,34 @@ def test_limited_fan_in_of_a_resnet34_at_9999_has_all_weights_on_paths_of_pixels
 def test_what_is_no_budget_is_refused():
     with pytest.raises(UserError, match=r"LimitedFanIn.of = @RigL\(\)"):
         LimitedFanIn(RigL(updates_per_run=3))
+
+
+UNUSED = """
+from torch import nn
+from dstbench.core.budgets import ERK
+from dstbench.core.state import State
+from dstbench.methods.connected import Connected
+
+model = nn.Sequential(nn.Flatten(), nn.Linear(12, 20), nn.ReLU(), nn.Linear(20, 10))
+for name in "abcd":
+    setattr(model[0], name, nn.Linear(9, 9))
+state = State(model, (3, 2, 2), 0, 10)
+Connected(ERK(0.5)).init_masks(state)
+print([state.masks.index(name).tolist() for name in state.masks])
+"""
+
+
+@pytest.mark.slow
+def test_masks_do_not_depend_on_the_hash_seed_of_the_process():
+    """Tensors that no forward pass uses draw their masks in the model's order."""
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", UNUSED],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "123"
+    ]
+    assert len(set(outputs)) == 1 and outputs[0].count("[") == 7

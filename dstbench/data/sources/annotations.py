@@ -49,4 +49,9 @@ def annotated_images(split: Path, file: Path, passed_over: PassedOver) -> dict[s
             f"{folder / next(iter(classes))} is missing, and {file} has its class (one of "
             f"{len(classes):,} such lines). Copy or unpack the images again."
         )
+    if not found:
+        raise UserError(
+            f"{file}: has no line, and {folder} no image. Copy or unpack them again, or remove "
+            f"{split}."
+        )
     return found

@@ -157,6 +157,11 @@ def decode_rgb(image: EncodedImage) -> "Picture":
     return _picture(image, lambda mode: "RGB")
 
 
+def _is_deep_png(content: bytes) -> bool:
+    """Return whether a file is a PNG of 16 bits a channel; Pillow opens those of colours as 8."""
+    return content.startswith(b"\x89PNG") and content[24:25] == b"\x10"
+
+
 def _picture(image: EncodedImage, mode_for: Callable[[str], str]) -> "Picture":
     """Return the decoded image, converted to mode_for(its mode)."""
     from PIL import Image
@@ -169,10 +174,10 @@ def _picture(image: EncodedImage, mode_for: Callable[[str], str]) -> "Picture":
         raise UserError(f"{image.where} is empty (0 bytes). Copy or download it again.")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-            if opened.mode.startswith(DEEP_MODES):
+            if opened.mode.startswith(DEEP_MODES) or _is_deep_png(content):
                 raise UserError(
-                    f"{image.where} has more than 8 bits a channel (mode {opened.mode}). "
-                    "Convert the images to 8 bits first."
+                    f"{image.where} has more than 8 bits a channel. Convert the images to 8 bits "
+                    "first."
                 )
             wanted = mode_for(opened.mode)
             opened.load()

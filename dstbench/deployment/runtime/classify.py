@@ -87,7 +87,9 @@ def _decoded(path: Path, channels: int, size: tuple[int, int]) -> np.ndarray:
                     f"{path}: is {image.width}×{image.height}; this network takes "
                     f"{size[0]}×{size[1]}. Crop and resize it as the training images were."
                 )
-            if image.mode.startswith(("I", "F")):
+            # Pillow opens a PNG of 16 bits a channel, byte 24 of its file, as one of 8.
+            deep = image.format == "PNG" and path.read_bytes()[24:25] == b"\x10"
+            if deep or image.mode.startswith(("I", "F")):
                 raise UserError(f"{path}: has more than 8 bits a channel. Convert it to 8 bits.")
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

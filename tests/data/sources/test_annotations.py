@@ -62,5 +62,9 @@ def test_faults_of_the_text_file_are_named(tiny, text, words):
 
 
 def test_text_file_that_is_no_text_is_named(tiny):
+    for image in (tiny / "val/images").iterdir():
+        image.unlink()
+    (tiny / "val/val_annotations.txt").write_text("")
+    refused("tiny", "val_annotations.txt", "has no line")
     (tiny / "val/val_annotations.txt").write_bytes(b"\xff\xfe\x00")
     refused("tiny", "val_annotations.txt", "UTF-8")

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -78,6 +80,26 @@ def test_images_of_16_bits_are_refused(root):
     path = root / "pets/train/dog/2.png"
     Image.fromarray(np.zeros((4, 5), np.uint16)).save(path)
     refused("pets", path, "8 bits")
+
+
+def test_colours_of_16_bits_are_refused(root):
+    """Pillow opens them as 8 bits."""
+    write_folder(root / "pets")
+    path = root / "pets/train/dog/2.png"
+    header = struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(4 * (1 + 5 * 6)))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(map(chunk, (b"IHDR", b"IDAT", b"IEND"), (header, rows, b"")))
+    )
+    assert Image.open(path).mode == "RGB"
+    refused("pets", path, "8 bits")
+
+
+def chunk(kind, content):
+    """A chunk of a PNG file."""
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check
 
 
 def test_incomplete_image_folders_are_refused(root):
