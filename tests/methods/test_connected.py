@@ -95,7 +95,7 @@ from dstbench.methods.connected import Connected
 model = nn.Sequential(nn.Flatten(), nn.Linear(12, 20), nn.ReLU(), nn.Linear(20, 10))
 for name in "abcd":
     setattr(model[0], name, nn.Linear(9, 9))
-state = State(model, (3, 2, 2), 0, 10)
+state = State(model, (12, 1, 1), 0, 10)
 Connected(ERK(0.5)).init_masks(state)
 print([state.masks.index(name).tolist() for name in state.masks])
 """
