@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dstbench.api.given_paths import paths
 from dstbench.boards import grid_runs, write_files
 from dstbench.boards.board import Board
 from dstbench.boards.build_board import build_board
@@ -22,6 +23,7 @@ def leaderboard(
     runs: str | Path | Sequence[str | Path] | None = "runs",
     out: str | Path = "leaderboard",
     selected_on_test: bool = False,
+    plugins: Sequence[str | Path] = (),
 ) -> pd.DataFrame:
     """Collect runs, write tables, figures and a page, and return one row a cell.
 
@@ -29,6 +31,7 @@ def leaderboard(
     runs: folders with run folders, or MLflow stores; None to render what was collected before.
     out: the leaderboard's folder.
     selected_on_test: whether runs whose best epoch was chosen on test images are shown.
+    plugins: Python files that the grids' methods need.
 
     Columns: table, block, method, dataset, model, recipe, protocol, precision, sparsity; mean, std
     (of test accuracy, percent) and n (seeds); collapsed and diverged (runs); significant (ahead of
@@ -40,7 +43,7 @@ def leaderboard(
     """
     sources = [] if runs is None else [runs] if isinstance(runs, str | Path) else list(runs)
     grid_names, folders = [str(one) for one in grids], [str(one) for one in sources]
-    done = render(grid_names, folders, Path(out), selected_on_test)
+    done = render(grid_names, folders, Path(out), selected_on_test, paths(plugins))
     complaints = [] if done.collected is None else list(done.collected.complaints)
     complaints += [f"{', '.join(one.names)}: {one.reason}" for one in done.board.rejected]
     complaints += [f"figures not drawn: {done.not_drawn}"] if done.not_drawn else []
@@ -69,14 +72,20 @@ class Rendered:
     lists: list[Path]
 
 
-def render(names: list[str], sources: list[str], out: Path, selected_on_test: bool) -> Rendered:
+def render(
+    names: list[str],
+    sources: list[str],
+    out: Path,
+    selected_on_test: bool,
+    plugins: Sequence[Path] = (),
+) -> Rendered:
     """Collect runs from the sources, and render a leaderboard.
 
     Raises UserError as `leaderboard`.
     """
     tables = read_grids(names)
     collected = collect_runs(sources, out) if sources else None
-    lists = [write_grid_runs(out, one) for one in stale_grids(tables, out)]
+    lists = [write_grid_runs(out, one, plugins) for one in stale_grids(tables, out)]
     board = build_board(out, tables, selected_on_test)
     written = write_files.write_text_files(board)
     try:
@@ -109,11 +118,14 @@ def stale_grids(tables: list[grid.Table], out: Path) -> list[grid.Table]:
     return [one for one in tables if one.kind != "cost" and grid_runs.read(out, one) is None]
 
 
-def write_grid_runs(out: Path, table: grid.Table) -> Path:
-    """Write the list of a grid's runs; return its path."""
+def write_grid_runs(out: Path, table: grid.Table, plugins: Sequence[Path] = ()) -> Path:
+    """Write the list of a grid's runs; return its path.
+
+    plugins: Python files that its methods need.
+    """
     from dstbench.api.grid_hashes import grid_hashes  # needs torch, which rendering does not
 
-    return grid_runs.write(out, table, grid_hashes(table))
+    return grid_runs.write(out, table, grid_hashes(table, plugins))
 
 
 def cells(board: Board) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 from torch import nn
 
+from dstbench.api.given_paths import paths
 from dstbench.config.choices import Choices
 from dstbench.config.identity import gin_text
 from dstbench.config.registry import refuse_incomplete, refuse_stranger
@@ -106,20 +107,6 @@ def method_text(part: type[Part]) -> str:
         f"Run.method = @Method()\nMethod.name = {name!r}\nMethod.parts = [@ERK(), @{name}()]\n"
         "ERK.sparsity = %sparsity\n"
     )
-
-
-def paths(given: str | Path | Sequence[str | Path] | None) -> tuple[Path, ...]:
-    """Return files that are given as one path, as several, or as none.
-
-    Raises UserError for anything else.
-    """
-    if given is None or isinstance(given, str | Path):
-        return () if given is None else (Path(given),)
-    if not isinstance(given, Sequence):
-        raise UserError(f"plugins = {given!r}: expected a path, or a list of paths.")
-    if not all(isinstance(path, str | Path) for path in given):
-        raise UserError(f"plugins = {given!r}: expected a path, or a list of paths.")
-    return tuple(Path(path) for path in given)
 
 
 def _refuse_unknown(given: Mapping[str, Any]) -> None:

@@ -1,7 +1,9 @@
 """`dstbench.compare`: two finished networks on the same test images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from dstbench.api.given_paths import paths
 from dstbench.api.result import Result
 from dstbench.comparison.finished_runs import ComparedRuns, compare_runs
 
@@ -10,12 +12,14 @@ def compare(
     a: Result | str | Path,
     b: Result | str | Path,
     *,
+    plugins: Sequence[str | Path] = (),
     data_root: str | Path | None = None,
     cache: str | Path | None = None,
 ) -> ComparedRuns:
     """Compare two finished runs image by image, by McNemar's exact test.
 
     a, b: results, run folders, or records.
+    plugins: Python files that the runs' pipeline needs.
     data_root, cache: where the dataset is, for its labels.
 
     `.result` has the difference in percentage points, its interval and p; it is about two networks,
@@ -29,4 +33,5 @@ def compare(
         second,
         None if data_root is None else Path(data_root),
         None if cache is None else Path(cache),
+        paths(plugins),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from dstbench.api.choices import paths
+from dstbench.api.given_paths import paths
 from dstbench.api.tables import table_of
 from dstbench.config.gin_state import isolated
 from dstbench.sweeps.plan import RunOptions

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dstbench.api import find_run
-from dstbench.api.choices import paths
+from dstbench.api.given_paths import paths
 from dstbench.api.result import Result
 from dstbench.config.gin_state import isolated
 from dstbench.errors import UserError
@@ -39,6 +39,7 @@ def deploy(
     dense: as a dense ONNX network only, for networks that cannot be compiled.
     c: as plain C, too.
     web: as a web page that runs it, too.
+    plugins: Python files that the run needs.
     data_root, cache: folders of datasets and of decoded data, for the images that int8 needs and
         those that the page offers, and for a leaderboard's record.
 
@@ -60,14 +61,12 @@ def deploy(
     from dstbench.deployment.web.web_extra import WebExtra
 
     root, decoded = (None if path is None else Path(path) for path in (data_root, cache))
-    given = isinstance(run, Result)
     if isinstance(run, Result):
         folder = run.path
     else:
         folder = find_run.find(str(run), Path(runs), tracking, root, decoded)
     with isolated():
-        files = () if given else paths(plugins)
-        network = trained_network.load(folder, plugins=files, best=best)
+        network = trained_network.load(folder, plugins=paths(plugins), best=best)
     place = folder / "deployed" if out is None else Path(out)
     if dense:
         return deploy_dense(network, place, best)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from dstbench.api.find_run import find
+from dstbench.api.given_paths import paths
 from dstbench.config.gin_state import isolated
 from dstbench.errors import UserError
 from dstbench.recording.curves import read_curves
@@ -92,25 +93,28 @@ class Result:
         table.insert(3, "density", table["live"] / table["size"])
         return table
 
-    def network(self, best: bool = False) -> Network:
+    def network(self, best: bool = False, plugins: Sequence[str | Path] = ()) -> Network:
         """Return the trained network as a torch module, in fp32 on the CPU, in eval mode.
 
         best: that of the epoch with the best validation accuracy, instead of the last one.
+        plugins: Python files that the run needs, where they are not loaded yet.
 
         `network.masks[name]` is a tensor's mask; `masks.index(name)` its live positions.
 
         Raises UserError when the run is not finished, or its network is not there.
         """
-        trained = self.trained_network(best)
+        trained = self.trained_network(best, plugins)
         model = cast("Network", trained.model)
         model.masks, model.image_shape = trained.masks, trained.image_shape
         model.classes, model.mean, model.std = trained.classes, trained.mean, trained.std
         return model
 
-    def trained_network(self, best: bool = False) -> TrainedNetwork:
+    def trained_network(
+        self, best: bool = False, plugins: Sequence[str | Path] = ()
+    ) -> TrainedNetwork:
         """Return the network with all that deploying it needs. Raises UserError as `network`."""
         with isolated():
-            return trained_network.load(self.path, best=best)
+            return trained_network.load(self.path, plugins=paths(plugins), best=best)
 
     def plot(self) -> Figure:
         """Return a figure of loss, accuracy and live paths over the epochs (needs matplotlib).

@@ -199,6 +199,7 @@ def _leaderboard(command: argparse.ArgumentParser) -> None:
         help="exit with 1 if the files differ from what the records give")
     add("--selected-on-test", action="store_true",
         help="also show runs whose best epoch was chosen on test images, marked")
+    add_plugin(command)
 
 
 def _validate(command: argparse.ArgumentParser) -> None:

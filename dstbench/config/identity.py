@@ -59,5 +59,13 @@ def literal(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(literal(v) for v in value)}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k!r}: {literal(v)}" for k, v in sorted(value.items())) + "}"
+        return "{" + ", ".join(f"{k!r}: {literal(v)}" for k, v in _sorted(value)) + "}"
     return repr(value)
+
+
+def _sorted(value: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    """Return the items in the order of their keys; keys of several types in that of their texts."""
+    try:
+        return sorted(value.items(), key=lambda item: item[0])
+    except TypeError:
+        return sorted(value.items(), key=lambda item: repr(item[0]))

@@ -6,6 +6,7 @@ Collecting provenance never fails a run: a value that cannot be determined is No
 import json
 import os
 import platform
+import re
 import subprocess
 import time
 import uuid
@@ -138,12 +139,16 @@ def checkout(root: Path) -> tuple[str | None, bool | None]:
     return commit, any(not line.startswith("#") for line in lines)
 
 
+_ABSOLUTE = re.compile(r"""(^|[='"\[,]|sqlite:///)(?:~[^/'",]*)?/(?:[^'",\]]*/)?([^/'",\]]+)/*""")
+
+
 def without_folder(word: str) -> str:
-    """Shorten an absolute path to `…/name`: private folders do not belong in a published record."""
-    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
-    if not value.startswith(("/", "~")):
-        return word
-    return f"{option}{equals}…/{Path(value).name}"
+    """Shorten absolute paths to `…/name`: private folders do not belong in a published record.
+
+    word: of a command line; a path is the whole word, the value of an option or a binding, or the
+        file of an SQLite store.
+    """
+    return _ABSOLUTE.sub(r"\1…/\2", word)
 
 
 def _output(command: Sequence[str]) -> str | None:

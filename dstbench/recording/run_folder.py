@@ -13,6 +13,7 @@ from dstbench.recording import run_lock
 from dstbench.recording.file_names import (
     BEST_NETWORK,
     BEST_WEIGHTS,
+    CHECKPOINTS,
     CONFIG,
     CURVES,
     FINAL_NETWORK,
@@ -21,7 +22,7 @@ from dstbench.recording.file_names import (
     RECORD,
     epoch_network,
 )
-from dstbench.recording.record import plain
+from dstbench.recording.record import Unreadable, plain
 from dstbench.recording.record import read as read_record
 from dstbench.recording.record import write as write_record
 from dstbench.recording.types import EpochLine, Record
@@ -34,6 +35,11 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether the run can go on from something."""
+        return any((self.path / name).exists() for name in CHECKPOINTS)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -55,10 +61,13 @@ class RunFolder:
         path = self.path / RECORD
         try:
             return read_record(path) if path.exists() else None
-        except UserError as error:
-            raise UserError(
-                f"{error.message} Delete that file: the checkpoints beside it are used without it."
-            ) from None
+        except Unreadable as error:
+            remedy = (
+                "Delete that file: the checkpoints beside it are used without it."
+                if self.has_checkpoint
+                else "Restore that file, or start over with --fresh."
+            )
+            raise UserError(f"{error.message} {remedy}") from None
 
     def write_record(self, record: Record) -> None:
         write_record(self.path / RECORD, record)

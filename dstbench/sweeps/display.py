@@ -45,7 +45,7 @@ def plan_table(stages: Mapping[PlannedRun, Stage], seconds: Seconds) -> Table:
     for run, stage in stages.items():
         left = seconds.get(run)
         text = "" if run not in seconds else "unknown" if left is None else duration(left)
-        table.add_row(Text(title(run.job)), run.job.recipe, _STAGES[stage], text)
+        table.add_row(Text(title(run.job)), Text(run.job.recipe), _STAGES[stage], text)
     return table
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from dstbench.config.grid import Table
 from dstbench.config.jobs import Job
+from dstbench.config.overrides import parse_override
 from dstbench.data.dataset_folder import split_dataset
 from dstbench.errors import UserError
 from dstbench.recording import file_names
@@ -110,8 +111,7 @@ class PlannedRun:
             return record["status"]
         if self.is_held():
             return "busy"
-        saved = any((self.folder / name).exists() for name in file_names.CHECKPOINTS)
-        return "interrupted" if saved else "missing"
+        return "interrupted" if RunFolder(self.folder).has_checkpoint else "missing"
 
     def is_held(self) -> bool:
         """Return whether a process works on the run."""
@@ -179,7 +179,13 @@ def plan_run(
 
 
 def pin_precision(run: PlannedRun) -> PlannedRun:
-    """Return the run with its precision in its arguments, for a machine of another default."""
+    """Return the run with its precision in its arguments, for a machine of another default.
+
+    One that its grid binds is there already.
+    """
+    bound = [b for text in run.job.choices.sets for b in parse_override(text, repr(text))]
+    if any(str(binding) in ("precision", "Run.precision") for binding in bound):
+        return run
     precision = re.search(r"^Run\.precision = (.+)$", run.text, re.MULTILINE)
     assert precision is not None
     pinned = ("--set", f"Run.precision={precision[1]}")

@@ -14,7 +14,6 @@ from dstbench.data.loaders import DataLoaders
 from dstbench.data.protocols import PROTOCOLS
 from dstbench.errors import UserError
 from dstbench.recording import session_history
-from dstbench.recording.file_names import CHECKPOINTS
 from dstbench.recording.record import OVER
 from dstbench.recording.run_folder import RunFolder
 from dstbench.recording.run_name import run_name as name_of
@@ -116,8 +115,8 @@ def earlier_record(
 def _resumable(folder: RunFolder) -> Record | None:
     """Return the run's record; None where it ended before it saved anything to go on from."""
     record = folder.record()
-    saved = any((folder.path / name).exists() for name in CHECKPOINTS)
-    return record if record is None or saved or record["status"] in OVER else None
+    over = record is not None and record["status"] in OVER
+    return record if over or folder.has_checkpoint else None
 
 
 def data_loaders(run: Run, dataset: Dataset[Any], options: RuntimeOptions) -> DataLoaders:

@@ -114,7 +114,17 @@ def test_provenance_removes_passwords():
     [
         ("/home/me/secret/runs", "…/runs"),
         ("--runs=/home/me/runs", "--runs=…/runs"),
+        ("~/runs", "…/runs"),
+        ("~me/deep/runs/", "…/runs"),
         ("methods/rigl.gin", "methods/rigl.gin"),
+        (
+            "StartingNetwork.file='/home/me/secret/network.pt'",
+            "StartingNetwork.file='…/network.pt'",
+        ),
+        ("Mine.files = ['/a/b/c', \"/d/e\"]", "Mine.files = ['…/c', \"…/e\"]"),
+        ("sqlite:////home/me/mlflow.db", "sqlite:///…/mlflow.db"),
+        ("--tracking=sqlite:////home/me/mlflow.db", "--tracking=sqlite:///…/mlflow.db"),
+        ("--tracking=https://host:5000/a/b", "--tracking=https://host:5000/a/b"),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
         ("RigL.drop_fraction=0.3", "RigL.drop_fraction=0.3"),
     ],

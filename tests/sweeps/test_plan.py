@@ -40,6 +40,14 @@ def test_pin_precision_keeps_the_identity_on_machines_of_another_default(tmp_pat
     assert assembled(pin_precision(run).arguments, "fp32").sha256 == run.sha256
 
 
+@pytest.mark.parametrize("binding", ["precision = 'bf16'", "Run.precision = 'bf16'"])
+def test_a_precision_of_the_grid_is_not_pinned_again(tmp_path, binding):
+    axes = (("dataset", "digits"), ("sparsity", 0.9), ("seed", 3))
+    choices = Choices(("methods/rigl.gin",), "images", axes, (binding,))
+    run = plan_run(job_of(choices=choices, recipe="images"), (), RunOptions(tmp_path), "fp32")
+    assert assembled(pin_precision(run).arguments, "fp32").sha256 == run.sha256
+
+
 def test_plan_run_takes_a_dataset_folder_apart(tmp_path):
     (tmp_path / "mine").mkdir()
     choices = Choices(CHOICES.files, "digits", (*CHOICES.axes, ("dataset", f"{tmp_path}/mine")))

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from dstbench.api.board import read_grids, render, stale_grids
@@ -20,8 +21,8 @@ def main(args: argparse.Namespace) -> int:
     if args.check:
         return _check(args)
     if args.count_costs:
-        _count_costs(read_grids(args.grids), args.out)
-    done = render(args.grids, args.sources, args.out, args.selected_on_test)
+        _count_costs(read_grids(args.grids), args.out, args.plugins)
+    done = render(args.grids, args.sources, args.out, args.selected_on_test, args.plugins)
     if done.collected is not None:
         print(done.collected.line)
         for complaint in done.collected.complaints:
@@ -43,10 +44,11 @@ def main(args: argparse.Namespace) -> int:
     return 1 if complaints or done.board.refused else 0
 
 
-def _count_costs(grids: list[grid.Table], out: Path) -> None:
+def _count_costs(grids: list[grid.Table], out: Path, plugins: Sequence[Path]) -> None:
     from dstbench.api.count_costs import count_costs  # needs torch, which rendering does not
 
-    for path in count_costs([job for t in grids if t.kind == "cost" for job in t.jobs], out):
+    jobs = [job for table in grids if table.kind == "cost" for job in table.jobs]
+    for path in count_costs(jobs, out, plugins):
         print(path)
 
 

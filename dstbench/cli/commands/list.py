@@ -8,6 +8,7 @@ from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dstbench.cli.parser import LISTS
 from dstbench.config import catalog
@@ -46,7 +47,7 @@ def _listed(title: str, rows: Iterable[Entry]) -> Table:
     table.add_column("name", no_wrap=True)
     table.add_column("summary")
     for entry in rows:
-        table.add_row(entry.name, entry.summary)
+        table.add_row(Text(entry.name), Text(entry.summary))
     return table
 
 
@@ -102,7 +103,5 @@ def _table(found: list[Setting]) -> Table:
     for column in ("setting", "type", "default", "meaning"):
         table.add_column(column, no_wrap=column == "setting")
     for one in found:
-        table.add_row(
-            one.name, one.type.replace("[", r"\["), one.default.replace("[", r"\["), one.text
-        )
+        table.add_row(*map(Text, (one.name, one.type, one.default, one.text)))
     return table
