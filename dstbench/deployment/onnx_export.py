@@ -86,7 +86,7 @@ class _OnnxGraph:
             case Sum():
                 return self._sum(step, live)
             case Flatten():
-                return self._node("Flatten", [self.names[source]], axis=1)
+                return self._planes(self._node("Flatten", [self.names[source]], axis=1))
             case Relu():
                 return self._node("Relu", [self._channels(source, live)])
             case Affine(scale, shift):
@@ -113,7 +113,7 @@ class _OnnxGraph:
         if step.shape[1:] == (1, 1) == (height, width) and weight.shape[2:] == (1, 1):
             flat = self._node("Flatten", [self.names[source]], axis=1)
             linear = [flat, self._array(weight[:, inputs, 0, 0]), self._array(bias[:, 0, 0])]
-            return self._node("Gemm", linear, transB=1)
+            return self._planes(self._node("Gemm", linear, transB=1))
         uniform = (bias == bias[:, :1, :1]).all()  # else it is a plane, and is added afterwards
         conv_inputs = [self.names[source], self._array(weight[:, inputs])]
         if uniform:
@@ -151,10 +151,13 @@ class _OnnxGraph:
         """Add planes that no image changes, repeated for each image."""
         shape = self._node("Shape", ["images"])
         count = self._node("Gather", [shape, self._array(np.array([0]), np.int64)], axis=0)
-        values = planes[:, 0, 0] if planes.shape[1:] == (1, 1) else planes
-        size = self._array(np.array(values.shape), np.int64)
+        size = self._array(np.array(planes.shape), np.int64)
         target = self._node("Concat", [count, size], axis=0)
-        return self._node("Expand", [self._array(values[None]), target])
+        return self._node("Expand", [self._array(planes[None]), target])
+
+    def _planes(self, name: str) -> str:
+        """Return a value (n, channels) as planes of one pixel: every value has four dimensions."""
+        return self._node("Unsqueeze", [name, self._array(np.array([2, 3]), np.int64)])
 
     def _sum(self, step: Step, live: np.ndarray) -> str:
         sides = step.inputs if len(step.inputs) == 2 else step.inputs * 2
