@@ -271,7 +271,8 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]]
     "run": (_run, "train a network and record the run", (
         "Train a network and record the run. If it was interrupted, it resumes from its last "
         "checkpoint; if it is done, its result is shown. Bindings are applied in this order: the "
-        "method's file, the recipe, further files, the options below, --set; later ones win.")),
+        "method's file, the recipe, further files, --sparsity and the like, --set, --epochs and "
+        "the like; later ones win.")),
     "cost": (_cost, "count the cost of a method's network, without training", (
         "Count the MACs, weights and bytes of a run's final network, without training it and "
         "without reading images. Takes the same options as run.")),

@@ -43,7 +43,7 @@ def layout_mismatches(trial: Trial, optimizer: str) -> Iterator[str]:
     """Yield tensors with a weight that is live after the first move in one layout only.
 
     A weight counts if it is live in all 12 draws of one layout and in none of the other. By chance
-    alone this has probability at most 1 in 16 million per weight.
+    alone this has probability at most 1 in 8 million per weight.
     """
     left: Live = {}
     begins = [_begin(trial, optimizer)]

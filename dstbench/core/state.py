@@ -15,7 +15,7 @@ from dstbench.errors import UserError
 
 
 class BudgetRule(Protocol):
-    """What parts need of a budget; implemented in budgets.py.
+    """What parts need of a budget; implemented by `core.budget.Budget` and by methods.
 
     fixes_layers: whether layers have a density of their own, which they are meant to keep.
     over_budget: whether it leaves more live weights than the sparsity asks for, on purpose.

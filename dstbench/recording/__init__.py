@@ -1,1 +1,1 @@
-"""What a run leaves in its folder: files, record, provenance; standard library only."""
+"""What a run leaves in its folder: files, record, provenance; no torch."""

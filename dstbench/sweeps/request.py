@@ -38,9 +38,9 @@ class SweepRequest:
 
     grid: gin file or name of the grid.
     shared: options of all runs.
-    only: filters, such as 'method=EAST,sparsity=0.9995'; a run passes all of them.
+    only: filters, such as 'method=EAST,sparsity=0.9995'; a run meets at least one of them.
     launcher: 'local', 'ray' or 'slurm'.
-    workers: runs at a time; None for one a core, or one a GPU.
+    workers: runs at a time; None for the launcher's default.
     threads: CPU threads of a run; None for the launcher's default.
     retries: how many times a run that died is started again.
     launch: options of the launcher.

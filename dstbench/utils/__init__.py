@@ -1,1 +1,1 @@
-"""Atomic files, locks, processes, signals; standard library only."""
+"""Atomic files, locks, processes, signals; no torch."""

@@ -120,8 +120,6 @@ def test_measure_leaves_the_run_unchanged(run, call, no_compiler):
         (("a", "--sparsity", "0.9"), "--sparsity is for --worst-case"),
         (("a", "--image", "3,8,8"), "--image is for --worst-case"),
         (("a", "--classes", "3"), "--classes is for --worst-case"),
-        (("a", "--data-root", "."), "unrecognized arguments: --data-root"),
-        (("a", "--cache", "."), "unrecognized arguments: --cache"),
         (("--worst-case", "ResNet20"), "--worst-case needs a --sparsity"),
         (("--worst-case", "ResNet2", "--sparsity", "0.9"), "Did you mean 'ResNet20'"),
         (("a", "--batch", "1,x"), "--batch: '1,x': expected whole numbers"),

@@ -5,6 +5,7 @@ import pytest
 from dstbench.config.choices import Choices
 from dstbench.errors import UserError
 from dstbench.training.configure import assemble, pipeline_from_text, resolved_run
+from dstbench.training.given_choices import choices_of
 
 
 def test_engine_is_set_by_gin_and_left_out_of_the_hash():
@@ -64,3 +65,9 @@ def test_pipeline_of_a_text_needs_no_method_and_follows_its_scope():
     assert not pipeline_from_text(rest + "Run.pipeline = @ImageNetPipeline()\n").decoded
     with pytest.raises(UserError, match=r"nothing is registered as 'Own"):
         pipeline_from_text(rest + "Run.pipeline = @OwnPipeline()\n")
+
+
+def test_an_option_and_a_binding_of_the_same_parameter_are_refused():
+    given, sets = {"engine": "native"}, ("Run.engine = 'torch'",)
+    with pytest.raises(UserError, match=r"--engine and --set .* both give Run\.engine"):
+        choices_of(given, ("methods/rigl.gin",), sets, (), None)
