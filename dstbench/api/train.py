@@ -1,5 +1,6 @@
 """`dstbench.run`: one run, from its choices to its result."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,10 +69,13 @@ def run(
             raise UserError(f"{name} = {value!r}: expected True or False.")
     if not isinstance(threads, int | None):
         raise UserError(f"threads = {threads!r}: expected a whole number, or None.")
-    if not isinstance(checkpoint_seconds, int | float) or checkpoint_seconds <= 0:
+    if not isinstance(checkpoint_seconds, int | float) or not 0 < checkpoint_seconds < math.inf:
         raise UserError(f"checkpoint_seconds = {checkpoint_seconds!r}: expected a positive number.")
-    if not isinstance(runs, str | Path):
-        raise UserError(f"runs = {runs!r}: expected the path of a folder.")
+    for name, folder in (("runs", runs), ("cache", cache or "")):
+        if not isinstance(folder, str | Path):
+            raise UserError(f"{name} = {folder!r}: expected the path of a folder.")
+    if not isinstance(device, str):
+        raise UserError(f"device = {device!r}: expected a text, such as 'cpu'.")
     chosen, root = choose(method, data_root, **choices)
     options = RuntimeOptions(
         runs=Path(runs),

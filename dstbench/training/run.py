@@ -71,6 +71,9 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
                     "resume."
                 )
                 return Outcome(path, trainer.record.content, "", error.exit_code)
+            except BaseException:
+                mirror.finish(timeout_s=5)  # in a notebook, this process goes on
+                raise
             tracked = mirror.finish(timeout_s=30)
         return Outcome(path, record, tracked, 0 if record["status"] == "finished" else 1)
 

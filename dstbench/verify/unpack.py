@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from dstbench.boards.network_files import network_files, paths_of
-from dstbench.boards.validation import inconsistencies
+from dstbench.boards.validation import inconsistencies, record_name
 from dstbench.errors import UserError
 from dstbench.recording.file_names import BEST_NETWORK, FINAL_NETWORK
 from dstbench.recording.record import read
@@ -23,7 +23,7 @@ def unpack(path: Path, runs: Path, images: Images) -> Path:
     """Write the run folder of a record, with its configuration and its networks, and return it.
 
     path: of the record; a network that it has no room for is where a leaderboard keeps it.
-    runs: folder below which the run folder is made, named as the record's file.
+    runs: folder below which the run folder is made, named as the run.
     images: datasets of this machine; the record lacks their class names, mean and deviation.
 
     The folder lacks the curves: a leaderboard keeps only what figures show. It is written
@@ -33,7 +33,7 @@ def unpack(path: Path, runs: Path, images: Images) -> Path:
         methods, or does not fit its network; its dataset is not on this machine; or the folder
         exists.
     """
-    record, folder = read(path), runs / path.stem
+    record = read(path)
     if "network" not in record:
         raise UserError(
             f"{path}: this record carries no network, and no folder below {runs} has a run of "
@@ -42,6 +42,7 @@ def unpack(path: Path, runs: Path, images: Images) -> Path:
         )
     if (problem := next(inconsistencies(record), None)) is not None:
         raise UserError(f"{path}: contradicts itself: {problem}.")
+    folder = runs / record_name(record)
     if folder.exists():
         raise UserError(
             f"{path}: its run would be {folder}, which is another run. Choose another folder: "

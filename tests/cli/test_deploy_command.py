@@ -13,6 +13,7 @@ from dstbench.data import datasets
 from dstbench.deployment import load
 from dstbench.deployment.c_export import toolchain
 from dstbench.deployment.c_export.toolchain import host_compiler
+from dstbench.training import trained_network
 
 # All tests here need two trained runs.
 pytestmark = pytest.mark.slow
@@ -140,6 +141,9 @@ def test_deploy_best_writes_the_best_epoch_to_another_folder(call, shared, tmp_p
     assert code == 0
     about = load(tmp_path / "best" / "network.dst").about
     assert about["epoch"] == "best validation"
+    card = (tmp_path / "best" / "README.md").read_text()
+    masks = trained_network.load(shared, best=True).masks
+    assert f"({masks.total():,} of " in card
     assert not (shared / "deployed").exists()
 
 

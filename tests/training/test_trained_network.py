@@ -195,7 +195,7 @@ def test_a_record_without_its_folder_is_unpacked_with_the_same_network(method, r
     for own in folder.glob("network.safetensors"):
         shutil.copy(own, board / "networks" / "a.safetensors")
     found = find_run.find(str(committed), tmp_path / "elsewhere", "off")
-    assert found == tmp_path / "elsewhere" / "a"
+    assert found == tmp_path / "elsewhere" / folder.name
     assert find_run.find(str(committed), tmp_path / "elsewhere", "off") == found
     ours, theirs = trained_network.load(found), trained_network.load(folder)
     assert (ours.mean, ours.std, ours.classes) == (theirs.mean, theirs.std, theirs.classes)

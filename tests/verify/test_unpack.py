@@ -6,7 +6,7 @@ import functools
 import pytest
 import torch
 from helpers.recomputable import recomputable_record
-from helpers.record_factory import sha256
+from helpers.record_factory import name_of, sha256
 
 from dstbench.data.sources import digits
 from dstbench.errors import UserError
@@ -127,7 +127,8 @@ def test_what_cannot_be_unpacked_leaves_nothing(unpacked, honest, tmp_path, spoi
 
 
 def test_another_run_of_that_name_is_kept(unpacked, honest, tmp_path):
-    (tmp_path / "runs" / "a").mkdir(parents=True)
+    taken = tmp_path / "runs" / name_of(honest)
+    taken.mkdir(parents=True)
     with pytest.raises(UserError, match="another run"):
         unpacked(honest)
-    assert not list((tmp_path / "runs" / "a").iterdir())
+    assert not list(taken.iterdir())

@@ -109,7 +109,12 @@ class LaunchOptions:
 
 
 def open_launcher(name: str, options: LaunchOptions) -> Launcher:
-    """Return the launcher called `name`. Raises UserError for options that it cannot satisfy."""
+    """Return the launcher called `name`.
+
+    Raises UserError for another name, and for options that it cannot satisfy.
+    """
+    if name not in NAMES:
+        raise UserError(f"launcher = {name!r}: expected one of {', '.join(NAMES)}.")
     return importlib.import_module(f"dstbench.sweeps.launchers.{name}").open_launcher(options)
 
 
