@@ -46,7 +46,8 @@ class Format(Protocol):
     def find_encoded(self, folder: Path) -> EncodedSource: ...
 
 
-# The ids whose images always have one shape; no folder of other images may take one of them.
+# The ids whose images have one shape: `imagenet`'s are the crops of its recipes. No folder of other
+# images may take one of the other names.
 KNOWN = {
     DIGITS: Known((1, 8, 8), 10),
     "cifar10": Known((3, 32, 32), 10),

@@ -28,13 +28,16 @@ def figures(
 ) -> CostReport:
     """Return what `dstbench cost --json` prints: the run, its sparsity, and what `cost` counts.
 
-    image: (channels, height, width) of one image; None for that of the known dataset.
+    image: (channels, height, width) of one image; None for that of the pipeline's crops, or of the
+        known dataset.
     classes: number of classes; None for that of the known dataset.
     note: called with a message when the network has to be built with values, which can take long.
 
     Raises UserError for choices that are wrong, and when shape or classes are not known.
     """
     run, _ = assemble(choices, "fp32")
+    if image is None and not run.pipeline.decoded:  # its images have any size, its crops have one
+        image = run.pipeline.fitted(None).image_shape(None)
     known = image_and_classes(run.dataset, image, classes)
     counted = count(run, *known, note)
     return {

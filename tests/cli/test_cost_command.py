@@ -168,6 +168,13 @@ def test_cost_knows_imagenet(figures):
     assert million(found["dense_macs"]) == "4089.18"
 
 
+def test_cost_counts_the_pipelines_crops(figures):
+    recipe = ("methods/dense.gin", "--recipe", "imagenet_resnet50")
+    found = figures(*recipe, "--set", "ImageNetPipeline.size=112")
+    assert found["image_shape"] == [3, 112, 112]
+    assert 0.2 < found["macs"] / figures(*recipe)["macs"] < 0.3
+
+
 def test_run_of_the_imagenet_recipe_reports_missing_images(call):
     argv = ("methods/east_no_cycle.gin", "--recipe", "imagenet_resnet50", "--tracking", "off")
     code, _, err = call("run", *argv)
