@@ -15,10 +15,12 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from dstbench.config import plugin_sources
+from dstbench.config import plugin_sources, registry
 from dstbench.errors import UserError
 
 GROUP = "dstbench.methods"
+
+_loaded: dict[str, dict[str, bytes]] = {}  # plugin's module → hashes of its files when it was loaded
 
 
 def installed() -> tuple[EntryPoint, ...]:
@@ -79,7 +81,8 @@ def load_installed() -> None:
 def load_file(path: Path) -> None:
     """Import a Python file, once. It may import modules that are in its own folder.
 
-    Raises UserError, with the line, when it fails.
+    Raises UserError, with the line, when it fails, and when it has changed since it was imported:
+    the record of a run would have the hash of code that did not run.
     """
     if not path.is_file():
         kind = "is a folder; name a file in it" if path.is_dir() else "no such file"
@@ -88,6 +91,11 @@ def load_file(path: Path) -> None:
     digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
     name = f"dstbench_plugin_{path.stem}_{digest}"
     if name in sys.modules:
+        if _hashes(path) != _loaded[name]:
+            raise UserError(
+                f"--plugin {path}: it, or a module that it imports, has changed since it was "
+                "loaded. Start a new process; in a notebook, restart the kernel."
+            )
         return
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -102,12 +110,20 @@ def load_file(path: Path) -> None:
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
+        registry.forget(name)
         if isinstance(error, UserError):
             raise UserError(f"{path}: {error.message}") from None
         line = error.lineno if isinstance(error, SyntaxError) else _line_in(path, error)
         raise UserError(f"{path}:{line}: {type(error).__name__}: {error}") from None
     new = [(name, plugin_sources.user_file(name)) for name in set(sys.modules) - before]
     plugin_sources.loaded[file] = sorted((name, own) for name, own in new if own is not None)
+    _loaded[name] = _hashes(path)
+
+
+def _hashes(plugin: Path) -> dict[str, bytes]:
+    """Return label → sha256 of a plugin's file and of the user's modules that it imports."""
+    files = plugin_sources.sources([plugin])
+    return {label: hashlib.sha256(path.read_bytes()).digest() for label, path in files.items()}
 
 
 @contextmanager

@@ -50,10 +50,9 @@ def register(group: str) -> Callable[[T], T]:
                 f"{name} is registered twice: in {taken.__module__} and in {cls.__module__}. "
                 "Give one of them another name."
             )
-        if again:  # a notebook's cell was run again: its class replaces the earlier one
-            with gin.config.interactive_mode():
-                gin.register(cls, module="dstbench")
-        else:
+        # A notebook's cell that is run again, or a plugin that failed and was mended, replaces its
+        # earlier class, which gin refuses otherwise.
+        with gin.config.interactive_mode():
             gin.register(cls, module="dstbench")
         _classes[name] = (group, cls)
         return cls
@@ -97,6 +96,12 @@ def refuse_stranger(given: Any, group: str) -> None:
 def names(group: str) -> list[str]:
     """Return the registered names of one group, sorted."""
     return sorted(name for name, (g, _) in _classes.items() if g == group)
+
+
+def forget(module: str) -> None:
+    """Take back what a module registered whose import failed."""
+    for name in registered_in(module):
+        del _classes[name]
 
 
 def registered_in(module: str) -> dict[str, Any]:

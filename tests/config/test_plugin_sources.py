@@ -4,13 +4,15 @@ import sys
 
 import pytest
 
-from dstbench.config import plugins
+from dstbench.config import plugins, registry
 from dstbench.config.plugin_sources import sources
+from dstbench.errors import UserError
 from dstbench.recording.session_history import plugin_hashes
 
 
 @pytest.fixture(autouse=True)
-def restored_imports():
+def restored_imports(monkeypatch):
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
     path, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = path
@@ -84,3 +86,41 @@ def test_plugin_hashes_change_with_an_imported_module(tmp_path):
     (tmp_path / "beside_b.py").write_text("x = 2")
     after = plugin_hashes([tmp_path / "plug.py"])
     assert before["plug.py"] == after["plug.py"] and before["beside_b.py"] != after["beside_b.py"]
+
+
+CLASS = """
+from dstbench import Part, register
+
+@register("parts")
+class {name}(Part):
+    number = {number}
+
+{last}
+"""
+
+
+def test_a_plugin_that_was_edited_after_it_was_loaded_is_refused(tmp_path):
+    path = tmp_path / "edited.py"
+    path.write_text(CLASS.format(name="Edited", number=1, last=""))
+    plugins.load_file(path)
+    plugins.load_file(path)
+    path.write_text(CLASS.format(name="Edited", number=2, last=""))
+    with pytest.raises(UserError, match="has changed since it was loaded"):
+        plugins.load_file(path)
+
+
+def test_a_plugin_that_failed_is_loaded_once_it_is_mended(tmp_path):
+    path = tmp_path / "mended.py"
+    path.write_text(CLASS.format(name="Mended", number=1, last="1 / 0"))
+    with pytest.raises(UserError, match="ZeroDivisionError"):
+        plugins.load_file(path)
+    path.write_text(CLASS.format(name="Mended", number=2, last=""))
+    plugins.load_file(path)
+    assert registry.lookup("Mended").number == 2
+
+
+def test_a_class_that_a_plugin_has_twice_is_refused(tmp_path):
+    path = tmp_path / "twice.py"
+    path.write_text(CLASS.format(name="Twice", number=1, last="") * 2)
+    with pytest.raises(UserError, match="Twice is registered twice"):
+        plugins.load_file(path)
