@@ -1,14 +1,16 @@
 """Plans the paired runs of a comparison: for each seed, one run of A and one of B."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dstbench.config.choices import AXES
 from dstbench.config.job_preview import Preview
 from dstbench.config.jobs import Job, expand
 from dstbench.config.overrides import parse_override
 from dstbench.config.shipped_files import find_gin, find_recipe
+from dstbench.data.dataset_folder import split_dataset
 from dstbench.errors import UserError
 from dstbench.sweeps.plan import PlannedRun, RunOptions, plan_run
 from dstbench.training.configure import DEFAULT_RECIPE
@@ -68,6 +70,9 @@ def plan_pairs(
     """
     jobs = zip(seeds, _jobs(a, settings, seeds), _jobs(b, settings, seeds), strict=True)
     for seed, *two in jobs:
+        if settings.dataset is not None:  # a folder of published images has their name
+            name, _ = split_dataset(settings.dataset, options.data_root)
+            two = [replace(job, dataset=name) for job in two]
         run_a, run_b = (plan_run(job, settings.plugins, options, precision) for job in two)
         if run_a.sha256 == run_b.sha256:
             raise UserError(
@@ -80,6 +85,12 @@ def plan_pairs(
 def _jobs(side: Side, settings: Settings, seeds: Sequence[int]) -> Iterator[Job]:
     method, recipe = find_gin(side.name), find_recipe(settings.recipe or DEFAULT_RECIPE)
     own = [b for text in side.sets for b in parse_override(text, f"--set {text!r}")]
+    for binding in own:
+        if str(binding).removeprefix("Run.") in AXES:
+            raise UserError(
+                f"{binding.where}: {', '.join(AXES)} are the same on both sides, and seeds are "
+                f"chosen here. Give it for both, such as --sparsity 0.9."
+            )
     name = Preview(method, recipe, settings.sets).name_binding()
     named = any(str(binding) == name for binding in own)
     return expand(

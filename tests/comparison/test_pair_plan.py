@@ -63,6 +63,12 @@ def test_a_name_that_is_given_is_kept():
     assert pair.a.job.method == "mine"
 
 
+@pytest.mark.parametrize("binding", ["sparsity=0.8", "Run.seed=3", "Run.model=@ResNet34"])
+def test_what_both_sides_share_is_refused_for_one(binding):
+    with pytest.raises(UserError, match="are the same on both sides"):
+        plan(Side("rigl", (binding,)), Side("rigl"), sparsity=0.9)
+
+
 def test_equal_configurations_are_refused():
     with pytest.raises(UserError, match="same configuration"):
         plan(Side("rigl"), Side("methods/rigl.gin"))
