@@ -46,6 +46,19 @@ def storage_index(parameter: Tensor, index: Tensor) -> Tensor:
     return found.to(parameter.device)
 
 
+def row_index(parameter: Tensor, index: Tensor) -> Tensor:
+    """Return flat indices in row order of flat indices in storage order, on the indices' device.
+
+    index: int64, of a tensor without gaps.
+    """
+    result = torch.zeros_like(index)
+    row_stride = parameter.numel()
+    for size, stride in zip(parameter.shape, parameter.stride(), strict=True):
+        row_stride //= size
+        result += (index // stride) % size * row_stride
+    return result
+
+
 def gradient_of(parameter: Tensor) -> Tensor | None:
     """Return the dense gradient in the parameter's storage order, (numel,); None without one."""
     gradient = parameter.grad

@@ -17,29 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dstbench.core.masks import Masks, flat
+from dstbench.core.masks import Masks, flat, row_index, storage_index
 
 Packed = dict[str, Any]
-
-
-def _row_order(index: Tensor, like: Tensor) -> Tensor:
-    """Convert flat indices in the storage order of `like` to row-major order."""
-    result = torch.zeros_like(index)
-    row_stride = like.numel()
-    for size, stride in zip(like.shape, like.stride(), strict=True):
-        row_stride //= size
-        result += (index // stride) % size * row_stride
-    return result
-
-
-def _memory_order(index: Tensor, like: Tensor) -> Tensor:
-    """Convert flat indices in row-major order to the storage order of `like`."""
-    result = torch.zeros_like(index)
-    row_stride = like.numel()
-    for size, stride in zip(like.shape, like.stride(), strict=True):
-        row_stride //= size
-        result += (index // row_stride) % size * stride
-    return result
 
 
 def kept_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -55,7 +35,7 @@ def pack_network(model: nn.Module, masks: Masks) -> Packed:
     for name, tensor in kept_tensors(model).items():
         if name in masks:
             index = masks.index(name)
-            rows, order = _row_order(index, tensor).sort()
+            rows, order = row_index(tensor, index).sort()
             narrow = torch.int32 if tensor.numel() < 2**31 else torch.int64
             live[name] = (rows.to(narrow).cpu(), flat(tensor)[index][order].cpu())
             shapes[name] = list(tensor.shape)
@@ -97,7 +77,7 @@ def load_network_(model: nn.Module, masks: Masks, packed: Packed) -> None:
             rows, values = packed["live"][name]
             if not positions_fit(rows, values, tensor.numel()):
                 raise IndexError(f"{name}: its positions are not ascending below {tensor.numel()}")
-            index = _memory_order(rows.to(tensor.device, torch.int64), tensor)
+            index = storage_index(tensor, rows.to(tensor.device, torch.int64))
             flat(tensor).zero_()[index] = values.to(tensor.device)
             masks.write_(name, index)
         else:

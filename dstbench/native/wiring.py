@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dstbench.core.masks import Masks, flat
+from dstbench.core.masks import Masks, flat, row_index
 from dstbench.native.layers import Filters, Layers, weight_names
 from dstbench.native.storage_views import StorageViews
 
@@ -148,14 +148,7 @@ class WeightVector:
         parameter, index = self.parameters[name], self.index[name]
         if index is None:
             return np.arange(parameter.numel())
-        flat_indices = index.cpu().numpy()
-        if parameter.is_contiguous():
-            return flat_indices
-        dims = sorted(range(parameter.dim()), key=parameter.stride, reverse=True)
-        sizes = [parameter.shape[d] for d in dims]
-        at = dict(zip(dims, np.unravel_index(flat_indices, sizes), strict=True))
-        ordered = [at[d] for d in range(parameter.dim())]
-        return np.ravel_multi_index(ordered, tuple(parameter.shape))
+        return row_index(parameter, index.cpu()).numpy()
 
     def read(self) -> Array:
         """Return the present values of all weights, float64."""

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from dstbench.core.masks import Masks, flat, gradient_of, live_gradient
+from dstbench.core.masks import (
+    Masks,
+    flat,
+    gradient_of,
+    live_gradient,
+    row_index,
+    storage_index,
+)
 
 # --- flat -----------------------------------------------------------------------------------------
 
@@ -130,3 +137,15 @@ def test_version_grows_and_live_gradients_go_when_a_mask_is_written():
     masks.live_gradients["weight"] = torch.ones(2)
     masks.write_("weight", torch.tensor([1]))
     assert masks.version > version and not masks.live_gradients
+
+
+@given(st.data())
+def test_storage_and_row_order_are_each_others_inverse(data):
+    shape = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))
+    dims = data.draw(st.permutations(range(len(shape))))
+    tensor = torch.empty(shape).permute(dims)
+    rows = torch.arange(tensor.numel())
+    stored = storage_index(tensor, rows)
+    tensor.copy_(rows.view(tensor.shape))
+    assert flat(tensor)[stored].tolist() == rows.tolist()
+    assert torch.equal(row_index(tensor, stored), rows)
