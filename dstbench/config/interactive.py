@@ -29,10 +29,17 @@ def hashes(text: str) -> dict[str, str]:
 
 
 def _sha256(cls: Any) -> str:
-    """Return the hash of a class's functions and plain values, or of a function."""
+    """Return the hash of a function, or of the functions and plain values of a class.
+
+    Those of its base classes that are defined there, too, are part of it. What Python adds to a
+    class, such as the number of its first line, is not.
+    """
     digest = hashlib.sha256(_text(cls).encode())
-    for name, value in sorted(vars(cls).items()):
-        digest.update(f"{name}={_text(value)}\n".encode())
+    for own in (one for one in getattr(cls, "__mro__", (cls,)) if one.__module__ == INTERACTIVE):
+        for name, value in sorted(vars(own).items()):
+            added = name.startswith("__") and isinstance(value, str | int | tuple | None)
+            if not added:
+                digest.update(f"{name}={_text(value)}\n".encode())
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ from dstbench.deployment.runtime.program import About
 from dstbench.recording.run_summary import COLLAPSED
 from dstbench.recording.types import Record
 from dstbench.recording.uncounted import uncounted_text, unpruned_text
+from dstbench.utils.listed import times
 
 
 def model_card(
@@ -30,7 +31,7 @@ def model_card(
         **({"MACs not counted": uncounted} if uncounted else {}),
         **({"never pruned": dense} if dense else {}),
         **more,
-        "input": f"{'×'.join(map(str, about['image_shape']))} (channels × height × width)",
+        "input": f"{times(about['image_shape'])} (channels × height × width)",
         "classes": str(len(about["classes"])),
         "recipe, protocol, seed": f"{record['recipe']}, {record['protocol']}, {record['seed']}",
         "validated best": _percent(accuracy["best_val"]),

@@ -19,7 +19,7 @@ from dstbench.models.network_copy import copy_with
 from dstbench.models.precision import Autocast, autocast_for
 from dstbench.sparsity import percent
 from dstbench.training.runtime_options import RuntimeOptions
-from dstbench.utils.listed import listed
+from dstbench.utils.listed import listed, times
 
 _NAMED = 6  # tensors that a message names
 
@@ -35,7 +35,7 @@ def refuse_wrong_logits(
         try:
             logits = _forward(model, 2, image_shape, training, device, autocast)
         except Exception as error:
-            shape = "×".join(map(str, image_shape))
+            shape = times(image_shape)
             raise UserError(
                 f"{name} fails on images of {shape} (channels × height × width): "
                 f"{error_with_line(error)}",

@@ -4,7 +4,7 @@ Only gin files are read. Layer budgets need shapes only, so the network is built
 method that chooses its masks by the weights, such as SynFlow, gets real ones.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
@@ -110,8 +110,3 @@ def count_on(
     training_only = finalize(run.method, state)
     counted = cost(state.model, state.masks, shape, state.dense_numel, state.dense_macs)
     return counted | {"training_only_parameters": training_only}
-
-
-def times(sizes: Sequence[int]) -> str:
-    """Return sizes as 3×32×32."""
-    return "×".join(map(str, sizes))

@@ -1,4 +1,4 @@
-"""Lists of names in a message, which names only the first ones of many."""
+"""Lists in a message: names, of which only the first ones of many are named, and sizes."""
 
 from collections.abc import Sequence
 
@@ -10,3 +10,8 @@ def listed(names: Sequence[str], most: int) -> str:
     """
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def times(sizes: Sequence[int]) -> str:
+    """Return sizes as 3×32×32."""
+    return "×".join(map(str, sizes))

@@ -13,7 +13,7 @@ from dstbench.cli.arguments import choices_from
 from dstbench.recording.types import CostReport
 from dstbench.recording.uncounted import uncounted_text, unpruned_text
 from dstbench.sparsity import live_total, percent
-from dstbench.training.untrained_cost import times
+from dstbench.utils.listed import times
 
 
 def main(args: argparse.Namespace) -> int:
