@@ -19,7 +19,7 @@ from dstbench.recording.record import OVER
 from dstbench.recording.run_folder import RunFolder
 from dstbench.recording.run_lock import is_locked
 from dstbench.recording.session_history import plugin_hashes, refuse_changed_plugins
-from dstbench.recording.types import OverStatus, Record
+from dstbench.recording.types import ENGINES, OverStatus, Record
 from dstbench.sparsity import percent
 from dstbench.training.configure import assemble
 from dstbench.training.run import run_name
@@ -39,6 +39,8 @@ class RunOptions:
     tracking: MLflow store, None for the default one, 'off' for none. Runs get its address, which
         may hold a password, by their environment.
     engine: as for `dstbench run --engine`, None for that of the configuration.
+
+    Raises UserError for another engine: every run would be refused.
     """
 
     runs: Path
@@ -47,6 +49,11 @@ class RunOptions:
     cache: Path | None = None
     tracking: str | None = None
     engine: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine not in (None, "auto", *ENGINES):
+            allowed = ", ".join(("auto", *ENGINES))
+            raise UserError(f"engine = {self.engine!r}: expected one of {allowed}.")
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -86,3 +86,8 @@ def test_address_of_a_store_is_in_no_argument():
     assert "secret" not in " ".join(options.arguments)
     off = RunOptions(Path("runs"), tracking="off")
     assert off.arguments[-2:] == ("--tracking", "off") and not off.environment
+
+
+def test_an_unknown_engine_is_refused_before_a_run_starts():
+    with pytest.raises(UserError, match="engine = 'foo': expected one of auto, torch, native"):
+        RunOptions(Path("runs"), engine="foo")

@@ -23,6 +23,8 @@ _FOLDERS = {"recipes": RECIPES, "grids": GRIDS}
 
 def main(args: argparse.Namespace) -> int:
     if args.settings and args.what is None:
+        if args.json:
+            raise UserError("list --settings --json: all settings are a page; give a class.")
         return _settings_page(args)
     if args.settings and args.what in LISTS:
         raise UserError(f"list {args.what} --settings: give a class, or no name for all of them.")
