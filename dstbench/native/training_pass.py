@@ -62,7 +62,7 @@ class _Calls:
         self._values = {images}  # a set of tensors compares them by identity, and keeps them alive
         self._inside = 0  # dynamic activations being called
         for module in model.modules():
-            if isinstance(module, DynamicActivation):
+            if _is_dynamic(module):
                 module.register_forward_pre_hook(self._enter)
                 module.register_forward_hook(self._leave)
         with FunctionRecorder(self._record):
@@ -86,6 +86,10 @@ class _Calls:
             self.held_back = "detach"
         elif not torch.is_grad_enabled():
             self.held_back = "no_grad"
+
+
+def _is_dynamic(module: nn.Module) -> bool:
+    return isinstance(module, DynamicActivation)
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
