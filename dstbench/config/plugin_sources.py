@@ -15,10 +15,13 @@ from pathlib import Path
 
 from dstbench.config.registry import INTERACTIVE
 
-_IMPORT = re.compile(r"^import (\S+)$", re.MULTILINE)
-
 # plugin file → (module, file) of the user's modules that its import loaded, whatever imported them
 loaded: dict[Path, list[tuple[str, Path]]] = {}
+
+
+def imports_of(text: str) -> list[str]:
+    """Return the modules that a resolved gin text imports, in order."""
+    return re.findall(r"^import (\S+)$", text, re.MULTILINE)
 
 
 def sources(files: Iterable[Path], text: str = "") -> dict[str, Path]:
@@ -34,7 +37,7 @@ def sources(files: Iterable[Path], text: str = "") -> dict[str, Path]:
         _add(found, plugin.name, plugin)
         for module, file in [*imported_by(plugin), *loaded.get(plugin, ())]:
             _add(found, _label(module, file), file)
-    for name in _IMPORT.findall(text):
+    for name in imports_of(text):
         file = user_file(name)
         if file is not None:
             _add(found, _label(name, file), file)

@@ -3,11 +3,11 @@
 import hashlib
 import importlib.util
 import os
-import re
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+from dstbench.config.plugin_sources import imports_of
 from dstbench.config.plugins import installed
 from dstbench.recording.types import PluginPackage
 
@@ -19,9 +19,7 @@ def used_packages(text: str) -> dict[str, PluginPackage]:
 
     text: the run's resolved gin text; it imports the module of every class that it names.
     """
-    imported = {
-        name.partition(".")[0] for name in re.findall(r"^import (\S+)$", text, re.MULTILINE)
-    }
+    imported = {name.partition(".")[0] for name in imports_of(text)}
     used: dict[str, PluginPackage] = {}
     for point in installed():
         top = point.module.partition(".")[0]

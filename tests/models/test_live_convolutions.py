@@ -145,3 +145,24 @@ def test_an_image_without_a_batch_is_convolved():
     input, weight = few_channels(64)
     with LiveConvolutions():
         assert torch.equal(F.conv2d(input[0], weight), F.conv2d(input, weight)[0])
+
+
+def test_what_is_left_of_a_convolution_is_not_given_to_an_unsafe_onednn(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    input, weight = torch.randn(2, 16, 4, 4, requires_grad=True), torch.zeros(16, 16, 1, 1)
+    weight[:5, :3] = 1.0
+    weight.requires_grad_()
+    enabled, backward = [], module.without_onednn
+
+    def observed(unsafe):
+        enabled.append(not unsafe)
+        return backward(unsafe)
+
+    monkeypatch.setattr(module, "without_onednn", observed)
+    rows, columns = torch.arange(5), torch.arange(3)
+    for stride in (1, 2):
+        sizes = [[stride, stride], [0, 0], [1, 1]]
+        found = module._LiveConvolution.apply(input, weight, rows, columns, sizes)
+        found.sum().backward()
+    assert enabled == [True, True, False, True]  # the input, at stride 2
+    assert torch.backends.mkldnn.enabled
