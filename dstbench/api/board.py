@@ -14,6 +14,7 @@ from dstbench.boards.board import Board
 from dstbench.boards.build_board import build_board
 from dstbench.boards.collect_runs import Collected, collect_runs
 from dstbench.config import grid
+from dstbench.config.plugins import load
 from dstbench.config.shipped_files import GRIDS, shipped
 from dstbench.errors import UserError
 
@@ -83,6 +84,8 @@ def render(
 
     Raises UserError as `leaderboard`.
     """
+    if plugins:
+        load(plugins)
     tables = read_grids(names)
     collected = collect_runs(sources, out) if sources else None
     lists = [write_grid_runs(out, one, plugins) for one in stale_grids(tables, out)]

@@ -46,14 +46,23 @@ def find(
 
 
 def _folder_of(path: Path, runs: Path) -> Path | None:
-    """Return the folder below `runs` of the run that a copy of its record describes."""
-    sha256 = record.read(path)["config"]["sha256"]
+    """Return the folder below `runs` of the run that a copy of its record describes.
+
+    Raises UserError for another attempt at the same run there: its results are others.
+    """
+    wanted = record.read(path)
+    sha256, attempt = wanted["config"]["sha256"], wanted["provenance"]["attempt"]
     for folder in sorted(runs.glob("*")):
         file = folder / RECORD
-        if (
-            folder.name.endswith(f"-{sha256[:8]}")
-            and file.is_file()
-            and record.read(file)["config"]["sha256"] == sha256
-        ):
+        if not folder.name.endswith(f"-{sha256[:8]}") or not file.is_file():
+            continue
+        found = record.read(file)
+        if found["config"]["sha256"] != sha256:
+            continue
+        if found["provenance"]["attempt"] == attempt:
             return folder
+        raise UserError(
+            f"{path}: {folder} is another attempt at this run ({found['status']}). Give that "
+            "folder, or choose another one for the record's: --runs DIR."
+        )
     return None

@@ -41,7 +41,8 @@ def paths_of(record: Path, place: NetworkPlace) -> list[Path]:
 
     record: path of the record.
     """
-    return [record.parent / place.in_run, record.parent.parent / NETWORKS / place.on_board]
+    board = record.absolute().parent.parent  # of a relative path, there may be no parent's parent
+    return [record.parent / place.in_run, board / NETWORKS / place.on_board]
 
 
 def network_file_problems(record: Record, path: Path) -> Iterator[str]:

@@ -14,6 +14,9 @@ from dstbench.data.dataset_folder import split_dataset
 from dstbench.errors import UserError
 from dstbench.sweeps.plan import PlannedRun, RunOptions, plan_run
 from dstbench.training.configure import DEFAULT_RECIPE
+from dstbench.training.settings import Run
+
+_BESIDE = tuple(f"Run.{name}" for name in Run.not_identity)
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,15 @@ def _jobs(side: Side, settings: Settings, seeds: Sequence[int]) -> Iterator[Job]
     method, recipe = find_gin(side.name), find_recipe(settings.recipe or DEFAULT_RECIPE)
     own = [b for text in side.sets for b in parse_override(text, f"--set {text!r}")]
     for binding in own:
+        if str(binding) in _BESIDE:
+            raise UserError(
+                f"{str(binding)!r} of one side: it is no part of a run, and changes no result. "
+                "Remove it, or give it for both with --set."
+            )
         if str(binding).removeprefix("Run.") in AXES:
             raise UserError(
-                f"{binding.where}: {', '.join(AXES)} are the same on both sides, and seeds are "
-                f"chosen here. Give it for both, such as --sparsity 0.9."
+                f"{str(binding)!r} of one side: {', '.join(AXES)} are the same on both sides, and "
+                "seeds are chosen here. Remove it, or give it for both, such as --sparsity 0.9."
             )
     name = Preview(method, recipe, settings.sets).name_binding()
     named = any(str(binding) == name for binding in own)

@@ -182,6 +182,8 @@ def _relu_(traced: TracedTensors, result: Tensor, input: Tensor) -> Action:
 def _add(traced: TracedTensors, result: Tensor, a: Any, b: Any, *, alpha: Any = 1) -> Action:
     if not (traced.is_value(a) and traced.is_value(b) and alpha == 1 and a.shape == b.shape):
         _refuse("a sum with something else than a value of the same shape")
+    if result is a and (a._base is not None or any(t._base is a for t in traced.values)):
+        _refuse("a sum in place of what has a view")
     return Sum()
 
 
@@ -249,7 +251,8 @@ def _reshape(
 
 
 def _identity(traced: TracedTensors, result: Tensor, input: Tensor, *_: Any, **__: Any) -> None:
-    return None
+    if result.dtype != input.dtype:
+        _refuse(f"a conversion from {input.dtype} to {result.dtype}")
 
 
 def _dropout(

@@ -60,8 +60,8 @@ class NativeNetwork:
 
         Raises Unsupported: as the constructor.
         """
-        refuse_other_training(self.model, self.image_shape)
         self.layers: Layers = layers_of(trace(self.model, self.image_shape), self.image_shape)
+        refuse_other_training(self.model, self.image_shape)
         self._wiring = Wiring(self.layers)
         self._parameters = Parameters(self.model, self._wiring)
         self._dynamic = DynamicModules(self.model, self._wiring)

@@ -56,8 +56,9 @@ def carry_out(run: Run, resolved: Resolved, options: RuntimeOptions, reporter: R
         if record is not None and record["status"] in OVER:
             check_done(run, record, loaders, options, path, reporter)
             reporter.note("This run is done already; --fresh starts it over.")
-            for note in missed_networks(run, path, run.epochs):
-                reporter.note(note)
+            if record["status"] == "finished":  # a diverged run has not reached all epochs
+                for note in missed_networks(run, path, run.epochs):
+                    reporter.note(note)
             tracked = mirrored_to(path)
         else:
             trainer = prepare(run, resolved, loaders, record, folder, options, reporter)

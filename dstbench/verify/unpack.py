@@ -43,13 +43,16 @@ def unpack(path: Path, runs: Path, images: Images) -> Path:
     if (problem := next(inconsistencies(record), None)) is not None:
         raise UserError(f"{path}: contradicts itself: {problem}.")
     folder = runs / record_name(record)
-    if folder.exists():
+    if folder.exists() or folder.is_symlink():
         raise UserError(
-            f"{path}: its run would be {folder}, which is another run. Choose another folder: "
-            "--runs DIR."
+            f"{path}: its run would be {folder}, which is there and is not that run. Choose "
+            "another folder: --runs DIR."
         )
     files = _networks(record, path, images)
-    runs.mkdir(parents=True, exist_ok=True)
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--runs {runs}: cannot be made ({error.strerror}).") from None
     with tempfile.TemporaryDirectory(dir=runs, prefix=".unpack-") as temporary:
         whole = RunFolder(Path(temporary, folder.name))
         whole.path.mkdir()
@@ -57,7 +60,11 @@ def unpack(path: Path, runs: Path, images: Images) -> Path:
         whole.write_config(record["config"]["text"])
         for name, content in files.items():
             whole.write_network(name, content)
-        whole.path.rename(folder)
+        try:
+            whole.path.rename(folder)
+        except OSError:  # another process has unpacked it meanwhile
+            if RunFolder(folder).record() != record:
+                raise
     return folder
 
 

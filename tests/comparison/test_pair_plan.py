@@ -69,6 +69,12 @@ def test_what_both_sides_share_is_refused_for_one(binding):
         plan(Side("rigl", (binding,)), Side("rigl"), sparsity=0.9)
 
 
+@pytest.mark.parametrize("binding", ["Run.engine='torch'", "Run.kept_epochs=[0]"])
+def test_what_changes_no_result_is_refused_for_one_side(binding):
+    with pytest.raises(UserError, match="is no part of a run"):
+        plan(Side("rigl", (binding,)), Side("set"))
+
+
 def test_equal_configurations_are_refused():
     with pytest.raises(UserError, match="same configuration"):
         plan(Side("rigl"), Side("methods/rigl.gin"))

@@ -30,7 +30,7 @@ class Network(nn.Module):
 
     def forward(self, x):
         y = self.between(self, self.norm(self.one(x)).relu())
-        return self.classifier(y.mean((2, 3)))
+        return self.classifier(nn.functional.adaptive_avg_pool2d(y, 1).flatten(1))
 
 
 def held_back(network, y):
@@ -39,7 +39,30 @@ def held_back(network, y):
     return y + z
 
 
+def hooked(network, y):
+    if y.requires_grad:
+        y.register_hook(lambda gradient: gradient * 2)
+    return y
+
+
+def frozen(network, y):
+    return nn.functional.batch_norm(y, network.norm.running_mean, network.norm.running_var)
+
+
+def pooled(network, y):
+    return nn.functional.avg_pool2d(y, 2 if network.training else 4)
+
+
+def weighted(network, y):
+    factor = 2.0 if network.training else 1.0
+    return nn.functional.conv2d(y, network.two.weight * factor, padding=1)
+
+
 OTHER = {
+    "tensor hook": (hooked, "has hooks"),
+    "frozen norm": (frozen, "has a batch norm that uses its averages in training"),
+    "another window": (pooled, "computes something else in training"),
+    "another factor": (weighted, "computes something else in training"),
     "dropout": (lambda n, y: n.dropout(y), "draws random numbers"),
     "numpy": (lambda n, y: y * float(np.random.rand() > 2), "draws random numbers"),
     "random": (lambda n, y: y * float(random.random() > 2), "draws random numbers"),
@@ -55,6 +78,38 @@ def test_another_training_pass_is_refused(case):
     between, message = OTHER[case]
     with pytest.raises(Unsupported, match=f"Network {message}"):
         refuse_other_training(Network(between), IMAGE)
+
+
+def with_hook(network):
+    network.two.register_forward_hook(lambda module, args, result: result * 3)
+
+
+def with_backward_hook(network):
+    network.two.register_full_backward_hook(lambda *_: None)
+
+
+def with_parameter_hook(network):
+    network.two.weight.register_hook(lambda gradient: gradient * 2)
+
+
+def with_generator(network):
+    network.rng = random.Random(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_hook, "has hooks"),
+        (with_backward_hook, "has hooks"),
+        (with_parameter_hook, "has hooks"),
+        (with_generator, "random generator of its own"),
+    ],
+)
+def test_what_a_copy_does_not_show_is_refused(change, message):
+    network = Network(lambda network, y: network.two(y))
+    change(network)
+    with pytest.raises(Unsupported, match=message):
+        refuse_other_training(network, IMAGE)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import copy
 import functools
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -129,6 +131,37 @@ def test_what_cannot_be_unpacked_leaves_nothing(unpacked, honest, tmp_path, spoi
 def test_another_run_of_that_name_is_kept(unpacked, honest, tmp_path):
     taken = tmp_path / "runs" / name_of(honest)
     taken.mkdir(parents=True)
-    with pytest.raises(UserError, match="another run"):
+    with pytest.raises(UserError, match="is not that run"):
         unpacked(honest)
     assert not list(taken.iterdir())
+
+
+def test_a_large_network_is_found_from_inside_the_folder_of_records(honest, tmp_path, monkeypatch):
+    del honest["network"]["data"]
+    honest["network"]["file"] = "network.safetensors"
+    for name in ("records", "networks"):
+        (tmp_path / name).mkdir()
+    records.write(tmp_path / "records" / "a.json", honest)
+    (tmp_path / "networks" / "a.safetensors").write_bytes(made()[1])
+    monkeypatch.chdir(tmp_path / "records")
+    folder = unpack(Path("a.json"), Path("runs"), Images(tmp_path / "data", tmp_path / "cache"))
+    assert (folder / "network.pt").is_file()
+
+
+def test_of_two_processes_each_gets_the_folder(unpacked, honest, monkeypatch):
+    rename = Path.rename
+
+    def meanwhile(path, target):
+        if not target.exists():
+            shutil.copytree(path, target)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", meanwhile)
+    assert records.read(unpacked(honest) / "record.json") == honest
+
+
+def test_a_place_for_runs_that_is_a_file_is_refused(unpacked, honest, tmp_path):
+    (tmp_path / "runs").touch()
+    with pytest.raises(UserError, match="cannot be made"):
+        unpacked(honest)
+    (tmp_path / "runs").unlink()

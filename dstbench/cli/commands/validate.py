@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
             continue
         found = list(inconsistencies(record))
         if not found:
-            curves = path.parent.parent / "curves" / path.name
+            curves = path.absolute().parent.parent / "curves" / path.name
             # in the folder of its run, it gets its name when it is collected
             stem = record_name(record) if path.name == RECORD else path.stem
             found = [
