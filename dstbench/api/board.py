@@ -88,7 +88,7 @@ def render(
         load(plugins)
     tables = read_grids(names)
     collected = collect_runs(sources, out) if sources else None
-    lists = [write_grid_runs(out, one, plugins) for one in stale_grids(tables, out)]
+    lists = [write_grid_runs(out, one) for one in stale_grids(tables, out)]
     board = build_board(out, tables, selected_on_test)
     written = write_files.write_text_files(board)
     try:
@@ -121,14 +121,11 @@ def stale_grids(tables: list[grid.Table], out: Path) -> list[grid.Table]:
     return [one for one in tables if one.kind != "cost" and grid_runs.read(out, one) is None]
 
 
-def write_grid_runs(out: Path, table: grid.Table, plugins: Sequence[Path] = ()) -> Path:
-    """Write the list of a grid's runs; return its path.
-
-    plugins: Python files that its methods need.
-    """
+def write_grid_runs(out: Path, table: grid.Table) -> Path:
+    """Write the list of a grid's runs, whose plugins are loaded; return its path."""
     from dstbench.api.grid_hashes import grid_hashes  # needs torch, which rendering does not
 
-    return grid_runs.write(out, table, grid_hashes(table, plugins))
+    return grid_runs.write(out, table, grid_hashes(table))
 
 
 def cells(board: Board) -> pd.DataFrame:

@@ -55,6 +55,7 @@ def deploy(
         )
     if importlib.util.find_spec("numba") is None:
         raise UserError("Deploying needs numba: pip install 'dstbench[deploy]'.")
+    from dstbench.deployment.best_network import with_own_facts
     from dstbench.deployment.c_export.c_extra import CExtra
     from dstbench.deployment.deploy_run import deploy as compiled
     from dstbench.deployment.deploy_run import deploy_dense
@@ -67,6 +68,8 @@ def deploy(
         folder = find_run.find(str(run), Path(runs), tracking, root, decoded)
     with isolated():
         network = trained_network.load(folder, plugins=paths(plugins), best=best)
+    if best:
+        network = with_own_facts(network)
     place = folder / "deployed" if out is None else Path(out)
     if dense:
         return deploy_dense(network, place, best)

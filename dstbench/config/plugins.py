@@ -20,9 +20,8 @@ from dstbench.errors import UserError
 
 GROUP = "dstbench.methods"
 
-_loaded: dict[
-    str, dict[str, bytes]
-] = {}  # plugin's module → hashes of its files when it was loaded
+# plugin's module → hashes of its files when it was loaded
+_loaded: dict[str, dict[str, bytes]] = {}
 
 
 def installed() -> tuple[EntryPoint, ...]:

@@ -21,7 +21,7 @@ from dstbench.graph.torch_functions import (
     TracedTensors,
 )
 from dstbench.graph.unsupported import Unsupported
-from dstbench.models.function_recorder import FunctionRecorder
+from dstbench.models.function_recorder import FunctionRecorder, tensors_in
 from dstbench.models.network_copy import copy_with
 
 _MULTIPLICATIONS = (torch.mul, Tensor.mul, Tensor.__mul__, operator.mul)
@@ -86,8 +86,7 @@ class _Tracer:
             return
         given = (*args, *kwargs.values())
         inputs = [a for a in given if self.traced.is_value(a)]
-        lists = [a for a in given if isinstance(a, list | tuple)]
-        listed = any(self.traced.is_value(item) for one in lists for item in one)
+        listed = sum(map(self.traced.is_value, tensors_in(given))) > len(inputs)
         if not inputs and not listed:
             self._follow_weight(function, args, result)
             return

@@ -5,7 +5,7 @@ share has several. Positions come from one forward pass of a copy; the model its
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from dstbench.core.prunable import prunable
 from dstbench.core.random_generators import preserve_rng
-from dstbench.models.function_recorder import FunctionRecorder
+from dstbench.models.function_recorder import FunctionRecorder, tensors_in
 from dstbench.models.network_copy import copy_with
 
 
@@ -103,7 +103,7 @@ class _PrunableCalls:
 
     def record(self, function: Any, result: Any, args: tuple, kwargs: dict[str, Any]) -> None:
         if _has_tensor(result):  # not for a shape or a dtype
-            tensors = _tensors((*args, *kwargs.values()))
+            tensors = tensors_in((*args, *kwargs.values()))
             self.touched |= {self.names[t] for t in tensors if t in self.names}
         if function in _MULTIPLIES:
             for weight, positions in _MULTIPLIES[function](result, *args, **kwargs):
@@ -123,29 +123,21 @@ class _PrunableCalls:
 
     def _follow_view(self, result: Tensor, args: tuple) -> None:
         """Name the elements of a parameter in another shape as that parameter."""
-        source, *others = (*_tensors(args), None)
+        source, *others = (*tensors_in(args), None)
         if source in self.parameters and others == [None] and source.numel() == result.numel():
             self.parameters[result] = self.parameters[source]
 
     def _add_uncounted(self, function: Any, operands: tuple) -> None:
         """Count a call, by the function's name and those of the parameters among its operands."""
         what = _SPOKEN.get(function, function.__name__.strip("_"))
-        matrices = (t for t in _tensors(operands) if t.dim() > 1 and t in self.parameters)
+        matrices = (t for t in tensors_in(operands) if t.dim() > 1 and t in self.parameters)
         named = [self.parameters[t] for t in matrices]
         key = f"{what} with {' and '.join(named)}" if named else what
         self.uncounted[key] = self.uncounted.get(key, 0) + 1
 
 
-def _tensors(operands: Iterable[Any]) -> Iterator[Tensor]:
-    """Yield the tensors among operands, and in their lists."""
-    for operand in operands:
-        for one in operand if isinstance(operand, tuple | list) else (operand,):
-            if isinstance(one, Tensor):
-                yield one
-
-
 def _has_tensor(result: Any) -> bool:
-    return any(True for _ in _tensors((result,)))
+    return any(True for _ in tensors_in((result,)))
 
 
 Multiplied = list[tuple[Tensor | None, tuple[int, ...]]]

@@ -7,12 +7,21 @@ compare by identity there, and the dictionary keeps them alive, so that no later
 of a freed one. Test `isinstance(x, Tensor)` before looking an argument up: lists have no hash.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 Record = Callable[[Callable[..., Any], Any, tuple, dict[str, Any]], None]
+
+
+def tensors_in(operands: Iterable[Any]) -> Iterator[Tensor]:
+    """Yield the tensors among operands, and in their lists."""
+    for operand in operands:
+        for one in operand if isinstance(operand, tuple | list) else (operand,):
+            if isinstance(one, Tensor):
+                yield one
 
 
 class FunctionRecorder(TorchFunctionMode):

@@ -5,6 +5,7 @@ without hooks. The engine trains it, so the pass in training mode must call the 
 the same arguments, draw no random numbers, hold back no gradient, and have no hooks.
 """
 
+import inspect
 import random
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -18,7 +19,7 @@ from dstbench.core.random_generators import preserve_rng
 from dstbench.data.images import Shape
 from dstbench.graph.dynamic import DynamicActivation
 from dstbench.graph.unsupported import Unsupported
-from dstbench.models.function_recorder import FunctionRecorder
+from dstbench.models.function_recorder import FunctionRecorder, tensors_in
 from dstbench.models.network_copy import copy_with
 from dstbench.utils.host_generators import host_states
 
@@ -82,43 +83,35 @@ class _Calls:
 
     def _leave(self, module: nn.Module, args: tuple, result: Any) -> None:
         self._inside -= 1
-        self._values.update(_tensors((result,)))
+        self._values.update(tensors_in((result,)))
         self.calls.append(type(module))
 
     def _record(self, function: Any, result: Any, args: tuple, kwargs: dict[str, Any]) -> None:
-        given = list(_tensors((*args, *kwargs.values())))
+        given = list(tensors_in((*args, *kwargs.values())))
         counts = all(not t.is_floating_point() for t in given)  # such as batches, in a batch norm
-        if self._inside or counts or not any(True for _ in _tensors((result,))):
+        if self._inside or counts or not any(True for _ in tensors_in((result,))):
             if function is Tensor.register_hook:
                 self.problem = "has hooks, which may change what it computes"
             return
         if function is F.batch_norm:
-            args, kwargs = self._of_norm(*args, **kwargs), {}
+            args, kwargs = self._of_norm(args, kwargs), {}
         elif function in (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d):
             args, kwargs = args[:2], {}  # what it drops would have drawn random numbers
         self.calls.append((function, self._described(args), self._described(kwargs.items())))
         if any(tensor in self._values for tensor in given):
-            self._values.update(_tensors((result,)))
+            self._values.update(tensors_in((result,)))
             if function in _HELD_BACK:
                 self.problem = "holds back gradients (detach)"
             elif not torch.is_grad_enabled():
                 self.problem = "holds back gradients (no_grad)"
 
-    def _of_norm(
-        self,
-        input: Tensor,
-        mean: Tensor | None,
-        var: Tensor | None,
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        training: bool = False,
-        momentum: float = 0.1,
-        eps: float = 1e-5,
-    ) -> tuple:
+    def _of_norm(self, args: tuple, kwargs: dict[str, Any]) -> tuple:
         """Return the arguments of a batch norm that are the same in both modes."""
-        if not training:
+        bound = inspect.signature(F.batch_norm).bind(*args, **kwargs)
+        bound.apply_defaults()
+        if not bound.arguments.pop("training"):
             self.problem = self.problem or "has a batch norm that uses its averages in training"
-        return input, mean, var, weight, bias, momentum, eps
+        return tuple(bound.arguments.values())
 
     def _described(self, values: Iterable[Any]) -> list[Any]:
         """Return names and shapes of tensors, and other values as they are."""
@@ -152,14 +145,6 @@ def _is_hooked(parameter: Tensor) -> bool:
 
 def _is_dynamic(module: nn.Module) -> bool:
     return isinstance(module, DynamicActivation)
-
-
-def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _tensors(value)
 
 
 def _generators() -> tuple[Any, bytes]:

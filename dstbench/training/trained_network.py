@@ -17,8 +17,6 @@ from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
-from dstbench.metrics.cost import cost
-from dstbench.metrics.live_paths import find_live_paths
 from dstbench.recording import record
 from dstbench.recording.file_names import BEST_NETWORK, FINAL_NETWORK, RECORD
 from dstbench.recording.types import Record
@@ -34,7 +32,7 @@ class TrainedNetwork:
 
     model: images (B, *image_shape), each channel normalised by mean and std → logits (B, classes).
     masks: which of its weights are live; empty for a dense network.
-    record: of its run; sparsity, cost and collapse are of this network.
+    record: of its run.
     image_shape: (channels, height, width).
     classes: names, in the order of the logits.
     mean, std: of each channel, for pixels in [0, 1].
@@ -92,7 +90,7 @@ def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> Trai
     return TrainedNetwork(
         model=state.model.eval(),
         masks=state.masks,
-        record=_of_best(content, state) if best else content,
+        record=content,
         image_shape=shape,
         classes=tuple(stored.classes),
         mean=tuple(stored.mean),
@@ -101,25 +99,6 @@ def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> Trai
         dense_numel=state.dense_numel,
         run=run,
     )
-
-
-def _of_best(record: Record, state: State) -> Record:
-    """Return the record of a run with the sparsity, cost and collapse of its best network.
-
-    It has collapsed without a live path, or if it is no better than a final one that has.
-    """
-    counted = cost(state.model, state.masks, state.image_shape, state.dense_numel, state.dense_macs)
-    counted["training_only_parameters"] = record["cost"]["training_only_parameters"]  # gone here
-    paths = find_live_paths(state.model, state.masks, state.image_shape)
-    accuracy, health = record["accuracy"], record["health"]
-    final, at_best = accuracy["test_final"], accuracy["test_at_best_val"]
-    no_better = at_best is not None and final is not None and at_best <= final
-    collapsed = paths.fraction == 0 or (health["collapsed"] and no_better)
-    return record | {
-        "sparsity": record["sparsity"] | {"measured": state.sparsity},
-        "cost": record["cost"] | counted,
-        "health": health | {"collapsed": collapsed, "live_path_share": paths.fraction},
-    }
 
 
 def finalized(run: Run, image_shape: Shape, num_classes: int) -> tuple[State, int]:

@@ -1,5 +1,6 @@
 """Makes a record that can be recomputed, with its network and predictions, without training."""
 
+import functools
 import platform
 
 import torch
@@ -102,3 +103,9 @@ def training_cost(run, state, plan):
         meter.after_backward(state)
     dense = dense_training_macs(state.dense_macs, run.epochs * plan.count)
     return {"training_flops": 2 * state.training_macs, "dense_training_flops": 2 * dense}
+
+
+@functools.cache
+def made(**settings):
+    """Return the same for these settings, made once: copy what is to be changed."""
+    return recomputable_record(**settings)

@@ -1,14 +1,13 @@
 """`dstbench verify`: an honest record is recomputed; whatever it does not have is found."""
 
 import copy
-import functools
 import json
 import random
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from helpers.recomputable import recomputable_record
+from helpers.recomputable import made, recomputable_record
 from helpers.record_factory import name_of, sha256
 from safetensors.torch import load, save
 
@@ -23,16 +22,6 @@ from dstbench.utils.safetensors_bytes import CHECKSUM, signed, split
 from dstbench.verify.recompute import recompute
 
 # verify reads no images here: it must find a forgery by labels and network alone, and with images
-
-
-@functools.cache
-def made(**settings):
-    return recomputable_record(**settings)
-
-
-@pytest.fixture
-def honest():
-    return copy.deepcopy(made()[0])
 
 
 @pytest.fixture

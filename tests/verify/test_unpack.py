@@ -1,13 +1,12 @@
 """A leaderboard's record becomes a run folder with its network, or nothing is written."""
 
 import copy
-import functools
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from helpers.recomputable import recomputable_record
+from helpers.recomputable import made
 from helpers.record_factory import name_of, sha256
 
 from dstbench.data.sources import digits
@@ -17,16 +16,6 @@ from dstbench.recording import record as records
 from dstbench.training import trained_network
 from dstbench.verify.images import Images
 from dstbench.verify.unpack import unpack
-
-
-@functools.cache
-def made(**settings):
-    return recomputable_record(**settings)
-
-
-@pytest.fixture
-def honest():
-    return copy.deepcopy(made()[0])
 
 
 @pytest.fixture

@@ -58,9 +58,9 @@ def choose_engine(
     if run.engine == "torch":
         return engine
     asked = run.engine == "native"
-    live, dense = _macs(state)
     reason = _obstacle(run, state, options)
     if reason is None and not asked:
+        live, dense = _macs(state)
         if before is None:
             reason = _no_gain(run, state, live, dense)
         elif before == "torch":
