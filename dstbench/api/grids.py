@@ -30,6 +30,7 @@ def sweep(
     device: str = "auto",
     engine: str | None = None,
     plugins: Sequence[str | Path] = (),
+    published: str | Path | None = None,
 ) -> pd.DataFrame:
     """Run what is missing of a grid, in processes of their own; return one row a run.
 
@@ -40,11 +41,13 @@ def sweep(
     threads: CPU threads of a run.
     retries: how many times a run that died is started again.
     runs, data_root, cache, tracking, device: as those of `dstbench.run`.
+    published: a leaderboard's folder, whose runs are left out, here and in what is returned.
 
     The columns are those of `dstbench.records`. Ctrl-C saves all runs and returns what there is;
     the same call goes on.
 
-    Raises UserError for a grid that is wrong, and for a missing dataset.
+    Raises UserError for a grid that is wrong, for a missing dataset, and for a leaderboard without
+    records.
     """
     request = SweepRequest(
         grid=str(grid),
@@ -63,6 +66,7 @@ def sweep(
         retries=retries,
         launch=launch or {},
         plugins=paths(plugins),
+        published=None if published is None else Path(published),
     )
     with isolated():
         plan = request.plan()
@@ -71,4 +75,4 @@ def sweep(
             request.carry_out(plan)
         except Interrupted:
             print("Stopped; all runs are saved. The same call resumes them.")
-    return table_of(run.folder for run in plan.stages)
+    return table_of(plan.folders)

@@ -154,6 +154,8 @@ def _sweep(command: argparse.ArgumentParser) -> None:
         help="runs at a time (default: one per core, or one per GPU)")
     add("--only", action="append", default=[], metavar="FILTER",
         help="only these runs, such as 'method=EAST,sparsity=0.9995'")
+    add("--published", type=Path, metavar="DIR",
+        help="leave out the runs that a leaderboard has, such as leaderboard")
     add("--retries", type=whole_number, default=2, metavar="N",
         help="how many times a run that died is started again (default: 2)")
     add("--dry-run", action="store_true", help="print the plan and its estimated time only")

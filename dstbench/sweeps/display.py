@@ -17,6 +17,7 @@ from dstbench.sweeps.scheduler import LOG_HEADER, last_line
 _STAGES: dict[Stage, str] = {
     "finished": "done",
     "diverged": "done: diverged",
+    "published": "published",
     "busy": "running elsewhere",
     "interrupted": "interrupted",
     "missing": "missing",

@@ -25,7 +25,8 @@ from dstbench.training.configure import assemble
 from dstbench.training.run import run_name
 from dstbench.training.settings import Run
 
-Stage = OverStatus | Literal["busy", "interrupted", "missing"]
+Stage = OverStatus | Literal["published", "busy", "interrupted", "missing"]
+_NOT_STARTED: tuple[Stage, ...] = (*OVER, "published")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ class SweepPlan:
     """The runs of a sweep.
 
     grid: the grid that lists them.
-    stages: each run, once, and how far it was when the plan was made.
+    stages: each run, once, and how far it was when the plan was made; published: a leaderboard has
+        it, and it is not done here.
     """
 
     grid: Table
@@ -145,8 +147,13 @@ class SweepPlan:
 
     @property
     def remaining(self) -> list[PlannedRun]:
-        """The runs that are not done."""
-        return [run for run, stage in self.stages.items() if stage not in OVER]
+        """The runs that are to be started."""
+        return [run for run, stage in self.stages.items() if stage not in _NOT_STARTED]
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of all runs that are not published, whether they exist yet or not."""
+        return [run.folder for run, stage in self.stages.items() if stage != "published"]
 
 
 def unique_runs(runs: Iterable[PlannedRun]) -> list[PlannedRun]:

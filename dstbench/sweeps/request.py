@@ -10,11 +10,13 @@ from rich.progress import track
 
 from dstbench.config import grid
 from dstbench.errors import UserError
+from dstbench.recording.record import OVER
 from dstbench.sweeps.job_filter import filter_jobs
 from dstbench.sweeps.launchers.base import LaunchOptions, open_launcher
 from dstbench.sweeps.plan import (
     PlannedRun,
     RunOptions,
+    Stage,
     SweepPlan,
     pin_precision,
     plan_run,
@@ -26,6 +28,7 @@ from dstbench.sweeps.prerequisites import (
     require_datasets,
     require_options,
 )
+from dstbench.sweeps.published import published_hashes
 from dstbench.sweeps.run_sweep import run_sweep
 from dstbench.sweeps.scheduler import Sweep
 
@@ -45,6 +48,7 @@ class SweepRequest:
     retries: how many times a run that died is started again.
     launch: options of the launcher.
     plugins: Python files that every run loads.
+    published: a leaderboard, whose runs are not repeated; None repeats whatever is not done here.
 
     Raises UserError for a number that is out of range, and for a wrong address of a store.
     """
@@ -58,6 +62,7 @@ class SweepRequest:
     retries: int = 2
     launch: Mapping[str, Any] = field(default_factory=dict)
     plugins: tuple[Path, ...] = ()
+    published: Path | None = None
 
     def __post_init__(self) -> None:
         require_options(self.workers, self.threads, self.retries, self.shared.tracking)
@@ -65,8 +70,10 @@ class SweepRequest:
     def plan(self) -> SweepPlan:
         """Return every run of the grid, once, and how far it is.
 
-        Raises UserError for anything wrong with the grid or a run's configuration.
+        Raises UserError for anything wrong with the grid or a run's configuration, and for a
+        leaderboard without records.
         """
+        published = set() if self.published is None else published_hashes(self.published)
         table = grid.read(self.grid)
         jobs = filter_jobs(table.jobs, list(self.only))
         console = Console(stderr=True)
@@ -86,7 +93,12 @@ class SweepRequest:
         else:
             precision = precision_elsewhere(self.shared.device, self.launch.get("precision"))
             runs = [pin_precision(run) for run in planned(precision)]
-        return SweepPlan(table, {run: run.stage() for run in runs})
+
+        def stage(run: PlannedRun) -> Stage:
+            own = run.stage()
+            return "published" if run.sha256 in published and own not in OVER else own
+
+        return SweepPlan(table, {run: stage(run) for run in runs})
 
     @property
     def launch_options(self) -> LaunchOptions:

@@ -24,8 +24,7 @@ def run_sweep(plan: SweepPlan, launcher: Launcher, retries: int, shared: RunOpti
     console = Console(stderr=True, highlight=False)
     grid, remaining = plan.grid, plan.remaining
     log = shared.runs / ".sweeps" / f"{grid.path.stem}-{grid.sha256[:8]}.log"
-    folders = [run.folder for run in plan.stages]
-    parent = ParentRun(grid.title, grid.sha256, folders, shared.tracking, log)
+    parent = ParentRun(grid.title, grid.sha256, plan.folders, shared.tracking, log)
     outcome, wait_s = "KILLED", _MLFLOW_INTERRUPTED_S
     try:
         total = len(plan.stages)

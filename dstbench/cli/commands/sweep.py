@@ -28,6 +28,7 @@ def main(args: argparse.Namespace) -> int:
         retries=args.retries,
         launch=parse_options(args.launch),
         plugins=tuple(args.plugins),
+        published=args.published,
     )
     if args.print_script and args.launcher != "slurm":
         raise UserError("--print-script: is for --launcher slurm.")
