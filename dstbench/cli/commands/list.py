@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dstbench.cli.parser import LISTS
+from dstbench.cli.options.preparation import LISTS
 from dstbench.config import catalog
 from dstbench.config.catalog import Entry
 from dstbench.config.reference import Setting

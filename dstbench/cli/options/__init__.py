@@ -1,0 +1,1 @@
+"""The options of all commands; argparse only, so that `--help` is fast."""
