@@ -66,7 +66,10 @@ def lookup(name: str) -> Any:
     Raises UserError, with the nearest name.
     """
     if name not in _classes:
-        raise UserError(f"nothing is registered as {name!r}.{did_you_mean(name, _classes)}")
+        raise UserError(
+            f"nothing is registered as {name!r}.{did_you_mean(name, _classes)} To use a class of "
+            "your own, load its file with --plugin FILE.py, in Python plugins=['FILE.py']."
+        )
     return _classes[name][1]
 
 

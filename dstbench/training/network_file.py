@@ -12,6 +12,7 @@ import torch
 
 from dstbench.core.packing import Packed
 from dstbench.errors import UserError
+from dstbench.recording.file_names import BEST_NETWORK
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,14 @@ def read(path: Path, config_sha256: str) -> NetworkFile:
     try:
         stored = load(path)
     except FileNotFoundError:
+        why = (
+            "The run has no best epoch, its folder was made from a record that carries the final "
+            "network alone, or the file was removed"
+            if path.name == BEST_NETWORK
+            else "The network of this run was removed"
+        )
         raise UserError(
-            f"{path}: no such file. The network of this run was removed, or there is "
-            "no best epoch; train it again with `dstbench run --fresh`."
+            f"{path}: no such file. {why}; to train it again: `dstbench run --fresh`."
         ) from None
     except Unreadable as error:
         raise UserError(

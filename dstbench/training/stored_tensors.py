@@ -48,6 +48,11 @@ def read(path: Path) -> Tensors:
 
     Raises UserError: for a file that is missing, damaged, or no network.
     """
+    if path.suffix == ".json" and path.is_file():
+        raise UserError(
+            f"{path}: is a record. Make its run's folder with dstbench.load({str(path)!r}) in "
+            "Python, or `dstbench deploy`, and give that folder."
+        )
     try:
         stored = load(path)
         if isinstance(stored, dict) and isinstance(stored.get("network"), dict):

@@ -99,7 +99,8 @@ def _networks(record: Record, path: Path, images: Images) -> dict[str, bytes]:
             shape, classes = loaders.image_shape, len(loaders.dataset.classes)
             state, _ = rebuilt(run, shape, classes, content, path)
         except UserError as error:
-            raise UserError(f"{path}: {error.message}") from None
+            where = "" if error.message.startswith(str(path)) else f"{path}: "
+            raise UserError(f"{where}{error.message}") from None
         files[name] = network_content(state, loaders, record["config"]["text"])
         if "data" not in stored:
             files[place.in_run] = content

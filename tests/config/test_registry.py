@@ -48,6 +48,7 @@ def test_lookup_suggests_the_nearest_name(scratch):
     with pytest.raises(UserError, match="nothing is registered as 'Zzzzzzzz'") as error:
         lookup("Zzzzzzzz")
     assert "Did you mean" not in error.value.message and "Alpha" in error.value.message
+    assert "--plugin FILE.py" in error.value.message
 
 
 def test_registered_classes_are_configurable_by_gin():

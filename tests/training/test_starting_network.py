@@ -185,6 +185,12 @@ def test_files_that_are_no_networks_are_refused(tmp_path, content):
         read(tmp_path / "absent.pt")
 
 
+def test_a_record_is_told_from_a_network(tmp_path):
+    (tmp_path / "rigl.json").write_text("{}")
+    with pytest.raises(UserError, match=r"rigl\.json: is a record\. Make its run's folder"):
+        read(tmp_path / "rigl.json")
+
+
 def test_the_place_of_the_file_is_no_part_of_the_identity(tmp_path):
     resolved = []
     for folder in ("a", "b"):
