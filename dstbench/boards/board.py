@@ -105,6 +105,12 @@ class Table:
         return bool(self.costs or self.measurements or self.runs)
 
     @property
+    def is_beside_paper(self) -> bool:
+        """Whether any accuracy is shown beside the paper's."""
+        cells = [cell for block in self.blocks for cell in block.cells.values()]
+        return any(cell.results and cell.paper for cell in cells)
+
+    @property
     def runs(self) -> int:
         """Number of runs that it shows."""
         cells = [cell for block in self.blocks for cell in block.cells.values()]
@@ -130,7 +136,7 @@ class Board:
     """Everything the leaderboard shows.
 
     folder: of the leaderboard; links are relative to it.
-    tables: one for each grid, those with results first.
+    tables: one for each grid: those with results beside the paper's, other results, none.
     others: blocks of the results that are in no table, one for each setting.
     results: every result that is shown in some cell.
     trials: results that are shown as trials of a search alone.

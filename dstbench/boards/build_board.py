@@ -90,7 +90,7 @@ def build_board(folder: Path, grids: Sequence[Grid], selected_on_test: bool = Fa
     listed = {sha256[:8] for one in made for sha256 in one.runs}
     return Board(
         folder=folder,
-        tables=tuple(sorted(tables, key=lambda table: not table.has_results)),
+        tables=tuple(sorted(tables, key=lambda t: (not t.has_results, not t.is_beside_paper))),
         others=_others(others, sources.paper),
         results=tuple(r for key in sorted(cells) for r in cells[key]),
         rejected=tuple(rejected),

@@ -141,6 +141,22 @@ def test_paper_number_is_shown_only_for_the_papers_settings(out):
     assert "paper 93.09" in cell(text, "SET", "99 %")
 
 
+def test_tables_beside_the_paper_come_first_and_those_without_results_last(out):
+    texts = {
+        "empty": GRID.replace("[0.99, 0.999]", "[0.5]"),
+        "own": GRID.replace("[0.99, 0.999]", "[0.875]"),  # no sparsity of the paper's
+        "paper": GRID,
+    }
+    write_records(out, make_record("RigL", 0, 90.0), make_record("RigL", 0, 80.0, sparsity=0.875))
+    grids = []
+    for name, text in texts.items():
+        path = out / f"{name}.gin"
+        path.write_text(text)
+        list_runs(out, path)
+        grids.append(grid.read(path))
+    assert [table.name for table in build_board(out, grids).tables] == ["paper", "own", "empty"]
+
+
 def test_another_dataset_has_its_own_block_without_a_paper_number(out):
     write_records(
         out, make_record("RigL", 0, 90.0, dataset="cifar10-jpeg"), make_record("RigL", 0, 91.0)
