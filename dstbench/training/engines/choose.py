@@ -12,7 +12,6 @@ from dstbench.core.masks import Masks
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError
-from dstbench.metrics.cost import cost
 from dstbench.metrics.training_cost import dense_training_macs
 from dstbench.models.live_convolutions import forward_context
 from dstbench.models.network_copy import copy_with
@@ -20,19 +19,18 @@ from dstbench.models.precision import autocast_for
 from dstbench.recording.types import EngineName
 from dstbench.sparsity import percent
 from dstbench.training.engines.engine import Engine
+from dstbench.training.engines.expected_speed import LiveMacs, live_macs
 from dstbench.training.engines.native_engine import NativeEngine
 from dstbench.training.engines.torch_engine import TorchEngine
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.training.settings import Run
 
-# Largest fraction of the dense network's MACs on live weights at which 'auto' takes the native
-# engine. At 5 % it is about twice as fast as torch in fp32 or more (`python benchmarks/native.py`).
-MAX_LIVE_MACS = 0.05
-# Fewest MACs, forward and backward, of training the dense network at which it does: some minutes of
-# torch on one core. A shorter run could be over before the kernels are compiled.
+# Fewest MACs, forward and backward, of training the dense network at which 'auto' takes the native
+# engine: some minutes of torch on one core. A shorter run could be over before the kernels are
+# compiled.
 MIN_TRAINING_MACS = 1e12
-# The same two of evaluating a network, forward alone. At 7 % it is 1.5 times as fast as torch
-# (ResNet-34) to 3 times (narrower ones).
+# The same of evaluating a network, forward alone, and the largest fraction of MACs on live weights.
+# At 7 % the native engine is 1.5 times as fast as torch (ResNet-34) to 3 times (narrower ones).
 MAX_EVALUATED_LIVE_MACS = 0.07
 MIN_EVALUATION_MACS = 1e12
 
@@ -60,9 +58,9 @@ def choose_engine(
     asked = run.engine == "native"
     reason = _obstacle(run, state, options)
     if reason is None and not asked:
-        live, dense = _macs(state)
+        macs = live_macs(state, run.batch_size)
         if before is None:
-            reason = _no_gain(run, state, live, dense)
+            reason = _no_gain(run, state, macs)
         elif before == "torch":
             reason = "the session before this one took it"
     if reason is None and _compiler_is_missing():
@@ -74,17 +72,18 @@ def choose_engine(
             engine,
             torch.get_num_threads(),
             note,
-            partial(_too_dense, state) if becomes_sparse else lambda: None,
+            partial(_too_dense, run, state) if becomes_sparse else lambda: None,
         )
         if native.compile_() or becomes_sparse or _finished_compiles(run, state):
             if becomes_sparse:
+                limit = live_macs(state, run.batch_size).limit
                 note(
-                    f"Engine: native while less than {percent(MAX_LIVE_MACS)} of the dense "
-                    "network's MACs are of live weights, else torch."
+                    f"Engine: native while less than {_short(limit)} of the dense network's MACs "
+                    "are of live weights, else torch."
                 )
             elif not asked:
                 note(
-                    f"Engine: native, because {_short(live / dense)} of the dense network's MACs "
+                    f"Engine: native, because {_short(macs.fraction)} of the dense network's MACs "
                     "are of live weights. --engine torch does not use it."
                 )
             return native
@@ -107,50 +106,40 @@ def evaluation_engine(state: State, precision: str, images: int) -> Engine:
     fallback = TorchEngine(state.model, autocast_for(precision, torch.device("cpu")))
     if precision != "fp32" or not state.masks or _compiler_is_missing():
         return fallback
-    live, dense = _macs(state)
-    if live >= MAX_EVALUATED_LIVE_MACS * dense or dense * images < MIN_EVALUATION_MACS:
+    macs = live_macs(state, batch_size=1)
+    small = macs.dense * images < MIN_EVALUATION_MACS
+    if small or macs.fraction >= MAX_EVALUATED_LIVE_MACS:
         return fallback
     return NativeEngine(state, fallback, torch.get_num_threads())
 
 
-def _no_gain(run: Run, state: State, live: int, dense: int) -> str | None:
-    """Return why the native engine would not be faster; None where it is expected to be.
-
-    live, dense: MACs of an image, of live weights and of the dense network.
-    """
+def _no_gain(run: Run, state: State, macs: LiveMacs) -> str | None:
+    """Return why the native engine would not be faster; None where it is expected to be."""
+    expected = f"the native engine is expected to be faster below {_short(macs.limit)}"
     if run.method.dense_to_sparse:
-        if 1 - run.method.sparsity >= MAX_LIVE_MACS:
-            return (
-                f"the network ends with {percent(1 - run.method.sparsity)} of its weights live, "
-                f"and the native engine is expected to be faster below {percent(MAX_LIVE_MACS)}"
-            )
-    elif live >= MAX_LIVE_MACS * dense:
+        if (live := 1 - run.method.sparsity) >= macs.limit:
+            return f"the network ends with {percent(live)} of its weights live, and {expected}"
+    elif not macs.below_limit:
         return (
-            f"{_short(live / dense)} of the dense network's MACs are of live weights, and the "
-            f"native engine is expected to be faster below {percent(MAX_LIVE_MACS)}"
+            f"{_short(macs.fraction)} of the dense network's MACs are of live weights, and "
+            f"{expected}"
         )
-    if dense_training_macs(dense, run.batch_size * state.total_steps) < MIN_TRAINING_MACS:
+    if dense_training_macs(macs.dense, run.batch_size * state.total_steps) < MIN_TRAINING_MACS:
         return "the run is short, and compiling the kernels of the native engine takes a minute"
     return None
 
 
-def _too_dense(state: State) -> str | None:
+def _too_dense(run: Run, state: State) -> str | None:
     """Return why a network that becomes sparse is not compiled yet, or None."""
-    live, dense = _macs(state)
-    if live < MAX_LIVE_MACS * dense:
+    macs = live_macs(state, run.batch_size)
+    if macs.below_limit:
         return None
-    return f"{percent(MAX_LIVE_MACS)} or more of the dense network's MACs are of live weights"
+    return f"{_short(macs.limit)} or more of the dense network's MACs are of live weights"
 
 
 def _short(fraction: float) -> str:
     """Return a fraction in percent with two digits that count."""
     return f"{100 * fraction:.2g} %"
-
-
-def _macs(state: State) -> tuple[int, int]:
-    """Return MACs of an image: of live weights and dense offsets, and of the dense network."""
-    counted = cost(state.model, state.masks, state.image_shape)
-    return counted["macs"], max(1, counted["dense_macs"])
 
 
 def _obstacle(run: Run, state: State, options: RuntimeOptions) -> str | None:

@@ -125,7 +125,7 @@ def test_auto_keeps_the_engine_of_the_session_before(
 ):
     """The MACs of moved masks may choose another one; a kill must not change the result."""
     command = ("run", "static", "--sparsity", "0.9", *RUN, "--runs", str(tmp_path))
-    limit = "dstbench.training.engines.choose.MAX_LIVE_MACS"
+    limit = "dstbench.training.engines.expected_speed.MAX_LIMIT"
     train = trainer.Trainer._train
 
     def stop_at_once(self):
@@ -186,8 +186,8 @@ def test_native_refuses_what_can_never_be_compiled(
 
 
 def test_auto_takes_native_below_its_threshold(tmp_path, call, double):
-    code, _, errors = call("run", "static", "--sparsity", "0.9", *RUN, "--runs", str(tmp_path))
-    assert code == 0 and "Engine: torch, because 1" in errors and "below 5 %" in errors
+    code, _, errors = call("run", "static", "--sparsity", "0.5", *RUN, "--runs", str(tmp_path))
+    assert code == 0 and "Engine: torch, because" in errors and "below 40 %" in errors
     code, _, errors = call("run", "static", "--sparsity", "0.995", *RUN, "--runs", str(tmp_path))
     assert code == 0 and "Engine: native, because" in errors
 
@@ -196,12 +196,12 @@ def test_steps_of_a_network_that_becomes_sparse_turn_native(tmp_path, call, doub
     given = ("run", "gmp", "--sparsity", "0.99", *RUN, "--runs", str(tmp_path))
     code, _, errors = call(*given)
     assert code == 0, errors
-    assert "Engine: native while less than 5 %" in errors
-    assert "Steps run through torch for now: 5 % or more of the dense network's MACs" in errors
+    assert "Engine: native while less than 40 %" in errors
+    assert "Steps run through torch for now: 40 % or more of the dense network's MACs" in errors
     steps = record_in(tmp_path)["provenance"]["engine_steps"]
     assert steps["native"] > 0 and steps["torch"] > 0
-    code, _, errors = call(*given[:3], "0.9", *RUN, "--runs", str(tmp_path / "other"))
-    assert code == 0 and "Engine: torch, because the network ends with 10 %" in errors
+    code, _, errors = call(*given[:3], "0.5", *RUN, "--runs", str(tmp_path / "other"))
+    assert code == 0 and "Engine: torch, because the network ends with 50 %" in errors
 
 
 def test_auto_runs_short_runs_with_torch(tmp_path, call, double, monkeypatch):
