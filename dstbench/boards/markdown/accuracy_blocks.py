@@ -204,8 +204,8 @@ def footnotes(blocks: Sequence[Block], top5: bool = False) -> str:
         lines.append(BADGE_LEGEND)
     if any(cell.paper for cell in cells):
         lines.append(
-            "paper: the paper's number for the same dataset, model, recipe and settings; in "
-            "brackets, ours minus the paper's."
+            "paper: the paper's number for the same dataset, model and schedule; a section's title "
+            "says where its settings are others; in brackets, ours minus the paper's."
         )
     doubts = dict.fromkeys(cell.paper.doubt for cell in cells if cell.paper and cell.paper.doubt)
     lines += [f"{DOUBT} in doubt: {escape(doubt)}" for doubt in doubts]
