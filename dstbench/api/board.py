@@ -87,8 +87,9 @@ def render(
     if plugins:
         load(plugins)
     tables = read_grids(names)
+    stale = {table: grid_runs_of(table) for table in stale_grids(tables, out)}  # may be refused
     collected = collect_runs(sources, out) if sources else None
-    lists = [write_grid_runs(out, one) for one in stale_grids(tables, out)]
+    lists = [grid_runs.write(out, table, runs) for table, runs in stale.items()]
     board = build_board(out, tables, selected_on_test)
     written = write_files.write_text_files(board)
     try:
@@ -121,11 +122,17 @@ def stale_grids(tables: list[grid.Table], out: Path) -> list[grid.Table]:
     return [one for one in tables if one.kind != "cost" and grid_runs.read(out, one) is None]
 
 
-def write_grid_runs(out: Path, table: grid.Table) -> Path:
-    """Write the list of a grid's runs, whose plugins are loaded; return its path."""
+def grid_runs_of(table: grid.Table) -> list[str]:
+    """Return the configuration hashes of a grid's runs, whose plugins are loaded.
+
+    Raises UserError for anything wrong with a run's configuration.
+    """
     from dstbench.api.grid_hashes import grid_hashes  # needs torch, which rendering does not
 
-    return grid_runs.write(out, table, grid_hashes(table))
+    try:
+        return grid_hashes(table)
+    except UserError as error:
+        raise UserError(f"{table.path}: {error.message}") from None
 
 
 def cells(board: Board) -> pd.DataFrame:

@@ -12,8 +12,16 @@ from dstbench.recording.file_names import RECORD
 from dstbench.recording.record import read
 from dstbench.recording.types import Record
 
+_NAMES = (
+    "method", "model", "dataset", "recipe", "protocol", "precision", "seed", "status", "error",
+)  # fmt: skip
+_ACCURACY = ("test_final", "test_at_best_val", "val_final", "best_val", "best_epoch")
 _COST = ("macs", "dense_macs", "live_weights", "prunable_weights", "training_flops")
 _HEALTH = ("collapsed", "live_path_share", "live_channels", "live_zeros", "exploration")
+_COLUMNS = (
+    "name", *_NAMES, "sparsity", "sparsity_measured", "sparsity_effective", *_ACCURACY, *_COST,
+    *_HEALTH, "train_seconds", "device", "commit", "config_sha256", "path",
+)  # fmt: skip
 
 
 def records(folder: str | Path = "runs") -> pd.DataFrame:
@@ -50,7 +58,7 @@ def _table(files: Iterable[Path]) -> pd.DataFrame:
             rows.append(_row(file, read(file)))
         except UserError as error:
             warnings.warn(f"left out: {error.message}", stacklevel=3)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def _row(file: Path, record: Record) -> dict[str, Any]:
@@ -58,20 +66,11 @@ def _row(file: Path, record: Record) -> dict[str, Any]:
     sparsity, provenance = record["sparsity"], record["provenance"]
     return {
         "name": file.parent.name if file.name == RECORD else file.stem,
-        **{
-            name: record.get(name)
-            for name in (
-                "method", "model", "dataset", "recipe", "protocol", "precision", "seed", "status",
-                "error",
-            )
-        },
+        **{name: record.get(name) for name in _NAMES},
         "sparsity": sparsity["asked"],
         "sparsity_measured": sparsity["measured"],
         "sparsity_effective": sparsity["effective"],
-        **{
-            name: accuracy.get(name)
-            for name in ("test_final", "test_at_best_val", "val_final", "best_val", "best_epoch")
-        },
+        **{name: accuracy.get(name) for name in _ACCURACY},
         **{name: cost.get(name) for name in _COST},
         **{name: health.get(name) for name in _HEALTH},
         "train_seconds": provenance.get("train_seconds"),
@@ -79,4 +78,4 @@ def _row(file: Path, record: Record) -> dict[str, Any]:
         "commit": provenance["commit"],
         "config_sha256": record["config"]["sha256"],
         "path": str(file.parent if file.name == RECORD else file),
-    }  # fmt: skip
+    }

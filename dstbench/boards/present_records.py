@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dstbench.boards.cells import Result
 from dstbench.boards.conflicts import conflicts
-from dstbench.boards.read_results import group_by_cell, result_from_record
+from dstbench.boards.read_results import group_by_cell, json_files, result_from_record
 from dstbench.boards.validation import inconsistencies
 from dstbench.errors import UserError
 from dstbench.recording import record as records
@@ -36,7 +36,7 @@ class PresentRecords:
     @cached_property
     def _records(self) -> list[tuple[str, Record]]:
         found = []
-        for path in sorted(self._folder.glob("*.json")):
+        for path in json_files(self._folder):
             with suppress(UserError):  # the board reports it
                 record = records.read(path)
                 if not list(inconsistencies(record)):

@@ -6,6 +6,7 @@ results of one configuration and seed. Copies of one result count once.
 """
 
 import dataclasses
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,10 +31,13 @@ _LISTED = 4  # differences that a message lists
 
 
 def read_results(folder: Path) -> tuple[list[Result], list[RejectedRecords]]:
-    """Return the results of a folder of records, and the records with inconsistencies."""
+    """Return the results of a folder of records, and the records with inconsistencies.
+
+    Raises UserError for a folder that cannot be read: a table without its results would be written.
+    """
     consistent: list[tuple[str, Record]] = []
     rejected = []
-    for path in sorted(folder.glob("*.json"), key=lambda path: path.name):
+    for path in json_files(folder):
         try:
             record = records.read(path)
         except UserError as error:
@@ -57,6 +61,20 @@ def read_results(folder: Path) -> tuple[list[Result], list[RejectedRecords]]:
         if name not in refused
     ]
     return results, rejected
+
+
+def json_files(folder: Path) -> list[Path]:
+    """Return the JSON files of a folder, which need not exist, in the order of their names.
+
+    Raises UserError for a folder that cannot be read, which `Path.glob` takes for an empty one.
+    """
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror}).") from None
+    return [folder / name for name in names if name.endswith(".json")]
 
 
 def result_from_record(record: Record, name: str, badge: Badge = "self-reported") -> Result:

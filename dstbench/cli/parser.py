@@ -40,7 +40,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]]
         "the like; later ones win.")),
     "cost": (training.cost_options, "count the cost of a method's network, without training", (
         "Count the MACs, weights and bytes of a run's final network, without training it and "
-        "without reading images. Takes the same options as run.")),
+        "without reading images. Takes the options of run that define a run.")),
     "list": (preparation.list_options, "list methods, parts, recipes, datasets and models", ""),
     "doctor": (preparation.doctor_options, "check versions, device, data and MLflow store", ""),
     "data": (preparation.data_options, "fetch or prepare a dataset", ""),

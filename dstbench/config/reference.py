@@ -52,10 +52,13 @@ def settings(cls: type) -> list[Setting]:
 
 
 def descriptions(cls: type) -> dict[str, str]:
-    """Return parameter → what the docstrings of a class and its bases say about it."""
+    """Return parameter → what the docstrings of a class and its bases say about it.
+
+    cls: a registered class, or the function of a model.
+    """
     found: dict[str, str] = {}
-    for one in reversed(cls.__mro__):
-        found |= dict(_entries(inspect.cleandoc(vars(one).get("__doc__") or "")))
+    for one in reversed(cls.__mro__) if inspect.isclass(cls) else (cls,):
+        found |= dict(_entries(inspect.cleandoc(one.__doc__ or "")))
     return found
 
 

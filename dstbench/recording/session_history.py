@@ -80,5 +80,6 @@ def refuse_changed_plugins(before: Mapping[str, str], now: Mapping[str, str], fo
     if changed:
         raise UserError(
             f"{folder} holds a run of an earlier version of {', '.join(changed)}. Restore that "
-            "version, or start over with --fresh."
+            "version, choose another folder for the new runs (--runs DIR), or start this one over "
+            "(dstbench run … --fresh)."
         )

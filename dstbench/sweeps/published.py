@@ -1,29 +1,51 @@
-"""The runs that a leaderboard has already, by the hash of their configuration."""
+"""The runs that a leaderboard shows already."""
 
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
 
+from dstbench.boards.board import RejectedRecords
+from dstbench.boards.cells import Result
+from dstbench.boards.read_results import group_by_cell, read_results
 from dstbench.errors import UserError
-from dstbench.recording.record import OVER, read
+from dstbench.sweeps.plan import PlannedRun
 
 
-def published_hashes(leaderboard: Path) -> set[str]:
-    """Return the configuration hashes of a leaderboard's runs.
+class PublishedRuns:
+    """The results of a leaderboard, by configuration and by the plugins that made them.
 
-    leaderboard: folder with records in `records/`. A record that cannot be read is left out: the
-        leaderboard reports it, and its run is repeated.
+    leaderboard: folder with records in `records/`.
+    rejected: records that the leaderboard does not show, because they cannot be read or contradict
+        themselves or others. Their runs are to be repeated.
 
-    Raises UserError for a folder without records.
+    Raises UserError for a folder without results.
     """
-    hashes = set()
-    for path in (leaderboard / "records").glob("*.json"):
-        with suppress(UserError):
-            record = read(path)
-            if record["status"] in OVER:
-                hashes.add(record["config"]["sha256"])
-    if not hashes:
-        raise UserError(
-            f"--published {leaderboard}: no records of finished runs in {leaderboard / 'records'}. "
-            "Give a leaderboard's folder, such as leaderboard."
-        )
-    return hashes
+
+    def __init__(self, leaderboard: Path):
+        found, unusable = read_results(leaderboard / "records")
+        cells, contradictory = group_by_cell(r for r in found if not r.selected_on_test)
+        self.rejected: list[RejectedRecords] = [*unusable, *contradictory]
+        self._known = {
+            (result.sha256, _plugins(result)) for results in cells.values() for result in results
+        }
+        if not self._known:
+            raise UserError(
+                f"--published {leaderboard}: no results in {leaderboard / 'records'}. Give a "
+                "leaderboard's folder, such as leaderboard."
+            )
+
+    def shows(self, run: PlannedRun) -> bool:
+        """Return whether a run's result is among them."""
+        return (run.sha256, _lines(run.plugins)) in self._known
+
+
+def _plugins(result: Result) -> frozenset[str]:
+    """Return the lines of a result's configuration that are hashes of plugins."""
+    return frozenset(line for line in result.configuration.splitlines() if _is_plugin(line))
+
+
+def _lines(plugins: Iterable[tuple[str, str]]) -> frozenset[str]:
+    return frozenset(f"plugin {name} = {sha256}" for name, sha256 in plugins)
+
+
+def _is_plugin(line: str) -> bool:
+    return line.startswith("plugin ")

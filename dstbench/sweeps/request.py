@@ -28,7 +28,7 @@ from dstbench.sweeps.prerequisites import (
     require_datasets,
     require_options,
 )
-from dstbench.sweeps.published import published_hashes
+from dstbench.sweeps.published import PublishedRuns
 from dstbench.sweeps.run_sweep import run_sweep
 from dstbench.sweeps.scheduler import Sweep
 
@@ -73,10 +73,13 @@ class SweepRequest:
         Raises UserError for anything wrong with the grid or a run's configuration, and for a
         leaderboard without records.
         """
-        published = set() if self.published is None else published_hashes(self.published)
         table = grid.read(self.grid)
         jobs = filter_jobs(table.jobs, list(self.only))
-        console = Console(stderr=True)
+        console = Console(stderr=True, highlight=False)
+        published = None if self.published is None else PublishedRuns(self.published)
+        for one in published.rejected if published else ():
+            text = f"not published: {', '.join(one.names)}: {one.reason}"
+            console.print(text, markup=False, soft_wrap=True)
         few = len(jobs) < _MANY or not console.is_terminal
 
         def planned(precision: str) -> list[PlannedRun]:
@@ -96,7 +99,8 @@ class SweepRequest:
 
         def stage(run: PlannedRun) -> Stage:
             own = run.stage()
-            return "published" if run.sha256 in published and own not in OVER else own
+            shown = published is not None and published.shows(run)
+            return "published" if shown and own not in OVER else own
 
         return SweepPlan(table, {run: stage(run) for run in runs})
 

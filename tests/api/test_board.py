@@ -1,6 +1,7 @@
 """A table of a plugin's method, from its grid to its cells."""
 
 import pytest
+from helpers.example_run import ExampleRun
 from helpers.plugin_method import plugin_class, plugin_gin
 
 import dstbench
@@ -24,7 +25,10 @@ def test_a_table_of_a_plugins_method_needs_the_plugin(tmp_path, monkeypatch):
         ("grid.gin", GRID),
     ):
         (tmp_path / name).write_text(text)
-    with pytest.raises(UserError, match="nothing is registered as 'Mine'"):
-        dstbench.leaderboard("grid.gin", runs=None, out="board")
+    done = ExampleRun(tmp_path / "runs" / "rigl")
+    done.status("finished")
+    with pytest.raises(UserError, match=r"grid\.gin: .*nothing is registered as 'Mine'"):
+        dstbench.leaderboard("grid.gin", out="board")
+    assert not (tmp_path / "board").exists()  # nothing is collected for a table that is refused
     cells = dstbench.leaderboard("grid.gin", runs=None, out="board", plugins=["mine.py"])
     assert cells["method"].tolist() == ["Mine"] and cells["n"].tolist() == [0]

@@ -44,7 +44,8 @@ def test_leaderboard_returns_every_cell(runs, tmp_path):
 
 
 def test_folder_without_runs_is_an_empty_table_and_a_missing_one_an_error(tmp_path):
-    assert len(dstbench.records(tmp_path)) == 0
+    empty = dstbench.records(tmp_path)
+    assert len(empty) == 0 and {"method", "test_final", "path"} <= {*empty.columns}
     with pytest.raises(dstbench.UserError, match="no such folder"):
         dstbench.records(tmp_path / "nowhere")
 

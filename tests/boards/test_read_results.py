@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dstbench.boards.cells import Cell
 from dstbench.boards.read_results import group_by_cell, read_results, result_from_record
+from dstbench.errors import UserError
 
 
 def read(out):
@@ -155,3 +156,10 @@ def test_grouping_does_not_depend_on_the_order_of_records(order):
     expected = group_by_cell([*made, again])
     assert group_by_cell([*(made[i] for i in order), again]) == expected
     assert group_by_cell([again, *(made[i] for i in order)]) == expected
+
+
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path):
+    (tmp_path / "records").write_text("no folder")
+    with pytest.raises(UserError, match=r"records: cannot be read"):
+        read_results(tmp_path / "records")
+    assert read_results(tmp_path / "absent") == ([], [])

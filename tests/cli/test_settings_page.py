@@ -43,6 +43,20 @@ def test_list_prints_the_settings_of_a_class(call):
     assert {one["name"]: one["default"] for one in json.loads(out)}["RigL.update_until"] == "1.0"
 
 
+def test_list_prints_the_settings_of_a_model_that_is_a_function(call, tmp_path):
+    (tmp_path / "small_models.py").write_text(
+        "from torch import nn\nfrom dstbench import register\n\n\n@register('models')\n"
+        "def settled(num_classes: int, in_channels: int, width: int = 6) -> nn.Module:\n"
+        '    """A small network.\n\n    width: channels.\n    """\n'
+        "    return nn.Linear(in_channels, num_classes)\n"
+    )
+    code, out, _ = call("list", "settled", "--plugin", str(tmp_path / "small_models.py"), "--json")
+    assert code == 0
+    assert json.loads(out) == [
+        {"name": "settled.width", "type": "int", "default": "6", "text": "channels."}
+    ]
+
+
 def test_list_of_an_unknown_name_names_the_nearest(call):
     code, _, err = call("list", "RigLL")
     assert code == 2 and "RigL" in err and "methods" in err

@@ -1,13 +1,18 @@
-"""Runs that a leaderboard has are not repeated."""
+"""Runs that a leaderboard shows are not repeated; those that it rejects are."""
+
+import dataclasses
+from pathlib import Path
 
 import pytest
 from helpers.example_run import ExampleRun
+from helpers.lab import write_records
+from helpers.planned_runs import run_of
 from helpers.record_factory import make_record
 
 from dstbench.errors import UserError
-from dstbench.recording import record as records
+from dstbench.sweeps import request
 from dstbench.sweeps.plan import RunOptions
-from dstbench.sweeps.published import published_hashes
+from dstbench.sweeps.published import PublishedRuns
 from dstbench.sweeps.request import SweepRequest
 
 GRID = """
@@ -20,47 +25,58 @@ Section.seeds = [0, 1]
 """
 
 
-@pytest.fixture
-def request_of(tmp_path):
-    """Return a function: whether the sweep of four runs looks at the leaderboard → the request."""
+def run_of_record(record, plugins=()):
+    run = run_of(Path("runs"), "a", sha256=record["config"]["sha256"])
+    return dataclasses.replace(run, plugins=plugins)
+
+
+def test_published_runs_are_not_started_and_have_no_folder(tmp_path, monkeypatch):
     (tmp_path / "small.gin").write_text(GRID)
     shared = RunOptions(tmp_path / "runs", "cpu", tracking="off")
-
-    def request(published: bool) -> SweepRequest:
-        leaderboard = tmp_path / "leaderboard" if published else None
-        return SweepRequest(str(tmp_path / "small.gin"), shared, published=leaderboard)
-
-    return request
-
-
-def publish(folder, name, sha256, status="finished"):
-    (folder / "leaderboard" / "records").mkdir(parents=True, exist_ok=True)
-    record = make_record("Static", status=status) | {"config": {"text": "", "sha256": sha256}}
-    records.write(folder / "leaderboard" / "records" / f"{name}.json", record)
-
-
-def test_published_runs_are_not_started_and_have_no_folder(tmp_path, request_of):
-    first, second, third, fourth = request_of(published=False).plan().stages
-    for name, run in (("a", first), ("b", second), ("c", third)):
-        publish(tmp_path, name, run.sha256, "diverged" if name == "c" else "finished")
+    first, second, third, fourth = SweepRequest(str(tmp_path / "small.gin"), shared).plan().stages
     done = ExampleRun(second.folder)
     done.record["config"]["sha256"] = second.sha256
     done.status("finished")
 
-    plan = request_of(published=True).plan()
+    class Published:
+        rejected = ()
+
+        def __init__(self, folder):
+            assert folder == tmp_path
+
+        def shows(self, run):
+            return run in (first, second, third)
+
+    monkeypatch.setattr(request, "PublishedRuns", Published)
+    plan = SweepRequest(str(tmp_path / "small.gin"), shared, published=tmp_path).plan()
     assert list(plan.stages.values()) == ["published", "finished", "published", "missing"]
     assert plan.remaining == [fourth]
     assert plan.folders == [second.folder, fourth.folder]
-    assert request_of(published=False).plan().remaining == [first, third, fourth]
 
 
-def test_only_readable_records_of_finished_runs_are_published(tmp_path):
-    publish(tmp_path, "a", "done")
-    publish(tmp_path, "b", "begun", "running")
-    (tmp_path / "leaderboard" / "records" / "c.json").write_text("{")
-    assert published_hashes(tmp_path / "leaderboard") == {"done"}
+def test_results_are_published_and_rejected_records_are_not(tmp_path):
+    good, diverged = make_record("RigL", 0), make_record("RigL", 1, status="diverged")
+    forged = make_record("RigL", 2)
+    forged["config"]["text"] += "SGD.lr = 3\n"  # not what the hash is of
+    on_test = make_record("RigL", 3, selected_on_test=True, protocol="itop_compat")
+    write_records(tmp_path, good, diverged, forged, on_test)
+    (tmp_path / "records" / "damaged.json").write_text("{")
+    published = PublishedRuns(tmp_path)
+    runs = [run_of_record(one) for one in (good, diverged, forged, on_test)]
+    assert [published.shows(run) for run in runs] == [True, True, False, False]
+    assert {name for one in published.rejected for name in one.names} >= {"damaged"}
 
 
-def test_a_folder_without_records_is_refused(tmp_path, request_of):
-    with pytest.raises(UserError, match=r"--published .*leaderboard: no records"):
-        request_of(published=True).plan()
+def test_a_run_of_another_version_of_a_plugin_is_not_published(tmp_path):
+    record = make_record("RigL", 0)
+    record["provenance"]["plugins"] = {"mine.py": "a" * 64}
+    write_records(tmp_path, record)
+    published = PublishedRuns(tmp_path)
+    assert published.shows(run_of_record(record, (("mine.py", "a" * 64),)))
+    assert not published.shows(run_of_record(record, (("mine.py", "b" * 64),)))
+    assert not published.shows(run_of_record(record))
+
+
+def test_a_folder_without_records_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"--published .*: no results"):
+        PublishedRuns(tmp_path)

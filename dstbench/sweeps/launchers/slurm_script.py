@@ -36,7 +36,7 @@ def batch_script(
     Raises UserError for an option that sbatch does not have, and if there is no run.
     """
     if not runs:
-        raise UserError("All runs are done, so there is nothing to submit.")
+        raise UserError("No run is to be started, so there is nothing to submit.")
     given = {"timeout_min": 24 * 60, "cpus_per_task": threads or 1} | dict(options)
     delay = given.pop("slurm_signal_delay_s", 90)
     for name, value in (*given.items(), ("slurm_signal_delay_s", delay)):
