@@ -1,7 +1,7 @@
 """The Python interface: what `import dstbench` offers beside the classes of a method's author.
 
 choices.py      keyword arguments → the choices that define a run
-given_paths.py  plugins, given as one path or several
+given_paths.py  paths, given as one, none or several
 train.py        run: one run, from start to Result
 find_run.py     finds a run's folder by whatever names it
 result.py       Result and load: a run that is over

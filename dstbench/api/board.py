@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dstbench.api.given_paths import paths
+from dstbench.api.given_paths import path_of, paths
 from dstbench.boards import grid_runs, write_files
 from dstbench.boards.board import Board
 from dstbench.boards.build_board import build_board
@@ -42,9 +42,11 @@ def leaderboard(
 
     Raises UserError for a grid, a source or a file that cannot be used.
     """
-    sources = [] if runs is None else [runs] if isinstance(runs, str | Path) else list(runs)
+    sources = [] if runs is None else [runs] if isinstance(runs, str | Path) else runs
+    if not isinstance(sources, Sequence):
+        raise UserError(f"runs = {runs!r}: expected a folder, a store's address, or a list.")
     grid_names, folders = [str(one) for one in grids], [str(one) for one in sources]
-    done = render(grid_names, folders, Path(out), selected_on_test, paths(plugins))
+    done = render(grid_names, folders, path_of("out", out), selected_on_test, paths(plugins))
     complaints = [] if done.collected is None else list(done.collected.complaints)
     complaints += [f"{', '.join(one.names)}: {one.reason}" for one in done.board.rejected]
     complaints += [f"figures not drawn: {done.not_drawn}"] if done.not_drawn else []

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 from torch import nn
 
-from dstbench.api.given_paths import paths
+from dstbench.api.given_paths import optional_path, paths
 from dstbench.config.choices import Choices
 from dstbench.config.identity import gin_text
 from dstbench.config.registry import refuse_incomplete, refuse_stranger
@@ -83,7 +83,7 @@ def choose(
         files=() if text else (str(method),),
         sets=tuple(f"{name} = {gin_text(value)}" for name, value in _bindings(given.get("set"))),
         plugins=paths(given.get("plugins")),
-        data_root=None if data_root is None else Path(data_root),
+        data_root=optional_path("data_root", data_root),
         text=text,
     )
 

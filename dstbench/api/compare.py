@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dstbench.api.given_paths import paths
+from dstbench.api.given_paths import optional_path, paths
 from dstbench.api.result import Result
 from dstbench.comparison.finished_runs import ComparedRuns, compare_runs
 
@@ -31,7 +31,7 @@ def compare(
     return compare_runs(
         first,
         second,
-        None if data_root is None else Path(data_root),
-        None if cache is None else Path(cache),
+        optional_path("data_root", data_root),
+        optional_path("cache", cache),
         paths(plugins),
     )

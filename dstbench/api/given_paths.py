@@ -1,9 +1,26 @@
-"""Plugins as they are given: a path, several, or none."""
+"""Paths as they are given from Python: one, none, or several."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from dstbench.errors import UserError
+
+
+def path_of(name: str, given: object) -> Path:
+    """Return the path that an argument gives.
+
+    name: of the argument, for the message.
+
+    Raises UserError for anything but a text or a path.
+    """
+    if not isinstance(given, str | Path):
+        raise UserError(f"{name} = {given!r}: expected the path of a file or folder.")
+    return Path(given)
+
+
+def optional_path(name: str, given: object) -> Path | None:
+    """Return the path that an argument gives, or None for None; see `path_of`."""
+    return None if given is None else path_of(name, given)
 
 
 def paths(given: str | Path | Sequence[str | Path] | None) -> tuple[Path, ...]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from dstbench.api.given_paths import paths
+from dstbench.api.given_paths import optional_path, path_of, paths
 from dstbench.api.tables import table_of
 from dstbench.config.gin_state import isolated
+from dstbench.errors import UserError
 from dstbench.sweeps.plan import RunOptions
 from dstbench.sweeps.request import SweepRequest
 from dstbench.utils.signals import Interrupted
@@ -52,21 +53,21 @@ def sweep(
     request = SweepRequest(
         grid=str(grid),
         shared=RunOptions(
-            Path(runs),
+            path_of("runs", runs),
             device,
-            None if data_root is None else Path(data_root),
-            None if cache is None else Path(cache),
+            optional_path("data_root", data_root),
+            optional_path("cache", cache),
             tracking,
             engine,
         ),
-        only=(only,) if isinstance(only, str) else tuple(only),
+        only=_filters(only),
         launcher=launcher,
         workers=workers,
         threads=threads,
         retries=retries,
         launch=launch or {},
         plugins=paths(plugins),
-        published=None if published is None else Path(published),
+        published=optional_path("published", published),
     )
     with isolated():
         plan = request.plan()
@@ -76,3 +77,14 @@ def sweep(
         except Interrupted:
             print("Stopped; all runs are saved. The same call resumes them.")
     return table_of(plan.folders)
+
+
+def _filters(only: object) -> tuple[str, ...]:
+    """Return the filters that are given as one text or as several.
+
+    Raises UserError for anything else.
+    """
+    given = (only,) if isinstance(only, str) else only
+    if not isinstance(given, Sequence) or not all(isinstance(text, str) for text in given):
+        raise UserError(f"only = {only!r}: expected a text such as 'method=EAST', or a list.")
+    return tuple(given)

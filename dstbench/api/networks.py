@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dstbench.api import find_run
-from dstbench.api.given_paths import paths
+from dstbench.api.given_paths import optional_path, path_of, paths
 from dstbench.api.result import Result
 from dstbench.config.gin_state import isolated
 from dstbench.errors import UserError
@@ -61,16 +61,16 @@ def deploy(
     from dstbench.deployment.deploy_run import deploy_dense
     from dstbench.deployment.web.web_extra import WebExtra
 
-    root, decoded = (None if path is None else Path(path) for path in (data_root, cache))
+    root, decoded = optional_path("data_root", data_root), optional_path("cache", cache)
     if isinstance(run, Result):
         folder = run.path
     else:
-        folder = find_run.find(str(run), Path(runs), tracking, root, decoded)
+        folder = find_run.find(str(run), path_of("runs", runs), tracking, root, decoded)
     with isolated():
         network = trained_network.load(folder, plugins=paths(plugins), best=best)
     if best:
         network = with_own_facts(network)
-    place = folder / "deployed" if out is None else Path(out)
+    place = optional_path("out", out) or folder / "deployed"
     if dense:
         return deploy_dense(network, place, best)
     chosen = ((CExtra, c), (WebExtra, web))

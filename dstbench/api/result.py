@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 
 from dstbench.api.find_run import find
-from dstbench.api.given_paths import paths
+from dstbench.api.given_paths import optional_path, path_of, paths
 from dstbench.config.gin_state import isolated
 from dstbench.errors import UserError
 from dstbench.recording.curves import read_curves
@@ -177,8 +177,8 @@ def load(
             f"load: expected a run's folder, name, record file or MLflow id, not a "
             f"{type(run).__name__}."
         )
-    root, decoded = (None if folder is None else Path(folder) for folder in (data_root, cache))
-    path = find(str(run), Path(runs), tracking, root, decoded)
+    root, decoded = optional_path("data_root", data_root), optional_path("cache", cache)
+    path = find(str(run), path_of("runs", runs), tracking, root, decoded)
     return Result(path, read(path / RECORD))
 
 

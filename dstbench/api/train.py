@@ -11,6 +11,7 @@ from typing import Unpack
 import torch
 
 from dstbench.api.choices import ChoiceArguments, MethodLike, choose
+from dstbench.api.given_paths import optional_path, path_of
 from dstbench.api.notebook import NotebookReporter, in_notebook
 from dstbench.api.result import Result
 from dstbench.config.choices import Choices
@@ -71,16 +72,13 @@ def run(
         raise UserError(f"threads = {threads!r}: expected a whole number, or None.")
     if not isinstance(checkpoint_seconds, int | float) or not 0 < checkpoint_seconds < math.inf:
         raise UserError(f"checkpoint_seconds = {checkpoint_seconds!r}: expected a positive number.")
-    for name, folder in (("runs", runs), ("cache", cache or "")):
-        if not isinstance(folder, str | Path):
-            raise UserError(f"{name} = {folder!r}: expected the path of a folder.")
     if not isinstance(device, str):
         raise UserError(f"device = {device!r}: expected a text, such as 'cpu'.")
     chosen, root = choose(method, data_root, **choices)
     options = RuntimeOptions(
-        runs=Path(runs),
+        runs=path_of("runs", runs),
         data_root=root,
-        cache=None if cache is None else Path(cache),
+        cache=optional_path("cache", cache),
         threads=threads,
         tracking=tracking,
         checkpoint_seconds=checkpoint_seconds,
