@@ -171,7 +171,15 @@ def read(name: str | Path) -> Table:
     path = find_grid(str(name))
     config = Config("Table")
     config.add_file(path)
-    resolved = config.resolve()
+    try:
+        resolved = config.resolve()
+    except UserError as error:
+        if str(path) in error.message:
+            raise
+        raise UserError(
+            f"{path}: {error.message} A grid sets Table.title and Table.sections; `dstbench list "
+            "grids` shows the suite's."
+        ) from None
     table: Table = config.build(resolved)
     table.path, table.sha256 = path, resolved.sha256
     for section in table.sections:

@@ -243,3 +243,10 @@ def test_read_refuses_a_macro_that_is_defined_by_itself(tmp_path):
 def test_read_suggests_the_nearest_grid():
     with pytest.raises(UserError, match=r"tabel1: no such grid\. Did you mean 'table1'"):
         grid.read("tabel1")
+
+
+def test_a_file_that_is_no_grid_is_named(tmp_path):
+    path = tmp_path / "empty.gin"
+    path.write_text("")
+    with pytest.raises(UserError, match=r"empty\.gin: Table\.title is not set.*A grid sets Table"):
+        grid.read(path)
