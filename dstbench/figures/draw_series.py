@@ -23,7 +23,10 @@ def draw_line(axes: "Axes", series: Series, index: int | None) -> None:
     """
     color, every = series.style.color, max(1, len(series.xs) // 7)
     markevery = None if index is None else (index * every // 5 % every, every)
-    axes.plot(series.xs, series.middle, markevery=markevery, zorder=3, **line_style(series.style))
+    style = line_style(series.style)
+    if len(series.xs) == 1:
+        style["marker"] = style["marker"] or "o"  # a line through one point cannot be seen
+    axes.plot(series.xs, series.middle, markevery=markevery, zorder=3, **style)
     if len(series.xs) == 1:
         axes.vlines(series.xs, series.low, series.high, color=color, alpha=0.6)
     axes.fill_between(series.xs, series.low, series.high, color=color, alpha=0.13, linewidth=0)

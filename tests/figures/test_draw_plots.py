@@ -43,3 +43,11 @@ def test_legend_of_many_methods_is_inside_the_figure(methods):
     box, drawn = legend.get_window_extent(), figure.bbox
     assert len(legend.get_texts()) == methods + 1
     assert drawn.x0 <= box.x0 and box.x1 <= drawn.x1 and drawn.y0 <= box.y0 and box.y1 <= drawn.y1
+
+
+def test_a_single_point_of_a_style_without_marker_is_seen():
+    dense = Series("Dense", style_of("Dense"), [1.0], [81.0], [81.0], [81.0], [])
+    assert dense.style.marker == ""
+    figure = draw_figure(Plot("p", "title", "caption", "MACs", "%", [Panel("", [dense])], Axes()))
+    (axes,) = figure.axes
+    assert "o" in [line.get_marker() for line in axes.lines]
