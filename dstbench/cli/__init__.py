@@ -1,1 +1,1 @@
-"""The command line: parser, shared options, and one file per command."""
+"""The command line: parser, options, and one file per command."""
