@@ -89,7 +89,9 @@ def render(
     if plugins:
         load(plugins)
     tables = read_grids(names)
-    stale = {table: grid_runs_of(table) for table in stale_grids(tables, out)}  # may be refused
+    # Where no leaderboard is yet, collecting makes its folders, and has the first word on why not.
+    unlisted = listable(tables) if sources and not out.is_dir() else stale_grids(tables, out)
+    stale = {table: grid_runs_of(table) for table in unlisted}  # a refused grid collects nothing
     collected = collect_runs(sources, out) if sources else None
     lists = [grid_runs.write(out, table, runs) for table, runs in stale.items()]
     board = build_board(out, tables, selected_on_test)
@@ -119,9 +121,14 @@ def read_grids(names: list[str]) -> list[grid.Table]:
     return found
 
 
+def listable(tables: list[grid.Table]) -> list[grid.Table]:
+    """Return the grids of which a leaderboard has a list of runs."""
+    return [one for one in tables if one.kind != "cost"]
+
+
 def stale_grids(tables: list[grid.Table], out: Path) -> list[grid.Table]:
     """Return the grids whose list of runs, in the leaderboard's folder, is out of date."""
-    return [one for one in tables if one.kind != "cost" and grid_runs.read(out, one) is None]
+    return [one for one in listable(tables) if grid_runs.read(out, one) is None]
 
 
 def grid_runs_of(table: grid.Table) -> list[str]:
