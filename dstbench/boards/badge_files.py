@@ -11,6 +11,7 @@ from dstbench.errors import UserError
 from dstbench.recording.record import read
 from dstbench.recording.stored_network import read_network
 from dstbench.utils.files import sha256_of
+from dstbench.utils.json_files import json_files
 
 
 def badge_file_problems(folder: Path) -> Iterator[str]:
@@ -20,7 +21,7 @@ def badge_file_problems(folder: Path) -> Iterator[str]:
     """
     verified = read_verified(folder)
     for kind in ("records", REPLICATIONS):
-        for path in sorted((folder / kind).glob("*.json")):
+        for path in json_files(folder / kind):
             if sha256_of(path) not in verified:
                 continue
             try:

@@ -12,6 +12,7 @@ from dstbench.boards.verified import Entry, read_verified
 from dstbench.errors import UserError
 from dstbench.recording import record as records
 from dstbench.recording.types import Record
+from dstbench.utils.json_files import json_files
 
 Badge = Literal["retrained", "recomputed with images", "recomputed", "self-reported"]
 BADGES: tuple[Badge, ...] = get_args(Badge)  # the most trusted first
@@ -51,7 +52,7 @@ def _recomputed(verified: Mapping[str, Entry], content: bytes) -> Badge:
 def _recomputed_in(folder: Path, verified: Mapping[str, Entry]) -> dict[str, list[Record]]:
     """Return sha256 of a configuration → the recomputed attempts at it in a folder."""
     found: dict[str, list[Record]] = defaultdict(list)
-    for path in sorted(folder.glob("*.json")):
+    for path in json_files(folder):
         with suppress(UserError, OSError):
             if _recomputed(verified, path.read_bytes()) != "self-reported":
                 again = records.read(path)

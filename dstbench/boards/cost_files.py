@@ -17,6 +17,7 @@ from dstbench.recording.provenance import without_folder
 from dstbench.recording.run_name import slug
 from dstbench.recording.uncounted import uncounted_text
 from dstbench.utils.files import content_of, make_folder, write_atomic
+from dstbench.utils.json_files import json_files
 from dstbench.utils.json_text import parse_json
 from dstbench.utils.printable import utf8
 
@@ -63,7 +64,7 @@ def read_costs(folder: Path) -> dict[NetworkName, CostFile]:
     Raises UserError for a file that cannot be read, or that `write_cost` did not write.
     """
     found = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in json_files(folder):
         text = content_of(path) or b""
         try:
             content = parse_json(text)

@@ -8,6 +8,7 @@ from dstbench.boards.row_types import SpeedRow
 from dstbench.config.jobs import Job
 from dstbench.errors import UserError
 from dstbench.utils.files import content_of
+from dstbench.utils.json_files import json_files
 from dstbench.utils.json_text import parse_json
 
 NetworkName = tuple[str, str, float]  # method, model, sparsity; speed depends on no dataset
@@ -21,7 +22,7 @@ def read_measurements(folder: Path) -> Measured:
     --json`.
     """
     found: dict[NetworkName, list[SpeedRow]] = {}
-    for path in sorted(folder.glob("*.json"), key=lambda path: path.name):
+    for path in json_files(folder):
         text = content_of(path) or b""
         try:
             content = parse_json(text)

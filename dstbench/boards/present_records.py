@@ -6,11 +6,12 @@ from pathlib import Path
 
 from dstbench.boards.cells import Result
 from dstbench.boards.conflicts import conflicts
-from dstbench.boards.read_results import group_by_cell, json_files, result_from_record
+from dstbench.boards.read_results import group_by_cell, result_from_record
 from dstbench.boards.validation import inconsistencies
 from dstbench.errors import UserError
 from dstbench.recording import record as records
 from dstbench.recording.types import Record
+from dstbench.utils.json_files import json_files
 
 
 class PresentRecords:

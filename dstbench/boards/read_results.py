@@ -6,7 +6,6 @@ results of one configuration and seed. Copies of one result count once.
 """
 
 import dataclasses
-import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +24,7 @@ from dstbench.recording.configuration import configuration_of, origin_of
 from dstbench.recording.types import Record
 from dstbench.recording.uncounted import uncounted_text
 from dstbench.sparsity import percent
+from dstbench.utils.json_files import json_files
 from dstbench.utils.listed import listed
 
 _LISTED = 4  # differences that a message lists
@@ -61,20 +61,6 @@ def read_results(folder: Path) -> tuple[list[Result], list[RejectedRecords]]:
         if name not in refused
     ]
     return results, rejected
-
-
-def json_files(folder: Path) -> list[Path]:
-    """Return the JSON files of a folder, which need not exist, in the order of their names.
-
-    Raises UserError for a folder that cannot be read, which `Path.glob` takes for an empty one.
-    """
-    try:
-        names = sorted(entry.name for entry in os.scandir(folder))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror}).") from None
-    return [folder / name for name in names if name.endswith(".json")]
 
 
 def result_from_record(record: Record, name: str, badge: Badge = "self-reported") -> Result:

@@ -12,6 +12,7 @@ from typing import Literal, TypedDict, cast
 from dstbench.boards.replications import REPLICATIONS
 from dstbench.errors import UserError
 from dstbench.utils.files import content_of, held, make_folder, sha256_of, write_atomic
+from dstbench.utils.json_files import json_files
 from dstbench.utils.json_text import parse_json
 from dstbench.utils.printable import utf8
 
@@ -75,7 +76,7 @@ def changing_verified(folder: Path) -> Iterator[dict[str, Entry]]:
 def _write(folder: Path, entries: Mapping[str, Entry]) -> None:
     """Write the entries of the records and replications that the leaderboard has."""
     folders = (folder / "records", folder / REPLICATIONS)
-    present = {sha256_of(path) for one in folders for path in one.glob("*.json")}
+    present = {sha256_of(path) for one in folders for path in json_files(one)}
     kept = {sha256: entries[sha256] for sha256 in entries if sha256 in present}
     ordered = dict(sorted(kept.items(), key=lambda item: (item[1]["record"], item[0])))
     write_atomic(folder / VERIFIED, utf8(f"{json.dumps(ordered, indent=1)}\n"))

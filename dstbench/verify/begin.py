@@ -17,6 +17,7 @@ from dstbench.recording.types import Provenance, Record
 from dstbench.training.build import new_state
 from dstbench.training.initial_weights import sha256_of
 from dstbench.training.settings import Run
+from dstbench.utils.json_files import json_files
 from dstbench.verify.rebuild import NotRecomputable
 
 
@@ -66,7 +67,7 @@ def repeated_weights_problem(
     leaderboard: folder of the other records.
     """
     claimed = record["provenance"]["initial_weights_sha256"]
-    for path in sorted((leaderboard / "records").glob("*.json")):
+    for path in json_files(leaderboard / "records"):
         with suppress(UserError):  # one that is no record proves nothing
             found = read(path)
             same = found["provenance"].get("initial_weights_sha256") == claimed

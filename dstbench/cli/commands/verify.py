@@ -21,6 +21,7 @@ from dstbench.tracking.store_uri import OFF, resolve
 from dstbench.training.device import choose_device, set_threads
 from dstbench.training.runtime_options import RuntimeOptions
 from dstbench.utils.files import sha256_of
+from dstbench.utils.json_files import json_files
 from dstbench.verify.images import Images
 from dstbench.verify.outcome import Outcome
 from dstbench.verify.rebuild import NotRecomputable
@@ -68,7 +69,7 @@ def _with_replications(files: Sequence[Path]) -> list[Path]:
         if path.absolute().parent.name != "records":
             continue
         sha256 = read(path)["config"]["sha256"]
-        for again in sorted((path.parent.parent / REPLICATIONS).glob("*.json")):
+        for again in json_files(path.parent.parent / REPLICATIONS):
             with suppress(UserError):  # one that is no record counts for nothing
                 if read(again)["config"]["sha256"] == sha256:
                     found.setdefault(again.absolute(), again)
@@ -78,7 +79,7 @@ def _with_replications(files: Sequence[Path]) -> list[Path]:
 def _compare_with_original(path: Path, leaderboard: Path, outcome: Outcome) -> None:
     """Add to the outcome of a replication why it does not repeat a record of the leaderboard."""
     again, reasons = read(path), []
-    for one in sorted((leaderboard / "records").glob("*.json")):
+    for one in json_files(leaderboard / "records"):
         with suppress(UserError):
             record = read(one)
             if record["config"]["sha256"] == again["config"]["sha256"]:
