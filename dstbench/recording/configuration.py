@@ -1,6 +1,7 @@
 """What a run is, apart from its seed; and where its result comes from."""
 
 import re
+from collections.abc import Mapping
 
 from dstbench.recording.types import Provenance, Record
 
@@ -14,11 +15,18 @@ def epochs_of(text: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def configuration_of(record: Record) -> str:
-    """Return the gin text without the seed's line, with a line for the hash of every plugin."""
-    plugins = record["provenance"].get("plugins") or {}
+def configuration(text: str, plugins: Mapping[str, str]) -> str:
+    """Return the gin text without the seed's line, with a line for the hash of every plugin.
+
+    plugins: label → sha256.
+    """
     lines = (f"plugin {name} = {sha256}\n" for name, sha256 in sorted(plugins.items()))
-    return _SEED.sub("", record["config"]["text"]) + "".join(lines)
+    return _SEED.sub("", text) + "".join(lines)
+
+
+def configuration_of(record: Record) -> str:
+    """Return the configuration of a recorded run."""
+    return configuration(record["config"]["text"], record["provenance"].get("plugins") or {})
 
 
 def origin_of(provenance: Provenance) -> tuple[tuple[str, str], ...]:

@@ -1,12 +1,11 @@
 """The runs that a leaderboard shows already."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from dstbench.boards.board import RejectedRecords
-from dstbench.boards.cells import Result
 from dstbench.boards.read_results import group_by_cell, read_results
 from dstbench.errors import UserError
+from dstbench.recording.configuration import configuration
 from dstbench.sweeps.plan import PlannedRun
 
 
@@ -24,9 +23,8 @@ class PublishedRuns:
         found, unusable = read_results(leaderboard / "records")
         cells, contradictory = group_by_cell(r for r in found if not r.selected_on_test)
         self.rejected: list[RejectedRecords] = [*unusable, *contradictory]
-        self._known = {
-            (result.sha256, _plugins(result)) for results in cells.values() for result in results
-        }
+        shown = (result for results in cells.values() for result in results)
+        self._known = {(result.sha256, result.configuration) for result in shown}
         if not self._known:
             raise UserError(
                 f"--published {leaderboard}: no results in {leaderboard / 'records'}. Give a "
@@ -35,17 +33,4 @@ class PublishedRuns:
 
     def shows(self, run: PlannedRun) -> bool:
         """Return whether a run's result is among them."""
-        return (run.sha256, _lines(run.plugins)) in self._known
-
-
-def _plugins(result: Result) -> frozenset[str]:
-    """Return the lines of a result's configuration that are hashes of plugins."""
-    return frozenset(line for line in result.configuration.splitlines() if _is_plugin(line))
-
-
-def _lines(plugins: Iterable[tuple[str, str]]) -> frozenset[str]:
-    return frozenset(f"plugin {name} = {sha256}" for name, sha256 in plugins)
-
-
-def _is_plugin(line: str) -> bool:
-    return line.startswith("plugin ")
+        return (run.sha256, configuration(run.text, dict(run.plugins))) in self._known

@@ -26,7 +26,7 @@ Section.seeds = [0, 1]
 
 
 def run_of_record(record, plugins=()):
-    run = run_of(Path("runs"), "a", sha256=record["config"]["sha256"])
+    run = run_of(Path("runs"), "a", **record["config"])
     return dataclasses.replace(run, plugins=plugins)
 
 
