@@ -8,12 +8,11 @@ the limit below which `--engine auto` takes the native engine, and the ratio of 
 """
 
 import argparse
-import statistics
 import time
 
 import torch
 from native import BATCH, IMAGE, native_step
-from timing import machine, training_step
+from timing import interleaved, machine, training_step
 
 from dstbench.core.budgets import ERK
 from dstbench.core.state import State
@@ -59,17 +58,13 @@ def main() -> None:
         other.model.to(memory_format=torch.channels_last)
         optimizer = SGD().build(other.model, other.masks)
         context = forward_context("fp32", torch.device("cpu"))
-        steps = {
-            "native": native_step(native, x, y),
-            "torch": training_step(other.model, optimizer, context, rows, y),
-        }
-        cpu: dict[str, list[float]] = {engine: [] for engine in steps}
-        for _ in range(1 + args.repeats):  # the first is a warm-up
-            for engine, step in steps.items():
-                began = time.process_time()
-                step()
-                cpu[engine].append(time.process_time() - began)
-        ours, theirs = (statistics.median(seconds[1:]) for seconds in cpu.values())
+        seconds = interleaved(
+            args.repeats,
+            time.process_time,
+            native=native_step(native, x, y),
+            torch=training_step(other.model, optimizer, context, rows, y),
+        )
+        ours, theirs = seconds["native"], seconds["torch"]
         macs = live_macs(own, BATCH)
         print(
             f"{text}: {macs.fraction:.1%} of the MACs, limit {macs.limit:.1%}; native "

@@ -15,10 +15,16 @@ from dstbench.core.optimizer_interface import SparseOptimizer
 from dstbench.models.precision import Autocast
 
 
-def interleaved(repeats: int, **candidates: Callable[[], object]) -> dict[str, float]:
+def interleaved(
+    repeats: int,
+    /,
+    clock: Callable[[], float] = time.perf_counter,
+    **candidates: Callable[[], object],
+) -> dict[str, float]:
     """Return the median seconds of a call of each candidate, after one warm-up call each.
 
     repeats: timed calls of each candidate.
+    clock: `time.process_time` for CPU time.
     candidates: name → function to time.
     """
     for candidate in candidates.values():
@@ -26,9 +32,9 @@ def interleaved(repeats: int, **candidates: Callable[[], object]) -> dict[str, f
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats):
         for name, candidate in candidates.items():
-            began = time.perf_counter()
+            began = clock()
             candidate()
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(clock() - began)
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 

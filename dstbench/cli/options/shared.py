@@ -84,6 +84,16 @@ def add_engine(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_retries(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--retries",
+        type=whole_number,
+        default=2,
+        metavar="N",
+        help="how many times a run that died is started again (default: 2)",
+    )
+
+
 def add_runs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--runs",

@@ -8,6 +8,7 @@ from dstbench.cli.options.shared import (
     add_engine,
     add_environment,
     add_plugin,
+    add_retries,
     add_settings,
 )
 from dstbench.cli.options.values import image_shape, positive, whole_number
@@ -50,8 +51,7 @@ def sweep_options(command: argparse.ArgumentParser) -> None:
         help="only these runs, such as 'method=EAST,sparsity=0.9995'")
     add("--published", type=Path, metavar="DIR",
         help="leave out the runs that a leaderboard has, such as leaderboard")
-    add("--retries", type=whole_number, default=2, metavar="N",
-        help="how many times a run that died is started again (default: 2)")
+    add_retries(command)
     add("--dry-run", action="store_true", help="print the plan and its estimated time only")
     add("--print-script", action="store_true",
         help="with --launcher slurm: print a batch script of the missing runs, to submit by hand")
@@ -75,7 +75,6 @@ def compare_options(command: argparse.ArgumentParser) -> None:
         help="most pairs of runs, seeds 0 to N − 1 (default: 20)")
     add("--workers", type=whole_number, metavar="N",
         help="runs at a time, of the two of a pair (default: one per core, or one per GPU)")
-    add("--retries", type=whole_number, default=2, metavar="N",
-        help="how many times a run that died is started again (default: 2)")
+    add_retries(command)
     add_environment(command)
     add_engine(command)

@@ -12,6 +12,7 @@ from dstbench.core.masks import Masks
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.errors import UserError
+from dstbench.metrics.cost import cost
 from dstbench.metrics.training_cost import dense_training_macs
 from dstbench.models.live_convolutions import forward_context
 from dstbench.models.network_copy import copy_with
@@ -55,10 +56,11 @@ def choose_engine(
     engine = TorchEngine(state.model, context, run.label_smoothing, run.microbatches)
     if run.engine == "torch":
         return engine
-    asked = run.engine == "native"
+    asked, becomes_sparse = run.engine == "native", run.method.dense_to_sparse
     reason = _obstacle(run, state, options)
-    if reason is None and not asked:
+    if reason is None and (becomes_sparse or not asked):
         macs = live_macs(state, run.batch_size)
+    if reason is None and not asked:
         if before is None:
             reason = _no_gain(run, state, macs)
         elif before == "torch":
@@ -66,7 +68,6 @@ def choose_engine(
     if reason is None and _compiler_is_missing():
         reason = "the native engine needs numba (pip install 'dstbench[native]')"
     if reason is None:
-        becomes_sparse = run.method.dense_to_sparse
         native = NativeEngine(
             state,
             engine,
@@ -76,10 +77,9 @@ def choose_engine(
         )
         if native.compile_() or becomes_sparse or _finished_compiles(run, state):
             if becomes_sparse:
-                limit = live_macs(state, run.batch_size).limit
                 note(
-                    f"Engine: native while less than {_short(limit)} of the dense network's MACs "
-                    "are of live weights, else torch."
+                    f"Engine: native while less than {_short(macs.limit)} of the dense network's "
+                    "MACs are of live weights, else torch."
                 )
             elif not asked:
                 note(
@@ -106,9 +106,9 @@ def evaluation_engine(state: State, precision: str, images: int) -> Engine:
     fallback = TorchEngine(state.model, autocast_for(precision, torch.device("cpu")))
     if precision != "fp32" or not state.masks or _compiler_is_missing():
         return fallback
-    macs = live_macs(state, batch_size=1)
-    small = macs.dense * images < MIN_EVALUATION_MACS
-    if small or macs.fraction >= MAX_EVALUATED_LIVE_MACS:
+    counted = cost(state.model, state.masks, state.image_shape)
+    live, dense = counted["macs"], counted["dense_macs"]
+    if live >= MAX_EVALUATED_LIVE_MACS * dense or dense * images < MIN_EVALUATION_MACS:
         return fallback
     return NativeEngine(state, fallback, torch.get_num_threads())
 
