@@ -63,7 +63,11 @@ def error_with_line(error: Exception) -> str:
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the nearest valid name, then all names."""
     valid = sorted(valid)
+    return f"{nearest(given, valid)} Known: {', '.join(valid) or 'none'}."
+
+
+def nearest(given: str, valid: Iterable[str]) -> str:
+    """Return a question that names the valid name nearest to an unknown one; empty if none is."""
     lower = {name.lower(): name for name in valid}
     near = get_close_matches(given.lower(), lower, n=1, cutoff=0.5)
-    hint = f" Did you mean {lower[near[0]]!r}?" if near else ""
-    return f"{hint} Known: {', '.join(valid) or 'none'}."
+    return f" Did you mean {lower[near[0]]!r}?" if near else ""

@@ -6,6 +6,7 @@ from typing import Any
 
 from dstbench.boards.numbers import is_count
 from dstbench.boards.training_cost_checks import training_cost_problems
+from dstbench.recording.budget import is_smaller_dense
 
 _SUMS = {  # total → of every layer
     "macs": "macs",
@@ -37,14 +38,6 @@ def cost_problems(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"cost.{flops} is {cost.get(flops)!r}, not twice cost.{macs}"
             return
     yield from training_cost_problems(record)
-
-
-def is_smaller_dense(cost: Mapping[str, Any]) -> bool:
-    """Return whether the network is dense and has fewer weights than the original one."""
-    live, prunable = cost.get("live_weights"), cost.get("prunable_weights")
-    if not isinstance(live, int) or not isinstance(prunable, int):
-        return False
-    return live == cost.get("stored_weights") and live < prunable
 
 
 def _layer_problem(layer: Mapping[str, Any]) -> str | None:

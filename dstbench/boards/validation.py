@@ -12,15 +12,16 @@ from typing import Any
 
 from dstbench.boards.accuracy_checks import accuracy_problems
 from dstbench.boards.config_checks import config_problems
-from dstbench.boards.cost_checks import cost_problems, is_smaller_dense
+from dstbench.boards.cost_checks import cost_problems
 from dstbench.boards.names import name_problem
 from dstbench.boards.network_contradictions import network_contradictions
 from dstbench.boards.numbers import is_count, is_finite
 from dstbench.boards.provenance_checks import provenance_problems, step_problems
+from dstbench.recording.budget import budget_problem
 from dstbench.recording.record import OVER
 from dstbench.recording.run_name import run_name
 from dstbench.recording.types import Record
-from dstbench.sparsity import live_total, percent
+from dstbench.sparsity import live_total
 
 _SPARSITIES = ("measured", "effective")
 _ROUNDING = 1e-9  # of sparsities computed in floating point
@@ -87,11 +88,8 @@ def _sparsity_problems(record: Mapping[str, Any]) -> Iterator[str]:
             f"accuracy.live_at_best is {at_best!r}: the network of the best epoch is above the "
             f"budget of {budget:,} live weights"
         )
-    if live > budget or (live < budget and not is_smaller_dense(record["cost"])):
-        yield (
-            f"is off its budget: {live:,} live weights, where {percent(asked)} of {prunable:,} "
-            f"leaves {budget:,}"
-        )
+    if problem := budget_problem(asked, record["cost"]):
+        yield f"is off its budget: {problem}"
     if measured is None or abs(measured - (1 - live / prunable)) > _ROUNDING:
         yield f"sparsity.measured is {measured!r}, but 1 − live/prunable is {1 - live / prunable!r}"
     elif effective is not None and effective < measured - _ROUNDING:

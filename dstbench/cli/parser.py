@@ -2,15 +2,25 @@
 
 import argparse
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dstbench import __version__
 from dstbench.cli.options import preparation, results, training
+from dstbench.errors import nearest
 from dstbench.utils.printable import harmless
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a mistake in one line."""
+    """Reports a mistake in one line, which names the command that it was made in."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and refuse what is unknown, which argparse leaves to the parser above."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            word = unknown[0].partition("=")[0]
+            kind = "no such option" if word.startswith("-") else "unexpected argument"
+            self.error(f"{kind}: {word}.{nearest(word, self._option_string_actions)}")
+        return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, harmless(f"{self.prog}: {message}\nTry: {self.prog} --help\n"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from dstbench.recording.budget import budget_problem
 from dstbench.recording.types import Override, Record
 from dstbench.recording.uncounted import uncounted_text, unpruned_text
 from dstbench.sparsity import percent
@@ -61,6 +62,8 @@ def summary_rows(record: Record) -> list[tuple[str, str]]:
         ("weights", _weights(record)),
         *_row("  never pruned", unpruned_text(sparsity)),
     ]
+    if problem := budget_problem(sparsity["asked"], cost):
+        rows.append(("off its budget", f"{problem}; no leaderboard shows it"))
     rows += _row("engine", _engine_text(record["provenance"].get("engine_steps", {})))
     rows += [("recipe override", override_text(o)) for o in record.get("overrides", ())]
     if accuracy["selected_on_test"]:

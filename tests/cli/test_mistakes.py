@@ -282,3 +282,17 @@ def test_cost_refuses_mistakes(refused, argv, expected):
     message = refused("cost", *argv)
     for part in expected:
         assert part in message
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["run", RIGL, "--sparsty", "0.9"], ["dstbench run: ", "--sparsty. Did you mean '--spars"]),
+        (["run", RIGL, "--zzz=3"], ["dstbench run: no such option: --zzz.\n"]),
+        (["sweep", "mine.gin", "other.gin"], ["dstbench sweep: unexpected argument: other.gin."]),
+    ],
+)
+def test_unknown_arguments_are_refused_by_their_command(refused, argv, expected):
+    message = refused(*argv)
+    for part in [*expected, f"Try: dstbench {argv[0]} --help"]:
+        assert part in message

@@ -25,3 +25,13 @@ def test_run_summary_lists_the_steps_of_the_native_engine():
     assert "engine" not in run_summary(record, "", "")
     record["provenance"]["engine_steps"] = {"torch": 22, "native": 97728}
     assert "torch 22 steps · native 97,728 steps" in run_summary(record, "", "")
+
+
+def test_run_summary_says_that_a_network_is_off_its_budget():
+    record = make_record()
+    assert "off its budget" not in run_summary(record, "", "")
+    cost = record["cost"]
+    live, cost["live_weights"] = cost["live_weights"], cost["prunable_weights"]
+    text = f"{cost['prunable_weights']:,} live weights, where 99 % of {cost['prunable_weights']:,}"
+    summary = " ".join(run_summary(record, "", "").split())
+    assert f"off its budget {text} leaves {live:,}" in summary
