@@ -6,7 +6,6 @@ from typing import Any
 
 from dstbench.boards.numbers import is_count
 from dstbench.boards.training_cost_checks import training_cost_problems
-from dstbench.recording.budget import is_smaller_dense
 
 _SUMS = {  # total → of every layer
     "macs": "macs",
@@ -29,7 +28,7 @@ def cost_problems(record: Mapping[str, Any]) -> Iterator[str]:
             return
     for total, part in _SUMS.items():
         added = sum(layer[part] for layer in layers)
-        if total == "dense_macs" and is_smaller_dense(cost) and (cost.get(total) or 0) > added:
+        if total == "dense_macs" and _is_smaller_dense(cost) and (cost.get(total) or 0) > added:
             continue  # of the original network, which had more layers or wider ones
         if cost.get(total) != added:
             yield f"cost.{total} is {cost.get(total)!r}, but the layers add up to {added}"
@@ -38,6 +37,14 @@ def cost_problems(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"cost.{flops} is {cost.get(flops)!r}, not twice cost.{macs}"
             return
     yield from training_cost_problems(record)
+
+
+def _is_smaller_dense(cost: Mapping[str, Any]) -> bool:
+    """Return whether the network is dense and has fewer weights than the original one."""
+    live, prunable = cost.get("live_weights"), cost.get("prunable_weights")
+    if not isinstance(live, int) or not isinstance(prunable, int):
+        return False
+    return live == cost.get("stored_weights") and live < prunable
 
 
 def _layer_problem(layer: Mapping[str, Any]) -> str | None:

@@ -88,7 +88,8 @@ def _sparsity_problems(record: Mapping[str, Any]) -> Iterator[str]:
             f"accuracy.live_at_best is {at_best!r}: the network of the best epoch is above the "
             f"budget of {budget:,} live weights"
         )
-    if problem := budget_problem(asked, record["cost"]):
+    stored = record["cost"].get("stored_weights")
+    if problem := budget_problem(asked, live, prunable, stored):
         yield f"is off its budget: {problem}"
     if measured is None or abs(measured - (1 - live / prunable)) > _ROUNDING:
         yield f"sparsity.measured is {measured!r}, but 1 − live/prunable is {1 - live / prunable!r}"

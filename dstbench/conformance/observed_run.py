@@ -12,6 +12,7 @@ from dstbench.conformance.trial import OPTIMIZERS, Trial, advance, initial_state
 from dstbench.core.part import Part
 from dstbench.core.state import State
 from dstbench.sparsity import live_total
+from dstbench.training.build import finalize
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,16 @@ def observe(trial: Trial, optimizer: str) -> ObservedRun:
     def look(state: State) -> None:
         live.append(state.masks.total())
         if not dead and (found := _dead_weights(state) or _dead_state(state)):
-            dead.append(found)
+            dead.append(f"after step {state.step}, {found}")
         if state.step == state.total_steps // 2 + 1:
             torch.save(state.state_dict(), middle)
 
     advance(run, batches, state, state.total_steps, look)
     end = snapshot(state.state_dict())
-    run.method.finish(state)
+    finalize(run.method, state)
     live.append(state.masks.total())
+    if not dead and (found := _dead_weights(state)):
+        dead.append(f"after the method's finish, {found}")
     return ObservedRun(
         asked=live_total(run.method.sparsity, state.dense_numel),
         dense_to_sparse=run.method.dense_to_sparse,

@@ -148,6 +148,10 @@ class Masks(Mapping[str, Tensor]):
         """Return the live weights of the whole network; a shared tensor counts once."""
         return sum(self.counts().values())
 
+    def numel(self) -> int:
+        """Return the prunable weights of the whole network, live or dead, each tensor once."""
+        return sum(parameter.numel() for parameter in self.parameters.values())
+
     @torch.no_grad()
     def write_(self, name: str, index: Tensor) -> None:
         """Make exactly the weights at `index` live, in place. The weights are not changed.

@@ -81,7 +81,7 @@ class Part:
         """
 
     def finish(self, state: State) -> None:
-        """Turn `state.model` into the network that is deployed, after the last step."""
+        """Turn `state.model`, in place, into the network that is deployed, after the last step."""
 
     def needs_dense_gradients(self, step: int, total_steps: int) -> bool:
         """Return whether this part reads the gradients of dead weights in a step.

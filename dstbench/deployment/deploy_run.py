@@ -20,8 +20,8 @@ from dstbench.deployment.verify import check_logits
 from dstbench.deployment.written_files import Written, write_files
 from dstbench.errors import UserError
 from dstbench.graph.trace import trace
+from dstbench.recording.budget import budget_problem
 from dstbench.recording.run_summary import COLLAPSED
-from dstbench.sparsity import live_total
 
 if TYPE_CHECKING:
     from dstbench.training.trained_network import TrainedNetwork
@@ -146,12 +146,12 @@ def _slow_note(program: Program, dense_macs: int) -> tuple[str, ...]:
 
 
 def _check_budget(network: "TrainedNetwork") -> None:
-    asked = network.record["sparsity"]["asked"]
-    budget, live = live_total(asked, network.dense_numel), network.masks.total()
-    if live != budget:
+    asked, masks = network.record["sparsity"]["asked"], network.masks
+    problem = budget_problem(asked, masks.total(), network.dense_numel, masks.numel())
+    if problem and not network.run.method.over_budget:
         raise UserError(
-            f"This network has {live:,} live weights; a sparsity of {asked} leaves {budget:,}. "
-            "It is not at its budget and is not deployed: choose a run, or an epoch, that is."
+            f"This network has {problem}. It is not at its budget and is not deployed: choose a "
+            "run, or an epoch, that is."
         )
 
 

@@ -62,7 +62,8 @@ def summary_rows(record: Record) -> list[tuple[str, str]]:
         ("weights", _weights(record)),
         *_row("  never pruned", unpruned_text(sparsity)),
     ]
-    if problem := budget_problem(sparsity["asked"], cost):
+    counts = (cost["live_weights"], cost["prunable_weights"], cost["stored_weights"])
+    if problem := budget_problem(sparsity["asked"], *counts):
         rows.append(("off its budget", f"{problem}; no leaderboard shows it"))
     rows += _row("engine", _engine_text(record["provenance"].get("engine_steps", {})))
     rows += [("recipe override", override_text(o)) for o in record.get("overrides", ())]

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import torch
 
-from dstbench.core.masks import Masks
+from dstbench.core.masks import Masks, flat
 from dstbench.core.part import Part
 from dstbench.core.prunable import prunable
 from dstbench.core.state import State
@@ -68,12 +68,13 @@ def choose_first_masks(run: Run, state: State) -> None:
 
     Raises UserError: where that network has another number of live weights.
     """
-    if run.start is None:
-        run.method.init_masks(state)
-        return
-    weights = {name: p.detach().clone() for name, p in state.masks.parameters.items()}
+    parameters = state.masks.parameters if run.start else {}
+    weights = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     run.method.init_masks(state)
-    run.start.set_masks_(state, weights)
+    if run.start:
+        run.start.set_masks_(state, weights)
+    for name, mask in state.masks.items():  # without the masks that were replaced here
+        state.memory[f"ever_live/{name}"] = flat(mask).clone()
 
 
 def finalize(method: Part, state: State) -> int:
@@ -81,10 +82,15 @@ def finalize(method: Part, state: State) -> int:
 
     Returns the number of parameters that served training only, which are gone afterwards.
 
-    Raises UserError when they are not.
+    Raises UserError when they are not, or the network is another module than before.
     """
-    training_only = training_only_parameters(state.model)
+    training_only, model = training_only_parameters(state.model), state.model
     method.finish(state)
+    if state.model is not model:
+        raise UserError(
+            "A part's `finish` replaced state.model, which is evaluated and counted elsewhere: "
+            "change its modules in place. `surgery` may replace it."
+        )
     if left := training_only_parameters(state.model):
         raise UserError(
             f"{left:,} parameters of modules with training_only = True are left in the deployed "

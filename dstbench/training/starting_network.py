@@ -82,7 +82,7 @@ class StartingNetwork:
         weights: prunable tensor → its values before the method's first masks zeroed some.
 
         Raises UserError: where the network has another number of live weights than the first masks
-            of the method.
+            of the method, or the method remembers values that belong to its own first masks.
         """
         if self.take == "weights":
             return
@@ -91,6 +91,7 @@ class StartingNetwork:
         for name, weight in state.masks.parameters.items():
             live = self._network.live(name)
             if name in state.masks or len(live) < weight.numel():
+                self._refuse_remembered(state)
                 state.set_live_(name, storage_index(weight, live))
                 weight.copy_(weights[name].masked_fill(~state.masks[name], 0.0))
             given += len(live)
@@ -101,6 +102,16 @@ class StartingNetwork:
                 f"{1 - given / numel:.10g}), and the method begins with {wanted:,}. Choose a "
                 "method and a sparsity that begin with as many, or take its weights alone "
                 "(--take weights).",
+                "StartingNetwork.take",
+            )
+
+    def _refuse_remembered(self, state: State) -> None:
+        remembered = {n.partition("/")[0] for n in state.memory} - {"ever_live"}
+        if remembered:
+            raise UserError(
+                f"The method remembers values that belong to its own first masks "
+                f"({', '.join(sorted(remembered))}), so the masks of {self.file} cannot take their "
+                "place. Take its weights alone (--take weights).",
                 "StartingNetwork.take",
             )
 

@@ -11,9 +11,9 @@ from dstbench.metrics.collapse import is_collapsed, majority_class_fraction
 from dstbench.metrics.cost import cost
 from dstbench.metrics.health import live_channels, live_zeros
 from dstbench.metrics.live_paths import find_live_paths
+from dstbench.recording.budget import budget_problem
 from dstbench.recording.record import plain
 from dstbench.recording.types import Record
-from dstbench.sparsity import live_total
 
 ROUNDING = 1e-9  # of a fraction or a percentage
 _IF_ANY = ("uncounted", "unpruned", "unpruned_fraction")  # of a cost; absent for none
@@ -108,7 +108,6 @@ def health_problems(record: Record, state: State, labels: Sequence[int]) -> Iter
 
 def budget_problems(record: Record, state: State) -> Iterator[str]:
     """Yield a message if a network's live weights are not those that its sparsity leaves."""
-    asked = record["sparsity"]["asked"]
-    budget, live = live_total(asked, state.dense_numel), state.masks.total()
-    if live > budget or (live < budget and state.masks):
-        yield f"its network has {live:,} live weights; the sparsity {asked} leaves {budget:,}"
+    counts = (state.masks.total(), state.dense_numel, state.masks.numel())
+    if problem := budget_problem(record["sparsity"]["asked"], *counts):
+        yield f"its network has {problem}"

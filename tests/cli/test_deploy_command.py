@@ -15,7 +15,7 @@ from dstbench.deployment.c_export import toolchain
 from dstbench.deployment.c_export.toolchain import host_compiler
 from dstbench.training import trained_network
 
-# All tests here need two trained runs.
+# All tests here need three trained runs.
 pytestmark = pytest.mark.slow
 
 SHORT = (
@@ -30,7 +30,7 @@ def runs(tmp_path_factory):
     from dstbench.cli.main import main
 
     runs = tmp_path_factory.mktemp("runs")
-    for method in ("rigl_ws", "dctps"):
+    for method in ("rigl_ws", "dctps", "small_dense"):
         with pytest.raises(SystemExit) as exit:
             main(
                 [
@@ -50,6 +50,11 @@ def runs(tmp_path_factory):
 @pytest.fixture
 def shared(runs, tmp_path):
     return _copy(runs, "rigl*", tmp_path)
+
+
+@pytest.fixture
+def narrow(runs, tmp_path):
+    return _copy(runs, "small*", tmp_path)
 
 
 @pytest.fixture
@@ -162,6 +167,14 @@ def test_deploy_refuses_a_network_off_its_budget(call, shared):
     code, _, err = call("deploy", str(shared))
     assert code == 2 and "not at its budget" in err
     assert not (shared / "deployed").exists()
+
+
+def test_deploy_takes_a_dense_network_that_is_below_its_budget(call, narrow):
+    cost = json.loads((narrow / "record.json").read_text())["cost"]
+    assert cost["live_weights"] < 0.1 * cost["prunable_weights"] - 1  # widths are whole numbers
+    code, _, err = call("deploy", str(narrow))
+    assert code == 0, err
+    assert load(narrow / "deployed" / "network.dst").about["method"] == "Small dense"
 
 
 def test_deploy_refuses_an_unfinished_run(call, shared):

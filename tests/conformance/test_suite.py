@@ -13,6 +13,7 @@ from dstbench.conformance import checks
 from dstbench.conformance.checks import CHECKS, ConformanceError
 from dstbench.conformance.suite import run_checks
 from dstbench.conformance.trial import OPTIMIZERS, Trial
+from dstbench.errors import UserError
 
 METHODS = shipped("methods")
 # Methods that together have every part; with SGD all methods are checked.
@@ -134,7 +135,7 @@ def failure(tmp_path):
         )
         try:
             CHECKS[check](Trial(str(tmp_path / "mine.gin"), (tmp_path / "mine.py",)), "SGD")
-        except ConformanceError as error:
+        except (ConformanceError, UserError) as error:
             return str(error)
         return None
 
@@ -223,6 +224,33 @@ def test_return_check_finds_hooks_with_another_kind_of_answer(failure, hook, doe
 def test_settings_check_finds_parts_that_change(failure, hook, does, message):
     name = re.sub(r"\W+", "_", f"Keeps_{hook}_{does}")
     found = failure("parts hold settings only", name, KEEPS.format(**locals()))
+    assert found is None if message is None else message in found
+
+
+ENDS = """
+@register("parts")
+class {name}(Part):
+    def surgery(self, state):
+        state.model.more = nn.Linear(1, 1)
+        state.model.more.training_only = {left}
+
+    def finish(self, state):
+        {does}
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "left", "message"),
+    [
+        ("del state.model.more", True, None),
+        ("pass", True, "modules with training_only = True are left"),
+        ("state.model = nn.Sequential(state.model)", False, "replaced state.model"),
+        ("next(iter(state.masks.parameters.values())).data += 1", False, "after the method's fin"),
+    ],
+)
+def test_dead_weight_check_sees_how_a_method_finishes(failure, does, left, message):
+    name = re.sub(r"\W+", "_", f"Ends_{does}_{left}")
+    found = failure("dead weights are zero", name, ENDS.format(**locals()))
     assert found is None if message is None else message in found
 
 

@@ -16,5 +16,4 @@ from dstbench.recording.budget import budget_problem
     ],
 )
 def test_a_network_is_on_its_budget_or_dense_and_smaller(live, stored, problem):
-    cost = {"live_weights": live, "prunable_weights": 1000, "stored_weights": stored}
-    assert budget_problem(0.9, cost) == problem
+    assert budget_problem(0.9, live, 1000, stored) == problem

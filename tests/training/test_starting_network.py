@@ -2,6 +2,7 @@
 
 import copy
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,10 @@ from dstbench.config.choices import Choices
 from dstbench.core.budgets import ERK, Uniform
 from dstbench.core.packing import kept_tensors
 from dstbench.errors import UserError
+from dstbench.methods.top_kast import TopKAST
+from dstbench.metrics.health import exploration_rate
 from dstbench.recording.file_names import CURVES, RECORD
+from dstbench.training.build import choose_first_masks
 from dstbench.training.configure import assemble
 from dstbench.training.starting_network import StartingNetwork, starting_bindings
 from dstbench.training.stored_tensors import read
@@ -36,9 +40,7 @@ def begun(path, take, parts, model=None):
     given = start(path, take)
     method, state = operated(model or tiny_resnet(seed=1), parts)
     given.load_weights_(state)
-    weights = {name: p.detach().clone() for name, p in state.masks.parameters.items()}
-    method.init_masks(state)
-    given.set_masks_(state, weights)
+    choose_first_masks(SimpleNamespace(start=given, method=method), state)
     return state
 
 
@@ -90,6 +92,21 @@ def test_both_are_those_of_a_network_pruned_by_torch(tmp_path):
         assert torch.equal(state.masks[name], mask)
         weight = modules[name.removesuffix(".weight")].weight.detach()
         assert torch.equal(state.masks.parameters[name], weight)
+
+
+def test_only_the_masks_that_train_count_as_explored(tmp_path):
+    model, masks = pruned()
+    state = begun(saved(model, tmp_path / "a.pt"), "both", [ERK(sparsity_of(masks))])
+    live = sum(int(mask.sum()) for mask in masks.values())
+    assert exploration_rate(state) == live / sum(mask.numel() for mask in masks.values())
+
+
+def test_masks_of_a_method_that_remembers_its_own_are_refused(tmp_path):
+    model, masks = pruned()
+    path = saved(model, tmp_path / "a.pt")
+    parts = [TopKAST(ERK(sparsity_of(masks)), update_interval=10)]
+    with pytest.raises(UserError, match=r"\(top_kast_explored, top_kast_waiting\).*take weights"):
+        begun(path, "masks", parts, tiny_resnet(seed=1))
 
 
 def test_zeros_of_a_state_dict_are_dead_weights(tmp_path):
