@@ -24,20 +24,19 @@ def time_batches(
 
     Raises KeyboardInterrupt: on Ctrl-C before every form was timed at one batch size.
     """
-    latencies: list[Latency] = []
-    turns, reason = None, ""
+    begun: list[Turns] = []
+    reason = ""
     try:
         for number, x in enumerate(examples):
-            turns = Turns(forms, x, smaller=turns)
-            _time(turns, budget, shares=len(examples) - number, optional=number > 0)
-            latencies += turns.latencies()
+            begun.append(Turns(forms, x, smaller=begun[-1] if begun else None))
+            _time(begun[-1], budget, shares=len(examples) - number, optional=number > 0)
     except TimeoutError as error:
         reason = str(error)
     except KeyboardInterrupt:
-        latencies += turns.latencies() if turns else []
-        if not latencies:
+        if not any(turns.latencies() for turns in begun):
             raise
         reason = INTERRUPTED
+    latencies = [latency for turns in begun for latency in turns.latencies()]
     timed = {latency.batch for latency in latencies}
     return latencies, {str(len(x)): reason for x in examples if len(x) not in timed}
 

@@ -53,9 +53,17 @@ def alive_elsewhere(path: Path) -> bool:
     _, on, machine = holder(path).partition(" on ")
     if not on or machine == socket.gethostname():
         return False  # this machine's lock says more
-    with suppress(OSError), tempfile.TemporaryFile(dir=path.parent) as now:
-        return os.fstat(now.fileno()).st_mtime - path.stat().st_mtime < _DEAD_S
-    return False
+    try:
+        return _now(path.parent) - path.stat().st_mtime < _DEAD_S
+    except OSError:  # the lock is gone
+        return False
+
+
+def _now(folder: Path) -> float:
+    """Return the time of a folder's disk; of this machine where nothing can be written there."""
+    with suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+        return os.fstat(file.fileno()).st_mtime
+    return time.time()
 
 
 def await_silence(path: Path) -> bool:

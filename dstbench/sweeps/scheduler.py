@@ -160,14 +160,10 @@ class Sweep:
             self._postpone(run)
         elif end.code == _INPUT_ERROR:
             self._fail(run, last_line(run))
-        elif end.code in SAVED_EXITS:  # stopped by a signal, with everything saved: no death
-            self.attempts[run.name] -= 1
-            self.observer.stopped(run, "by a signal, saved")
-            self.waiting.append(run)
-        elif end.taken_away and self.taken_away[run.name] < _MOST_TAKEN_AWAY:
+        elif (why := _taken_away(end)) and self.taken_away[run.name] < _MOST_TAKEN_AWAY:
             self.attempts[run.name] -= 1
             self.taken_away[run.name] += 1
-            self.observer.stopped(run, end.why)
+            self.observer.stopped(run, why)
             self.waiting.append(run)
         elif self.attempts[run.name] > self.retries:
             times = self.attempts[run.name]
@@ -180,6 +176,13 @@ class Sweep:
     def _fail(self, run: PlannedRun, why: str) -> None:
         self.failed[run] = why
         self.observer.failed(run, why)
+
+
+def _taken_away(end: End) -> str:
+    """Return in words what stopped a run that did not fail; empty for any other end."""
+    if end.code in SAVED_EXITS:
+        return "by a signal, saved"
+    return end.why if end.taken_away else ""
 
 
 def _describe(end: End, run: PlannedRun) -> str:

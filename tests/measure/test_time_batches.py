@@ -12,7 +12,9 @@ EXAMPLES = [torch.zeros(batch, 1) for batch in (1, 2, 64)]
 
 def timed(network, budget):
     latencies, not_timed = time_batches([Form("a", "", network)], EXAMPLES, budget)
-    return {t.batch: t.calls for t in latencies}, not_timed
+    calls = {t.batch: t.calls for t in latencies}
+    assert len(calls) == len(latencies)  # each batch size once
+    return calls, not_timed
 
 
 def test_given_number_of_calls_is_made_whatever_the_time():
@@ -41,6 +43,18 @@ def test_interruption_keeps_what_was_timed():
 
     calls, not_timed = timed(network, Budget(repeats=30))
     assert calls == {1: 30, 2: 14} and not_timed == {"64": INTERRUPTED}
+
+
+def test_interruption_between_two_batch_sizes_keeps_each_once():
+    def prepare(x):
+        if len(x) == 2:
+            raise KeyboardInterrupt
+        return x
+
+    form = Form("a", "", lambda x: x, prepare=prepare)
+    latencies, not_timed = time_batches([form], EXAMPLES, Budget(repeats=3))
+    assert [(t.batch, t.calls) for t in latencies] == [(1, 3)]
+    assert not_timed == {"2": INTERRUPTED, "64": INTERRUPTED}
 
 
 def test_interruption_before_anything_was_timed_is_passed_on():

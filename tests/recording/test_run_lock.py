@@ -134,6 +134,14 @@ def test_process_of_another_machine_is_noticed_by_its_heartbeat(elsewhere, monke
     thread.join()
 
 
+def test_process_of_another_machine_is_noticed_by_one_who_may_not_write(elsewhere, monkeypatch):
+    def refuse(dir):
+        raise PermissionError(errno.EACCES, "no", str(dir))
+
+    monkeypatch.setattr(heartbeat.tempfile, "TemporaryFile", refuse)
+    assert heartbeat.alive_elsewhere(elsewhere / LOCK)
+
+
 def test_folder_of_a_process_killed_on_another_machine_is_free_after_a_while(elsewhere, capsys):
     began = time.monotonic()
     with run_lock.locked(elsewhere):

@@ -164,6 +164,13 @@ def test_run_whose_machine_is_taken_away_uses_up_no_retry_but_not_for_ever(swept
     assert "Slurm job 7: PREEMPTED" in why
 
 
+def test_run_that_a_signal_stops_at_each_start_is_given_up(swept):
+    done, launcher, _events = swept(retries=1, one=[128 + signal.SIGTERM] * 200)
+    assert launcher.starts == {"one": 101 + 1}
+    (why,) = done.failed.values()
+    assert why.startswith("died 2 times, the last time with exit code 143")
+
+
 def test_lost_process_says_why_and_uses_up_retries(swept):
     done, _launcher, _ = swept(retries=1, one=[{"lost": "job 7 failed: no such folder"}] * 2)
     (why,) = done.failed.values()

@@ -70,6 +70,9 @@ class SlurmQueue:
             self._asked, self._answer = now, tempfile.TemporaryFile()  # noqa: SIM115
             self._question = _start_question(self._answer)
             self._next = now + _ASK_S
+            if self._question is None:
+                self._answer.close()
+                self._known = None
         if self._question is not None:
             self._look(now)
         return self._known
@@ -93,8 +96,10 @@ class SlurmQueue:
         self._answer.seek(0)
         found = {}
         for line in self._answer.read().decode(errors="replace").splitlines():
-            number, state, script, name = line.split("|", 3)
-            found[number] = QueuedJob(name, state, Path(script))
+            fields = line.split("|", 3)
+            if len(fields) == 4:  # else a foreign job's name goes on in a second line
+                number, state, script, name = fields
+                found[number] = QueuedJob(name, state, Path(script))
         return found
 
     def cancel(self, ids: Sequence[str]) -> bool:

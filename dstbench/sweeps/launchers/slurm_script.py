@@ -49,7 +49,7 @@ def batch_script(
             f"--launch slurm_signal_delay_s={delay}: must be below the limit, "
             f"{60 * given['timeout_min']} s (timeout_min), and above the time of a save."
         )
-    lines = [f"#SBATCH --{_sbatch(name)}={_value(name, value)}" for name, value in given.items()]
+    lines = [f"#SBATCH --{_sbatch(name)}{_value(name, value)}" for name, value in given.items()]
     at_once = f"%{workers}" if workers else ""
     more = ("--threads", str(threads or given["cpus_per_task"]))
     commands = [shlex.join((*run.arguments, *more)) for run in runs]
@@ -86,4 +86,7 @@ def _sbatch(name: str) -> str:
 
 
 def _value(name: str, value: Any) -> str:
-    return shlex.quote(f"{value}G" if name == "mem_gb" else str(value))
+    """Return the end of an option: '=' and its value, nothing for one that is a flag."""
+    if value is True:
+        return ""
+    return "=" + shlex.quote(f"{value}G" if name == "mem_gb" else str(value))

@@ -33,6 +33,19 @@ def test_jobs_are_read_with_their_state(program):
     assert found["8"].taken_away and not found["8"].live
 
 
+def test_foreign_job_with_a_name_of_two_lines_is_no_harm(program):
+    program("squeue", "echo '6|RUNNING|/a.sh|one'; echo 'more|of it'; echo '7|RUNNING|/b.sh|two'")
+    assert list(SlurmQueue().jobs()) == ["6", "7"]
+
+
+def test_queue_whose_program_is_gone_is_not_known(program, tmp_path):
+    program("squeue", "echo '7|RUNNING|/a.sh|one'")
+    queue = SlurmQueue()
+    assert queue.jobs()
+    (tmp_path / "bin" / "squeue").unlink()
+    assert wait_for(lambda: queue.jobs() is None)
+
+
 @pytest.mark.parametrize("state", ["PENDING", "COMPLETING", "REQUEUED", "SUSPENDED"])
 def test_job_that_may_go_on_is_live(program, state):
     program("squeue", f"echo '7|{state}|/r/a.sh|one'")

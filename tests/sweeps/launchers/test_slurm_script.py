@@ -54,6 +54,7 @@ def test_task_whose_run_saved_is_queued_again(submit, tmp_path, code, requeued):
 
 def test_script_has_the_options_of_sbatch(tmp_path):
     options = {"slurm_partition": "gpu", "timeout_min": 240, "gpus_per_node": 1, "mem_gb": 8}
+    options |= {"slurm_exclusive": True}
     lines = batch_script(runs(tmp_path), options, threads=4, workers=10).splitlines()
     for option in (
         "array=0-1%10",
@@ -63,6 +64,7 @@ def test_script_has_the_options_of_sbatch(tmp_path):
         "mem=8G",
         "cpus-per-task=4",
         "signal=USR2@90",
+        "exclusive",
     ):
         assert f"#SBATCH --{option}" in lines
 
