@@ -2,21 +2,16 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
-
-import torch
 
 from dstbench.api.choices import ChoiceArguments, MethodLike, choose
 from dstbench.api.given_paths import optional_path, path_of
 from dstbench.api.notebook import NotebookReporter, in_notebook
 from dstbench.api.result import Result
 from dstbench.config.choices import Choices
-from dstbench.config.gin_state import isolated
-from dstbench.core.random_generators import preserve_rng
 from dstbench.errors import UserError
 from dstbench.tracking.store_uri import resolve
 from dstbench.training.configure import assemble
@@ -27,6 +22,7 @@ from dstbench.training.outcome import Outcome
 from dstbench.training.progress import Reporter
 from dstbench.training.run import carry_out
 from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.training.undisturbed import undisturbed
 
 _REPORT_AFTER_S = 10  # by then, the first process has reported a mistake that all processes found
 
@@ -87,7 +83,7 @@ def run(
         plugins=chosen.plugins,
     )
     reporter = NotebookReporter(quiet) if in_notebook() else Reporter(quiet=quiet)
-    with _undisturbed():
+    with undisturbed():
         return Result.of(start(chosen, options, device, reporter))
 
 
@@ -138,19 +134,6 @@ def _start(
         sync_batch_norm=options.sync_batch_norm and not group.alone,
     )
     return carry_out(run, resolved, options, reporter if group.first else silent_reporter())
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Leave gin, torch's threads and the random generators of the caller as they were."""
-    threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
-    like = torch.empty(0, device="cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        with isolated(), preserve_rng(like):
-            yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.backends.cudnn.deterministic = deterministic
 
 
 def _command(

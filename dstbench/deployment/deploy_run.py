@@ -13,7 +13,7 @@ from dstbench.core.sparse_weights import write_weights
 from dstbench.deployment.compiler.compile import compile_network
 from dstbench.deployment.extra import Extra
 from dstbench.deployment.onnx_export import onnx_bytes, onnx_logits
-from dstbench.deployment.runtime.network import Network, load
+from dstbench.deployment.runtime.network import load_bytes
 from dstbench.deployment.runtime.program import About, Program
 from dstbench.deployment.runtime.program_file import write_bytes
 from dstbench.deployment.verify import check_logits
@@ -77,7 +77,7 @@ def deploy(
     extras: make the files that were asked for besides those of every deployment.
 
     Raises UserError: when the network cannot be compiled, is not at its budget, or a file's logits
-        are wrong.
+        are wrong, or a compiled network is larger than a file may be.
     """
     _check_budget(network)
     about = _about(network, best)
@@ -86,12 +86,14 @@ def deploy(
     seconds = time.perf_counter() - start
     images, logits = _reference(network)
     collapsed = network.record["health"]["collapsed"]
-    error = check_logits("network.dst", Network(program)(images), logits)
+    content = write_bytes(program)
+    network_dst = load_bytes(content, "network.dst")  # what its users read, rounding and all
+    error = check_logits("network.dst", network_dst(images), logits)
     onnx, notes = _onnx(network, images, logits)
     notes += (f"collapsed: {COLLAPSED}",) if collapsed else ()
     notes += _slow_note(program, network.record["cost"]["dense_macs"])
     contents = {
-        "network.dst": write_bytes(program),
+        "network.dst": content,
         "weights.safetensors": write_weights(network.model, network.masks),
         **onnx,
     }
@@ -104,7 +106,6 @@ def deploy(
         notes += more.notes
         report += more.report
     written = write_files(network.record, about, contents, out, card)
-    load(out / "network.dst")
     compilation = Compilation(seconds, len(program.kind), error)
     notes += _removed_note(written)
     return Deployed(out, written.files, notes, compilation, tuple(report))

@@ -42,11 +42,17 @@ def disable_onednn_if_unsafe(model: nn.Module) -> None:
 @contextmanager
 def without_onednn(unsafe: bool) -> Iterator[None]:
     """Switch oneDNN off inside, if what is computed there is unsafe with it."""
-    enabled = torch.backends.mkldnn.enabled
-    try:
+    with onednn_restored():
         if unsafe:
             torch.backends.mkldnn.set_flags(False)
         yield
+
+
+@contextmanager
+def onednn_restored() -> Iterator[None]:
+    """Leave oneDNN on, or off, as it was before."""
+    enabled = torch.backends.mkldnn.enabled
+    try:
+        yield
     finally:
-        if unsafe:
-            torch.backends.mkldnn.set_flags(enabled)
+        torch.backends.mkldnn.set_flags(enabled)

@@ -96,7 +96,7 @@ def restore_(state: State, saved: dict[str, Any], run: Run, folder: Path) -> Non
     """
     try:
         state.load_state_dict(saved, run.optimizer.build)
-    except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+    except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
             f"{folder}: the checkpoint does not fit what {run.method.name} and "
             f"{run.model.__name__} are now ({type(error).__name__}: {error}). Their code has "

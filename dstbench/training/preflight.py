@@ -138,6 +138,8 @@ def refuse_small_batches(
     )
     if last < size:
         raise UserError(f"An epoch ends with fewer images than processes: {advice}")
+    if options.sync_batch_norm and last % size and last // size < microbatches:
+        raise UserError(f"Processes would compute their last batch in unequal parts: {advice}")
     smallest = last if options.sync_batch_norm else last // size
     if microbatches > 1:
         smallest //= min(microbatches, smallest)

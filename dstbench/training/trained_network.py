@@ -17,6 +17,7 @@ from dstbench.core.random_generators import preserve_rng
 from dstbench.core.state import State
 from dstbench.data.images import Shape
 from dstbench.errors import UserError
+from dstbench.models.onednn import onednn_restored
 from dstbench.recording import record
 from dstbench.recording.file_names import BEST_NETWORK, FINAL_NETWORK, RECORD
 from dstbench.recording.types import Record
@@ -75,13 +76,14 @@ def load(folder: Path, plugins: Sequence[Path] = (), best: bool = False) -> Trai
     shape = (channels, height, width)
     try:
         run = run_from_text(stored.config, plugins)
-        state, _ = finalized(run, shape, len(stored.classes))
+        with onednn_restored():  # it is switched off for backward passes, which none follows
+            state, _ = finalized(run, shape, len(stored.classes))
         load_network_(state.model, state.masks, stored.network)
     except UserError as error:
         used = ", ".join(content["provenance"].get("plugins") or {})
         hint = f" The run used {used}: add --plugin with that file." if used and not plugins else ""
         raise UserError(f"{folder}: its network cannot be built: {error.message}{hint}") from None
-    except (KeyError, IndexError, RuntimeError) as error:
+    except (LookupError, RuntimeError) as error:
         raise UserError(
             f"{folder}: its tensors do not fit the network of its configuration "
             f"({type(error).__name__}: {str(error).splitlines()[0]}). Use the version of dstbench "

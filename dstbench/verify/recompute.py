@@ -63,7 +63,7 @@ def recompute(path: Path, leaderboard: Path, images: Images) -> Outcome:
             outcome.reason = str(error)
         except UserError as error:
             outcome.problems.append(error.message)
-        except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
             outcome.problems.append(f"{type(error).__name__}: {error}")
     if outcome.problems:
         outcome.recomputed = []

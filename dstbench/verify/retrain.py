@@ -12,6 +12,7 @@ from dstbench.training.configure import resolved_run
 from dstbench.training.progress import Reporter
 from dstbench.training.run import carry_out, run_name
 from dstbench.training.runtime_options import RuntimeOptions
+from dstbench.training.undisturbed import undisturbed
 from dstbench.utils.files import make_folder, write_atomic
 from dstbench.verify.rebuild import configured_run
 
@@ -31,7 +32,8 @@ def retrain(path: Path, options: RuntimeOptions) -> Path:
     folder = options.runs / run_name(run, resolved)
     if (folder / RECORD).exists() and _attempt(read(folder / RECORD)) == _attempt(record):
         raise UserError(f"{folder} holds the record's own run. Choose another folder with --runs.")
-    again = carry_out(run, resolved, options, Reporter(quiet=True)).record
+    with undisturbed():
+        again = carry_out(run, resolved, options, Reporter(quiet=True)).record
     if again["status"] not in OVER:
         raise UserError(f"{folder}: the run was stopped; the same command resumes it.")
     return folder / RECORD

@@ -66,12 +66,16 @@ def test_same_call_returns_the_same_result_without_training(run):
     assert again.path == first.path and again.record == first.record
 
 
-def test_gin_threads_and_random_generators_of_the_caller_are_left_alone(run):
+def test_gin_switches_and_random_generators_of_the_caller_are_left_alone(run, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     gin.config._CONFIG.clear()
     gin.parse_config("Run.epochs = 77")
     torch.manual_seed(5)
     before, threads = torch.get_rng_state(), torch.get_num_threads()
-    run()
+    result = run()  # with a shortcut of four channels, which is unsafe with oneDNN on AVX2
+    assert torch.backends.mkldnn.enabled
+    result.network()
+    assert torch.backends.mkldnn.enabled
     assert gin.query_parameter("Run.epochs") == 77
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads

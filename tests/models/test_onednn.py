@@ -7,7 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from dstbench.models.onednn import is_overrun_by_onednn
+from dstbench.models.onednn import (
+    disable_onednn_if_unsafe,
+    is_overrun_by_onednn,
+    onednn_restored,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +24,14 @@ def test_onednn_is_unsafe_for_strided_pointwise_convolutions_of_few_channels(
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     model = nn.Sequential(nn.Conv2d(channels, 8, 1, stride), nn.Conv2d(8, 8, 3, 2))
     assert is_overrun_by_onednn(model) is unsafe
+
+
+def test_onednn_is_on_again_after_a_network_that_is_unsafe_with_it(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    with onednn_restored():
+        disable_onednn_if_unsafe(nn.Conv2d(4, 8, 1, 2))
+        assert not torch.backends.mkldnn.enabled
+    assert torch.backends.mkldnn.enabled
 
 
 @pytest.mark.slow  # a process that imports torch

@@ -1,10 +1,15 @@
 """A network that does not fit its data is refused before anything is written."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 from dstbench.core.prunable import Unpruned
+from dstbench.core.state import State
+from dstbench.data.batch_plan import BatchPlan
 from dstbench.errors import UserError
 from dstbench.models.precision import autocast_for
 from dstbench.models.resnet import ResNet20
@@ -88,6 +93,18 @@ def test_network_that_can_train_on_one_image_is_accepted():
     preflight.refuse_small_batch(model, 1, (3, 8, 8), CPU, FP32, "")  # 2×2 positions at its end
     with pytest.raises(UserError, match=r"batch of 1, .*more than 1 value.* Do so\."):
         preflight.refuse_small_batch(model, 1, (3, 4, 4), CPU, FP32, "Do so.")
+
+
+@pytest.mark.parametrize(
+    ("last", "microbatches", "refused"), [(3, 2, True), (4, 2, False), (5, 2, False), (3, 1, False)]
+)
+def test_processes_that_would_synchronise_unequal_passes_are_refused(last, microbatches, refused):
+    state = State(ResNet20(num_classes=3, width=4), (3, 8, 8), 0, 1)
+    group = SimpleNamespace(size=2)
+    options = SimpleNamespace(group=group, device=CPU, sync_batch_norm=True)
+    plan = BatchPlan(8 + last, 8)
+    with pytest.raises(UserError, match="unequal parts") if refused else nullcontext():
+        preflight.refuse_small_batches(state, plan, options, "fp32", microbatches)
 
 
 def test_preflight_leaves_network_and_random_numbers_unchanged():

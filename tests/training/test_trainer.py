@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from helpers import killing
 from helpers.disk_datasets import png
 
@@ -61,6 +62,11 @@ def test_checkpoint_of_another_network_is_refused(tmp_path):
     run = SimpleNamespace(optimizer=SGD(), method=SimpleNamespace(name="Mine"), model=ResNet20)
     with pytest.raises(UserError, match=r"Mine and ResNet20 are now.*--fresh"):
         restore_(states[1], states[0].state_dict(), run, tmp_path)
+    states[0].set_live_("stem.conv1.weight", torch.tensor([0, 7]))
+    saved = states[0].state_dict()
+    saved["network"]["live"]["stem.conv1.weight"][0][1] = 9999  # outside the tensor
+    with pytest.raises(UserError, match=r"IndexError: stem.*--fresh"):
+        restore_(states[0], saved, run, tmp_path)
 
 
 LATE = '''

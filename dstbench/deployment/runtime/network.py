@@ -17,7 +17,7 @@ from .interpreter import Interpreter
 from .memory_plan import MAX_FLOATS, plan_memory
 from .program import About, Program
 from .program_check import InvalidProgram
-from .program_file import read
+from .program_file import read, read_bytes
 from .workspace import MemoryPlan
 
 MIN_WORK_PER_THREAD = 10_000_000  # waking a thread takes as long as 4,000,000 or so
@@ -32,11 +32,22 @@ def load(path: str | Path, threads: int | None = None) -> "Network":
     Raises UserError: when the file is damaged, of another format, or of a newer version, or when it
         is no network that can be run.
     """
-    program = read(Path(path))
+    return _runnable(read(Path(path)), str(path), threads)
+
+
+def load_bytes(content: bytes, name: str) -> "Network":
+    """Return the network in the bytes of a file. name: of the file, for messages.
+
+    Raises UserError: as `load`.
+    """
+    return _runnable(read_bytes(content, name), name)
+
+
+def _runnable(program: Program, name: str, threads: int | None = None) -> "Network":
     try:
         return Network(program, threads)
     except InvalidProgram as error:
-        raise UserError(f"{path}: is not a valid network: {error} Deploy the run again.") from None
+        raise UserError(f"{name}: is not a valid network: {error} Deploy the run again.") from None
 
 
 class Network:

@@ -83,14 +83,22 @@ def read(path: Path) -> Program:
             content = b"".join(pieces)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    return read_bytes(content, str(path))
+
+
+def read_bytes(content: bytes, name: str) -> Program:
+    """Return the program in the bytes of a file. name: of the file, for messages.
+
+    Raises UserError: as `read`.
+    """
     if len(content) > MAX_BYTES:
-        raise UserError(f"{path}: is larger than {MAX_BYTES / 2**20:.0f} MiB, which none may be.")
+        raise UserError(f"{name}: is larger than {MAX_BYTES / 2**20:.0f} MiB, which none may be.")
     try:
         return _program(content)
     except _InvalidFile as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{name}: {error}") from None
     except InvalidProgram as error:
-        raise UserError(f"{path}: is not a valid network: {error} Deploy the run again.") from None
+        raise UserError(f"{name}: is not a valid network: {error} Deploy the run again.") from None
 
 
 class _InvalidFile(Exception):
