@@ -5,7 +5,9 @@ network may be called from several threads at once.
 """
 
 import itertools
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,9 @@ def load(path: str | Path, threads: int | None = None) -> "Network":
     Raises UserError: when the file is damaged, of another format, or of a newer version, or when it
         is no network that can be run.
     """
-    return _runnable(read(Path(path)), str(path), threads)
+    program = read(Path(path))
+    with _named(str(path)):
+        return Network(program, threads)
 
 
 def load_bytes(content: bytes, name: str) -> "Network":
@@ -40,12 +44,16 @@ def load_bytes(content: bytes, name: str) -> "Network":
 
     Raises UserError: as `load`.
     """
-    return _runnable(read_bytes(content, name), name)
+    program = read_bytes(content, name)
+    with _named(name):
+        return Network(program)
 
 
-def _runnable(program: Program, name: str, threads: int | None = None) -> "Network":
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Turn what is refused inside into a message with the file's name."""
     try:
-        return Network(program, threads)
+        yield
     except InvalidProgram as error:
         raise UserError(f"{name}: is not a valid network: {error} Deploy the run again.") from None
 
