@@ -42,6 +42,8 @@ def sweep(
     threads: CPU threads of a run.
     retries: how many times a run that died is started again.
     runs, data_root, cache, tracking, device: as those of `dstbench.run`.
+    engine: 'auto', 'torch' or 'native'; None for what the configuration says.
+    plugins: Python files that every run loads.
     published: a leaderboard's folder, whose runs are left out, here and in what is returned.
 
     The columns are those of `dstbench.records`. Ctrl-C saves all runs and returns what there is;

@@ -15,17 +15,23 @@ def is_collapsed(
     majority_fraction: float,
     n_images: int,
 ) -> bool:
-    """Return whether a network has collapsed.
+    """Return whether a network has collapsed: no live path is left, or it answers by chance.
 
     live_path_fraction: fraction of live weights on a path, in [0, 1]; None where not available.
+    accuracy, majority_fraction, n_images: as in `is_at_chance`.
+    """
+    return live_path_fraction == 0 or is_at_chance(accuracy, majority_fraction, n_images)
+
+
+def is_at_chance(accuracy: float, majority_fraction: float, n_images: int) -> bool:
+    """Return whether an accuracy is no better than chance.
+
     accuracy: on the images, in percent.
     majority_fraction: fraction p of the images in the largest class, in [0, 1].
     n_images: number n of images.
 
     Chance is p + 3·√(p(1−p)/n): three standard errors above always predicting the largest class.
     """
-    if live_path_fraction == 0:
-        return True
     p = majority_fraction
     return accuracy / 100 <= p + 3 * math.sqrt(p * (1 - p) / n_images)
 
@@ -54,12 +60,12 @@ class CollapseDetector:
         that mixes channels, as DyReLU does, needs no path), or when both accuracies were at chance
         in it and in the epoch before.
         """
-        *earlier, last = [self._is_at_chance(line) for line in curves]
+        at_chance = [self._at_chance(line) for line in curves]
         cut = [
-            line["live_path_share"] == 0 and at_chance[1]
-            for line, at_chance in zip(curves, (*earlier, last), strict=True)
+            line["live_path_share"] == 0 and validation
+            for line, (_, validation) in zip(curves, at_chance, strict=True)
         ]
-        stuck = [all(one) and all(other) for one, other in pairwise((*earlier, last))]
+        stuck = [all(one) and all(other) for one, other in pairwise(at_chance)]
         if any(cut[:-1]) or any(stuck[:-1]):
             return None
         if cut[-1]:
@@ -68,12 +74,10 @@ class CollapseDetector:
             return "Two epochs in a row no better than chance: collapsed, or stuck."
         return None
 
-    def _is_at_chance(self, line: EpochLine) -> tuple[bool, bool]:
+    def _at_chance(self, line: EpochLine) -> tuple[bool, bool]:
         """Return whether accuracy is at chance: in training, in validation."""
-        train, val = (
-            is_collapsed(None, accuracy, *images)
-            for accuracy, images in zip(
-                (line["train_accuracy"], line["val_accuracy"]), self._images, strict=True
-            )
+        train, val = self._images
+        return (
+            is_at_chance(line["train_accuracy"], *train),
+            is_at_chance(line["val_accuracy"], *val),
         )
-        return train, val

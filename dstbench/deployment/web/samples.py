@@ -32,7 +32,7 @@ class Sample:
     number: int
 
 
-def test_samples(
+def first_test_images(
     network: "TrainedNetwork", data_root: Path | None = None, cache: Path | None = None
 ) -> tuple[list[Sample], str]:
     """Return the first test images of a run's classes, and why there are none or "".

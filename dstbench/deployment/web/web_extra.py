@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from dstbench.deployment.extra import Extra, ExtraFiles
 from dstbench.deployment.runtime.program import Program
 from dstbench.deployment.web.render import Fact, render
-from dstbench.deployment.web.samples import test_samples
+from dstbench.deployment.web.samples import first_test_images
 from dstbench.deployment.web.wasm import WebAssembly, web_assembly
 from dstbench.utils.printable import utf8
 
@@ -20,7 +20,7 @@ class WebExtra(Extra):
 
     def files(self, program: Program, network: "TrainedNetwork") -> ExtraFiles:
         compiled = web_assembly(program)
-        samples, missing = test_samples(network, self.data_root, self.cache)
+        samples, missing = first_test_images(network, self.data_root, self.cache)
         page = utf8(render(program, compiled, _facts(program, network, compiled), samples))
         return ExtraFiles({PAGE: page}, notes=(missing,) if missing else ())
 
