@@ -6,7 +6,8 @@ import time
 import pytest
 from helpers.example_run import ExampleRun
 
-from dstbench.tracking.parent_run import GRID, ParentRun, follow
+from dstbench.tracking.parent_process import GRID, follow
+from dstbench.tracking.parent_run import ParentRun
 from dstbench.tracking.store import open_store
 from dstbench.tracking.upload import upload
 
