@@ -7,6 +7,7 @@ imports are written here.
 import importlib
 import io
 import itertools
+import re
 import sys
 import tokenize
 from collections.abc import Callable, Iterator
@@ -179,7 +180,7 @@ def _statements(
         statements = _parsed(text)
     except SyntaxError as error:
         line, content = error.lineno or 1, (error.text or "").strip()
-        message = _unclosed(text, at) or f"{at(line)}: {error.msg} In: {content}"
+        message = _unclosed(text, at) or f"{at(line)}: {_mistake(error)} In: {content or text}"
         raise UserError(message) from None
     except (tokenize.TokenError, IndentationError) as error:
         raise UserError(_unclosed(text, at) or f"{source}: {error}") from None
@@ -219,6 +220,15 @@ def _included(name: str, files: tuple[Path, ...], where: str) -> Path:
         raise UserError(f"{where}: the file includes itself.")
     chain = " → ".join(str(file) for file in (*files[first:], included))
     raise UserError(f"{where}: circular include: {chain}. Remove one of these includes.")
+
+
+def _mistake(error: SyntaxError) -> str:
+    """Return what is wrong with a statement, in words for those who do not know gin's parser."""
+    if error.msg.startswith("Unable to parse value"):
+        return "there is no value after the '='."
+    if bare := re.search(r"Failed to parse token '(.+)'", error.msg):
+        return f"{bare[1]} is no value; text needs quotes, as in '{bare[1]}'."
+    return error.msg
 
 
 def _unclosed(text: str, at: Callable[[int], str]) -> str | None:

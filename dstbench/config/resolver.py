@@ -163,6 +163,12 @@ class Config:
                 what += f" in a scope {binding.scope!r}"
         else:
             what = f"{binding.target} = {binding.value!r}: nothing in this {whole} uses %{binding}"
+            for other in self.bindings:
+                if other.parameter == binding.target and self.bindings.is_used(other):
+                    raise UserError(
+                        f"{binding.where}: {what}, because {other} is set itself, by "
+                        f"{other.where}. Change that, or use --set {other}=…"
+                    )
         raise UserError(f"{binding.where}: {what}. Remove it, or use what it configures.")
 
     def _walk(

@@ -1,5 +1,6 @@
 """The model card of a deployed network: accuracy, cost, provenance, how to load it."""
 
+import shlex
 from collections.abc import Mapping
 
 from dstbench.deployment.runtime.program import About
@@ -37,7 +38,7 @@ def model_card(
         "validated best": _percent(accuracy["best_val"]),
         "commit": str(provenance["commit"]),
         "configuration": f"sha256 {record['config']['sha256']}",
-        "command": f"`{' '.join(map(str, provenance['command']))}`",
+        "command": f"`{shlex.join(map(str, provenance['command']))}`",
     }
     lines = [f"# {title}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in rows.items()]

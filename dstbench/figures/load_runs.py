@@ -77,10 +77,13 @@ class RunData:
 def load_runs(folders: Iterable[Path]) -> list[RunData]:
     """Return the runs of these folders that have finished at least one epoch.
 
-    Raises UserError when there is none, or a record or curve cannot be read.
+    Raises UserError when there is none, a folder does not exist, or a record or curve cannot be
+        read.
     """
     runs = []
     for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such run folder.")
         curves = read_curves(folder / CURVES)
         if curves:
             runs.append(run_from_record(record.read(folder / RECORD), curves))

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from dstbench.config.registry import SUPPLIED
 from dstbench.errors import UserError, error_with_line
@@ -19,7 +20,8 @@ def build_model(
         and image_size that it takes.
     image_shape: channels, height, width.
 
-    Raises UserError when the call fails, or takes one image_size for images that are not square.
+    Raises UserError when the call fails, takes one image_size for images that are not square, or
+        returns no module, or one with a lazy parameter.
     """
     channels, height, width = image_shape
     name = model.__name__
@@ -43,4 +45,14 @@ def build_model(
             f"{width} (channels × height × width): {error_with_line(error)}",
             "Run.model",
         ) from error
+    if not isinstance(built, nn.Module):
+        raise UserError(
+            f"{name} returns {type(built).__name__}, not a torch.nn.Module.", "Run.model"
+        )
+    if lazy := [key for key, value in built.state_dict().items() if is_lazy(value)]:
+        raise UserError(
+            f"{name}: the shape of {lazy[0]} is not known before its first images. Use modules "
+            "with given sizes, not those of torch.nn.Lazy….",
+            "Run.model",
+        )
     return to_channels_last(built)

@@ -103,6 +103,15 @@ METHOD = (
         ([RIGL, "--set", "RigL.update_interval=100000"], ["RigL would never update", "100000"]),
         ([RIGL, "--set", "Adam.lr=0.1"], ["Adam.lr is set", "this run has no Adam"]),
         ([RIGL, "--set", "speed=3"], ["nothing in this run uses %speed"]),
+        (
+            [RIGL, "--set", "Method.name=mine"],
+            ["mine is no value; text needs quotes, as in 'mine'"],
+        ),
+        ([RIGL, "--set", "RigL.drop_fraction="], ["there is no value after the '='"]),
+        (
+            [RIGL, "--set", "Run.seed=1", "--seed", "2"],
+            ["Run.seed is set itself, by --set 'Run.seed=1'", "--set Run.seed=…"],
+        ),
         ([RIGL, "--set", "Run.lr_schedule=@Cosin()"], ["Cosin", "Did you mean 'Cosine'"]),
         ([RIGL, "--set", "Run.model=@SGD"], ["Run.model", "@ResNet20"]),
         ([RIGL, "--set", "Method.parts=[@ERK(, @RigL()]"], ["--set"]),

@@ -243,6 +243,11 @@ def test_load_runs_without_an_epoch_raises(tmp_path):
         load_runs([tmp_path])
 
 
+def test_load_runs_leaves_out_no_folder_that_does_not_exist(tmp_path):
+    with pytest.raises(UserError, match="absent: no such run folder"):
+        load_runs([tmp_path / "absent"])
+
+
 def test_load_runs_reports_unreadable_files(tmp_path):
     (tmp_path / "curves.jsonl").write_text('{"epoch": 1}\n')
     with pytest.raises(UserError, match="no such record"):

@@ -43,3 +43,16 @@ def test_failing_constructor_is_one_message_with_its_line():
         UserError, match=r"Broken cannot be built for 3 .* 1×4×4 .*ValueError: no such depth"
     ):
         build_model(Broken, 3, (1, 4, 4))
+
+
+def test_what_is_no_module_or_lazy_is_refused():
+    def number():
+        return 3
+
+    def lazy():
+        return nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
+
+    with pytest.raises(UserError, match=r"number returns int, not a torch\.nn\.Module"):
+        build_model(number, 3, (1, 4, 4))
+    with pytest.raises(UserError, match=r"lazy: the shape of 1\.weight is not known"):
+        build_model(lazy, 3, (1, 4, 4))

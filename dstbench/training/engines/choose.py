@@ -139,7 +139,7 @@ def _too_dense(run: Run, state: State) -> str | None:
 
 def _short(fraction: float) -> str:
     """Return a fraction in percent with two digits that count."""
-    return f"{100 * fraction:.2g} %"
+    return f"{float(f'{100 * fraction:.2g}'):g} %"  # not 1e+02
 
 
 def _obstacle(run: Run, state: State, options: RuntimeOptions) -> str | None:
