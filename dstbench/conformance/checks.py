@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 
+from dstbench.conformance.hook_names import misspelled
 from dstbench.conformance.hook_types import wrong_returns
 from dstbench.conformance.memory_layout import layout_mismatches
 from dstbench.conformance.observed_run import ObservedRun, observe
@@ -117,6 +118,13 @@ def check_returns(trial: Trial, optimizer: str) -> None:
             raise ConformanceError(message)
 
 
+def check_names(trial: Trial, optimizer: str) -> None:
+    """No method of a part has nearly the name of a hook."""
+    for part in parts_of(trial.run(optimizer).method):
+        for message in misspelled(part):
+            raise ConformanceError(message)
+
+
 CHECKS: dict[str, Callable[[Trial, str], None]] = {
     "the budget is exact": check_budget,
     "dead weights are zero": check_dead_weights,
@@ -126,6 +134,7 @@ CHECKS: dict[str, Callable[[Trial, str], None]] = {
     "the same seed gives the same run": check_deterministic,
     "parts hold settings only": check_settings,
     "hooks return what they should": check_returns,
+    "hooks have their names": check_names,
 }
 
 MODEL_CHECKS: dict[str, Callable[[Trial, str], None]] = {

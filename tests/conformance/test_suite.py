@@ -227,6 +227,24 @@ def test_settings_check_finds_parts_that_change(failure, hook, does, message):
     assert found is None if message is None else message in found
 
 
+@pytest.mark.parametrize(
+    ("hook", "message"),
+    [
+        ("after_step", None),
+        (
+            "after_stpe",
+            "after_stpe is no hook, so nothing calls it: rename it after_step",
+        ),
+        ("init_mask", "rename it init_masks"),
+        ("wander", None),
+    ],
+)
+def test_name_check_finds_misspelled_hooks(failure, hook, message):
+    source = ANSWERS.format(name=f"Names_{hook}", hook=hook, does="pass")
+    found = failure("hooks have their names", f"Names_{hook}", source)
+    assert found is None if message is None else message in found
+
+
 ENDS = """
 @register("parts")
 class {name}(Part):
