@@ -28,11 +28,13 @@ def retrain(path: Path, options: RuntimeOptions) -> Path:
     """
     record = read(path)
     configured_run(record)  # checks what the configuration imports
-    run, resolved = resolved_run(record["config"]["text"])
-    folder = options.runs / run_name(run, resolved)
-    if (folder / RECORD).exists() and _attempt(read(folder / RECORD)) == _attempt(record):
-        raise UserError(f"{folder} holds the record's own run. Choose another folder with --runs.")
-    with undisturbed():
+    with undisturbed():  # a run and its training are in one configuration of gin
+        run, resolved = resolved_run(record["config"]["text"])
+        folder = options.runs / run_name(run, resolved)
+        if (folder / RECORD).exists() and _attempt(read(folder / RECORD)) == _attempt(record):
+            raise UserError(
+                f"{folder} holds the record's own run. Choose another folder with --runs."
+            )
         again = carry_out(run, resolved, options, Reporter(quiet=True)).record
     if again["status"] not in OVER:
         raise UserError(f"{folder}: the run was stopped; the same command resumes it.")
