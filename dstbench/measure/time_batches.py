@@ -24,21 +24,23 @@ def time_batches(
 
     Raises KeyboardInterrupt: on Ctrl-C before every form was timed at one batch size.
     """
-    begun: list[Turns] = []
-    reason = ""
+    timed: dict[int, list[Latency]] = {}  # by batch size, so that an interruption repeats none
+    turns, reason = None, ""
     try:
         for number, x in enumerate(examples):
-            begun.append(Turns(forms, x, smaller=begun[-1] if begun else None))
-            _time(begun[-1], budget, shares=len(examples) - number, optional=number > 0)
+            turns = Turns(forms, x, smaller=turns)
+            _time(turns, budget, shares=len(examples) - number, optional=number > 0)
+            timed[turns.batch] = turns.latencies()
     except TimeoutError as error:
         reason = str(error)
     except KeyboardInterrupt:
-        if not any(turns.latencies() for turns in begun):
+        if turns is not None:
+            timed[turns.batch] = turns.latencies()
+        if not any(timed.values()):
             raise
         reason = INTERRUPTED
-    latencies = [latency for turns in begun for latency in turns.latencies()]
-    timed = {latency.batch for latency in latencies}
-    return latencies, {str(len(x)): reason for x in examples if len(x) not in timed}
+    latencies = [latency for each in timed.values() for latency in each]
+    return latencies, {str(len(x)): reason for x in examples if not timed.get(len(x))}
 
 
 def _time(turns: Turns, budget: Budget, shares: int, optional: bool) -> None:

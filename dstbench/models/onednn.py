@@ -55,4 +55,5 @@ def onednn_restored() -> Iterator[None]:
     try:
         yield
     finally:
-        torch.backends.mkldnn.set_flags(enabled)
+        if torch.backends.mkldnn.enabled != enabled:  # every backward pass of a convolution asks
+            torch.backends.mkldnn.set_flags(enabled)

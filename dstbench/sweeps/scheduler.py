@@ -160,7 +160,7 @@ class Sweep:
             self._postpone(run)
         elif end.code == _INPUT_ERROR:
             self._fail(run, last_line(run))
-        elif (why := _taken_away(end)) and self.taken_away[run.name] < _MOST_TAKEN_AWAY:
+        elif (why := _taken_away(end)) is not None and self.taken_away[run.name] < _MOST_TAKEN_AWAY:
             self.attempts[run.name] -= 1
             self.taken_away[run.name] += 1
             self.observer.stopped(run, why)
@@ -178,11 +178,11 @@ class Sweep:
         self.observer.failed(run, why)
 
 
-def _taken_away(end: End) -> str:
-    """Return in words what stopped a run that did not fail; empty for any other end."""
+def _taken_away(end: End) -> str | None:
+    """Return in words what stopped a run that did not fail; None for any other end."""
     if end.code in SAVED_EXITS:
         return "by a signal, saved"
-    return end.why if end.taken_away else ""
+    return end.why if end.taken_away else None
 
 
 def _describe(end: End, run: PlannedRun) -> str:

@@ -5,9 +5,7 @@ network may be called from several threads at once.
 """
 
 import itertools
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +16,7 @@ from .choose_interpreter import fastest
 from .interpreter import Interpreter
 from .memory_plan import MAX_FLOATS, plan_memory
 from .program import About, Program
-from .program_check import InvalidProgram
-from .program_file import read, read_bytes
+from .program_file import named, read, read_bytes
 from .workspace import MemoryPlan
 
 MIN_WORK_PER_THREAD = 10_000_000  # waking a thread takes as long as 4,000,000 or so
@@ -35,7 +32,7 @@ def load(path: str | Path, threads: int | None = None) -> "Network":
         is no network that can be run.
     """
     program = read(Path(path))
-    with _named(str(path)):
+    with named(str(path)):
         return Network(program, threads)
 
 
@@ -45,17 +42,8 @@ def load_bytes(content: bytes, name: str) -> "Network":
     Raises UserError: as `load`.
     """
     program = read_bytes(content, name)
-    with _named(name):
+    with named(name):
         return Network(program)
-
-
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Turn what is refused inside into a message with the file's name."""
-    try:
-        yield
-    except InvalidProgram as error:
-        raise UserError(f"{name}: is not a valid network: {error} Deploy the run again.") from None
 
 
 class Network:

@@ -15,6 +15,8 @@ Clips are stored for terms that have one.
 
 import itertools
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +95,15 @@ def read_bytes(content: bytes, name: str) -> Program:
     """
     if len(content) > MAX_BYTES:
         raise UserError(f"{name}: is larger than {MAX_BYTES / 2**20:.0f} MiB, which none may be.")
-    try:
+    with named(name):
         return _program(content)
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Turn what is refused inside into a UserError with the file's name."""
+    try:
+        yield
     except _InvalidFile as error:
         raise UserError(f"{name}: {error}") from None
     except InvalidProgram as error:
